@@ -1,0 +1,40 @@
+# Cheapest check first. `make` lists the targets.
+CARGO ?= cargo
+# Cargo features besides the default ones (cpu and wgpu), such as `make test FEATURES=ndarray`.
+FEATURES ?=
+# Options of the demo's training, such as DEMO="--steps 300".
+DEMO ?=
+
+CARGO_FLAGS = --release --workspace $(if $(FEATURES),--features $(FEATURES))
+BIN = target/release/bert-variants
+ifdef CARGO_TARGET_DIR
+BIN = $(CARGO_TARGET_DIR)/release/bert-variants
+endif
+
+.PHONY: help check fmt clippy test build demo parity
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+check: fmt clippy ## format and lints, warnings denied
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+test: ## every test
+	$(CARGO) test $(CARGO_FLAGS)
+
+build: ## the program
+	$(CARGO) build --release $(if $(FEATURES),--features $(FEATURES))
+
+demo: build ## pretrain on corpora/tiny for one to two minutes, then evaluate
+	$(BIN) pretrain --preset demo --corpus corpora/tiny/train --valid corpora/tiny/valid --out runs/demo $(DEMO)
+	$(BIN) eval --model runs/demo --task loss
+	$(BIN) eval --model runs/demo --task pll --input corpora/tiny/sentences.txt
+	$(BIN) inspect --preset demo --corpus corpora/tiny/train --count 2
+
+parity: ## make the reference numbers of tests/fixtures again (needs Python with torch and transformers)
+	python3 tests/fixtures/make_parity.py

@@ -1,0 +1,244 @@
+//! Tokenising a text into a corpus, once.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::corpus::Corpus;
+use crate::duplicates::Duplicates;
+use crate::error::{Error, Result};
+use crate::reader::Event;
+use crate::shards::{FileEntry, Hashed, ShardWriter};
+use crate::text::{Text, TextConfig};
+use crate::tokenizer::{Encoded, Tokenizer};
+use crate::watch::{Watch, check};
+
+/// Version of the files' layout and of how text is cut and tokenised.
+const FORMAT: u32 = 1;
+/// Text tokenised at once.
+const BATCH_BYTES: usize = 2 << 20;
+
+/// What `manifest.json` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the layout.
+    pub format: u32,
+    /// Where the text lay when it was read; not part of its identity.
+    pub text: TextConfig,
+    /// blake3 of each file of text.
+    pub content: Vec<String>,
+    /// blake3 of the tokenizer.
+    pub tokenizer: String,
+    /// Token ids of the tokenizer.
+    pub vocabulary: usize,
+    /// Counts.
+    pub counts: Counts,
+    /// Size and hash of each file beside the manifest.
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+/// What is in a text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Documents with at least one token.
+    pub documents: u64,
+    /// Sentences.
+    pub sentences: u64,
+    /// Words.
+    pub words: u64,
+    /// Tokens, without special tokens.
+    pub tokens: u64,
+    /// Bytes of text.
+    pub bytes: u64,
+    /// Documents that repeat an earlier one.
+    pub duplicates: u64,
+    /// Tokens that stand for what is not in the vocabulary.
+    pub unknown: u64,
+    /// Paragraphs that were cut because they were longer than 1 MiB.
+    pub cut: u64,
+}
+
+/// Builds corpora in a cache folder, where they are found again by what they were made from.
+pub struct Builder<'a> {
+    text: &'a Text,
+    tokenizer: &'a Tokenizer,
+    cache: &'a Path,
+    watch: &'a dyn Watch,
+}
+
+impl<'a> Builder<'a> {
+    /// A corpus of `text` under `tokenizer`, in a folder of its own in `cache`.
+    pub fn new(text: &'a Text, tokenizer: &'a Tokenizer, cache: &'a Path, watch: &'a dyn Watch) -> Self {
+        Self { text, tokenizer, cache, watch }
+    }
+
+    /// Opens the corpus if the cache has it whole, else builds it. A damaged one is named and built again. The result
+    /// is the same for any number of threads; memory does not grow with the text.
+    ///
+    /// # Errors
+    /// When the text cannot be read or has no token, the disk is full, or the caller stops. Nothing half-made is left.
+    pub fn build(&self) -> Result<Corpus> {
+        let content = self.text.content(self.watch)?.to_vec();
+        let settings = (FORMAT, self.text.config.document, &self.text.config.text_field, self.tokenizer.hash());
+        let settings = serde_json::to_string(&settings).expect("settings are JSON");
+        // Neither names nor places of files matter, only what kind they are and what is in them.
+        let kinds: Vec<String> = self.text.inputs.iter().map(|i| format!("{:?}{:?}", i.kind, i.compression)).collect();
+        let key = blake3::hash(format!("{settings}{kinds:?}{content:?}").as_bytes()).to_hex();
+        let folder = self.cache.join(&key[..16]);
+        fs::create_dir_all(self.cache).map_err(Error::io("make the folder", self.cache))?;
+        // Another process that builds the same is waited for; it leaves the corpus for us.
+        let lock = self.cache.join(format!("{}.lock", &key[..16]));
+        let lock = File::create(&lock).and_then(|file| file.lock().map(|()| file)).map_err(Error::io("lock", &lock))?;
+        if folder.exists() {
+            match Corpus::open(&folder) {
+                Ok(corpus) => return Ok(corpus),
+                Err(error) => tracing::warn!("{error}; it is built again"),
+            }
+            fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
+        }
+        let aside = self.cache.join(format!("{}.tmp", &key[..16]));
+        let built = self.write(&aside, content).and_then(|()| {
+            fs::rename(&aside, &folder).map_err(Error::io("rename", &aside))?;
+            Corpus::open(&folder)
+        });
+        if built.is_err() {
+            // What cannot be removed is removed when it is built again.
+            let _ = fs::remove_dir_all(&aside);
+        }
+        drop(lock);
+        built
+    }
+
+    fn write(&self, folder: &Path, content: Vec<String>) -> Result<()> {
+        if folder.exists() {
+            fs::remove_dir_all(folder).map_err(Error::io("remove", folder))?;
+        }
+        fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
+        self.watch.stage("tokenising", Some(self.text.bytes()));
+        let mut writing = Writing {
+            writer: ShardWriter::create(folder, self.tokenizer.vocabulary_size())?,
+            duplicates: Duplicates::new(folder),
+            counts: Counts::default(),
+            tokens: vec![0; self.tokenizer.vocabulary_size()],
+            open: false,
+        };
+        let mut documents = self.text.documents();
+        let (mut batch, mut size) = (Vec::new(), 0);
+        while let Some(event) = documents.next() {
+            let event = event?;
+            if let Event::Paragraph(text) = &event {
+                size += text.len();
+            }
+            batch.push(event);
+            if size >= BATCH_BYTES || batch.len() >= 1 << 16 {
+                check(self.watch)?;
+                writing.take(&batch, self.tokenizer)?;
+                self.watch.advance(documents.progress());
+                batch.clear();
+                size = 0;
+            }
+        }
+        writing.take(&batch, self.tokenizer)?;
+        writing.counts.cut = documents.cut;
+        self.watch.finish();
+        self.finish(folder, writing, content)
+    }
+
+    fn finish(&self, folder: &Path, writing: Writing, content: Vec<String>) -> Result<()> {
+        let mut counts = writing.counts;
+        counts.tokens = writing.writer.tokens;
+        if counts.tokens == 0 {
+            let names: Vec<String> = self.text.inputs.iter().map(|input| input.path.display().to_string()).collect();
+            return Err(Error::data(format!("there is no text in {}", names.join(", "))));
+        }
+        counts.duplicates = writing.duplicates.count()?;
+        counts.unknown = writing.tokens[self.tokenizer.specials().unk as usize];
+        let mut files = writing.writer.finish()?;
+        let mut file = Hashed::create(&folder.join("counts.bin"))?;
+        writing.tokens.iter().try_for_each(|count| file.write(&count.to_le_bytes()))?;
+        files.insert("counts.bin".to_owned(), file.finish()?);
+        report(&counts);
+        let manifest = Manifest {
+            format: FORMAT,
+            text: self.text.config.clone(),
+            content,
+            tokenizer: self.tokenizer.hash(),
+            vocabulary: self.tokenizer.vocabulary_size(),
+            counts,
+            files,
+        };
+        let mut file = Hashed::create(&manifest_path(folder))?;
+        file.write(&serde_json::to_vec_pretty(&manifest).expect("a manifest is JSON"))?;
+        file.finish()?;
+        Ok(())
+    }
+}
+
+fn report(counts: &Counts) {
+    let share = |count: u64, of: u64| 100.0 * count as f64 / of.max(1) as f64;
+    if counts.duplicates > 0 {
+        let (n, of) = (counts.duplicates, counts.documents);
+        tracing::warn!("{n} of {of} documents ({:.1} %) repeat an earlier one", share(n, of));
+    }
+    if counts.cut > 0 {
+        tracing::warn!("{} paragraphs were longer than 1 MiB and were cut", counts.cut);
+    }
+    if share(counts.unknown, counts.tokens) > 1.0 {
+        let percent = share(counts.unknown, counts.tokens);
+        tracing::warn!("{percent:.1} % of the tokens are unknown to the tokenizer: does it belong to this text?");
+    }
+}
+
+pub fn manifest_path(folder: &Path) -> PathBuf {
+    folder.join("manifest.json")
+}
+
+struct Writing {
+    writer: ShardWriter,
+    duplicates: Duplicates,
+    counts: Counts,
+    tokens: Vec<u64>,
+    /// Whether the current document has a token yet.
+    open: bool,
+}
+
+impl Writing {
+    fn take(&mut self, batch: &[Event], tokenizer: &Tokenizer) -> Result<()> {
+        let encode = |event: &Event| match event {
+            Event::Paragraph(text) => Some(tokenizer.encode(text)),
+            Event::EndOfDocument => None,
+        };
+        let encoded: Vec<Option<Encoded>> = batch.par_iter().map(encode).collect();
+        for (event, encoded) in batch.iter().zip(encoded) {
+            match (event, encoded) {
+                (Event::Paragraph(text), Some(encoded)) => self.paragraph(text, &encoded)?,
+                _ => self.end()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn paragraph(&mut self, text: &str, encoded: &Encoded) -> Result<()> {
+        self.counts.bytes += text.len() as u64;
+        self.duplicates.paragraph(text);
+        if encoded.tokens.is_empty() {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.open, true) {
+            self.writer.start_document()?;
+            self.counts.documents += 1;
+        }
+        self.counts.sentences += encoded.sentence_starts.len() as u64;
+        self.counts.words += encoded.word_starts.iter().filter(|starts| **starts).count() as u64;
+        encoded.tokens.iter().for_each(|token| self.tokens[*token as usize] += 1);
+        self.writer.paragraph(&encoded.tokens, &encoded.word_starts, &encoded.sentence_starts)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.open = false;
+        self.duplicates.end()
+    }
+}

@@ -1,0 +1,204 @@
+//! A tokenised text, read through memory maps.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::builder::{Manifest, manifest_path};
+use crate::error::{Error, Result};
+use crate::shards::{Map, SHARD_TOKENS, is_wide, shard_name};
+
+/// A tokenised text.
+#[derive(Debug)]
+pub struct Corpus {
+    folder: PathBuf,
+    manifest: Manifest,
+    shards: Vec<Map>,
+    words: Map,
+    sentences: Map,
+    documents: Map,
+    counts: Vec<u64>,
+}
+
+/// What is in a text, for people.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Statistics {
+    /// Documents.
+    pub documents: u64,
+    /// Documents that repeat an earlier one.
+    pub duplicates: u64,
+    /// Sentences.
+    pub sentences: u64,
+    /// Words.
+    pub words: u64,
+    /// Tokens, without special tokens.
+    pub tokens: u64,
+    /// Bytes of text.
+    pub bytes: u64,
+    /// Share of tokens that are unknown.
+    pub unknown_share: f64,
+    /// Paragraphs that were cut because they were too long.
+    pub cut_paragraphs: u64,
+    /// Tokens in a word.
+    pub tokens_per_word: f64,
+    /// Median, and 95th percentile, of the tokens of a sentence.
+    pub sentence_tokens: [u64; 2],
+    /// Median, and 95th percentile, of the tokens of a document.
+    pub document_tokens: [u64; 2],
+}
+
+impl Corpus {
+    /// Opens a corpus and checks every file of it against the manifest.
+    ///
+    /// # Errors
+    /// Names the file that is missing or damaged.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = manifest_path(folder);
+        let text = std::fs::read(&path).map_err(|error| Error::data(format!("{}: {error}", path.display())))?;
+        let manifest: Manifest = serde_json::from_slice(&text)
+            .map_err(|error| Error::data(format!("the manifest {} is damaged: {error}", path.display())))?;
+        let open = |name: &str| -> Result<Map> {
+            let path = folder.join(name);
+            let entry = manifest.files.get(name);
+            let entry = entry.ok_or_else(|| Error::data(format!("{} is not in the manifest", path.display())))?;
+            let map = Map::open(&path).map_err(|error| Error::data(format!("the shard is damaged: {error}")))?;
+            let same =
+                map.bytes().len() as u64 == entry.bytes && blake3::hash(map.bytes()).to_hex().as_str() == entry.blake3;
+            if same { Ok(map) } else { Err(Error::data(format!("the shard {} is damaged", path.display()))) }
+        };
+        let number = manifest.counts.tokens.div_ceil(SHARD_TOKENS);
+        let shards = (0..number).into_par_iter().map(|i| open(&shard_name(i))).collect::<Result<Vec<_>>>()?;
+        let (words, sentences, documents) = (open("words.bin")?, open("sentences.bin")?, open("documents.bin")?);
+        let counts = open("counts.bin")?.numbers().to_vec();
+        Ok(Self { folder: folder.to_owned(), shards, words, sentences, documents, counts, manifest })
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What it was made from and what is in it.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Number of tokens.
+    pub fn tokens(&self) -> u64 {
+        self.manifest.counts.tokens
+    }
+
+    /// Number of documents.
+    pub fn documents(&self) -> u64 {
+        self.manifest.counts.documents
+    }
+
+    /// How often each token id occurs.
+    pub fn token_counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// The tokens in a range.
+    pub(crate) fn read(&self, range: Range<u64>) -> Vec<u32> {
+        let wide = is_wide(self.manifest.vocabulary);
+        let mut tokens = Vec::with_capacity((range.end - range.start) as usize);
+        let mut at = range.start;
+        while at < range.end {
+            let bytes = self.shards[(at / SHARD_TOKENS) as usize].bytes();
+            let from = (at % SHARD_TOKENS) as usize;
+            let to = (from as u64 + range.end - at).min(SHARD_TOKENS) as usize;
+            if wide {
+                let id = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+                tokens.extend(bytes[4 * from..4 * to].chunks_exact(4).map(id));
+            } else {
+                let id = |bytes: &[u8]| u32::from(u16::from_le_bytes([bytes[0], bytes[1]]));
+                tokens.extend(bytes[2 * from..2 * to].chunks_exact(2).map(id));
+            }
+            at += (to - from) as u64;
+        }
+        tokens
+    }
+
+    /// Whether a word begins with the token.
+    pub(crate) fn word_starts(&self, token: u64) -> bool {
+        self.words.bytes()[(token / 8) as usize] >> (token % 8) & 1 == 1
+    }
+
+    /// The tokens that sentences start with, rising.
+    pub(crate) fn sentence_starts(&self) -> &[u64] {
+        self.sentences.numbers()
+    }
+
+    /// The tokens that documents start with, rising.
+    pub(crate) fn document_starts(&self) -> &[u64] {
+        self.documents.numbers()
+    }
+
+    /// What is in the text.
+    pub fn statistics(&self) -> Statistics {
+        let counts = &self.manifest.counts;
+        let share = |count: u64, of: u64| count as f64 / of.max(1) as f64;
+        Statistics {
+            documents: counts.documents,
+            duplicates: counts.duplicates,
+            sentences: counts.sentences,
+            words: counts.words,
+            tokens: counts.tokens,
+            bytes: counts.bytes,
+            unknown_share: share(counts.unknown, counts.tokens),
+            cut_paragraphs: counts.cut,
+            tokens_per_word: share(counts.tokens, counts.words),
+            sentence_tokens: percentiles(self.sentence_starts(), counts.tokens),
+            document_tokens: percentiles(self.document_starts(), counts.tokens),
+        }
+    }
+}
+
+/// Median and 95th percentile of the gaps between `starts` and up to `end`. Lengths are counted, not sorted, and the
+/// longest are put together, so that memory does not grow with the text.
+fn percentiles(starts: &[u64], end: u64) -> [u64; 2] {
+    let mut histogram = vec![0u64; 1 << 16];
+    let ends = starts.iter().skip(1).copied().chain([end]);
+    for (start, end) in starts.iter().zip(ends) {
+        let last = histogram.len() - 1;
+        histogram[((end - start) as usize).min(last)] += 1;
+    }
+    [0.5, 0.95].map(|share| {
+        let wanted = (share * starts.len() as f64).ceil() as u64;
+        let mut seen = 0;
+        let reaches = |count: &u64| {
+            seen += count;
+            seen >= wanted
+        };
+        histogram.iter().position(reaches).unwrap_or(0) as u64
+    })
+}
+
+/// The cross-entropy in nats per token of a text with the token counts `text` under the unigram distribution of the
+/// token counts `model`, one added to each. Of a text under its own counts: its entropy, but for the one added.
+pub fn unigram_entropy(model: &[u64], text: &[u64]) -> f64 {
+    let total: f64 = model.iter().map(|count| *count as f64 + 1.0).sum();
+    let tokens: f64 = text.iter().map(|count| *count as f64).sum();
+    let nats = |(m, t): (&u64, &u64)| -(*t as f64) * ((*m as f64 + 1.0) / total).ln();
+    model.iter().zip(text).map(nats).sum::<f64>() / tokens.max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_the_gaps() {
+        // Lengths 1, 1, 2, 6.
+        assert_eq!(percentiles(&[0, 1, 2, 4], 10), [1, 6]);
+    }
+
+    #[test]
+    fn a_uniform_unigram_costs_the_log_of_its_size() {
+        assert!((unigram_entropy(&[9, 9, 9, 9], &[1, 2, 3, 4]) - 4f64.ln()).abs() < 1e-12);
+        // (3 + 1) / 8 and (3 + 1) / 8 of eight: one bit.
+        assert!((unigram_entropy(&[3, 3], &[5, 0]) - 2f64.ln()).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,394 @@
+//! Passages: consecutive sentences packed up to a length, found by number in constant time.
+
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::corpus::Corpus;
+use crate::error::{Error, Result};
+use crate::random::{keyed_rng, uniform};
+use crate::shards::{FileEntry, Hashed, Map};
+use crate::watch::{Watch, check};
+
+/// Whether a passage may go on into the next document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Across {
+    /// A passage is of one document (RoBERTa's DOC-SENTENCES, SpanBERT, BERT).
+    #[default]
+    Document,
+    /// A passage is filled from one document into the next (RoBERTa's FULL-SENTENCES).
+    Corpus,
+}
+
+/// How passages are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PackingConfig {
+    /// Most tokens of a passage, special tokens not counted.
+    pub max_tokens: usize,
+    /// Whether a passage may cross documents.
+    pub across: Across,
+    /// Tokens kept free for each document that begins inside a passage.
+    pub separator_room: usize,
+    /// Share of passages that aim at a length drawn uniformly from 2 to `max_tokens`. BERT: 0.1.
+    pub short_share: f64,
+    /// Seed of those lengths.
+    pub seed: u64,
+}
+
+/// Which documents of a corpus.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Subset {
+    /// Every one.
+    All,
+    /// Those that are not held out.
+    Train {
+        /// Share that is held out.
+        valid_fraction: f64,
+        /// Seed of the draw.
+        seed: u64,
+    },
+    /// Those that are held out.
+    Valid {
+        /// Share that is held out.
+        valid_fraction: f64,
+        /// Seed of the draw.
+        seed: u64,
+    },
+}
+
+/// Consecutive sentences of a text, without special tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// Its number in the packing.
+    pub number: u64,
+    /// Token ids.
+    pub tokens: Vec<u32>,
+    /// The tokens sentences start with; the first is 0, also where the passage begins inside a sentence.
+    pub sentence_starts: Vec<u32>,
+    /// The tokens other than the first that documents start with.
+    pub document_starts: Vec<u32>,
+    /// Whether a word begins with the token; true for the first.
+    pub word_starts: Vec<bool>,
+}
+
+/// The passages of a subset of a corpus.
+#[derive(Debug)]
+pub struct Passages {
+    corpus: Arc<Corpus>,
+    /// Where each passage starts and ends, in tokens of the corpus: two numbers each.
+    index: Map,
+}
+
+impl Subset {
+    fn contains(&self, document: u64, documents: u64) -> bool {
+        let held_out = |fraction: f64, seed: u64| {
+            let draw = |document| uniform(&mut keyed_rng("split", seed, document, 0));
+            // One document on each side at least: the smallest and the largest draw decide when chance does not.
+            match (document, documents) {
+                (0, 2..) if fraction > 0.0 => false,
+                (1, 2..) if fraction > 0.0 => draw(1) < fraction || (2..documents).all(|d| draw(d) >= fraction),
+                _ => draw(document) < fraction,
+            }
+        };
+        match *self {
+            Self::All => true,
+            Self::Train { valid_fraction, seed } => !held_out(valid_fraction, seed),
+            Self::Valid { valid_fraction, seed } => held_out(valid_fraction, seed),
+        }
+    }
+}
+
+impl Passages {
+    /// Packs the documents of `subset`, unless that was done before.
+    ///
+    /// # Errors
+    /// When there is no passage, the settings cannot be, or the index cannot be written.
+    pub fn open(corpus: &Arc<Corpus>, subset: Subset, packing: PackingConfig, watch: &dyn Watch) -> Result<Self> {
+        if packing.max_tokens < 2 || !(0.0..1.0).contains(&packing.short_share) {
+            return Err(Error::data(format!(
+                "passages of at most {} tokens with a share of {} short ones cannot be packed; at least 2 tokens, and \
+                 a share of at least 0 and below 1",
+                packing.max_tokens, packing.short_share
+            )));
+        }
+        let settings = serde_json::to_string(&(subset, packing)).expect("settings are JSON");
+        let key = blake3::hash(settings.as_bytes()).to_hex();
+        let path = corpus.folder().join(format!("passages-{}.bin", &key[..16]));
+        let entry = path.with_extension("json");
+        let index = match open_index(&path, &entry) {
+            Some(index) => index,
+            None => {
+                write_index(corpus, subset, &packing, &path, &entry, watch)?;
+                open_index(&path, &entry).ok_or_else(|| Error::data(format!("{} is damaged", path.display())))?
+            }
+        };
+        if index.bytes().is_empty() {
+            return Err(Error::data("there is no passage: the text has too few documents for this split"));
+        }
+        Ok(Self { corpus: corpus.clone(), index })
+    }
+
+    /// How many there are.
+    #[allow(clippy::len_without_is_empty, reason = "there is always at least one")]
+    pub fn len(&self) -> u64 {
+        self.index.numbers().len() as u64 / 2
+    }
+
+    /// Tokens of all passages.
+    pub fn tokens(&self) -> u64 {
+        self.index.numbers().chunks_exact(2).map(|range| range[1] - range[0]).sum()
+    }
+
+    /// Passage `number`. Costs the same for every number.
+    ///
+    /// # Panics
+    /// When there is no such passage.
+    pub fn get(&self, number: u64) -> Passage {
+        let at = 2 * number as usize;
+        let range = self.index.numbers()[at]..self.index.numbers()[at + 1];
+        let within = |starts: &[u64]| -> Vec<u32> {
+            let first = starts.partition_point(|start| *start <= range.start);
+            let inside = starts[first..].iter().take_while(|start| **start < range.end);
+            inside.map(|start| (start - range.start) as u32).collect()
+        };
+        let mut sentence_starts = within(self.corpus.sentence_starts());
+        sentence_starts.insert(0, 0);
+        let mut word_starts: Vec<bool> = range.clone().map(|token| self.corpus.word_starts(token)).collect();
+        word_starts[0] = true;
+        Passage {
+            number,
+            tokens: self.corpus.read(range.clone()),
+            sentence_starts,
+            document_starts: within(self.corpus.document_starts()),
+            word_starts,
+        }
+    }
+}
+
+fn open_index(path: &Path, entry: &Path) -> Option<Map> {
+    let entry: FileEntry = serde_json::from_slice(&fs::read(entry).ok()?).ok()?;
+    let map = Map::open(path).ok()?;
+    let same = map.bytes().len() as u64 == entry.bytes && blake3::hash(map.bytes()).to_hex().as_str() == entry.blake3;
+    if !same {
+        tracing::warn!("{} is damaged; it is made again", path.display());
+    }
+    same.then_some(map)
+}
+
+fn write_index(
+    corpus: &Corpus,
+    subset: Subset,
+    packing: &PackingConfig,
+    path: &Path,
+    entry: &Path,
+    watch: &dyn Watch,
+) -> Result<()> {
+    // Names of its own, as another process may pack the same.
+    let aside = path.with_extension(format!("bin.{}.tmp", std::process::id()));
+    let mut file = Hashed::create(&aside)?;
+    let mut packer = Packer::new(*packing);
+    let mut put = |ranges: &mut Vec<Range<u64>>| -> Result<()> {
+        ranges.drain(..).try_for_each(|range| {
+            file.write(&range.start.to_le_bytes())?;
+            file.write(&range.end.to_le_bytes())
+        })
+    };
+    let (documents, sentences) = (corpus.document_starts(), corpus.sentence_starts());
+    let mut next_sentence = 0;
+    for (number, start) in documents.iter().enumerate() {
+        if number % 4096 == 0 {
+            check(watch)?;
+        }
+        let end = documents.get(number + 1).copied().unwrap_or(corpus.tokens());
+        next_sentence += sentences[next_sentence..].partition_point(|sentence| sentence < start);
+        if !subset.contains(number as u64, documents.len() as u64) {
+            packer.gap();
+            continue;
+        }
+        packer.start_document();
+        let mut from = *start;
+        while from < end {
+            next_sentence += 1;
+            let to = sentences.get(next_sentence).map_or(end, |sentence| (*sentence).min(end));
+            packer.sentence(from..to);
+            from = to;
+        }
+        put(&mut packer.done)?;
+    }
+    packer.close();
+    put(&mut packer.done)?;
+    let written = file.finish()?;
+    fs::rename(&aside, path).map_err(Error::io("rename", &aside))?;
+    fs::write(entry, serde_json::to_vec(&written).expect("an entry is JSON")).map_err(Error::io("write", entry))
+}
+
+/// Greedy packing: whole sentences while they fit; a sentence that does not even fit alone is cut.
+struct Packer {
+    config: PackingConfig,
+    done: Vec<Range<u64>>,
+    finished: u64,
+    open: Option<Range<u64>>,
+    /// Room taken by separators in the open passage.
+    separators: usize,
+    /// Whether the next sentence begins a document.
+    begins: bool,
+    target: usize,
+}
+
+impl Packer {
+    fn new(config: PackingConfig) -> Self {
+        let mut packer =
+            Self { config, done: Vec::new(), finished: 0, open: None, separators: 0, begins: false, target: 0 };
+        packer.target = packer.draw_target();
+        packer
+    }
+
+    fn draw_target(&self) -> usize {
+        let PackingConfig { max_tokens, short_share, seed, .. } = self.config;
+        if short_share == 0.0 {
+            return max_tokens;
+        }
+        let rng = &mut keyed_rng("short", seed, self.finished, 0);
+        if uniform(rng) < short_share { 2 + (uniform(rng) * (max_tokens - 1) as f64) as usize } else { max_tokens }
+    }
+
+    fn start_document(&mut self) {
+        if self.config.across == Across::Document {
+            self.close();
+        }
+        self.begins = true;
+    }
+
+    /// A document that is left out stands in between: a passage cannot go over it.
+    fn gap(&mut self) {
+        self.close();
+    }
+
+    fn close(&mut self) {
+        if let Some(range) = self.open.take() {
+            self.done.push(range);
+            self.finished += 1;
+            self.target = self.draw_target();
+        }
+        self.separators = 0;
+    }
+
+    fn sentence(&mut self, mut sentence: Range<u64>) {
+        let separator =
+            |packer: &Self| if packer.begins && packer.open.is_some() { packer.config.separator_room } else { 0 };
+        let used =
+            |packer: &Self| packer.open.as_ref().map_or(0, |open| (open.end - open.start) as usize) + packer.separators;
+        let len = (sentence.end - sentence.start) as usize;
+        if self.open.is_some() && used(self) + separator(self) + len > self.target {
+            self.close();
+        }
+        while (sentence.end - sentence.start) as usize > self.target {
+            let cut = sentence.start + self.target as u64;
+            self.open = Some(sentence.start..cut);
+            self.close();
+            sentence.start = cut;
+        }
+        if sentence.is_empty() {
+            self.begins = false;
+            return;
+        }
+        self.separators += separator(self);
+        self.begins = false;
+        match &mut self.open {
+            Some(open) => open.end = sentence.end,
+            None => self.open = Some(sentence),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(max_tokens: usize, across: Across) -> PackingConfig {
+        PackingConfig { max_tokens, across, separator_room: 1, short_share: 0.0, seed: 0 }
+    }
+
+    /// Packs documents given as lengths of sentences.
+    fn pack(config: PackingConfig, documents: &[&[u64]]) -> Vec<Range<u64>> {
+        let (mut packer, mut at) = (Packer::new(config), 0);
+        for document in documents {
+            packer.start_document();
+            for len in *document {
+                packer.sentence(at..at + len);
+                at += len;
+            }
+        }
+        packer.close();
+        packer.done
+    }
+
+    #[test]
+    fn whole_sentences_are_taken_while_they_fit() {
+        assert_eq!(pack(config(10, Across::Document), &[&[4, 5, 3], &[2]]), [0..9, 9..12, 12..14]);
+    }
+
+    #[test]
+    fn across_documents_a_separator_takes_its_room() {
+        assert_eq!(pack(config(10, Across::Corpus), &[&[4], &[5], &[3]]), [0..9, 9..12]);
+        assert_eq!(pack(config(9, Across::Corpus), &[&[4], &[5]]), [0..4, 4..9]);
+        assert_eq!(pack(config(9, Across::Corpus), &[&[4, 5]]), [0..9], "no separator inside a document");
+    }
+
+    #[test]
+    fn a_sentence_that_is_too_long_is_cut_and_nothing_is_lost() {
+        assert_eq!(pack(config(4, Across::Document), &[&[2, 11, 1]]), [0..2, 2..6, 6..10, 10..14]);
+    }
+
+    #[test]
+    fn every_token_is_in_one_passage_in_order() {
+        for seed in 0..50 {
+            let mut rng = keyed_rng("test", seed, 0, 0);
+            let mut draw = |n: f64| (uniform(&mut rng) * n) as u64;
+            let documents: Vec<Vec<u64>> =
+                (0..1 + draw(6.0)).map(|_| (0..1 + draw(8.0)).map(|_| 1 + draw(30.0)).collect()).collect();
+            let documents: Vec<&[u64]> = documents.iter().map(Vec::as_slice).collect();
+            for across in [Across::Document, Across::Corpus] {
+                let packing = PackingConfig { short_share: 0.3, seed, ..config(12, across) };
+                let ranges = pack(packing, &documents);
+                let total: u64 = documents.iter().flat_map(|document| document.iter()).sum();
+                assert_eq!(ranges[0].start, 0);
+                assert_eq!(ranges[ranges.len() - 1].end, total);
+                assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start));
+                assert!(ranges.iter().all(|range| (1..=12).contains(&(range.end - range.start))));
+            }
+        }
+    }
+
+    #[test]
+    fn the_asked_share_of_passages_is_short() {
+        let sentences = vec![1u64; 200_000];
+        let packing = PackingConfig { short_share: 0.1, ..config(100, Across::Document) };
+        let ranges = pack(packing, &[&sentences]);
+        let short = ranges.iter().filter(|range| range.end - range.start < 100).count() as f64;
+        let share = short / ranges.len() as f64;
+        // About 2,100 passages: one standard deviation is 0.0065.
+        assert!((share - 0.1 * 98.0 / 99.0).abs() < 0.03, "{share}");
+    }
+
+    #[test]
+    fn a_split_is_of_documents_and_has_both_sides() {
+        for (documents, seed) in [(2, 1), (3, 5), (40, 0), (1000, 7)] {
+            let (valid_fraction, side) = (0.1, |subset: Subset| {
+                (0..documents).filter(|document| subset.contains(*document, documents)).collect::<Vec<u64>>()
+            });
+            let train = side(Subset::Train { valid_fraction, seed });
+            let valid = side(Subset::Valid { valid_fraction, seed });
+            assert!(!train.is_empty() && !valid.is_empty(), "{documents}");
+            assert_eq!(train.len() + valid.len(), documents as usize);
+            assert!(train.iter().all(|document| !valid.contains(document)));
+        }
+        let valid = Subset::Valid { valid_fraction: 0.1, seed: 7 };
+        let share = (0..10_000).filter(|document| valid.contains(*document, 10_000)).count() as f64 / 10_000.0;
+        assert!((share - 0.1).abs() < 0.015, "{share}");
+    }
+}

@@ -1,0 +1,243 @@
+//! Documents out of files of every kind, paragraph by paragraph, in bounded memory.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::read::MultiGzDecoder;
+
+use crate::error::{Error, Result};
+use crate::lines::{Line, Lines};
+use crate::table::Rows;
+use crate::text::{Compression, DocumentBoundary, Input, Kind, Text};
+
+/// The longest JSON line that is read.
+const LONGEST_RECORD: usize = 256 << 20;
+/// The longest paragraph that is handed out whole; longer ones are cut at white space.
+const LONGEST_PARAGRAPH: usize = 1 << 20;
+
+/// A piece of the stream of documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A paragraph, never blank, without line breaks.
+    Paragraph(String),
+    /// The document that the paragraphs before belong to is over.
+    EndOfDocument,
+}
+
+/// The documents of a text, in order.
+pub struct Documents<'a> {
+    text: &'a Text,
+    next_input: usize,
+    source: Option<Source>,
+    ready: VecDeque<Event>,
+    open: bool,
+    consumed: Arc<AtomicU64>,
+    reported: u64,
+    /// Paragraphs that were cut because they were too long.
+    pub cut: u64,
+}
+
+enum Source {
+    Plain(Lines),
+    JsonLines(Lines, usize),
+    Parquet(Rows),
+}
+
+impl<'a> Documents<'a> {
+    pub(crate) fn new(text: &'a Text) -> Self {
+        Self {
+            text,
+            next_input: 0,
+            source: None,
+            ready: VecDeque::new(),
+            open: false,
+            consumed: Arc::default(),
+            reported: 0,
+            cut: 0,
+        }
+    }
+
+    /// Bytes read from disk since the last call.
+    pub fn progress(&mut self) -> u64 {
+        let consumed = self.consumed.load(Ordering::Relaxed);
+        let news = consumed - self.reported;
+        self.reported = consumed;
+        news
+    }
+
+    fn advance(&mut self) -> Result<bool> {
+        let Some(source) = &mut self.source else {
+            let Some(input) = self.text.inputs.get(self.next_input) else { return Ok(false) };
+            self.source = Some(open(input, self.text, &self.consumed)?);
+            self.next_input += 1;
+            return Ok(true);
+        };
+        let path = &self.text.inputs[self.next_input - 1].path;
+        let more = match source {
+            Source::Plain(lines) => match lines.next(path)? {
+                Some(line) => {
+                    self.plain(line);
+                    true
+                }
+                None => false,
+            },
+            Source::JsonLines(lines, number) => match lines.next(path)? {
+                Some(line) => {
+                    *number += 1;
+                    let (number, line) = (*number, line.text);
+                    if !line.trim().is_empty() {
+                        let document = record(&line, &self.text.config.text_field, path, number)?;
+                        self.document(&document);
+                    }
+                    true
+                }
+                None => false,
+            },
+            Source::Parquet(rows) => match rows.next(path)? {
+                Some(document) => {
+                    self.document(&document);
+                    true
+                }
+                None => false,
+            },
+        };
+        if !more {
+            self.end();
+            self.source = None;
+        }
+        Ok(true)
+    }
+
+    fn plain(&mut self, line: Line) {
+        self.cut += u64::from(!line.complete);
+        let blank = line.text.trim().is_empty();
+        match self.text.config.document {
+            DocumentBoundary::BlankLine if blank => self.end(),
+            _ if blank => {}
+            boundary => {
+                self.paragraph(line.text.trim());
+                if boundary == DocumentBoundary::Line && line.complete {
+                    self.end();
+                }
+            }
+        }
+    }
+
+    /// A document whose lines are paragraphs.
+    fn document(&mut self, text: &str) {
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let mut rest = line;
+            while rest.len() > LONGEST_PARAGRAPH {
+                let (head, tail) = rest.split_at(cut_at(rest, LONGEST_PARAGRAPH));
+                self.cut += 1;
+                self.paragraph(head.trim());
+                rest = tail.trim_start();
+            }
+            self.paragraph(rest);
+        }
+        self.end();
+    }
+
+    fn paragraph(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.ready.push_back(Event::Paragraph(text.to_owned()));
+            self.open = true;
+        }
+    }
+
+    fn end(&mut self) {
+        if std::mem::take(&mut self.open) {
+            self.ready.push_back(Event::EndOfDocument);
+        }
+    }
+}
+
+impl Iterator for Documents<'_> {
+    type Item = Result<Event>;
+
+    fn next(&mut self) -> Option<Result<Event>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(Ok(event));
+            }
+            match self.advance() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => {
+                    // Nothing can follow a broken file.
+                    self.next_input = self.text.inputs.len();
+                    self.source = None;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+/// Where to cut a text that is longer than `limit`: after the last white space before it, or between two characters.
+fn cut_at(text: &str, limit: usize) -> usize {
+    let boundary = text.floor_char_boundary(limit);
+    let space = text[..boundary].char_indices().rev().take(10_000).find(|(_, c)| c.is_whitespace());
+    space.map_or(boundary, |(at, c)| at + c.len_utf8())
+}
+
+fn open(input: &Input, text: &Text, consumed: &Arc<AtomicU64>) -> Result<Source> {
+    let path = &input.path;
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    if input.kind == Kind::Parquet {
+        return Ok(Source::Parquet(Rows::open(file, path, &text.config.text_field, consumed.clone())?));
+    }
+    let counted = Counted { file, consumed: consumed.clone() };
+    let reader: Box<dyn BufRead> = match input.compression {
+        Compression::None => Box::new(BufReader::with_capacity(1 << 16, counted)),
+        Compression::Gzip => Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(counted)))),
+        Compression::Zstd => {
+            let decoder = zstd::Decoder::new(counted).map_err(Error::io("read", path))?;
+            Box::new(BufReader::new(decoder))
+        }
+    };
+    let compressed = input.compression != Compression::None;
+    Ok(match input.kind {
+        Kind::JsonLines => Source::JsonLines(Lines::new(reader, LONGEST_RECORD, false, compressed), 0),
+        _ => Source::Plain(Lines::new(reader, LONGEST_PARAGRAPH, true, compressed)),
+    })
+}
+
+fn record(line: &str, field: &str, path: &Path, number: usize) -> Result<String> {
+    let place = || format!("{}, line {number}", path.display());
+    let value: serde_json::Value =
+        serde_json::from_str(line).map_err(|error| Error::data(format!("{}: no JSON: {error}", place())))?;
+    let Some(object) = value.as_object() else {
+        return Err(Error::data(format!("{}: not a JSON object", place())));
+    };
+    match object.get(field) {
+        Some(serde_json::Value::String(text)) => Ok(text.clone()),
+        Some(_) => Err(Error::data(format!("{}: the field `{field}` is no string", place()))),
+        None => {
+            let known: Vec<&str> = object.keys().map(String::as_str).collect();
+            let known = known.join(", ");
+            Err(Error::data(format!(
+                "{}: there is no field `{field}`; it has: {known}. Name the right one with --text-field",
+                place()
+            )))
+        }
+    }
+}
+
+/// A file whose consumed bytes are counted, for progress.
+struct Counted {
+    file: File,
+    consumed: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.consumed.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}

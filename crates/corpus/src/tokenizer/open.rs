@@ -1,0 +1,142 @@
+//! Tokenizers out of the files that other tools write.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use tokenizers::Tokenizer;
+
+use crate::error::{Error, Result};
+
+/// Opens a tokenizer file or a folder with one.
+pub fn open(path: &Path) -> Result<Tokenizer> {
+    if path.is_dir() {
+        let found =
+            ["tokenizer.json", "vocab.txt", "vocab.json"].iter().map(|name| path.join(name)).find(|p| p.is_file());
+        return match found {
+            Some(file) => open(&file),
+            None => Err(Error::data(format!(
+                "the folder {} holds no tokenizer.json, vocab.txt, or vocab.json with merges.txt",
+                path.display()
+            ))),
+        };
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::data(format!("cannot read the tokenizer {}: {error}", path.display())))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if name.ends_with(".txt") {
+        return from_json(&wordpiece(&text, lowercases(folder, &text)), path);
+    }
+    if name == "vocab.json" {
+        let merges = folder.join("merges.txt");
+        let merges = std::fs::read_to_string(&merges)
+            .map_err(|error| Error::data(format!("{}: {error}; it must stand beside vocab.json", merges.display())))?;
+        let vocabulary: Map<String, Value> =
+            serde_json::from_str(&text).map_err(|error| Error::data(format!("{}: {error}", path.display())))?;
+        return from_json(&byte_level(vocabulary, &merges), path);
+    }
+    text.parse().map_err(|error| Error::data(format!("{} is no tokenizer: {error}", path.display())))
+}
+
+/// A tokenizer from the parts of a `tokenizer.json`.
+pub fn from_json(parts: &Value, path: &Path) -> Result<Tokenizer> {
+    parts.to_string().parse().map_err(|error| Error::data(format!("{} is no tokenizer: {error}", path.display())))
+}
+
+/// `do_lower_case` of `tokenizer_config.json`; without it, whether no token but the bracketed ones has a capital letter.
+fn lowercases(folder: &Path, vocabulary: &str) -> bool {
+    let config = std::fs::read_to_string(folder.join("tokenizer_config.json")).ok();
+    let config: Option<Value> = config.and_then(|text| serde_json::from_str(&text).ok());
+    let plain = |line: &&str| !line.starts_with('[');
+    let cased = || vocabulary.lines().filter(plain).any(|line| line.contains(|c: char| c.is_ascii_uppercase()));
+    config.and_then(|config| config["do_lower_case"].as_bool()).unwrap_or_else(|| !cased())
+}
+
+/// BERT's WordPiece from a `vocab.txt`: the line number is the id.
+fn wordpiece(text: &str, lowercase: bool) -> Value {
+    let vocabulary: Map<String, Value> =
+        text.lines().enumerate().map(|(id, token)| (token.trim_end_matches('\r').to_owned(), id.into())).collect();
+    wordpiece_parts(vocabulary, lowercase)
+}
+
+/// The parts of a WordPiece tokenizer.
+pub fn wordpiece_parts(vocabulary: Map<String, Value>, lowercase: bool) -> Value {
+    let added = added(&vocabulary, &["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]);
+    json!({
+        "version": "1.0",
+        "added_tokens": added,
+        "normalizer": {
+            "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null,
+            "lowercase": lowercase,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": null,
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+        "model": {
+            "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100, "vocab": vocabulary,
+        },
+    })
+}
+
+fn byte_level(vocabulary: Map<String, Value>, merges: &str) -> Value {
+    let merges = merges.lines().filter(|line| !line.starts_with("#version") && !line.trim().is_empty());
+    let merges: Vec<Value> = merges.map(|line| line.trim_end_matches('\r').into()).collect();
+    byte_level_parts(vocabulary, merges)
+}
+
+/// The parts of a byte-level BPE tokenizer.
+pub fn byte_level_parts(vocabulary: Map<String, Value>, merges: Vec<Value>) -> Value {
+    let mut added = added(&vocabulary, &["<s>", "<pad>", "</s>", "<unk>", "<mask>"]);
+    // RoBERTa's mask takes the space before it.
+    if let Some(mask) = added.iter_mut().find(|token| token["content"] == "<mask>") {
+        mask["lstrip"] = true.into();
+    }
+    json!({
+        "version": "1.0",
+        "added_tokens": added,
+        "normalizer": null,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "post_processor": null,
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": merges},
+    })
+}
+
+/// The parts of a Unigram tokenizer as ALBERT's: pieces with their log probabilities, in the order of their ids.
+pub fn unigram_parts(pieces: Vec<Value>, unk: usize, lowercase: bool) -> Value {
+    let vocabulary: Map<String, Value> = pieces
+        .iter()
+        .enumerate()
+        .map(|(id, piece)| (piece[0].as_str().unwrap_or_default().to_owned(), id.into()))
+        .collect();
+    let mut normalizers = vec![
+        json!({"type": "NFKD"}),
+        json!({"type": "StripAccents"}),
+        json!({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}),
+    ];
+    if lowercase {
+        normalizers.push(json!({"type": "Lowercase"}));
+    }
+    let metaspace = json!({"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "always", "split": true});
+    json!({
+        "version": "1.0",
+        "added_tokens": added(&vocabulary, &["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]),
+        "normalizer": {"type": "Sequence", "normalizers": normalizers},
+        "pre_tokenizer": metaspace,
+        "post_processor": null,
+        "decoder": metaspace,
+        "model": {"type": "Unigram", "unk_id": unk, "vocab": pieces, "byte_fallback": false},
+    })
+}
+
+fn added(vocabulary: &Map<String, Value>, names: &[&str]) -> Vec<Value> {
+    let token = |name: &&str| {
+        let id = vocabulary.get(*name)?;
+        Some(json!({
+            "id": id, "content": name, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+            "special": true,
+        }))
+    };
+    names.iter().filter_map(token).collect()
+}

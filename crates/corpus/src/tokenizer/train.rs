@@ -1,0 +1,260 @@
+//! Tokenizers trained on a text: the same text gives the same file, for any number of threads.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::models::unigram::{Unigram, UnigramTrainer};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::{
+    AddedToken, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
+};
+
+use super::{Tokenizer, open};
+use crate::error::{Error, Result};
+use crate::reader::Event;
+use crate::text::Text;
+use crate::watch::{Watch, check};
+
+/// A kind of subword model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenizerModel {
+    /// BERT's: pieces inside a word begin with `##`.
+    Wordpiece,
+    /// RoBERTa's: byte-level byte-pair encoding.
+    Bpe,
+    /// ALBERT's: a unigram language model over pieces.
+    Unigram,
+}
+
+/// How a tokenizer is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainConfig {
+    /// The kind of model.
+    pub model: TokenizerModel,
+    /// Tokens, special tokens included.
+    pub vocabulary: usize,
+    /// Whether to lower-case and strip accents (not for byte-level BPE).
+    pub lowercase: bool,
+}
+
+/// Text of a paragraph batch that is counted at once.
+const BATCH_BYTES: usize = 4 << 20;
+/// Counting words of more text than this changes little; of a larger one, paragraphs spread evenly are taken.
+const SAMPLE_BYTES: u64 = 256 << 20;
+/// The Unigram trainer holds a suffix array of its words.
+const UNIGRAM_SAMPLE_BYTES: u64 = 64 << 20;
+
+impl Tokenizer {
+    /// Trains a tokenizer, unless `cache` holds the one for this text and these settings.
+    ///
+    /// # Errors
+    /// When the text cannot be read or is empty, the vocabulary cannot even hold the alphabet, or the caller stops.
+    pub fn train_cached(text: &Text, config: &TrainConfig, cache: &Path, watch: &dyn Watch) -> Result<Self> {
+        let settings = serde_json::to_string(&(2, config, &text.config.document, &text.config.text_field));
+        let settings = settings.expect("settings are JSON");
+        let key = blake3::hash(format!("{settings}{}", text.content(watch)?.join("")).as_bytes()).to_hex();
+        let path = cache.join(format!("tokenizer-{}.json", &key[..16]));
+        if path.is_file() {
+            match Self::open(&path) {
+                Ok(tokenizer) => return Ok(tokenizer),
+                Err(error) => tracing::warn!("{error}; it is trained again"),
+            }
+        }
+        let tokenizer = Self::train(text, config, watch)?;
+        std::fs::create_dir_all(cache).map_err(Error::io("make the folder", cache))?;
+        tokenizer.save(&path)?;
+        Ok(tokenizer)
+    }
+
+    /// Trains a tokenizer.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::train_cached`].
+    pub fn train(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Self> {
+        let parts = match config.model {
+            TokenizerModel::Wordpiece => wordpiece(text, config, watch)?,
+            TokenizerModel::Bpe => byte_level(text, config, watch)?,
+            TokenizerModel::Unigram => unigram(text, config, watch)?,
+        };
+        let tokenizer = Self::new(open::from_json(&parts, Path::new("the trained tokenizer"))?)?;
+        let (size, asked) = (tokenizer.vocabulary_size(), config.vocabulary);
+        if size < asked {
+            tracing::warn!("the text has only pieces for {size} of the {asked} tokens asked for");
+        }
+        Ok(tokenizer)
+    }
+}
+
+const BERT_SPECIALS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+const ROBERTA_SPECIALS: [&str; 4] = ["<s>", "<pad>", "</s>", "<unk>"];
+const ALBERT_SPECIALS: [&str; 5] = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"];
+
+/// WordPiece as BERT's successors train it: byte-pair merges over characters, where pieces inside a word begin with `##`.
+fn wordpiece(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Value> {
+    let words = count_words(text, &open::wordpiece_parts(Map::new(), config.lowercase), SAMPLE_BYTES, watch)?;
+    // The frequent characters; words with others become [UNK]. A thousand, as BERT's trainers keep, or fewer in a small
+    // vocabulary.
+    let (alphabet, inside) = alphabet(&words, (config.vocabulary / 16).clamp(100, 1000));
+    // Given as known tokens, so that their ids do not depend on the order of a hash map.
+    let mut known: Vec<String> = BERT_SPECIALS.map(str::to_owned).to_vec();
+    known.extend(alphabet.iter().map(char::to_string));
+    known.extend(inside.iter().map(|c| format!("##{c}")));
+    fits(config.vocabulary, known.len())?;
+    let trainer = BpeTrainer::builder()
+        .show_progress(false)
+        .vocab_size(config.vocabulary)
+        .min_frequency(2)
+        .limit_alphabet(alphabet.len())
+        .initial_alphabet(alphabet.into_iter().collect())
+        .continuing_subword_prefix("##".to_owned())
+        .special_tokens(known.into_iter().map(|token| AddedToken::from(token, true)).collect())
+        .build();
+    let vocabulary = merge(&trainer, &words)?.get_vocab();
+    let vocabulary = vocabulary.into_iter().map(|(token, id)| (token, id.into())).collect();
+    Ok(open::wordpiece_parts(vocabulary, config.lowercase))
+}
+
+fn byte_level(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Value> {
+    let words = count_words(text, &open::byte_level_parts(Map::new(), Vec::new()), SAMPLE_BYTES, watch)?;
+    fits(config.vocabulary, ROBERTA_SPECIALS.len() + 257)?;
+    let trainer = BpeTrainer::builder()
+        .show_progress(false)
+        // <mask> comes last.
+        .vocab_size(config.vocabulary - 1)
+        .min_frequency(2)
+        .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
+        .special_tokens(ROBERTA_SPECIALS.map(|token| AddedToken::from(token, true)).to_vec())
+        .build();
+    let model = merge(&trainer, &words)?;
+    let model = serde_json::to_value(&model).map_err(|error| Error::data(error.to_string()))?;
+    let (Some(vocabulary), Some(merges)) = (model["vocab"].as_object(), model["merges"].as_array()) else {
+        return Err(Error::data("the trained model has no vocabulary"));
+    };
+    let mut vocabulary = vocabulary.clone();
+    vocabulary.insert("<mask>".to_owned(), vocabulary.len().into());
+    Ok(open::byte_level_parts(vocabulary, merges.clone()))
+}
+
+fn unigram(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Value> {
+    let parts = open::unigram_parts(vec![serde_json::json!(["<unk>", 0.0])], 0, config.lowercase);
+    let words = count_words(text, &parts, UNIGRAM_SAMPLE_BYTES, watch)?;
+    fits(config.vocabulary, ALBERT_SPECIALS.len() + 32)?;
+    let trainer = UnigramTrainer::builder()
+        .show_progress(false)
+        .vocab_size(config.vocabulary as u32)
+        .special_tokens(ALBERT_SPECIALS.map(|token| AddedToken::from(token, true)).to_vec())
+        .unk_token(Some("<unk>".to_owned()))
+        .build()
+        .map_err(|error| Error::data(error.to_string()))?;
+    let mut model = Unigram::default();
+    let words: Vec<(String, u32)> =
+        words.into_iter().map(|(word, count)| (word, u32::try_from(count).unwrap_or(u32::MAX))).collect();
+    // One thread: the sums of its expectation step would otherwise depend on how threads share the words.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let pool = pool.map_err(|error| Error::data(error.to_string()))?;
+    pool.install(|| trainer.do_train(words, &mut model)).map_err(|error| Error::data(error.to_string()))?;
+    let model = serde_json::to_value(&model).map_err(|error| Error::data(error.to_string()))?;
+    let pieces = model["vocab"].as_array().cloned().unwrap_or_default();
+    let unk = model["unk_id"].as_u64().unwrap_or(1) as usize;
+    Ok(open::unigram_parts(pieces, unk, config.lowercase))
+}
+
+fn merge(trainer: &BpeTrainer, words: &[(String, u64)]) -> Result<BPE> {
+    let mut model = BPE::default();
+    let counts = words.iter().map(|(word, count)| (word.as_str().into(), *count)).collect();
+    trainer.do_train(&counts, &mut model).map_err(|error| Error::data(error.to_string()))?;
+    Ok(model)
+}
+
+fn fits(vocabulary: usize, needed: usize) -> Result<()> {
+    if vocabulary >= needed {
+        return Ok(());
+    }
+    Err(Error::data(format!(
+        "a vocabulary of {vocabulary} tokens is too small: special tokens and alphabet alone take {needed}"
+    )))
+}
+
+/// The `limit` most frequent characters, sorted, and those of them that occur inside words.
+fn alphabet(words: &[(String, u64)], limit: usize) -> (Vec<char>, Vec<char>) {
+    let mut counts: BTreeMap<char, u64> = BTreeMap::new();
+    for (word, count) in words {
+        word.chars().for_each(|c| *counts.entry(c).or_default() += count);
+    }
+    let mut frequent: Vec<(char, u64)> = counts.into_iter().collect();
+    frequent.sort_by_key(|(c, count)| (std::cmp::Reverse(*count), *c));
+    let mut kept: Vec<char> = frequent.into_iter().take(limit).map(|(c, _)| c).collect();
+    kept.sort_unstable();
+    let mut inside: Vec<char> = words.iter().flat_map(|(word, _)| word.chars().skip(1)).collect();
+    inside.sort_unstable();
+    inside.dedup();
+    inside.retain(|c| kept.binary_search(c).is_ok());
+    (kept, inside)
+}
+
+/// How often each word occurs, sorted by word.
+fn count_words(text: &Text, parts: &Value, sample: u64, watch: &dyn Watch) -> Result<Vec<(String, u64)>> {
+    let splitter = open::from_json(parts, Path::new("the word splitter"))?;
+    let stride = text.bytes().div_ceil(sample).max(1);
+    if stride > 1 {
+        tracing::warn!("the text is large: the tokenizer learns from one of {stride} paragraphs");
+    }
+    watch.stage("counting words", Some(text.bytes()));
+    let mut counts: HashMap<String, u64> = HashMap::new();
+    let mut batch: Vec<String> = Vec::new();
+    let (mut size, mut number) = (0, 0u64);
+    let mut documents = text.documents();
+    while let Some(event) = documents.next() {
+        let Event::Paragraph(paragraph) = event? else { continue };
+        number += 1;
+        if !(number - 1).is_multiple_of(stride) {
+            continue;
+        }
+        size += paragraph.len();
+        batch.push(paragraph);
+        if size >= BATCH_BYTES {
+            check(watch)?;
+            count_batch(&splitter, &batch, &mut counts)?;
+            watch.advance(documents.progress());
+            (size, batch) = (0, Vec::new());
+        }
+    }
+    count_batch(&splitter, &batch, &mut counts)?;
+    watch.finish();
+    if counts.is_empty() {
+        return Err(Error::data("the text is empty: there is nothing to train a tokenizer on"));
+    }
+    let mut counts: Vec<(String, u64)> = counts.into_iter().collect();
+    counts.sort_unstable();
+    Ok(counts)
+}
+
+fn count_batch(splitter: &tokenizers::Tokenizer, batch: &[String], counts: &mut HashMap<String, u64>) -> Result<()> {
+    let count = |paragraph: &String| -> tokenizers::Result<HashMap<String, u64>> {
+        let mut normalized = NormalizedString::from(paragraph.as_str());
+        if let Some(normalizer) = splitter.get_normalizer() {
+            normalizer.normalize(&mut normalized)?;
+        }
+        let mut split = PreTokenizedString::from(normalized);
+        if let Some(pre_tokenizer) = splitter.get_pre_tokenizer() {
+            pre_tokenizer.pre_tokenize(&mut split)?;
+        }
+        let mut words = HashMap::new();
+        for (word, ..) in split.get_splits(OffsetReferential::Normalized, OffsetType::None) {
+            *words.entry(word.to_owned()).or_default() += 1;
+        }
+        Ok(words)
+    };
+    let parts: Vec<_> = batch.par_iter().map(count).collect();
+    for part in parts {
+        for (word, n) in part.map_err(|error| Error::data(error.to_string()))? {
+            *counts.entry(word).or_default() += n;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! The knobs in which published maskers differ, and the families that set them.
+
+use serde::{Deserialize, Serialize};
+
+use super::knobs::{Budget, BudgetOf, Cap, DrawPer, Eligible, Family, RandomTokens, Scope, Unit};
+use super::validate::MaskingError;
+
+/// All knobs of a masker. In TOML `family = "..."` (`"bert"` if not given) sets every knob as that family does, and any
+/// knob beside it overrides. It is written with every knob, and what is written reads back as the same value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Partial")]
+pub struct Masking {
+    /// The family whose values were the starting point.
+    pub family: Family,
+    /// What is chosen at once.
+    pub unit: Unit,
+    /// Share of tokens (or words) that is chosen, above 0 and below 1. All families: 0.15.
+    pub rate: f64,
+    /// How many are chosen.
+    pub budget: Budget,
+    /// What the budget counts.
+    pub budget_of: BudgetOf,
+    /// Where the budget is spent.
+    pub scope: Scope,
+    /// Most targets of a sequence, in tokens.
+    pub cap: Cap,
+    /// Which tokens may be chosen.
+    pub eligible: Eligible,
+    /// Share of targets that the mask token replaces. All families: 0.8.
+    pub mask: f64,
+    /// Share of targets that a random token replaces; the rest is kept. All families: 0.1.
+    pub random: f64,
+    /// How often the replacement is drawn.
+    pub draw_per: DrawPer,
+    /// Where random tokens come from.
+    pub random_tokens: RandomTokens,
+    /// Tokens are chosen with weight max(count, 1)^-smoothing, which prefers rare ones. 0: all alike. DistilBERT: 0.7.
+    /// Only for single tokens.
+    pub smoothing: f64,
+    /// Most words of an n-gram. ALBERT: 3.
+    pub ngram_max: usize,
+    /// Most words of a span. SpanBERT: 10.
+    pub span_max: usize,
+    /// Parameter of the geometric distribution of span lengths, cut at `span_max` and renormalised. SpanBERT: 0.2.
+    pub span_p: f64,
+}
+
+impl Default for Masking {
+    fn default() -> Self {
+        Self::of(Family::Bert)
+    }
+}
+
+impl Masking {
+    /// The knobs of a family.
+    pub fn of(family: Family) -> Self {
+        let bert = Self {
+            family,
+            unit: Unit::Token,
+            rate: 0.15,
+            budget: Budget::HalfEven,
+            budget_of: BudgetOf::Tokens,
+            scope: Scope::Passage,
+            cap: Cap::Advised,
+            eligible: Eligible::Content,
+            mask: 0.8,
+            random: 0.1,
+            draw_per: DrawPer::Token,
+            random_tokens: RandomTokens::Vocabulary,
+            smoothing: 0.0,
+            ngram_max: 3,
+            span_max: 10,
+            span_p: 0.2,
+        };
+        let roberta = Self {
+            budget: Budget::Probabilistic,
+            cap: Cap::None,
+            eligible: Eligible::All,
+            random_tokens: RandomTokens::AfterSpecials,
+            ..bert.clone()
+        };
+        match family {
+            Family::Bert => bert,
+            Family::BertWholeWord => Self { unit: Unit::Word, ..bert },
+            Family::Roberta => roberta,
+            Family::RobertaWholeWord => {
+                Self { unit: Unit::Word, budget_of: BudgetOf::Words, draw_per: DrawPer::Unit, ..roberta }
+            }
+            Family::Albert => Self { unit: Unit::Ngram, ..bert },
+            Family::Distilbert => {
+                Self { budget: Budget::Ceiling, scope: Scope::Batch, cap: Cap::None, smoothing: 0.7, ..bert }
+            }
+            Family::Huggingface => Self { budget: Budget::Bernoulli, cap: Cap::None, ..bert },
+            Family::HuggingfaceWholeWord => Self { unit: Unit::Word, cap: Cap::At(512), ..bert },
+            Family::Spanbert => Self {
+                unit: Unit::Span,
+                budget: Budget::Ceiling,
+                cap: Cap::None,
+                draw_per: DrawPer::Unit,
+                random_tokens: RandomTokens::Unigram,
+                ..bert
+            },
+        }
+    }
+}
+
+/// What a user writes: a family, and the knobs that differ from it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Partial {
+    family: Option<Family>,
+    unit: Option<Unit>,
+    rate: Option<f64>,
+    budget: Option<Budget>,
+    budget_of: Option<BudgetOf>,
+    scope: Option<Scope>,
+    cap: Option<Cap>,
+    eligible: Option<Eligible>,
+    mask: Option<f64>,
+    random: Option<f64>,
+    draw_per: Option<DrawPer>,
+    random_tokens: Option<RandomTokens>,
+    smoothing: Option<f64>,
+    ngram_max: Option<usize>,
+    span_max: Option<usize>,
+    span_p: Option<f64>,
+}
+
+impl TryFrom<Partial> for Masking {
+    type Error = MaskingError;
+
+    fn try_from(partial: Partial) -> Result<Self, MaskingError> {
+        let family = Self::of(partial.family.unwrap_or_default());
+        let masking = Self {
+            family: family.family,
+            unit: partial.unit.unwrap_or(family.unit),
+            rate: partial.rate.unwrap_or(family.rate),
+            budget: partial.budget.unwrap_or(family.budget),
+            budget_of: partial.budget_of.unwrap_or(family.budget_of),
+            scope: partial.scope.unwrap_or(family.scope),
+            cap: partial.cap.unwrap_or(family.cap),
+            eligible: partial.eligible.unwrap_or(family.eligible),
+            mask: partial.mask.unwrap_or(family.mask),
+            random: partial.random.unwrap_or(family.random),
+            draw_per: partial.draw_per.unwrap_or(family.draw_per),
+            random_tokens: partial.random_tokens.unwrap_or(family.random_tokens),
+            smoothing: partial.smoothing.unwrap_or(family.smoothing),
+            ngram_max: partial.ngram_max.unwrap_or(family.ngram_max),
+            span_max: partial.span_max.unwrap_or(family.span_max),
+            span_p: partial.span_p.unwrap_or(family.span_p),
+        };
+        masking.validate()?;
+        Ok(masking)
+    }
+}

@@ -1,0 +1,171 @@
+//! The values a knob can take.
+
+use std::fmt;
+
+use serde::de::{Deserializer, Error, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// A published masker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// google-research/bert, `create_pretraining_data.py`.
+    #[default]
+    Bert,
+    /// The same with `do_whole_word_mask`.
+    BertWholeWord,
+    /// fairseq, `data/mask_tokens_dataset.py`: special tokens are masked too.
+    Roberta,
+    /// The same with `mask_whole_words`: the budget counts words.
+    RobertaWholeWord,
+    /// google-research/albert, `create_pretraining_data.py`: n-grams of words.
+    Albert,
+    /// transformers' `distillation/distiller.py`: rare tokens preferred, one budget for the whole batch.
+    Distilbert,
+    /// transformers, `DataCollatorForLanguageModeling`: each token independently.
+    Huggingface,
+    /// transformers, `DataCollatorForWholeWordMask`: as BERT's, with at most 512 targets.
+    HuggingfaceWholeWord,
+    /// SpanBERT, `data/masking.py` as its paper uses it: spans of words, an exact budget, a replacement for each span.
+    Spanbert,
+}
+
+/// What is chosen at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// A token.
+    Token,
+    /// A word; one that does not fit the rest of the budget is passed over.
+    Word,
+    /// One to `ngram_max` words with p(n) proportional to 1/n; one that does not fit is shortened, then passed over.
+    Ngram,
+    /// Words up to a geometric length, from the start of the word that a random token is in; cut where the budget ends,
+    /// so that the budget is met to the token.
+    Span,
+}
+
+/// How many are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Budget {
+    /// max(1, rate * n), halves rounded to even as Python and TensorFlow do; n counts special tokens.
+    HalfEven,
+    /// rate * n rounded up; n counts the tokens that may be chosen, with the scope batch all real tokens.
+    Ceiling,
+    /// floor(rate * n + U) with U uniform in [0, 1): rate * n on average, so none by chance where n < 1 / rate; n counts
+    /// special tokens.
+    Probabilistic,
+    /// Every token or word independently with probability rate; by chance none.
+    Bernoulli,
+}
+
+/// What the budget counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BudgetOf {
+    /// Tokens.
+    Tokens,
+    /// Words that may be chosen, so that none is passed over (fairseq).
+    Words,
+}
+
+/// Where the budget is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Each sequence has its own.
+    Passage,
+    /// One for the whole batch (DistilBERT). Masks then depend on which sequences stand together, and a sequence may get
+    /// no target.
+    Batch,
+}
+
+/// Most targets of a sequence: `"none"`, `"advised"` or a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cap {
+    /// As many as the budget says.
+    None,
+    /// rate * maximum length, rounded up: 20 at 128, 77 at 512, as BERT's README advises.
+    Advised,
+    /// This many, at least 1. ALBERT's own data: 20 at length 512, which is 3.9 % and not 15 %.
+    At(usize),
+}
+
+/// Which tokens may be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Eligible {
+    /// All but special tokens.
+    Content,
+    /// All, special tokens too (fairseq).
+    All,
+}
+
+/// How often it is drawn whether a mask, a random token or the original stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DrawPer {
+    /// For each token.
+    Token,
+    /// For each unit; spans that overlap or touch are one. Random tokens are drawn one by one all the same.
+    Unit,
+}
+
+/// Where random tokens come from. One may be the original by chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RandomTokens {
+    /// Every id alike, special tokens included (BERT, Hugging Face).
+    Vocabulary,
+    /// Every id alike but special tokens.
+    Content,
+    /// Every id alike but the first four (fairseq); the mask token may be among them.
+    AfterSpecials,
+    /// As often as in the training text (SpanBERT).
+    Unigram,
+}
+
+impl Serialize for Cap {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::None => serializer.serialize_str("none"),
+            Self::Advised => serializer.serialize_str("advised"),
+            Self::At(count) => serializer.serialize_u64(*count as u64),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Cap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CapVisitor)
+    }
+}
+
+struct CapVisitor;
+
+impl Visitor<'_> for CapVisitor {
+    type Value = Cap;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"none\", \"advised\" or a number of targets")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Cap, E> {
+        match text {
+            "none" => Ok(Cap::None),
+            "advised" => Ok(Cap::Advised),
+            _ => Err(E::unknown_variant(text, &["none", "advised", "a number of targets"])),
+        }
+    }
+
+    fn visit_u64<E: Error>(self, count: u64) -> Result<Cap, E> {
+        Ok(Cap::At(count as usize))
+    }
+
+    fn visit_i64<E: Error>(self, count: i64) -> Result<Cap, E> {
+        let count =
+            u64::try_from(count).map_err(|_| E::custom("cap: write \"none\", \"advised\" or a number above 0"))?;
+        self.visit_u64(count)
+    }
+}

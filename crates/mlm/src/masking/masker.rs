@@ -1,0 +1,219 @@
+//! The masker: knobs, vocabulary and generator in, masked sequence and targets out.
+
+use rand_chacha::ChaCha8Rng;
+
+use super::budget::{ceiling, count};
+use super::config::Masking;
+use super::draw::{Cumulative, ngram_lengths, span_lengths, uniform};
+use super::knobs::{Budget, BudgetOf, Cap, Eligible, Scope, Unit};
+use super::replace::{Replacement, Replacer};
+use super::units::{self, Chosen};
+use super::validate::MaskingError;
+
+/// What a masker knows about the vocabulary.
+#[derive(Clone, Debug)]
+pub struct Vocabulary {
+    /// Number of ids.
+    pub size: usize,
+    /// The mask token.
+    pub mask: u32,
+    /// Ids of special tokens.
+    pub specials: Vec<u32>,
+    /// How often each id occurs in the training text; may be empty where no knob needs it.
+    pub counts: Vec<u64>,
+}
+
+/// A sequence with its special tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// Ids, each below the vocabulary's size.
+    pub tokens: &'a [u32],
+    /// Whether a word begins with the token. A special token is always a word of its own, and a word begins after it.
+    pub word_starts: &'a [bool],
+}
+
+/// A token to predict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its place in the sequence, special tokens counted.
+    pub position: u32,
+    /// The original token.
+    pub label: u32,
+    /// What stands there.
+    pub replacement: Replacement,
+}
+
+/// A masked sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Masked {
+    /// What the model sees.
+    pub tokens: Vec<u32>,
+    /// What it is asked, by position. Empty where no token may be chosen and where no word fits the budget; and by
+    /// chance with [`Budget::Bernoulli`], with [`Scope::Batch`], and with [`Budget::Probabilistic`] in sequences shorter
+    /// than 1 / rate.
+    pub targets: Vec<Target>,
+}
+
+/// Masks sequences. All that it draws comes from the generators it is given.
+#[derive(Clone, Debug)]
+pub struct Masker {
+    masking: Masking,
+    specials: Vec<u32>,
+    cap: usize,
+    replacer: Replacer,
+    ngrams: Cumulative,
+    spans: Cumulative,
+    /// Weight of each id, where rare tokens are preferred.
+    weights: Option<Vec<f64>>,
+}
+
+impl Masker {
+    /// A masker for sequences of at most `max_length` tokens, special tokens included; only [`Cap::Advised`] asks for
+    /// that length, and longer sequences are no error.
+    ///
+    /// # Errors
+    /// When knobs do not fit together or to the vocabulary.
+    pub fn new(masking: Masking, mut vocabulary: Vocabulary, max_length: usize) -> Result<Self, MaskingError> {
+        masking.validate()?;
+        masking.validate_with(&vocabulary)?;
+        vocabulary.specials.sort_unstable();
+        let cap = match masking.cap {
+            Cap::None => usize::MAX,
+            Cap::Advised => ceiling(masking.rate, max_length),
+            Cap::At(count) => count,
+        };
+        let weight = |count: &u64| ((*count).max(1) as f64).powf(-masking.smoothing);
+        let weights = (masking.smoothing > 0.0).then(|| vocabulary.counts.iter().map(weight).collect());
+        Ok(Self {
+            cap,
+            replacer: Replacer::new(&masking, &vocabulary),
+            ngrams: ngram_lengths(masking.ngram_max),
+            spans: span_lengths(masking.span_max, masking.span_p),
+            weights,
+            specials: vocabulary.specials,
+            masking,
+        })
+    }
+
+    /// The knobs.
+    pub fn masking(&self) -> &Masking {
+        &self.masking
+    }
+
+    /// Masks one sequence; with the scope batch, as a batch of one.
+    ///
+    /// # Panics
+    /// When there are not as many word starts as tokens.
+    pub fn mask(&self, row: &Row<'_>, rng: &mut ChaCha8Rng) -> Masked {
+        assert_eq!(row.tokens.len(), row.word_starts.len(), "a word start for each token");
+        let places = self.places(row);
+        let chosen = match self.masking.scope {
+            _ if places.is_empty() => Vec::new(),
+            Scope::Passage => self.choose(row, places, rng),
+            // DistilBERT's budget counts every real token of the batch, special tokens too.
+            Scope::Batch => self.tokens(row, places, ceiling(self.masking.rate, row.tokens.len()), rng),
+        };
+        let mut tokens = row.tokens.to_vec();
+        let targets = self.replacer.replace(&mut tokens, &chosen, rng);
+        Masked { tokens, targets }
+    }
+
+    /// Masks the sequences of a batch (without padding), each with its own generator; with the scope batch all with that
+    /// of the first.
+    ///
+    /// # Panics
+    /// When there are not as many generators as sequences, or as many word starts as tokens.
+    pub fn mask_batch(&self, rows: &[Row<'_>], rngs: &mut [ChaCha8Rng]) -> Vec<Masked> {
+        assert_eq!(rows.len(), rngs.len(), "a generator for each sequence");
+        match (self.masking.scope, rngs.first_mut()) {
+            (Scope::Batch, Some(rng)) => self.mask_together(rows, rng),
+            _ => rows.iter().zip(rngs).map(|(row, rng)| self.mask(row, rng)).collect(),
+        }
+    }
+
+    /// Masks the rows, one after another, as one long row.
+    fn mask_together(&self, rows: &[Row<'_>], rng: &mut ChaCha8Rng) -> Vec<Masked> {
+        let tokens: Vec<u32> = rows.iter().flat_map(|row| row.tokens).copied().collect();
+        let word_starts: Vec<bool> = rows.iter().flat_map(|row| row.word_starts).copied().collect();
+        let Masked { tokens, targets } = self.mask(&Row { tokens: &tokens, word_starts: &word_starts }, rng);
+        let (mut tokens, mut targets) = (tokens.as_slice(), targets.as_slice());
+        let mut start = 0;
+        let mut split = |row: &Row<'_>| {
+            let end = start + row.tokens.len() as u32;
+            let (of_row, later) = targets.split_at(targets.partition_point(|target| target.position < end));
+            let (seen, unseen) = tokens.split_at(row.tokens.len());
+            let shifted = of_row.iter().map(|target| Target { position: target.position - start, ..*target }).collect();
+            (start, tokens, targets) = (end, unseen, later);
+            Masked { tokens: seen.to_vec(), targets: shifted }
+        };
+        rows.iter().map(&mut split).collect()
+    }
+
+    fn choose(&self, row: &Row<'_>, places: Vec<u32>, rng: &mut ChaCha8Rng) -> Chosen {
+        let Masking { unit, rate, budget, budget_of, ngram_max, .. } = self.masking;
+        let words = self.words(row);
+        if budget == Budget::Bernoulli {
+            let units = if unit == Unit::Word { words } else { places.into_iter().map(|place| vec![place]).collect() };
+            return self.capped(units.into_iter().filter(|_| uniform(rng) < rate).collect(), rng);
+        }
+        if budget_of == BudgetOf::Words {
+            let count = count(budget, rate, words.len(), words.len(), rng);
+            return self.capped(units::sample(words, count, rng), rng);
+        }
+        let count = count(budget, rate, row.tokens.len(), places.len(), rng).min(self.cap);
+        match unit {
+            Unit::Token => self.tokens(row, places, count, rng),
+            Unit::Word => units::words(words, count, rng),
+            Unit::Ngram => units::ngrams(&words, &self.ngrams, ngram_max, count, rng),
+            Unit::Span => units::spans(&words, &self.spans, count, rng),
+        }
+    }
+
+    /// `count` single tokens of `places`.
+    fn tokens(&self, row: &Row<'_>, places: Vec<u32>, count: usize, rng: &mut ChaCha8Rng) -> Chosen {
+        match &self.weights {
+            Some(weights) => units::weighted(&places, |place| weights[row.tokens[place as usize] as usize], count, rng),
+            None => units::sample(places.into_iter().map(|place| vec![place]).collect(), count, rng),
+        }
+    }
+
+    /// As many of the chosen units, at random, as the cap allows.
+    fn capped(&self, chosen: Chosen, rng: &mut ChaCha8Rng) -> Chosen {
+        match chosen.iter().map(Vec::len).sum::<usize>() > self.cap {
+            true => units::words(chosen, self.cap, rng),
+            false => chosen,
+        }
+    }
+
+    /// The places that may be chosen.
+    fn places(&self, row: &Row<'_>) -> Vec<u32> {
+        (0..row.tokens.len() as u32).filter(|place| self.may_be_chosen(row.tokens[*place as usize])).collect()
+    }
+
+    /// Those places by words.
+    fn words(&self, row: &Row<'_>) -> Vec<Vec<u32>> {
+        let mut words: Vec<Vec<u32>> = Vec::new();
+        let mut after_special = true;
+        for (place, token) in row.tokens.iter().enumerate() {
+            let special = self.is_special(*token);
+            let begins = special || after_special || row.word_starts[place];
+            after_special = special;
+            if !self.may_be_chosen(*token) {
+                continue;
+            }
+            match words.last_mut() {
+                Some(word) if !begins => word.push(place as u32),
+                _ => words.push(vec![place as u32]),
+            }
+        }
+        words
+    }
+
+    fn may_be_chosen(&self, token: u32) -> bool {
+        self.masking.eligible == Eligible::All || !self.is_special(token)
+    }
+
+    fn is_special(&self, token: u32) -> bool {
+        self.specials.binary_search(&token).is_ok()
+    }
+}

@@ -1,0 +1,103 @@
+//! What stands at a chosen place: the mask token, a random token, or the original.
+
+use rand_chacha::ChaCha8Rng;
+
+use super::config::Masking;
+use super::draw::{Cumulative, below, uniform};
+use super::knobs::{DrawPer, RandomTokens};
+use super::masker::{Target, Vocabulary};
+
+/// What stands at a chosen place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replacement {
+    /// The mask token.
+    Mask,
+    /// A random token, which may be the original by chance.
+    Random,
+    /// The original.
+    Keep,
+}
+
+/// `<s>`, `<pad>`, `</s>` and `<unk>`.
+const FAIRSEQ_SPECIALS: usize = 4;
+
+/// Draws replacements.
+#[derive(Clone, Debug)]
+pub struct Replacer {
+    mask: f64,
+    random: f64,
+    per: DrawPer,
+    mask_token: u32,
+    pool: Pool,
+}
+
+#[derive(Clone, Debug)]
+enum Pool {
+    /// Every id from the first to before the second.
+    Between(usize, usize),
+    /// These ids.
+    Listed(Vec<u32>),
+    /// Ids by their counts.
+    Counted(Cumulative),
+}
+
+impl Replacer {
+    /// For knobs that were validated with the vocabulary.
+    pub fn new(masking: &Masking, vocabulary: &Vocabulary) -> Self {
+        let size = vocabulary.size;
+        let content = |id: &u32| vocabulary.specials.binary_search(id).is_err();
+        let pool = match masking.random_tokens {
+            RandomTokens::Vocabulary => Pool::Between(0, size),
+            RandomTokens::AfterSpecials => Pool::Between(FAIRSEQ_SPECIALS, size),
+            RandomTokens::Content => Pool::Listed((0..size as u32).filter(content).collect()),
+            RandomTokens::Unigram => Pool::Counted(Cumulative::new(vocabulary.counts.iter().map(|c| *c as f64))),
+        };
+        let Masking { mask, random, draw_per, .. } = *masking;
+        Self { mask, random, per: draw_per, mask_token: vocabulary.mask, pool }
+    }
+
+    /// Replaces the tokens at `units`, groups of ascending places that share one draw if that is asked for. Returns the
+    /// targets by position.
+    ///
+    /// The draws come in fairseq's order: for each group whether it leaves the mask token, then for each whether it is
+    /// random or kept in that case (drawn for all, so that one group's outcome does not move the others'), then the
+    /// random tokens. Groups go by their first place.
+    pub fn replace(&self, tokens: &mut [u32], units: &[Vec<u32>], rng: &mut ChaCha8Rng) -> Vec<Target> {
+        let mut groups: Vec<Vec<u32>> = match self.per {
+            DrawPer::Unit => units.to_vec(),
+            DrawPer::Token => units.iter().flatten().map(|place| vec![*place]).collect(),
+        };
+        groups.sort();
+        let rest = 1.0 - self.mask;
+        let leave: Vec<bool> = groups.iter().map(|_| uniform(rng) < rest).collect();
+        let random: Vec<bool> = groups.iter().map(|_| uniform(rng) * rest < self.random).collect();
+        let mut targets = Vec::new();
+        for ((group, leaves), random) in groups.into_iter().zip(leave).zip(random) {
+            let replacement = match (leaves, random) {
+                (false, _) => Replacement::Mask,
+                (true, true) => Replacement::Random,
+                (true, false) => Replacement::Keep,
+            };
+            for position in group {
+                let place = &mut tokens[position as usize];
+                let label = *place;
+                match replacement {
+                    Replacement::Mask => *place = self.mask_token,
+                    Replacement::Random => *place = self.random_token(rng),
+                    Replacement::Keep => {}
+                }
+                targets.push(Target { position, label, replacement });
+            }
+        }
+        targets.sort_by_key(|target| target.position);
+        targets
+    }
+
+    fn random_token(&self, rng: &mut ChaCha8Rng) -> u32 {
+        match &self.pool {
+            Pool::Between(first, end) => (first + below(end - first, rng)) as u32,
+            Pool::Listed(ids) => ids[below(ids.len(), rng)],
+            Pool::Counted(counts) => counts.draw(rng) as u32,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Choosing places: tokens, words, n-grams or spans, up to a budget.
+
+use rand_chacha::ChaCha8Rng;
+
+use super::draw::{Cumulative, below, shuffle, uniform};
+
+/// Ascending places that were chosen together.
+pub type Chosen = Vec<Vec<u32>>;
+
+/// `count` of the units, each as likely as any other.
+pub fn sample(mut units: Chosen, count: usize, rng: &mut ChaCha8Rng) -> Chosen {
+    shuffle(&mut units, count, rng);
+    units.truncate(count);
+    units
+}
+
+/// `count` of the places without replacement, each draw proportional to the weights of what is left: the places with
+/// the largest ln(U) / weight (Efraimidis and Spirakis 2006).
+pub fn weighted(places: &[u32], weight: impl Fn(u32) -> f64, count: usize, rng: &mut ChaCha8Rng) -> Chosen {
+    let key = |place: &u32| ((1.0 - uniform(rng)).ln() / weight(*place), *place);
+    let mut keys: Vec<(f64, u32)> = places.iter().map(key).collect();
+    keys.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    keys.into_iter().take(count).map(|(_, place)| vec![place]).collect()
+}
+
+/// Words in random order while they fit `budget` tokens; one that does not fit is passed over.
+pub fn words(mut words: Vec<Vec<u32>>, budget: usize, rng: &mut ChaCha8Rng) -> Chosen {
+    let count = words.len();
+    shuffle(&mut words, count, rng);
+    let mut left = budget;
+    let mut fits = |word: &Vec<u32>| {
+        let fits = word.len() <= left;
+        left -= if fits { word.len() } else { 0 };
+        fits
+    };
+    words.into_iter().filter(|word| fits(word)).collect()
+}
+
+/// N-grams of words from anchors in random order while they fit `budget` tokens (ALBERT). The length is drawn from
+/// `lengths`; one that does not fit is shortened, and an anchor whose words are partly taken is passed over. N-grams run
+/// over the words as they follow one another, so a special token between them is no end.
+pub fn ngrams(words: &[Vec<u32>], lengths: &Cumulative, max: usize, budget: usize, rng: &mut ChaCha8Rng) -> Chosen {
+    let mut anchors: Vec<usize> = (0..words.len()).collect();
+    shuffle(&mut anchors, words.len(), rng);
+    let mut taken = vec![false; words.len()];
+    let (mut left, mut chosen) = (budget, Vec::new());
+    for anchor in anchors {
+        if left == 0 {
+            break;
+        }
+        if taken[anchor] {
+            continue;
+        }
+        let longest = max.min(words.len() - anchor);
+        let mut n = lengths.draw_first(longest, rng) + 1;
+        let size = |n: usize| words[anchor..anchor + n].iter().map(Vec::len).sum::<usize>();
+        while n > 0 && size(n) > left {
+            n -= 1;
+        }
+        if n == 0 || taken[anchor..anchor + n].iter().any(|taken| *taken) {
+            continue;
+        }
+        taken[anchor..anchor + n].fill(true);
+        left -= size(n);
+        chosen.push(words[anchor..anchor + n].concat());
+    }
+    chosen
+}
+
+/// Spans of words until exactly `budget` tokens are chosen, or all (SpanBERT): a length, then a random token; both are
+/// drawn again if that token is chosen already. The span starts with the token's word and is cut where the budget ends,
+/// at a place that may not be chosen, and at the end. What another span has chosen counts once, and spans that overlap
+/// or touch are one in the end.
+pub fn spans(words: &[Vec<u32>], lengths: &Cumulative, budget: usize, rng: &mut ChaCha8Rng) -> Chosen {
+    let places: Vec<(u32, usize)> =
+        words.iter().enumerate().flat_map(|(w, word)| word.iter().map(move |place| (*place, w))).collect();
+    let budget = budget.min(places.len());
+    let mut chosen = vec![false; places.last().map_or(0, |(place, _)| *place as usize + 1)];
+    let mut count = 0;
+    while count < budget {
+        let length = lengths.draw(rng) + 1;
+        let (place, anchor) = places[below(places.len(), rng)];
+        if chosen[place as usize] {
+            continue;
+        }
+        let end = (anchor + length).min(words.len());
+        let end = (anchor + 1..end).find(|w| !touch(&words[w - 1], &words[*w])).unwrap_or(end);
+        for place in words[anchor..end].iter().flatten() {
+            let new = !chosen[*place as usize] && count < budget;
+            chosen[*place as usize] |= new;
+            count += usize::from(new);
+        }
+    }
+    merge(&chosen)
+}
+
+/// Whether no place is between two words.
+fn touch(left: &[u32], right: &[u32]) -> bool {
+    matches!((left.last(), right.first()), (Some(left), Some(right)) if left + 1 == *right)
+}
+
+/// Runs of chosen places.
+fn merge(chosen: &[bool]) -> Chosen {
+    let mut runs: Chosen = Vec::new();
+    for place in (0..chosen.len()).filter(|place| chosen[*place]) {
+        match runs.last_mut() {
+            Some(run) if run[run.len() - 1] as usize + 1 == place => run.push(place as u32),
+            _ => runs.push(vec![place as u32]),
+        }
+    }
+    runs
+}

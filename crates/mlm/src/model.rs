@@ -1,0 +1,163 @@
+//! Encoder and head, and the objective over them.
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use kernels::cross_entropy;
+use objective::{Context, Error, Example, Objective, Prediction, Purpose, Shown, Step, Tally, Term};
+use rand_chacha::ChaCha8Rng;
+use trunk::{Encoder, EncoderConfig, MlmHead, Noise, Sequences};
+
+use crate::batch::{Collator, MlmBatch};
+use crate::config::MlmConfig;
+use crate::masking::{Masker, Masking, Replacement, Vocabulary};
+
+/// An encoder with a masked-language-model head whose output layer is the token table.
+#[derive(Module, Debug)]
+pub struct MlmModel {
+    /// The encoder.
+    pub encoder: Encoder,
+    /// The head.
+    pub head: MlmHead,
+}
+
+impl MlmModel {
+    /// New weights from `rng`.
+    pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+        Self { encoder: Encoder::init(config, rng, device), head: MlmHead::init(config, rng, device) }
+    }
+
+    /// Logits `[n, vocabulary]` at the flat `places` (row * len + position) of `sequences`.
+    pub fn logits(
+        &self,
+        sequences: &Sequences,
+        places: &[u32],
+        noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> Tensor<2> {
+        let hidden = self.encoder.forward(&sequences.upload(device), noise);
+        self.head.forward(hidden.select(0, ids(places, device)), self.encoder.embeddings.tokens.val())
+    }
+}
+
+/// Masked language modelling.
+#[derive(Debug)]
+pub struct Mlm {
+    config: MlmConfig,
+    context: Context,
+    training: Masker,
+    evaluation: Masker,
+}
+
+impl Objective for Mlm {
+    const NAME: &'static str = "mlm";
+    const ABOUT: &'static str = "masked language modelling (BERT, RoBERTa): predict tokens that were masked";
+
+    type Config = MlmConfig;
+    type Batch = MlmBatch;
+    type Model = MlmModel;
+
+    fn new(config: MlmConfig, context: &Context) -> Result<Self, Error> {
+        let masker = |name: &str, masking: &Masking| {
+            let vocabulary = Vocabulary {
+                size: context.vocabulary,
+                mask: context.specials.mask,
+                specials: context.special_ids.clone(),
+                counts: context.counts.clone(),
+            };
+            Masker::new(masking.clone(), vocabulary, context.max_length).map_err(|e| Error(format!("{name}.{e}")))
+        };
+        let (training, evaluation) = (masker("masking", &config.masking)?, masker("evaluation", &config.evaluation)?);
+        Ok(Self { context: context.clone(), training, evaluation, config })
+    }
+
+    fn room(&self) -> usize {
+        2
+    }
+
+    fn collate(&self, examples: &[Example], purpose: Purpose) -> MlmBatch {
+        let Self { config, context, training, evaluation } = self;
+        Collator { config, context, training, evaluation }.collate(examples, purpose)
+    }
+
+    fn sequences<'b>(&self, batch: &'b MlmBatch) -> &'b Sequences {
+        &batch.sequences
+    }
+
+    fn weights(&self, batch: &MlmBatch) -> Vec<f64> {
+        vec![batch.labels.len() as f64]
+    }
+
+    fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> MlmModel {
+        MlmModel::init(encoder, rng, device)
+    }
+
+    fn forward(&self, model: &MlmModel, batch: &MlmBatch, noise: Option<&mut Noise>, device: &Device) -> Step {
+        let weight = batch.labels.len() as f64;
+        let training = noise.is_some();
+        if batch.labels.is_empty() {
+            // Hugging Face's independent draws can leave a batch without a target: its sum is a zero that still
+            // reaches the model.
+            let sum = model.encoder.forward(&batch.sequences.upload(device), noise).sum() * 0.0;
+            let tally = Tally { name: "mlm/loss", sum, weight };
+            return Step { terms: vec![Term { tally, coefficient: 1.0 }], tallies: Vec::new() };
+        }
+        let logits = model.logits(&batch.sequences, &batch.places, noise, device);
+        let labels = ids(&batch.labels, device);
+        let tallies = if training { Vec::new() } else { accuracies(&logits, &labels, batch) };
+        let sum = cross_entropy(logits, labels).sum();
+        let tally = Tally { name: "mlm/loss", sum, weight };
+        Step { terms: vec![Term { tally, coefficient: 1.0 }], tallies }
+    }
+
+    fn encoder<'m>(&self, model: &'m MlmModel) -> &'m Encoder {
+        &model.encoder
+    }
+
+    fn log_probabilities(
+        &self,
+        model: &MlmModel,
+        sequences: &Sequences,
+        predictions: &[Prediction],
+        device: &Device,
+    ) -> Option<Tensor<1>> {
+        let places: Vec<u32> = predictions.iter().map(|p| (p.row * sequences.len + p.position) as u32).collect();
+        let labels: Vec<u32> = predictions.iter().map(|p| p.label).collect();
+        let logits = model.logits(sequences, &places, None, device);
+        Some(cross_entropy(logits, ids(&labels, device)).neg())
+    }
+
+    fn show(&self, batch: &MlmBatch, row: usize) -> Vec<Shown> {
+        batch.show(row, &self.context.special_ids)
+    }
+
+    fn flops(&self, encoder: &EncoderConfig, batch: &MlmBatch) -> f64 {
+        let width = encoder.embedding_width() as f64;
+        let head = 2.0 * width * (encoder.hidden as f64 + encoder.vocabulary as f64);
+        let sequences = &batch.sequences;
+        let layers: f64 = sequences.lengths.iter().map(|len| *len as f64 * encoder.flops_per_token(*len)).sum();
+        layers + batch.labels.len() as f64 * head
+    }
+}
+
+/// How often the most probable token is the right one: over all targets, and over those that are masked out.
+fn accuracies(logits: &Tensor<2>, labels: &Tensor<1, Int>, batch: &MlmBatch) -> Vec<Tally> {
+    let device = logits.device();
+    let right = logits.clone().argmax(1).squeeze_dim::<1>(1).equal(labels.clone()).float();
+    let masked = |r: &Replacement| if *r == Replacement::Mask { 1.0 } else { 0.0 };
+    let masked: Vec<f32> = batch.replacements.iter().map(masked).collect();
+    let weight = masked.iter().map(|m| f64::from(*m)).sum();
+    let n = masked.len();
+    let masked = Tensor::<1>::from_data(TensorData::new(masked, [n]), &device);
+    let nll = cross_entropy(logits.clone(), labels.clone());
+    vec![
+        Tally { name: "mlm/accuracy", sum: right.clone().sum(), weight: n as f64 },
+        Tally { name: "mlm/masked_accuracy", sum: (right * masked.clone()).sum(), weight },
+        Tally { name: "mlm/masked_loss", sum: (nll * masked).sum(), weight },
+    ]
+}
+
+fn ids(values: &[u32], device: &Device) -> Tensor<1, Int> {
+    let values: Vec<i32> = values.iter().map(|id| *id as i32).collect();
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), device)
+}

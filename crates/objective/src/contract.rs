@@ -1,0 +1,111 @@
+//! The trait that every objective implements.
+
+use std::fmt::Debug;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use corpus::Specials;
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use trunk::{Encoder, EncoderConfig, Noise, Sequences};
+
+use crate::{Example, Shown, Step};
+
+/// What an objective may know about tokenizer and data.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The special tokens of the layout.
+    pub specials: Specials,
+    /// All special ids, sorted.
+    pub special_ids: Vec<u32>,
+    /// Number of token ids.
+    pub vocabulary: usize,
+    /// How often each id occurs in the training text, `[vocabulary]`; empty where there is no such text.
+    pub counts: Vec<u64>,
+    /// Longest sequence, special tokens included.
+    pub max_length: usize,
+}
+
+/// What a batch is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Drawn anew each epoch.
+    Training,
+    /// Fixed, and comparable between runs.
+    Evaluation,
+}
+
+/// A place in a batch and the token whose probability is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prediction {
+    /// Sequence in the batch.
+    pub row: usize,
+    /// Token in the sequence.
+    pub position: usize,
+    /// The token asked for.
+    pub label: u32,
+}
+
+/// Why an objective cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("objective.{0}")]
+pub struct Error(pub String);
+
+/// A pretraining objective: from passages to batches to losses.
+pub trait Objective: Sized + Send + Sync + 'static {
+    /// The command-line value and the prefix of its metrics.
+    const NAME: &'static str;
+    /// One line for `--help`.
+    const ABOUT: &'static str;
+    /// The `[objective]` table; unknown keys are refused.
+    type Config: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned;
+    /// A batch on the host: plain vectors, comparable in tests.
+    type Batch: Clone + Debug + PartialEq + Send + 'static;
+    /// Encoder and heads.
+    type Model: Module + 'static;
+
+    /// The objective under `config`.
+    ///
+    /// # Errors
+    /// Names the knob that cannot be, and what it should be.
+    fn new(config: Self::Config, context: &Context) -> Result<Self, Error>;
+
+    /// Special tokens that a sequence needs besides the tokens of its passage.
+    fn room(&self) -> usize;
+
+    /// Makes a batch. Its randomness comes from [`Example::rng`] and nowhere else.
+    fn collate(&self, examples: &[Example], purpose: Purpose) -> Self::Batch;
+
+    /// The sequences of a batch, for counting tokens.
+    fn sequences<'b>(&self, batch: &'b Self::Batch) -> &'b Sequences;
+
+    /// The weight of each loss term of `batch`, known before the forward pass, in the order of [`Step::terms`].
+    fn weights(&self, batch: &Self::Batch) -> Vec<f64>;
+
+    /// A new model with weights from `rng`.
+    fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self::Model;
+
+    /// Uploads the batch and computes. With `noise`: a training pass, dropout on. Without: an evaluation pass, which
+    /// also fills [`Step::tallies`].
+    fn forward(&self, model: &Self::Model, batch: &Self::Batch, noise: Option<&mut Noise>, device: &Device) -> Step;
+
+    /// The encoder within the model.
+    fn encoder<'m>(&self, model: &'m Self::Model) -> &'m Encoder;
+
+    /// Natural-log probabilities `[n]` of `predictions` in `sequences`, in order; none where the objective's model is
+    /// no masked language model.
+    fn log_probabilities(
+        &self,
+        model: &Self::Model,
+        sequences: &Sequences,
+        predictions: &[Prediction],
+        device: &Device,
+    ) -> Option<Tensor<1>>;
+
+    /// Row `row` of `batch` as the model sees it.
+    fn show(&self, batch: &Self::Batch, row: usize) -> Vec<Shown>;
+
+    /// Floating-point operations of one forward pass over `batch`.
+    fn flops(&self, encoder: &EncoderConfig, batch: &Self::Batch) -> f64;
+}

@@ -1,0 +1,127 @@
+//! The two sublayers of a layer, each with its norm.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use kernels::{Activation, Attention, Noise, activate, attention, dropout};
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::{EncoderConfig, NormPlacement};
+use crate::input::Input;
+use crate::layers::{LayerNorm, Linear};
+
+/// Multi-head self-attention and its norm.
+#[derive(Module, Debug)]
+pub struct AttentionBlock {
+    /// `[hidden, hidden]`
+    pub query: Linear,
+    /// `[hidden, hidden]`
+    pub key: Linear,
+    /// `[hidden, hidden]`
+    pub value: Linear,
+    /// `[hidden, hidden]`
+    pub output: Linear,
+    /// After the residual sum (post-LN) or before the projections (pre-LN).
+    pub norm: LayerNorm,
+    #[module(skip)]
+    heads: usize,
+    #[module(skip)]
+    weights_dropout: f64,
+    #[module(skip)]
+    residual: Residual,
+}
+
+impl AttentionBlock {
+    /// New weights.
+    pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+        let mut linear = || Linear::init(config.hidden, config.hidden, config.initializer_range, rng, device);
+        Self {
+            query: linear(),
+            key: linear(),
+            value: linear(),
+            output: linear(),
+            norm: LayerNorm::init(config.hidden, config.norm_epsilon, device),
+            heads: config.heads,
+            weights_dropout: config.attention_dropout,
+            residual: Residual::new(config),
+        }
+    }
+
+    /// `[batch * len, hidden]` to the same.
+    pub fn forward(&self, x: Tensor<2>, input: &Input, mut noise: Option<&mut Noise>) -> Tensor<2> {
+        let normed = self.residual.before(&self.norm, x.clone());
+        let (q, k) = (self.query.forward(normed.clone()), self.key.forward(normed.clone()));
+        let v = self.value.forward(normed);
+        let options = Attention {
+            batch: input.batch,
+            heads: self.heads,
+            bias: input.bias.as_ref(),
+            dropout: self.weights_dropout,
+        };
+        let context = attention(q, k, v, &options, noise.as_deref_mut());
+        self.residual.after(&self.norm, x, self.output.forward(context), noise)
+    }
+}
+
+/// The position-wise feed-forward network and its norm.
+#[derive(Module, Debug)]
+pub struct FeedForward {
+    /// `[hidden, feed_forward]`
+    pub inner: Linear,
+    /// `[feed_forward, hidden]`
+    pub outer: Linear,
+    /// After the residual sum (post-LN) or before the network (pre-LN).
+    pub norm: LayerNorm,
+    #[module(skip)]
+    activation: Activation,
+    #[module(skip)]
+    residual: Residual,
+}
+
+impl FeedForward {
+    /// New weights.
+    pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+        let (hidden, wide, std) = (config.hidden, config.feed_forward, config.initializer_range);
+        Self {
+            inner: Linear::init(hidden, wide, std, rng, device),
+            outer: Linear::init(wide, hidden, std, rng, device),
+            norm: LayerNorm::init(hidden, config.norm_epsilon, device),
+            activation: config.activation,
+            residual: Residual::new(config),
+        }
+    }
+
+    /// `[batch * len, hidden]` to the same.
+    pub fn forward(&self, x: Tensor<2>, noise: Option<&mut Noise>) -> Tensor<2> {
+        let normed = self.residual.before(&self.norm, x.clone());
+        let wide = activate(self.activation, self.inner.forward(normed));
+        self.residual.after(&self.norm, x, self.outer.forward(wide), noise)
+    }
+}
+
+/// How a sublayer joins the residual stream.
+#[derive(Clone, Debug)]
+struct Residual {
+    placement: NormPlacement,
+    dropout: f64,
+}
+
+impl Residual {
+    fn new(config: &EncoderConfig) -> Self {
+        Self { placement: config.norm, dropout: config.dropout }
+    }
+
+    fn before(&self, norm: &LayerNorm, x: Tensor<2>) -> Tensor<2> {
+        match self.placement {
+            NormPlacement::Post => x,
+            NormPlacement::Pre => norm.forward(x),
+        }
+    }
+
+    fn after(&self, norm: &LayerNorm, x: Tensor<2>, added: Tensor<2>, noise: Option<&mut Noise>) -> Tensor<2> {
+        let sum = x + dropout(added, self.dropout, noise);
+        match self.placement {
+            NormPlacement::Post => norm.forward(sum),
+            NormPlacement::Pre => sum,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Token, position and segment embeddings.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+use kernels::{Noise, dropout};
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::EncoderConfig;
+use crate::init::truncated_normal;
+use crate::input::Input;
+use crate::layers::{LayerNorm, Linear};
+
+/// The sum of token, position and segment embeddings, normalised, dropped out, and projected to the hidden width where
+/// the tables are narrower (ALBERT's factorisation; the norm stands before the projection, as in the authors' code).
+#[derive(Module, Debug)]
+pub struct Embeddings {
+    /// `[vocabulary, embedding]`, tied with the output layer of the heads.
+    pub tokens: Param<Tensor<2>>,
+    /// `[position_offset + positions, embedding]`
+    pub positions: Param<Tensor<2>>,
+    /// `[segments, embedding]`
+    pub segments: Param<Tensor<2>>,
+    /// Over the embedding width.
+    pub norm: LayerNorm,
+    /// From embedding to hidden width, when they differ.
+    pub projection: Option<Linear>,
+    #[module(skip)]
+    offset: usize,
+    #[module(skip)]
+    dropout: f64,
+}
+
+impl Embeddings {
+    /// New tables; `config.vocabulary` must be known.
+    pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+        let (width, std) = (config.embedding_width(), config.initializer_range);
+        let mut table = |rows| truncated_normal([rows, width], std, rng, device);
+        Self {
+            tokens: table(config.vocabulary),
+            positions: table(config.position_offset + config.positions),
+            segments: table(config.segments),
+            norm: LayerNorm::init(width, config.norm_epsilon, device),
+            projection: (width != config.hidden).then(|| Linear::init(width, config.hidden, std, rng, device)),
+            offset: config.position_offset,
+            dropout: config.dropout,
+        }
+    }
+
+    /// `[batch * len, hidden]`
+    pub fn forward(&self, input: &Input, noise: Option<&mut Noise>) -> Tensor<2> {
+        let [_, width] = self.tokens.dims();
+        let (batch, len) = (input.batch, input.len);
+        let tokens = self.tokens.val().select(0, input.tokens.clone());
+        let segments = match &input.segments {
+            Some(segments) => self.segments.val().select(0, segments.clone()),
+            None => self.segments.val().slice([0..1, 0..width]),
+        };
+        let positions = self.positions.val().slice([self.offset..self.offset + len, 0..width]);
+        let sum = (tokens + segments).reshape([batch, len, width]) + positions.unsqueeze_dim(0);
+        let x = dropout(self.norm.forward(sum.reshape([batch * len, width])), self.dropout, noise);
+        match &self.projection {
+            Some(projection) => projection.forward(x),
+            None => x,
+        }
+    }
+}

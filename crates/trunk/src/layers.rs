@@ -1,0 +1,51 @@
+//! The two parametrised building blocks: an affine map and a layer norm.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+use rand_chacha::ChaCha8Rng;
+
+use crate::init::{constant, truncated_normal};
+
+/// An affine map `x W + b` with `weight: [in, out]` (Hugging Face files hold the transpose) and `bias: [out]`.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[in, out]`
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Linear {
+    /// Weights from the cut normal distribution, biases 0.
+    pub fn init(input: usize, output: usize, std: f64, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+        Self { weight: truncated_normal([input, output], std, rng, device), bias: constant([output], 0.0, device) }
+    }
+
+    /// `[rows, in] -> [rows, out]`
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        kernels::linear(x, self.weight.val(), self.bias.val())
+    }
+}
+
+/// A layer norm over the last axis.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// `[width]`
+    pub gamma: Param<Tensor<1>>,
+    /// `[width]`
+    pub beta: Param<Tensor<1>>,
+    #[module(skip)]
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    /// Scale 1, shift 0.
+    pub fn init(width: usize, epsilon: f64, device: &Device) -> Self {
+        Self { gamma: constant([width], 1.0, device), beta: constant([width], 0.0, device), epsilon }
+    }
+
+    /// `[rows, width] -> [rows, width]`
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        kernels::layer_norm(x, self.gamma.val(), self.beta.val(), self.epsilon)
+    }
+}

@@ -1,0 +1,125 @@
+//! Flags that several subcommands share, and how they become a configuration.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use crate::backend::Backend;
+use crate::config::{Layers, PRESETS, RunConfig, preset};
+use crate::registry::{self, OBJECTIVES};
+
+/// Where a configuration comes from: preset, then file, then flags.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The objective.
+    #[arg(long, value_parser = objectives())]
+    pub objective: Option<String>,
+    /// A compiled-in preset.
+    #[arg(long, value_parser = presets())]
+    pub preset: Option<String>,
+    /// A TOML file, such as the run.toml of another run.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Any key of the configuration, such as encoder.layers=4; may be repeated.
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Text: files, folders or globs of .txt, .jsonl (each also .gz, .zst) and .parquet.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub corpus: Vec<String>,
+    /// What separates documents in text files: line, blank-line or file.
+    #[arg(long, value_parser = ["line", "blank-line", "file"])]
+    pub document: Option<String>,
+    /// The text field of JSON lines, or the text column of Parquet files.
+    #[arg(long, value_name = "NAME")]
+    pub text_field: Option<String>,
+    /// A tokenizer file or folder, or train:MODEL:SIZE (wordpiece, bpe, unigram).
+    #[arg(long, value_name = "FILE|train:MODEL:SIZE")]
+    pub tokenizer: Option<String>,
+    /// Longest sequence in tokens, special tokens included.
+    #[arg(long, value_name = "N")]
+    pub max_length: Option<u64>,
+    /// Folder for tokenised text and trained tokenizers.
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Seed of weights, data order, masks and dropout.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Threads; 0: all cores. Does not change any result on the CPU.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<u64>,
+}
+
+impl ConfigArgs {
+    /// Preset and file, laid over each other.
+    ///
+    /// # Errors
+    /// When there is no such preset or file, or the file is no TOML.
+    pub fn below(&self) -> Result<Layers> {
+        let mut layers = Layers::default();
+        if let Some(name) = &self.preset {
+            layers.lay(preset(name)?);
+        }
+        if let Some(path) = &self.config {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| crate::exit::BadInput(format!("cannot read {}: {error}", path.display())))?;
+            let table = text.parse().map_err(|error: toml::de::Error| crate::exit::BadInput(error.to_string()));
+            layers.lay(table.with_context(|| format!("{} is no TOML file", path.display()))?);
+        }
+        Ok(layers)
+    }
+
+    /// Lays the flags on top and resolves the whole.
+    ///
+    /// # Errors
+    /// Names the key that is unknown or cannot be.
+    pub fn resolve(&self, mut layers: Layers) -> Result<RunConfig> {
+        let text = |layers: &mut Layers, path: &str, value: &Option<String>| {
+            if let Some(value) = value {
+                layers.set(path, value.clone());
+            }
+        };
+        text(&mut layers, "objective.name", &self.objective);
+        text(&mut layers, "corpus.document", &self.document);
+        text(&mut layers, "corpus.text_field", &self.text_field);
+        text(&mut layers, "corpus.tokenizer", &self.tokenizer);
+        text(&mut layers, "corpus.cache", &self.cache.as_ref().map(|path| path.display().to_string()));
+        for (path, value) in [("corpus.max_length", self.max_length), ("seed", self.seed), ("threads", self.threads)] {
+            if let Some(value) = value {
+                layers.set(path, value as i64);
+            }
+        }
+        if !self.corpus.is_empty() {
+            layers.set("corpus.paths", self.corpus.clone());
+        }
+        for assignment in &self.set {
+            layers.assign(assignment)?;
+        }
+        registry::resolve(layers.resolve()?)
+    }
+}
+
+/// Where to compute.
+#[derive(Debug, Args)]
+pub struct BackendArgs {
+    /// Where to compute.
+    #[arg(long, value_enum)]
+    pub backend: Option<Backend>,
+}
+
+/// Sets the number of threads of this process; 0: all cores.
+///
+/// # Errors
+/// When the threads cannot be started.
+pub fn use_threads(threads: usize) -> Result<()> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")
+}
+
+fn objectives() -> PossibleValuesParser {
+    OBJECTIVES.iter().map(|entry| clap::builder::PossibleValue::new(entry.name).help(entry.about)).into()
+}
+
+fn presets() -> PossibleValuesParser {
+    PRESETS.iter().map(|(name, _)| clap::builder::PossibleValue::new(*name)).into()
+}

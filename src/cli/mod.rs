@@ -1,0 +1,91 @@
+//! The command line: one file per subcommand.
+
+mod args;
+mod completions;
+mod corpus;
+mod devices;
+pub mod eval;
+pub mod inspect;
+mod man;
+mod pretrain;
+mod tokenizer;
+
+use std::io::Write;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::{progress, signals};
+
+/// Pretrain BERT-like encoders with different objectives, evaluate them, compare them fairly.
+///
+/// Results go to stdout, progress and messages to stderr. Nothing goes to the network.
+#[derive(Debug, Parser)]
+#[command(name = "bert-variants", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "Exit codes: 0 done, 1 runtime failure, 2 usage, 3 bad configuration or data, 4 diverged, \
+                        5 device or memory, 130/143 interrupted after saving.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Pretrain an encoder on text; the same command again continues where it stopped.
+    Pretrain(pretrain::Args),
+    /// Evaluate a run, a checkpoint or a Hugging Face folder.
+    Eval(eval::Args),
+    /// Show what an objective does to a text.
+    Inspect(inspect::Args),
+    /// Tokenise text ahead of time, or count what is in it.
+    #[command(subcommand)]
+    Corpus(corpus::Command),
+    /// Train a tokenizer.
+    #[command(subcommand)]
+    Tokenizer(tokenizer::Command),
+    /// List the backends of this build and what each finds on this machine.
+    Devices(devices::Args),
+    /// Print completions for a shell.
+    Completions(completions::Args),
+    /// Print the manual page.
+    Man,
+}
+
+/// Parses the command line and runs it.
+///
+/// # Errors
+/// Whatever the subcommand met; `exit::code` tells the exit code.
+pub fn run() -> Result<()> {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("BERT_VARIANTS_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(progress::animated())
+        .without_time()
+        .with_target(false)
+        .init();
+    signals::listen()?;
+    match cli.command {
+        Command::Pretrain(args) => pretrain::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Corpus(command) => corpus::run(command),
+        Command::Tokenizer(command) => tokenizer::run(command),
+        Command::Devices(args) => devices::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man => man::run(),
+    }
+}
+
+/// Prints a result on stdout. A reader that has gone away (`| head`) is no error.
+///
+/// # Errors
+/// When stdout cannot be written for another reason.
+pub fn print(text: &str) -> Result<()> {
+    match writeln!(anstream::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,130 @@
+//! `pretrain`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+
+use super::args::{BackendArgs, ConfigArgs, use_threads};
+use crate::config::Layers;
+use crate::registry;
+use crate::train::{PretrainJob, Resume};
+
+/// Flags of `pretrain`.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
+    backend: BackendArgs,
+    /// The run's folder.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Validation text: files, folders or globs.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    valid: Vec<String>,
+    /// Share of the training documents that is held out when there is no --valid.
+    #[arg(long, value_name = "F")]
+    valid_fraction: Option<f64>,
+    #[command(flatten)]
+    budget: BudgetArgs,
+    /// Sequences per optimizer step.
+    #[arg(long, value_name = "N")]
+    batch: Option<u64>,
+    /// Sequences per forward pass; gradients are accumulated over a step.
+    #[arg(long, value_name = "N")]
+    micro_batch: Option<u64>,
+    /// Peak learning rate.
+    #[arg(long, value_name = "X")]
+    learning_rate: Option<f64>,
+    /// Steps between evaluations; 0: only at the end.
+    #[arg(long, value_name = "N")]
+    eval_every: Option<u64>,
+    /// Score BLiMP (a folder of its JSONL files) at every evaluation.
+    #[arg(long, value_name = "DIR")]
+    eval_blimp: Option<PathBuf>,
+    /// Steps between checkpoints; 0: only at the end and when interrupted.
+    #[arg(long, value_name = "N")]
+    checkpoint_every: Option<u64>,
+    /// Continue the run in --out (auto), refuse a folder that is not empty (never), or start from the checkpoint of
+    /// another run (its folder).
+    #[arg(long, value_name = "auto|never|DIR", default_value = "auto")]
+    resume: Resume,
+    /// Check everything, print model, budget, memory, time and three examples; write nothing to --out.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the summary as one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How long to train: at most one of these.
+#[derive(Debug, ClapArgs)]
+#[group(multiple = false)]
+struct BudgetArgs {
+    /// Train for this many optimizer steps.
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Train on this many tokens, special tokens included, padding not.
+    #[arg(long, value_name = "N")]
+    tokens: Option<u64>,
+    /// Train for this many minutes, evaluation and checkpoints included.
+    #[arg(long, value_name = "M")]
+    minutes: Option<f64>,
+    /// Go through the text this many times.
+    #[arg(long, value_name = "N")]
+    epochs: Option<f64>,
+}
+
+/// Runs `pretrain`.
+///
+/// # Errors
+/// Bad configuration or data, a run folder of another configuration, divergence, an interruption.
+pub fn run(args: Args) -> Result<()> {
+    let mut layers = args.config.below()?;
+    args.flags(&mut layers);
+    let config = args.config.resolve(layers)?;
+    use_threads(config.threads)?;
+    let entry = registry::find(config.objective_name()?)?;
+    let job =
+        PretrainJob { config: &config, out: &args.out, resume: &args.resume, dry_run: args.dry_run, json: args.json };
+    (entry.pretrain)(&job)
+}
+
+impl Args {
+    fn flags(&self, layers: &mut Layers) {
+        let whole = [
+            ("budget.steps", self.budget.steps),
+            ("budget.tokens", self.budget.tokens),
+            ("batch.size", self.batch),
+            ("batch.micro", self.micro_batch),
+            ("evaluation.every", self.eval_every),
+            ("checkpoint.every", self.checkpoint_every),
+        ];
+        for (path, value) in whole {
+            if let Some(value) = value {
+                layers.set(path, value as i64);
+            }
+        }
+        let real = [
+            ("budget.minutes", self.budget.minutes),
+            ("budget.epochs", self.budget.epochs),
+            ("optimizer.learning_rate", self.learning_rate),
+            ("corpus.valid_fraction", self.valid_fraction),
+        ];
+        for (path, value) in real {
+            if let Some(value) = value {
+                layers.set(path, value);
+            }
+        }
+        if !self.valid.is_empty() {
+            layers.set("corpus.valid", self.valid.clone());
+        }
+        if let Some(backend) = self.backend.backend {
+            layers.set("backend", backend.to_string());
+        }
+        if let Some(blimp) = &self.eval_blimp {
+            layers.set("evaluation.blimp", blimp.display().to_string());
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Pseudo-log-likelihood: each token's log-probability when it is masked, summed over a sentence.
+//!
+//! Salazar et al. 2020 mask one token at a time; Kauf and Ivanova 2023 also mask the later pieces of the same word, so
+//! that a rare word of many pieces is not given away by its own end. Special tokens are never masked nor counted.
+
+use anyhow::Result;
+use objective::{Objective, Prediction};
+use serde::Serialize;
+use trunk::Sequences;
+
+use crate::exit::BadInput;
+use crate::model::Loaded;
+use crate::signals;
+
+/// Masked copies of sentences computed together, in tokens (padding included).
+const TOKENS_AT_ONCE: usize = 4096;
+
+/// The score of a sentence.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Score {
+    /// Natural log, each token masked alone.
+    pub pll: f64,
+    /// Natural log, with the later pieces of the same word masked too.
+    pub pll_l2r: f64,
+    /// Tokens, special tokens not counted.
+    pub tokens: usize,
+    /// Words.
+    pub words: usize,
+}
+
+/// One masked copy of a sentence.
+struct Copy {
+    sentence: usize,
+    tokens: Vec<u32>,
+    position: usize,
+    label: u32,
+    /// Whether it counts for the plain score, and for the within-word one.
+    counts: (bool, bool),
+}
+
+/// Scores sentences, in order. They are computed by length, a bounded number at a time, and only the one probability
+/// asked for is kept of each copy.
+///
+/// # Errors
+/// When a sentence is longer than the model's positions, the model is no masked language model, or a signal asks to stop.
+pub fn score<O: Objective>(loaded: &Loaded<O>, sentences: &[&str]) -> Result<Vec<Score>> {
+    let mut scores = Vec::new();
+    let mut copies = Vec::new();
+    for (i, sentence) in sentences.iter().enumerate() {
+        let encoded = loaded.tokenizer.encode(sentence);
+        let (len, positions) = (encoded.tokens.len(), loaded.positions);
+        if len + 2 > positions {
+            return Err(BadInput(format!(
+                "sentence {} has {len} tokens; with its two special tokens it does not fit the model's {positions} \
+                 positions: shorten it",
+                i + 1
+            ))
+            .into());
+        }
+        let words = (0..len).filter(|t| *t == 0 || encoded.word_starts[*t]).count();
+        scores.push(Score { pll: 0.0, pll_l2r: 0.0, tokens: len, words });
+        copies.extend(mask_each(i, &encoded.tokens, &encoded.word_starts, loaded.tokenizer.specials()));
+    }
+    // Stable, so that the sums do not depend on anything but the sentences.
+    copies.sort_by_key(|copy| copy.tokens.len());
+    let mut rest = copies.as_slice();
+    while let Some(first) = rest.first() {
+        signals::check()?;
+        let fit = |copy: &&Copy| copy.tokens.len() == first.tokens.len();
+        let count = rest.iter().take((TOKENS_AT_ONCE / first.tokens.len()).max(1)).take_while(fit).count();
+        let (part, later) = rest.split_at(count);
+        for (copy, log_probability) in part.iter().zip(compute(loaded, part)?) {
+            let score = &mut scores[copy.sentence];
+            score.pll += if copy.counts.0 { log_probability } else { 0.0 };
+            score.pll_l2r += if copy.counts.1 { log_probability } else { 0.0 };
+        }
+        rest = later;
+    }
+    Ok(scores)
+}
+
+/// A copy for each token: masked alone and, where it has later pieces in its word, another with those masked too.
+fn mask_each(sentence: usize, tokens: &[u32], word_starts: &[bool], specials: corpus::Specials) -> Vec<Copy> {
+    let mut laid = vec![specials.cls];
+    laid.extend(tokens);
+    laid.push(specials.sep);
+    let mut copies = Vec::new();
+    for (i, label) in tokens.iter().enumerate() {
+        let position = i + 1;
+        let masked = |end: usize, counts| {
+            let mut tokens = laid.clone();
+            tokens[position..end].fill(specials.mask);
+            Copy { sentence, tokens, position, label: *label, counts }
+        };
+        let later = word_starts[i + 1..].iter().take_while(|starts| !**starts).count();
+        copies.push(masked(position + 1, (true, later == 0)));
+        if later > 0 {
+            copies.push(masked(position + 1 + later, (false, true)));
+        }
+    }
+    copies
+}
+
+fn compute<O: Objective>(loaded: &Loaded<O>, copies: &[Copy]) -> Result<Vec<f64>> {
+    let rows: Vec<&[u32]> = copies.iter().map(|copy| copy.tokens.as_slice()).collect();
+    let sequences = Sequences::pad(&rows, loaded.tokenizer.specials().pad);
+    let ask = |(row, copy): (usize, &Copy)| Prediction { row, position: copy.position, label: copy.label };
+    let predictions: Vec<Prediction> = copies.iter().enumerate().map(ask).collect();
+    let (objective, device) = (&loaded.objective, &loaded.device);
+    let values = objective
+        .log_probabilities(&loaded.model, &sequences, &predictions, device)
+        .ok_or_else(|| BadInput(format!("a model of the objective `{}` gives no probabilities of tokens", O::NAME)))?;
+    Ok(values.into_data().iter::<f32>().map(f64::from).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_token_is_masked_alone_and_with_the_rest_of_its_word() {
+        let specials = corpus::Specials { cls: 1, sep: 2, pad: 0, unk: 3, mask: 9 };
+        // Two words: [10 11 12] [20].
+        let copies = mask_each(5, &[10, 11, 12, 20], &[true, false, false, true], specials);
+        let seen: Vec<_> = copies.iter().map(|c| (c.tokens.clone(), c.position, c.label, c.counts)).collect();
+        assert_eq!(
+            seen,
+            [
+                (vec![1, 9, 11, 12, 20, 2], 1, 10, (true, false)),
+                (vec![1, 9, 9, 9, 20, 2], 1, 10, (false, true)),
+                (vec![1, 10, 9, 12, 20, 2], 2, 11, (true, false)),
+                (vec![1, 10, 9, 9, 20, 2], 2, 11, (false, true)),
+                (vec![1, 10, 11, 9, 20, 2], 3, 12, (true, true)),
+                (vec![1, 10, 11, 12, 9, 2], 4, 20, (true, true)),
+            ]
+        );
+    }
+}

@@ -1,0 +1,21 @@
+//! The command `bert-variants`: parse, run, print the chain of causes, exit code.
+
+use std::process::ExitCode;
+
+use bert_variants::{cli, exit};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("error: {error}");
+            for cause in error.chain().skip(1) {
+                anstream::eprintln!("  because: {cause}");
+            }
+            exit::code(&error)
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The objectives, one line each; `--help`, the trials and the commands derive from this list.
+
+use anyhow::Result;
+use burn::tensor::Device;
+use mlm::Mlm;
+use objective::trials::Bench;
+use objective::{Context, Example, Objective};
+use toml::Table;
+use trunk::EncoderConfig;
+
+use crate::cli::eval::EvalJob;
+use crate::cli::inspect::InspectJob;
+use crate::config::{RunConfig, parse};
+use crate::exit::BadInput;
+use crate::train::PretrainJob;
+use crate::{cli, train};
+
+/// Every objective.
+pub const OBJECTIVES: &[Entry] = &[entry::<Mlm>()];
+
+/// An objective with its type erased.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The command-line value.
+    pub name: &'static str,
+    /// One line for `--help`.
+    pub about: &'static str,
+    /// All knobs of an `[objective]` table, those that are not given at their defaults.
+    pub resolve: fn(Table) -> Result<Table, BadInput>,
+    /// Trains.
+    pub pretrain: fn(&PretrainJob<'_>) -> Result<()>,
+    /// Evaluates a trained model.
+    pub eval: fn(&EvalJob<'_>) -> Result<()>,
+    /// Shows what the objective does to a text.
+    pub inspect: fn(&InspectJob<'_>) -> Result<()>,
+    /// Runs the trials of the contract with the default knobs; panics with what went wrong.
+    pub trials: fn(&Context, &EncoderConfig, &[Example], &Device),
+}
+
+const fn entry<O: Objective>() -> Entry {
+    Entry {
+        name: O::NAME,
+        about: O::ABOUT,
+        resolve: |knobs| {
+            let config: O::Config = parse(knobs, "objective.")?;
+            Ok(Table::try_from(config).expect("a configuration is a TOML table"))
+        },
+        pretrain: train::pretrain::<O>,
+        eval: cli::eval::eval::<O>,
+        inspect: cli::inspect::inspect::<O>,
+        trials: |context, encoder, examples, device| {
+            let objective = O::new(O::Config::default(), context).expect("the defaults are valid");
+            let (encoder, examples, device) = (encoder.clone(), examples.to_vec(), device.clone());
+            Bench { objective: &objective, encoder, examples, device }.run();
+        },
+    }
+}
+
+/// The objective called `name`.
+///
+/// # Errors
+/// When there is none, with the known names.
+pub fn find(name: &str) -> Result<&'static Entry, BadInput> {
+    OBJECTIVES.iter().find(|entry| entry.name == name).ok_or_else(|| {
+        let names: Vec<&str> = OBJECTIVES.iter().map(|entry| entry.name).collect();
+        BadInput(format!("no objective `{name}`; known: {}", names.join(", ")))
+    })
+}
+
+/// Completes `config.objective` to all its knobs and checks the whole.
+///
+/// # Errors
+/// Names what is unknown or cannot be.
+pub fn resolve(mut config: RunConfig) -> Result<RunConfig> {
+    let name = config.objective_name()?.to_owned();
+    let mut table = (find(&name)?.resolve)(config.objective_knobs())?;
+    table.insert("name".to_owned(), name.into());
+    config.objective = table;
+    config.validate()?;
+    Ok(config)
+}

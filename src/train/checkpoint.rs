@@ -1,0 +1,315 @@
+//! Checkpoints on disk: written aside, flushed, verified, renamed; damaged ones are passed over.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::log::write_aside;
+
+/// What a checkpoint's `manifest.json` says about its other files.
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    /// Version of this program.
+    version: String,
+    /// blake3 and size of each file.
+    files: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    blake3: String,
+    bytes: u64,
+}
+
+/// A verified checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Its folder.
+    pub path: PathBuf,
+    /// The step it was written at.
+    pub step: u64,
+    /// What the session had to say.
+    pub state: Value,
+}
+
+/// The newest good checkpoint of a run, and what was wrong with newer ones.
+#[derive(Debug, Default)]
+pub struct Newest {
+    /// The checkpoint, if there is a good one.
+    pub checkpoint: Option<Checkpoint>,
+    /// One line for each checkpoint that was passed over.
+    pub warnings: Vec<String>,
+}
+
+const FOLDER: &str = "checkpoints";
+const MANIFEST: &str = "manifest.json";
+const STATE: &str = "state.json";
+const LATEST: &str = "latest";
+
+/// Writes the checkpoint of `step` into the run's folder `run`, then points `latest` to it.
+///
+/// # Errors
+/// When the disk is full or the folder cannot be written; earlier checkpoints are untouched, the remains are removed.
+pub fn write(run: &Path, step: u64, files: &[(&str, Vec<u8>)], state: &Value) -> Result<Checkpoint> {
+    let folder = run.join(FOLDER);
+    let path = folder.join(name(step));
+    let aside = folder.join(format!(".{}.tmp", name(step)));
+    let written = write_folder(&aside, files, state).and_then(|()| {
+        // A folder of this step that is there already was passed over as damaged.
+        remove(&path)?;
+        fs::rename(&aside, &path)?;
+        sync_folder(&folder)
+    });
+    if let Err(error) = written {
+        let _ = remove(&aside);
+        let message = format!("cannot write the checkpoint {}; earlier ones are untouched", path.display());
+        return Err(error).context(message);
+    }
+    write_aside(&run.join(LATEST), name(step).as_bytes())?;
+    Ok(Checkpoint { path, step, state: state.clone() })
+}
+
+/// The newest checkpoint that is whole: the one `latest` names if it is, else the next older one. Remains of
+/// interrupted writes are removed.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn latest_good(run: &Path) -> Result<Newest> {
+    let mut newest = Newest::default();
+    let folder = run.join(FOLDER);
+    let mut steps = list(&folder)?;
+    let named = fs::read_to_string(run.join(LATEST)).ok();
+    let named_step = named.as_deref().and_then(|name| step_of(name.trim()));
+    if !steps.is_empty() && named_step.is_none() {
+        newest.warnings.push(format!("{} is missing or damaged", run.join(LATEST).display()));
+    }
+    if let Some(step) = named_step.filter(|step| !steps.contains(step)) {
+        newest.warnings.push(format!("{}: the checkpoint is missing", folder.join(name(step)).display()));
+    }
+    while let Some(step) = steps.pop() {
+        let path = folder.join(name(step));
+        match verify(&path) {
+            Ok(state) => {
+                newest.checkpoint = Some(Checkpoint { path, step, state });
+                break;
+            }
+            Err(error) => newest.warnings.push(format!("{} is passed over: {error:#}", path.display())),
+        }
+    }
+    Ok(newest)
+}
+
+/// Checks every file of the checkpoint in `path` against its manifest and returns its state.
+///
+/// # Errors
+/// Names the first file that is missing or differs.
+pub fn verify(path: &Path) -> Result<Value> {
+    let manifest: Manifest = read_json(&path.join(MANIFEST))?;
+    for (file, said) in &manifest.files {
+        let found = entry(&path.join(file)).with_context(|| format!("{file} cannot be read"))?;
+        anyhow::ensure!(found == *said, "{file} is damaged: its content is not what was written");
+    }
+    anyhow::ensure!(manifest.files.contains_key(STATE), "{MANIFEST} does not list {STATE}");
+    read_json(&path.join(STATE))
+}
+
+/// Removes all checkpoints but the last `keep` and that of the step `best`.
+///
+/// # Errors
+/// When a folder cannot be removed.
+pub fn prune(run: &Path, keep: usize, best: Option<u64>) -> Result<()> {
+    let folder = run.join(FOLDER);
+    let steps = list(&folder)?;
+    for step in steps.iter().rev().skip(keep).filter(|step| Some(**step) != best) {
+        let path = folder.join(name(*step));
+        remove(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn name(step: u64) -> String {
+    format!("step-{step:08}")
+}
+
+fn step_of(name: &str) -> Option<u64> {
+    name.strip_prefix("step-")?.parse().ok()
+}
+
+/// The steps of the checkpoints in `folder`, rising. Removes what interrupted writes left.
+fn list(folder: &Path) -> Result<Vec<u64>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot list {}", folder.display())),
+    };
+    let mut steps = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot list {}", folder.display()))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.ends_with(".tmp") {
+            // Not fatal: it is never read.
+            let _ = remove(&entry.path());
+        }
+        steps.extend(step_of(&name));
+    }
+    steps.sort_unstable();
+    Ok(steps)
+}
+
+fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)], state: &Value) -> io::Result<()> {
+    remove(folder)?;
+    fs::create_dir_all(folder)?;
+    let state = serde_json::to_vec_pretty(state)?;
+    let mut manifest = Manifest { version: env!("CARGO_PKG_VERSION").to_owned(), files: BTreeMap::new() };
+    let files = files.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
+    for (name, bytes) in files.chain([(STATE, state.as_slice())]) {
+        let path = folder.join(name);
+        write_file(&path, bytes)?;
+        let meant = Entry { blake3: blake3::hash(bytes).to_hex().to_string(), bytes: bytes.len() as u64 };
+        if entry(&path)? != meant {
+            return Err(io::Error::other(format!("{name} reads back differently from what was written")));
+        }
+        manifest.files.insert(name.to_owned(), meant);
+    }
+    write_file(&folder.join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
+    sync_folder(folder)
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Flushes the list of a folder's files. Windows has no such operation.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+fn entry(path: &Path) -> io::Result<Entry> {
+    let bytes = fs::read(path)?;
+    Ok(Entry { blake3: blake3::hash(&bytes).to_hex().to_string(), bytes: bytes.len() as u64 })
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let text = fs::read_to_string(path).with_context(|| format!("{name} cannot be read"))?;
+    serde_json::from_str(&text).with_context(|| format!("{name} is damaged"))
+}
+
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    fn run(steps: &[u64]) -> TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        for step in steps {
+            let files = [("model.safetensors", vec![*step as u8; 100])];
+            write(folder.path(), *step, &files, &json!({ "step": step })).expect("written");
+        }
+        folder
+    }
+
+    fn found(run: &TempDir) -> (Option<u64>, String) {
+        let newest = latest_good(run.path()).expect("listed");
+        (newest.checkpoint.map(|checkpoint| checkpoint.step), newest.warnings.join("\n"))
+    }
+
+    fn file(run: &TempDir, step: u64, file: &str) -> PathBuf {
+        run.path().join(FOLDER).join(name(step)).join(file)
+    }
+
+    #[test]
+    fn the_newest_checkpoint_is_found_with_its_state() {
+        let run = run(&[3, 12]);
+        let newest = latest_good(run.path()).expect("listed");
+        assert!(newest.warnings.is_empty());
+        assert_eq!(newest.checkpoint.expect("good").state, json!({"step": 12}));
+        assert_eq!(fs::read_to_string(run.path().join(LATEST)).expect("there"), "step-00000012");
+    }
+
+    #[test]
+    fn a_run_without_checkpoints_has_none() {
+        assert_eq!(found(&run(&[])), (None, String::new()));
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
+        let damages: [(&str, fn(&Path)); 5] = [
+            ("model.safetensors is damaged", |model| {
+                let mut bytes = fs::read(model).expect("read");
+                bytes[50] ^= 1;
+                fs::write(model, bytes).expect("written");
+            }),
+            ("model.safetensors is damaged", |model| fs::write(model, [12; 99]).expect("written")),
+            ("model.safetensors cannot be read", |model| fs::remove_file(model).expect("removed")),
+            ("manifest.json is damaged", |model| {
+                fs::write(model.with_file_name(MANIFEST), "{").expect("written");
+            }),
+            ("manifest.json cannot be read", |model| {
+                fs::remove_file(model.with_file_name(MANIFEST)).expect("removed");
+            }),
+        ];
+        for (message, damage) in damages {
+            let run = run(&[3, 12]);
+            damage(&file(&run, 12, "model.safetensors"));
+            let (step, warnings) = found(&run);
+            assert_eq!(step, Some(3), "{message}");
+            assert!(warnings.contains("step-00000012") && warnings.contains(message), "{warnings}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_pointer_is_reported_and_does_not_hide_the_checkpoints() {
+        for (content, message) in [("", "latest is missing or damaged"), ("step-00000099", "is missing")] {
+            let run = run(&[3]);
+            fs::write(run.path().join(LATEST), content).expect("written");
+            let (step, warnings) = found(&run);
+            assert_eq!(step, Some(3));
+            assert!(warnings.contains(message), "{warnings}");
+        }
+    }
+
+    #[test]
+    fn what_an_interrupted_write_left_is_ignored_and_removed() {
+        let run = run(&[3]);
+        let remains = run.path().join(FOLDER).join(".step-00000004.tmp");
+        fs::create_dir(&remains).expect("made");
+        fs::write(remains.join("model.safetensors"), "half").expect("written");
+        assert_eq!(found(&run), (Some(3), String::new()));
+        assert!(!remains.exists());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_leaves_the_others_untouched() {
+        let run = run(&[3]);
+        // A file stands where the folder would be made.
+        let aside = run.path().join(FOLDER).join(".step-00000004.tmp");
+        fs::write(&aside, "in the way").expect("written");
+        let error = write(run.path(), 4, &[("model.safetensors", vec![1])], &json!({})).expect_err("refused");
+        assert!(format!("{error:#}").contains("step-00000004"), "{error:#}");
+        assert_eq!(found(&run).0, Some(3));
+    }
+
+    #[test]
+    fn the_last_and_the_best_are_kept() {
+        let run = run(&[1, 2, 3, 4, 5]);
+        prune(run.path(), 2, Some(2)).expect("pruned");
+        assert_eq!(list(&run.path().join(FOLDER)).expect("listed"), [2, 4, 5]);
+    }
+}

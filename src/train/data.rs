@@ -1,0 +1,179 @@
+//! From a configuration to tokenizer, corpora and passages.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use corpus::{Builder, Corpus, Order, PackingConfig, Passages, Subset, Tokenizer, TokenizerModel, TrainConfig, Watch};
+use objective::{Context, Example};
+
+use crate::config::{CorpusConfig, RunConfig};
+use crate::exit::BadInput;
+
+/// The seed of which documents are held out: not the run's, so that runs with different seeds can be compared.
+const SPLIT_SEED: u64 = 0;
+
+/// Tokenizer and tokenised text of a run.
+#[derive(Debug)]
+pub struct Text {
+    /// The tokenizer.
+    pub tokenizer: Tokenizer,
+    /// The training text.
+    pub train: Source,
+    /// The validation text, if there is one.
+    pub valid: Option<Source>,
+}
+
+/// Documents of a tokenised corpus.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The corpus.
+    pub corpus: Arc<Corpus>,
+    /// Which of its documents.
+    pub subset: Subset,
+}
+
+impl Text {
+    /// Trains or opens the tokenizer, and tokenises training and validation text unless that was done before.
+    ///
+    /// # Errors
+    /// Those of reading text, of the tokenizer, and of a disk that is full.
+    pub fn prepare(config: &RunConfig, watch: &dyn Watch) -> Result<Self> {
+        let corpus = &config.corpus;
+        if corpus.paths.is_empty() {
+            return Err(BadInput("corpus.paths is empty: give the text with --corpus PATH".to_owned()).into());
+        }
+        let cache = cache_folder(corpus)?;
+        let text = text(corpus, &corpus.paths)?;
+        let tokenizer = open_tokenizer(corpus, Some(&text), &cache, watch)?;
+        let all = Arc::new(Builder::new(&text, &tokenizer, &cache, watch).build()?);
+        let fraction = corpus.valid_fraction;
+        let source = |corpus: &Arc<Corpus>, subset| Source { corpus: corpus.clone(), subset };
+        let (train, valid) = if !corpus.valid.is_empty() {
+            let text = self::text(corpus, &corpus.valid)?;
+            let valid = Arc::new(Builder::new(&text, &tokenizer, &cache, watch).build()?);
+            (source(&all, Subset::All), Some(source(&valid, Subset::All)))
+        } else if fraction > 0.0 && all.documents() >= 2 {
+            let valid = source(&all, Subset::Valid { valid_fraction: fraction, seed: SPLIT_SEED });
+            (source(&all, Subset::Train { valid_fraction: fraction, seed: SPLIT_SEED }), Some(valid))
+        } else {
+            tracing::warn!("there is no validation text: give --valid PATH or --valid-fraction F to evaluate");
+            (source(&all, Subset::All), None)
+        };
+        Ok(Self { tokenizer, train, valid })
+    }
+
+    /// What the objective may know.
+    pub fn context(&self, max_length: usize) -> Context {
+        context(&self.tokenizer, self.train.corpus.token_counts().to_vec(), max_length)
+    }
+}
+
+/// What an objective may know about a tokenizer and token counts (empty where there is no training text).
+pub fn context(tokenizer: &Tokenizer, counts: Vec<u64>, max_length: usize) -> Context {
+    Context {
+        specials: tokenizer.specials(),
+        special_ids: tokenizer.all_special_ids(),
+        vocabulary: tokenizer.vocabulary_size(),
+        counts,
+        max_length,
+    }
+}
+
+impl Source {
+    /// The passages of these documents for an objective that needs `room` special tokens a sequence.
+    ///
+    /// # Errors
+    /// When there is no text, or the index cannot be written.
+    pub fn passages(&self, config: &CorpusConfig, room: usize, watch: &dyn Watch) -> Result<Passages> {
+        let packing = PackingConfig {
+            max_tokens: config.max_length - room,
+            across: config.across,
+            separator_room: 1,
+            short_share: config.short_share,
+            seed: SPLIT_SEED,
+        };
+        Ok(Passages::open(&self.corpus, self.subset, packing, watch)?)
+    }
+}
+
+/// The fixed evaluation examples: `count` passages (0: all), always the same for the same text, packing and seed.
+pub fn evaluation_set(passages: &Passages, count: usize, seed: u64) -> Vec<Example> {
+    let len = passages.len();
+    let count = if count == 0 { len } else { len.min(count as u64) };
+    let order = Order::new(len, seed);
+    let mut numbers: Vec<u64> = (0..count).map(|i| order.at(0, i)).collect();
+    numbers.sort_unstable();
+    let example = |n: u64| Example { passage: passages.get(n), seed, epoch: Example::EVALUATION };
+    numbers.into_iter().map(example).collect()
+}
+
+/// The text at `paths`, cut as `config` says.
+pub fn text(config: &CorpusConfig, paths: &[String]) -> Result<corpus::Text> {
+    let text =
+        corpus::TextConfig { paths: paths.to_vec(), document: config.document, text_field: config.text_field.clone() };
+    Ok(corpus::Text::open(text)?)
+}
+
+/// The tokenizer that `corpus.tokenizer` names: opened, or trained on `text` unless the cache has it.
+///
+/// # Errors
+/// When there is no such file, the request cannot be read, or training is asked for without a text.
+pub fn open_tokenizer(
+    config: &CorpusConfig,
+    text: Option<&corpus::Text>,
+    cache: &Path,
+    watch: &dyn Watch,
+) -> Result<Tokenizer> {
+    let Some(request) = config.tokenizer.strip_prefix("train:") else {
+        return Ok(Tokenizer::open(Path::new(&config.tokenizer))?);
+    };
+    let (model, vocabulary) = parse_request(request).ok_or_else(|| {
+        BadInput(format!(
+            "corpus.tokenizer = \"train:{request}\": write train:MODEL:SIZE, with MODEL one of wordpiece, bpe, unigram \
+             and SIZE a number of tokens"
+        ))
+    })?;
+    let text = text.context("a tokenizer can only be trained with a corpus")?;
+    let training = TrainConfig { model, vocabulary, lowercase: config.lowercase };
+    Ok(Tokenizer::train_cached(text, &training, cache, watch)?)
+}
+
+fn parse_request(request: &str) -> Option<(TokenizerModel, usize)> {
+    let (model, size) = request.split_once(':')?;
+    let model = match model {
+        "wordpiece" => TokenizerModel::Wordpiece,
+        "bpe" => TokenizerModel::Bpe,
+        "unigram" => TokenizerModel::Unigram,
+        _ => return None,
+    };
+    Some((model, size.parse().ok()?))
+}
+
+/// The folder of tokenised corpora: the configured one, else `bert-variants` in the user's cache folder.
+///
+/// # Errors
+/// When none is configured and the user has no home.
+pub fn cache_folder(config: &CorpusConfig) -> Result<PathBuf> {
+    if !config.cache.as_os_str().is_empty() {
+        return Ok(config.cache.clone());
+    }
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || folder("HOME").map(|home| home.join(".cache"));
+    let base = folder("XDG_CACHE_HOME").or_else(home).or_else(|| folder("LOCALAPPDATA"));
+    let message = "there is no home folder to keep tokenised text in: give --cache FOLDER";
+    Ok(base.context(message)?.join("bert-variants"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokenizer_requests_are_read() {
+        assert_eq!(parse_request("bpe:500"), Some((TokenizerModel::Bpe, 500)));
+        assert_eq!(parse_request("wordpiece"), None);
+        assert_eq!(parse_request("word:500"), None);
+        assert_eq!(parse_request("unigram:many"), None);
+    }
+}

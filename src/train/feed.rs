@@ -1,0 +1,124 @@
+//! Batches, made ahead of time on other threads, in order.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use anyhow::{Result, anyhow};
+use corpus::{Order, Passages};
+use objective::{Example, Objective, Purpose};
+
+/// Batches that a worker keeps ready.
+const AHEAD: usize = 2;
+/// Threads that make batches.
+const WORKERS: u64 = 2;
+
+/// Everything one optimizer step works on.
+#[derive(Debug)]
+pub struct GlobalBatch<B> {
+    /// The parts that are computed one after another.
+    pub micro: Vec<Micro<B>>,
+    /// The weight of each loss term over all parts.
+    pub totals: Vec<f64>,
+    /// Numbers of the passages.
+    pub passages: Vec<u64>,
+    /// Tokens, special tokens included, padding not.
+    pub tokens: u64,
+    /// Tokens with padding.
+    pub places: u64,
+}
+
+/// One forward pass.
+#[derive(Debug)]
+pub struct Micro<B> {
+    /// The batch.
+    pub batch: B,
+    /// The dropout key of each sequence.
+    pub keys: Vec<u64>,
+}
+
+/// What determines the batch of a step: nothing but this and the number of the step.
+#[derive(Debug)]
+pub struct Recipe<O> {
+    /// Makes batches.
+    pub objective: Arc<O>,
+    /// The text.
+    pub passages: Passages,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Sequences of a step.
+    pub size: usize,
+    /// Sequences of a forward pass.
+    pub micro: usize,
+}
+
+impl<O: Objective> Recipe<O> {
+    /// The batch of step `step` (counted from 0). Rows follow one another through the epochs without a break: row r is
+    /// passage number order(epoch, position) with epoch = r / n and position = r % n for n passages.
+    pub fn batch(&self, step: u64) -> GlobalBatch<O::Batch> {
+        let n = self.passages.len();
+        let order = Order::new(n, self.seed);
+        let first = step * self.size as u64;
+        let example = |row: u64| {
+            let epoch = row / n;
+            let passage = self.passages.get(order.at(epoch, row % n));
+            Example { passage, seed: self.seed, epoch }
+        };
+        let examples: Vec<Example> = (first..first + self.size as u64).map(example).collect();
+        let passages = examples.iter().map(|example| example.passage.number).collect();
+        let mut made = GlobalBatch { micro: Vec::new(), totals: Vec::new(), passages, tokens: 0, places: 0 };
+        for part in examples.chunks(self.micro) {
+            let batch = self.objective.collate(part, Purpose::Training);
+            let sequences = self.objective.sequences(&batch);
+            made.tokens += sequences.real_tokens() as u64;
+            made.places += sequences.tokens.len() as u64;
+            let weights = self.objective.weights(&batch);
+            made.totals.resize(weights.len(), 0.0);
+            made.totals.iter_mut().zip(weights).for_each(|(total, weight)| *total += weight);
+            made.micro.push(Micro { batch, keys: part.iter().map(Example::noise_key).collect() });
+        }
+        made
+    }
+}
+
+/// Makes the batches of one step after another, ahead of time.
+///
+/// Worker w of W makes steps first + w, first + w + W, ... and the consumer takes from the workers in turn, so batches
+/// come in order without a buffer to sort them.
+#[derive(Debug)]
+pub struct Feed<B> {
+    queues: Vec<Receiver<GlobalBatch<B>>>,
+    next: usize,
+}
+
+impl<B: Send + 'static> Feed<B> {
+    /// Starts to make batches, the first one for step `first`. The workers end when the feed is dropped.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start<O: Objective<Batch = B>>(recipe: Arc<Recipe<O>>, first: u64) -> Result<Self> {
+        let mut queues = Vec::new();
+        for worker in 0..WORKERS {
+            let (sender, receiver) = sync_channel(AHEAD);
+            let recipe = recipe.clone();
+            let work = move || {
+                let steps = (first + worker..).step_by(WORKERS as usize);
+                // The channel closes when the feed is dropped.
+                steps.map(|step| recipe.batch(step)).find_map(|batch| sender.send(batch).err());
+            };
+            thread::Builder::new().name(format!("feed-{worker}")).spawn(work)?;
+            queues.push(receiver);
+        }
+        Ok(Self { queues, next: 0 })
+    }
+
+    /// The next batch.
+    ///
+    /// # Errors
+    /// When the worker that should make it has stopped.
+    pub fn next(&mut self) -> Result<GlobalBatch<B>> {
+        let batch = self.queues[self.next].recv().map_err(|_| anyhow!("a thread that makes batches has stopped"))?;
+        self.next = (self.next + 1) % self.queues.len();
+        Ok(batch)
+    }
+}

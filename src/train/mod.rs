@@ -1,0 +1,17 @@
+//! Training: data, the loop, what feeds it, optimizers, schedules, checkpoints, logs.
+
+pub mod budget;
+pub mod checkpoint;
+mod data;
+mod feed;
+pub mod gradients;
+mod log;
+pub mod optimizer;
+mod plan;
+mod run;
+pub mod schedule;
+mod session;
+pub mod weights;
+
+pub use data::{Source, Text, cache_folder, context, evaluation_set, open_tokenizer, text};
+pub use run::{PretrainJob, Resume, pretrain};

@@ -1,0 +1,335 @@
+//! AdamW (Loshchilov and Hutter 2019) and LAMB (You et al. 2020).
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::gradients::GradientSum;
+use super::weights::{FieldPath, HostTensor, Weights};
+use crate::exit::BadInput;
+
+/// How weights follow gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Adam with decoupled weight decay.
+    #[default]
+    Adamw,
+    /// Adam's direction, scaled per tensor by |w| / |update|.
+    Lamb,
+}
+
+/// The `[optimizer]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerConfig {
+    /// Which optimizer. BERT, RoBERTa, ELECTRA: AdamW; ALBERT: LAMB.
+    pub kind: Kind,
+    /// Peak learning rate. BERT-base: 1e-4; ELECTRA-small: 5e-4.
+    pub learning_rate: f64,
+    /// Decay of the mean of gradients.
+    pub beta1: f64,
+    /// Decay of the mean of squared gradients. RoBERTa: 0.98.
+    pub beta2: f64,
+    /// Added to the root of the mean of squares.
+    pub epsilon: f64,
+    /// Decoupled weight decay, multiplied by the learning rate.
+    pub weight_decay: f64,
+    /// Divide the means by 1 - beta^step. The authors' BERT, ALBERT and ELECTRA do not; PyTorch's AdamW does.
+    pub bias_correction: bool,
+    /// Decay biases and norms too, as fairseq does.
+    pub decay_all: bool,
+    /// Largest norm of the whole gradient; 0: no limit.
+    pub clip_norm: f64,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Adamw,
+            learning_rate: 1e-4,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-6,
+            weight_decay: 0.01,
+            bias_correction: true,
+            decay_all: false,
+            clip_norm: 1.0,
+        }
+    }
+}
+
+impl OptimizerConfig {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// Names the first that cannot be.
+    pub fn validate(&self) -> Result<(), BadInput> {
+        let in_unit = |value: f64| (0.0..1.0).contains(&value);
+        let checks = [
+            ("learning_rate", self.learning_rate, self.learning_rate > 0.0, "must be above 0"),
+            ("beta1", self.beta1, in_unit(self.beta1), "must be at least 0 and below 1"),
+            ("beta2", self.beta2, in_unit(self.beta2), "must be at least 0 and below 1"),
+            ("epsilon", self.epsilon, self.epsilon > 0.0, "must be above 0"),
+            ("weight_decay", self.weight_decay, self.weight_decay >= 0.0, "must not be negative"),
+            ("clip_norm", self.clip_norm, self.clip_norm >= 0.0, "must not be negative; 0 is no limit"),
+        ];
+        match checks.iter().find(|(_, value, good, _)| !(*good && value.is_finite())) {
+            Some((name, value, _, reason)) => Err(BadInput(format!("optimizer.{name} = {value}: {reason}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The two running means of a parameter's gradient, flat.
+#[derive(Clone, Debug)]
+struct Moments {
+    mean: Tensor<1>,
+    square: Tensor<1>,
+}
+
+/// An optimizer and its state, which lies on the device.
+#[derive(Debug)]
+pub struct Optimizer {
+    config: OptimizerConfig,
+    count: i32,
+    moments: BTreeMap<String, Moments>,
+}
+
+impl Optimizer {
+    /// An optimizer that has not taken a step.
+    pub fn new(config: OptimizerConfig) -> Self {
+        Self { config, count: 0, moments: BTreeMap::new() }
+    }
+
+    /// One update. Parameters without a gradient stay as they are.
+    pub fn step<M: Module>(&mut self, module: M, gradients: GradientSum, learning_rate: f64) -> M {
+        self.count += 1;
+        let mut update = Update { optimizer: self, gradients, learning_rate, path: FieldPath::default() };
+        module.map(&mut update)
+    }
+
+    /// The state: `mean.NAME` and `square.NAME` of every parameter, and the number of steps.
+    pub fn state(&self) -> Weights {
+        let mut state = Weights::new();
+        for (name, moments) in &self.moments {
+            state.insert(format!("mean.{name}"), HostTensor::of(moments.mean.clone()));
+            state.insert(format!("square.{name}"), HostTensor::of(moments.square.clone()));
+        }
+        // Exact up to 2^24 steps.
+        state.insert("count".to_owned(), HostTensor { shape: vec![1], values: vec![self.count as f32] });
+        state
+    }
+
+    /// Takes a state over.
+    ///
+    /// # Errors
+    /// When it is not one of [`Optimizer::state`].
+    pub fn restore(&mut self, state: &Weights, device: &Device) -> Result<(), BadInput> {
+        let missing = |name: &str| BadInput(format!("the optimizer's state has no `{name}`"));
+        let tensor = |name: String| -> Result<Tensor<1>, BadInput> {
+            let tensor = state.get(&name).ok_or_else(|| missing(&name))?;
+            Ok(Tensor::from_data(tensor.data(), device))
+        };
+        self.count =
+            state.get("count").and_then(|count| count.values.first()).ok_or_else(|| missing("count"))?.round() as i32;
+        self.moments.clear();
+        for name in state.keys().filter_map(|name| name.strip_prefix("mean.")) {
+            let moments = Moments { mean: tensor(format!("mean.{name}"))?, square: tensor(format!("square.{name}"))? };
+            self.moments.insert(name.to_owned(), moments);
+        }
+        Ok(())
+    }
+
+    /// The new value of a parameter; all tensors flat.
+    fn update(&mut self, name: &str, weight: Tensor<1>, gradient: Tensor<1>, decays: bool, rate: f64) -> Tensor<1> {
+        let OptimizerConfig { beta1, beta2, epsilon, .. } = self.config;
+        let moments = self.moments.remove(name);
+        let Moments { mean, square } =
+            moments.unwrap_or_else(|| Moments { mean: weight.zeros_like(), square: weight.zeros_like() });
+        let mean = mean * beta1 + gradient.clone() * (1.0 - beta1);
+        let square = square * beta2 + gradient.square() * (1.0 - beta2);
+        let (mean_scale, square_scale) = if self.config.bias_correction {
+            (1.0 / (1.0 - beta1.powi(self.count)), 1.0 / (1.0 - beta2.powi(self.count)).sqrt())
+        } else {
+            (1.0, 1.0)
+        };
+        let direction = mean.clone() * mean_scale / (square.clone().sqrt() * square_scale + epsilon);
+        self.moments.insert(name.to_owned(), Moments { mean, square });
+        let decay = if decays { self.config.weight_decay } else { 0.0 };
+        match self.config.kind {
+            Kind::Adamw => weight * (1.0 - rate * decay) - direction * rate,
+            Kind::Lamb => {
+                let update = direction + weight.clone() * decay;
+                let ratio = if decays { trust_ratio(&weight, &update) } else { weight.ones_like().slice([0..1]) };
+                weight - update * ratio * rate
+            }
+        }
+    }
+}
+
+/// |w| / |u|, and 1 where either is 0, `[1]`, without reading it back from the device.
+fn trust_ratio(weight: &Tensor<1>, update: &Tensor<1>) -> Tensor<1> {
+    let norm = |x: &Tensor<1>| x.clone().square().sum().sqrt();
+    let (weight, update) = (norm(weight), norm(update));
+    let zero = weight.clone().lower_equal_elem(0.0).bool_or(update.clone().lower_equal_elem(0.0));
+    (weight / update).mask_fill(zero, 1.0)
+}
+
+struct Update<'a> {
+    optimizer: &'a mut Optimizer,
+    gradients: GradientSum,
+    learning_rate: f64,
+    path: FieldPath,
+}
+
+impl ModuleMapper for Update<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.name();
+        let shape = param.dims();
+        let n = shape.iter().product::<usize>();
+        let Some(gradient) = self.gradients.take(&name, [n]) else { return param };
+        // Biases and norms, which are all the parameters with one axis, are neither decayed nor given a trust ratio.
+        let decays = D > 1 || self.optimizer.config.decay_all;
+        param.map(|value| {
+            let device = value.device();
+            let flat = value.inner().reshape([n]);
+            let new = self.optimizer.update(&name, flat, gradient, decays, self.learning_rate);
+            // The device carries autodiff and the way of checkpointing.
+            let new = new.reshape(shape);
+            match device.gradient_checkpointing_strategy() {
+                Some(strategy) => new.autodiff().with_gradient_checkpointing_strategy(strategy).require_grad(),
+                None => new,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::gradients::floats;
+    use super::super::weights::{bytes, collect};
+    use super::*;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+    use trunk::Linear;
+
+    fn layer() -> Linear {
+        Linear::init(2, 2, 0.5, &mut ChaCha8Rng::seed_from_u64(3), &Device::flex().autodiff())
+    }
+
+    fn gradient(step: usize) -> GradientSum {
+        let mut gradients = GradientSum::default();
+        let values: Vec<f32> = (0..4).map(|i| ((i + 7 * step) as f32 * 1.3).sin() * 0.1).collect();
+        gradients.insert("weight", floats(&values).reshape([2, 2]));
+        gradients.insert("bias", floats(&values[..2]));
+        gradients
+    }
+
+    fn moved(config: &OptimizerConfig) -> Vec<f32> {
+        let before = collect(&layer())["weight"].values.clone();
+        let after = Optimizer::new(config.clone()).step(layer(), gradient(1), config.learning_rate);
+        collect(&after)["weight"].values.iter().zip(before).map(|(a, b)| a - b).collect()
+    }
+
+    #[test]
+    fn the_first_step_without_bias_correction_is_about_three_times_the_rate() {
+        let config = OptimizerConfig { weight_decay: 0.0, bias_correction: false, ..OptimizerConfig::default() };
+        let gradient: Vec<f32> = (0..4).map(|i| ((i + 7) as f32 * 1.3).sin() * 0.1).collect();
+        for (moved, g) in moved(&config).iter().zip(&gradient) {
+            let g = f64::from(*g);
+            // 0.1 g / (sqrt(0.001) |g| + eps), close to 3.16 sign(g).
+            let expected = -1e-4 * 0.1 * g / ((0.001 * g * g).sqrt() + 1e-6);
+            assert!((f64::from(*moved) - expected).abs() < 1e-6, "{moved} {expected}");
+            assert!((moved.abs() / 1e-4 - 3.16).abs() < 0.02);
+        }
+        let config = OptimizerConfig { bias_correction: true, ..config };
+        assert!(moved(&config).iter().all(|moved| (moved.abs() / 1e-4 - 1.0).abs() < 1e-2));
+    }
+
+    /// The published formulas in double precision on the host.
+    fn reference(config: &OptimizerConfig, steps: usize, rate: f64) -> BTreeMap<&'static str, Vec<f64>> {
+        let start = collect(&layer());
+        let mut result = BTreeMap::new();
+        for (name, n, decays) in [("weight", 4, true), ("bias", 2, config.decay_all)] {
+            let mut w: Vec<f64> = start[name].values.iter().map(|w| f64::from(*w)).collect();
+            let (mut m, mut v) = (vec![0.0; n], vec![0.0; n]);
+            for step in 1..=steps {
+                let g: Vec<f64> = (0..n).map(|i| f64::from(((i + 7 * step) as f32 * 1.3).sin() * 0.1)).collect();
+                let mut u = vec![0.0; n];
+                for i in 0..n {
+                    m[i] = config.beta1 * m[i] + (1.0 - config.beta1) * g[i];
+                    v[i] = config.beta2 * v[i] + (1.0 - config.beta2) * g[i] * g[i];
+                    let (mut mean, mut square) = (m[i], v[i]);
+                    if config.bias_correction {
+                        mean /= 1.0 - config.beta1.powi(step as i32);
+                        square /= 1.0 - config.beta2.powi(step as i32);
+                    }
+                    u[i] = mean / (square.sqrt() + config.epsilon);
+                    u[i] += if decays { config.weight_decay * w[i] } else { 0.0 };
+                }
+                let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
+                let (wn, un) = (norm(&w), norm(&u));
+                let lamb = config.kind == Kind::Lamb && decays && wn > 0.0 && un > 0.0;
+                let ratio = if lamb { wn / un } else { 1.0 };
+                w.iter_mut().zip(&u).for_each(|(w, u)| *w -= rate * ratio * u);
+            }
+            result.insert(name, w);
+        }
+        result
+    }
+
+    #[test]
+    fn ten_steps_follow_the_published_formulas() {
+        for kind in [Kind::Adamw, Kind::Lamb] {
+            for (bias_correction, decay_all) in [(true, false), (false, false), (false, true)] {
+                let config =
+                    OptimizerConfig { kind, bias_correction, decay_all, weight_decay: 0.1, ..Default::default() };
+                let mut optimizer = Optimizer::new(config.clone());
+                let mut module = layer();
+                for step in 1..=10 {
+                    module = optimizer.step(module, gradient(step), 1e-2);
+                }
+                let weights = collect(&module);
+                for (name, expected) in reference(&config, 10, 1e-2) {
+                    for (got, want) in weights[name].values.iter().zip(expected) {
+                        assert!((f64::from(*got) - want).abs() < 1e-5, "{config:?} {name}: {got} is not {want}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_restored_optimizer_goes_on_bit_for_bit() {
+        let config = OptimizerConfig::default();
+        let run = |optimizer: &mut Optimizer, module: Linear, from: usize, to: usize| {
+            (from..to).fold(module, |module, step| optimizer.step(module, gradient(step), 1e-2))
+        };
+        let mut straight = Optimizer::new(config.clone());
+        let whole = run(&mut straight, layer(), 0, 6);
+        let mut first = Optimizer::new(config.clone());
+        let half = run(&mut first, layer(), 0, 3);
+        let mut second = Optimizer::new(config);
+        second.restore(&first.state(), &Device::flex()).expect("a state");
+        let resumed = run(&mut second, half, 3, 6);
+        assert_eq!(bytes(&collect(&resumed)).expect("bytes"), bytes(&collect(&whole)).expect("bytes"));
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        let config = OptimizerConfig { beta2: 1.0, ..OptimizerConfig::default() };
+        let message = config.validate().expect_err("refused").to_string();
+        assert_eq!(message, "optimizer.beta2 = 1: must be at least 0 and below 1");
+    }
+}

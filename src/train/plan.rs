@@ -1,0 +1,97 @@
+//! `--dry-run`: what a run would be.
+
+use anyhow::Result;
+use burn::module::Module;
+use burn::tensor::Device;
+use objective::Objective;
+use serde_json::json;
+use std::time::Instant;
+use trunk::{EncoderConfig, Noise};
+
+use super::budget::Progress;
+use super::data::Text;
+use super::feed::Recipe;
+use super::run::PretrainJob;
+use crate::cli::eval::report;
+use crate::cli::inspect::{legend, paint, show_all};
+use crate::cli::print;
+
+/// Prints size, budget, estimated memory and time, and three examples. Two steps are computed to estimate the time.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn tell<O: Objective>(
+    job: &PretrainJob<'_>,
+    encoder: &EncoderConfig,
+    recipe: &Recipe<O>,
+    model: &O::Model,
+    text: &Text,
+    device: &Device,
+) -> Result<()> {
+    let config = job.config;
+    let parameters = model.num_params();
+    let batch = recipe.batch(0);
+    let objective = recipe.objective.as_ref();
+    let flops: f64 = batch.micro.iter().map(|micro| 3.0 * objective.flops(encoder, &micro.batch)).sum();
+    let seconds = time_step(recipe, model, device);
+    let one = Progress {
+        step: 1,
+        tokens: batch.tokens,
+        epochs: config.batch.size as f64 / recipe.passages.len() as f64,
+        seconds,
+    };
+    let steps = (1.0 / config.budget.fraction(&one)).ceil().max(1.0);
+    let document = json!({
+        "objective": O::NAME,
+        "parameters": parameters,
+        "vocabulary": encoder.vocabulary,
+        "passages": recipe.passages.len(),
+        "content_tokens": recipe.passages.tokens(),
+        "steps": steps,
+        "tokens": steps * batch.tokens as f64,
+        "epochs": steps * one.epochs,
+        "flops": steps * flops,
+        "seconds_per_step": seconds,
+        "minutes": steps * seconds / 60.0,
+        "memory_megabytes": memory(encoder, config.micro_batch(), config.corpus.max_length, parameters) / 1e6,
+    });
+    report(job.json, &document)?;
+    if job.json {
+        return Ok(());
+    }
+    print(&format!("\nwhat the model is shown:  {}", legend()))?;
+    let examples: Vec<_> = (0..recipe.passages.len().min(3))
+        .map(|number| objective::Example { passage: recipe.passages.get(number), seed: recipe.seed, epoch: 0 })
+        .collect();
+    for row in show_all(objective, &examples) {
+        print(&format!("\n{}", paint(&row, &text.tokenizer)))?;
+    }
+    Ok(())
+}
+
+/// Seconds of the second of two steps (the first one warms up), without the optimizer.
+fn time_step<O: Objective>(recipe: &Recipe<O>, model: &O::Model, device: &Device) -> f64 {
+    let mut seconds = 0.0;
+    for step in 0..2 {
+        let batch = recipe.batch(step);
+        let started = Instant::now();
+        for micro in batch.micro {
+            let noise = &mut Noise::new(micro.keys);
+            let loss = recipe.objective.forward(model, &micro.batch, Some(noise), device).loss(&batch.totals);
+            let _ = loss.clone().into_scalar::<f32>();
+            let _ = loss.backward();
+        }
+        seconds = started.elapsed().as_secs_f64();
+    }
+    seconds
+}
+
+/// A rough number of bytes: weights, gradient and two moments, and the activations that one forward pass keeps.
+fn memory(encoder: &EncoderConfig, batch: usize, len: usize, parameters: usize) -> f64 {
+    let rows = (batch * len) as f64;
+    // Per layer about 16 tensors of the hidden width, 4 of the inner width, 4 of the attention scores.
+    let layer = 16.0 * encoder.hidden as f64 + 4.0 * encoder.feed_forward as f64 + 4.0 * (encoder.heads * len) as f64;
+    // Logits and their softmax at about 15 % of the places.
+    let head = 0.15 * 4.0 * encoder.vocabulary as f64;
+    4.0 * (4.0 * parameters as f64 + rows * (encoder.layers as f64 * layer + head))
+}

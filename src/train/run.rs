@@ -1,0 +1,218 @@
+//! `pretrain`: from a configuration to a run's folder.
+
+use std::convert::Infallible;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use objective::Objective;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use toml::Table;
+
+use super::checkpoint;
+use super::data::{Text, evaluation_set};
+use super::feed::Recipe;
+use super::log::{RunRow, append_row, write_aside, write_json};
+use super::plan;
+use super::session::{Session, Summary};
+use crate::cli::eval::report;
+use crate::config::{RunConfig, differing_keys, parse};
+use crate::exit::BadInput;
+use crate::model;
+use crate::progress::Progress;
+
+/// What to do with what is there already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// Continue the run in the folder.
+    Auto,
+    /// Refuse a folder that is not empty.
+    Never,
+    /// Start from the last good checkpoint of another run.
+    From(PathBuf),
+}
+
+impl FromStr for Resume {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "auto" => Self::Auto,
+            "never" => Self::Never,
+            folder => Self::From(folder.into()),
+        })
+    }
+}
+
+/// A run to be done.
+#[derive(Debug)]
+pub struct PretrainJob<'a> {
+    /// The complete configuration.
+    pub config: &'a RunConfig,
+    /// The run's folder.
+    pub out: &'a Path,
+    /// What to do with what is there already.
+    pub resume: &'a Resume,
+    /// Only check and tell.
+    pub dry_run: bool,
+    /// Print the summary as JSON.
+    pub json: bool,
+}
+
+/// Keys that change no result: a run may be continued with others.
+const FREE_KEYS: [&str; 2] = ["threads", "corpus.cache"];
+
+/// Trains the objective `O`.
+///
+/// # Errors
+/// Bad configuration or data, a folder that holds something else, a loss that is not finite, a full disk, a signal.
+pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<()> {
+    let config = job.config;
+    let state = inspect_folder(job)?;
+    if let Folder::Finished(summary) = &state {
+        anstream::eprintln!("{} is finished; nothing to do", job.out.display());
+        return report(job.json, summary);
+    }
+    let device = config.backend.open()?;
+    let progress = Progress::default();
+    let text = Text::prepare(config, &progress)?;
+    let mut encoder = config.encoder.clone();
+    model::fit_vocabulary(&mut encoder, &text.tokenizer)?;
+    let knobs = config.objective_knobs();
+    let objective = Arc::new(O::new(parse(knobs, "objective.")?, &text.context(config.corpus.max_length))?);
+    let passages = text.train.passages(&config.corpus, objective.room(), &progress)?;
+    let valid = match &text.valid {
+        Some(source) => {
+            let passages = source.passages(&config.corpus, objective.room(), &progress)?;
+            evaluation_set(&passages, config.evaluation.passages, config.evaluation.seed)
+        }
+        None => Vec::new(),
+    };
+    let device = device.autodiff();
+    let device = if encoder.gradient_checkpointing { device.gradient_checkpointing() } else { device };
+    let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(config.seed), &device);
+    let recipe = Arc::new(Recipe {
+        objective,
+        passages,
+        seed: config.seed,
+        size: config.batch.size,
+        micro: config.micro_batch(),
+    });
+    if job.dry_run {
+        return plan::tell(job, &encoder, &recipe, &model, &text, &device);
+    }
+    let _lock = lock(job.out)?;
+    if let Folder::Empty = state {
+        write_aside(&job.out.join("run.toml"), toml::to_string(config)?.as_bytes())?;
+    }
+    text.tokenizer.save(&job.out.join("tokenizer.json"))?;
+    let mut session = Session::new(config, job.out, encoder, recipe, model, text.tokenizer, valid, device)?;
+    let good = checkpoint::latest_good(job.out)?;
+    good.warnings.iter().for_each(|warning| anstream::eprintln!("warning: {warning}"));
+    match (good.checkpoint, job.resume) {
+        (Some(found), _) => session.restore(&found)?,
+        (None, Resume::From(folder)) => {
+            let other = checkpoint::latest_good(folder)?;
+            other.warnings.iter().for_each(|warning| anstream::eprintln!("warning: {warning}"));
+            let message = || BadInput(format!("--resume {}: no good checkpoint there", folder.display()));
+            session.restore(&other.checkpoint.ok_or_else(message)?)?;
+        }
+        (None, _) => {}
+    }
+    let summary = session.train()?;
+    finish(job, &summary)
+}
+
+/// Writes `summary.json` and the row in `runs.csv`, and prints the summary.
+fn finish(job: &PretrainJob<'_>, summary: &Summary) -> Result<()> {
+    let run = job.out.display().to_string();
+    let row = RunRow {
+        run: &run,
+        objective: job.config.objective_name()?,
+        seed: job.config.seed,
+        steps: summary.step,
+        tokens: summary.tokens,
+        flops: summary.flops,
+        seconds: summary.seconds,
+        parameters: summary.parameters,
+        valid_loss: summary.valid_loss,
+        best_loss: summary.best_loss,
+        version: env!("CARGO_PKG_VERSION"),
+        config: serde_json::to_string(job.config)?,
+    };
+    let beside = job.out.canonicalize().ok().and_then(|out| out.parent().map(|parent| parent.join("runs.csv")));
+    append_row(&beside.unwrap_or_else(|| PathBuf::from("runs.csv")), &row)?;
+    write_json(&job.out.join("summary.json"), summary)?;
+    report(job.json, &serde_json::to_value(summary)?)
+}
+
+/// What the run's folder holds.
+enum Folder {
+    Empty,
+    Unfinished,
+    Finished(serde_json::Value),
+}
+
+fn inspect_folder(job: &PretrainJob<'_>) -> Result<Folder> {
+    let out = job.out.display();
+    let occupied = match fs::read_dir(job.out) {
+        Ok(mut entries) => entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != LOCK)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(BadInput(format!("--out {out}: {error}")).into()),
+    };
+    if !occupied {
+        return Ok(Folder::Empty);
+    }
+    let path = job.out.join("run.toml");
+    if !path.is_file() {
+        return Err(BadInput(format!("--out {out} is not empty and holds no run; give another folder")).into());
+    }
+    if *job.resume == Resume::Never {
+        return Err(BadInput(format!("--out {out} holds a run, and --resume never was given")).into());
+    }
+    let there = model::run_config(job.out)?;
+    let differing = differing_keys(&comparable(&there)?, &comparable(job.config)?);
+    if !differing.is_empty() {
+        return Err(BadInput(format!(
+            "--out {out} holds a run with another configuration; these differ: {}. Give another folder, or the same \
+             configuration to continue it",
+            differing.join(", ")
+        ))
+        .into());
+    }
+    match fs::read_to_string(job.out.join("summary.json")) {
+        Ok(text) => Ok(Folder::Finished(serde_json::from_str(&text).context("summary.json is damaged; remove it")?)),
+        Err(_) => Ok(Folder::Unfinished),
+    }
+}
+
+fn comparable(config: &RunConfig) -> Result<Table> {
+    let mut table = Table::try_from(config)?;
+    for key in FREE_KEYS {
+        let (parent, name) = key.split_once('.').unwrap_or(("", key));
+        match table.get_mut(parent).and_then(toml::Value::as_table_mut) {
+            Some(parent) => parent.remove(name),
+            None => table.remove(name),
+        };
+    }
+    Ok(table)
+}
+
+const LOCK: &str = ".lock";
+
+/// Makes the folder and keeps other processes out of it for as long as the file is open.
+fn lock(out: &Path) -> Result<File> {
+    let context = || format!("cannot write the run's folder {}", out.display());
+    fs::create_dir_all(out).with_context(context)?;
+    let file = File::create(out.join(LOCK)).with_context(context)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(BadInput(format!("--out {} is in use by another process", out.display())).into())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(context),
+    }
+}

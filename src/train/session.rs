@@ -1,0 +1,418 @@
+//! The loop: forward, backward, step, log, evaluate, save.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use corpus::Tokenizer;
+use objective::{Example, Objective};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use trunk::{EncoderConfig, Noise};
+
+use super::budget::Progress;
+use super::checkpoint::{self, Checkpoint};
+use super::feed::{Feed, GlobalBatch, Recipe};
+use super::gradients::GradientSum;
+use super::log::JsonLines;
+use super::optimizer::Optimizer;
+use super::weights;
+use crate::config::RunConfig;
+use crate::eval::{blimp, loss};
+use crate::exit::{BadInput, Diverged};
+use crate::model::Loaded;
+use crate::progress::animated;
+use crate::signals;
+
+/// Where a run stands; with weights and moments, everything that is needed to continue it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct State {
+    /// Optimizer steps done.
+    step: u64,
+    /// Tokens trained on, special tokens included, padding not.
+    tokens: u64,
+    /// Floating-point operations of training: three forward passes a step.
+    flops: f64,
+    /// Seconds in the loop, over all sessions.
+    seconds: f64,
+    /// Evaluations so far: the best and the last loss.
+    best: Option<Best>,
+    /// Loss of the last evaluation.
+    valid_loss: Option<f64>,
+}
+
+/// The step with the lowest validation loss.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Best {
+    step: u64,
+    loss: f64,
+}
+
+/// What `summary.json` holds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// The objective.
+    pub objective: &'static str,
+    /// Optimizer steps.
+    pub step: u64,
+    /// Tokens trained on.
+    pub tokens: u64,
+    /// Times the text was gone through.
+    pub epochs: f64,
+    /// Floating-point operations of training.
+    pub flops: f64,
+    /// Seconds in the loop.
+    pub seconds: f64,
+    /// Parameters of the model.
+    pub parameters: usize,
+    /// Last validation loss, nats.
+    pub valid_loss: Option<f64>,
+    /// Best validation loss, nats.
+    pub best_loss: Option<f64>,
+    /// The step it was reached at.
+    pub best_step: Option<u64>,
+}
+
+/// The losses of a step that are still on the device.
+struct Pending {
+    step: u64,
+    learning_rate: f64,
+    passages: Vec<u64>,
+    totals: Vec<f64>,
+    /// Name, coefficient and sum of each loss term.
+    terms: Vec<(&'static str, f64, Tensor<1>)>,
+    norm: Tensor<1>,
+}
+
+/// A run in progress.
+pub struct Session<'a, O: Objective> {
+    config: &'a RunConfig,
+    out: PathBuf,
+    encoder: EncoderConfig,
+    recipe: Arc<Recipe<O>>,
+    model: O::Model,
+    optimizer: Optimizer,
+    tokenizer: Tokenizer,
+    valid: Vec<Example>,
+    device: Device,
+    state: State,
+    pending: Vec<Pending>,
+    /// Tokens, padding included and not, since the last record.
+    since: (u64, u64),
+    waited: f64,
+    clock: Instant,
+    logged: Instant,
+    saved: Option<u64>,
+}
+
+impl<'a, O: Objective> Session<'a, O> {
+    /// A run at step 0.
+    ///
+    /// # Errors
+    /// When the optimizer cannot be made.
+    #[allow(clippy::too_many_arguments, reason = "called once, with everything a run consists of")]
+    pub fn new(
+        config: &'a RunConfig,
+        out: &Path,
+        encoder: EncoderConfig,
+        recipe: Arc<Recipe<O>>,
+        model: O::Model,
+        tokenizer: Tokenizer,
+        valid: Vec<Example>,
+        device: Device,
+    ) -> Result<Self> {
+        Ok(Self {
+            config,
+            out: out.to_owned(),
+            encoder,
+            recipe,
+            model,
+            optimizer: Optimizer::new(config.optimizer.clone()),
+            tokenizer,
+            valid,
+            device,
+            state: State::default(),
+            pending: Vec::new(),
+            since: (0, 0),
+            waited: 0.0,
+            clock: Instant::now(),
+            logged: Instant::now(),
+            saved: None,
+        })
+    }
+
+    /// Continues from `checkpoint`.
+    ///
+    /// # Errors
+    /// When it belongs to another model.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let weights = weights::read(&checkpoint.path.join("model.safetensors"))?;
+        self.model = weights::load(self.model.clone(), &weights)?;
+        let device = self.device.clone().without_autodiff();
+        self.optimizer.restore(&weights::read(&checkpoint.path.join("optimizer.safetensors"))?, &device)?;
+        self.state = serde_json::from_value(checkpoint.state.clone())
+            .map_err(|error| BadInput(format!("{}: {error}", checkpoint.path.display())))?;
+        self.saved = Some(self.state.step);
+        anstream::eprintln!("continuing from step {} ({})", self.state.step, checkpoint.path.display());
+        Ok(())
+    }
+
+    /// Trains until the budget is spent.
+    ///
+    /// # Errors
+    /// A loss that is not finite, a full disk, or a signal, after saving.
+    pub fn train(mut self) -> Result<Summary> {
+        let mut metrics = JsonLines::open(&self.out.join("metrics.jsonl"), self.state.step)?;
+        let mut evals = JsonLines::open(&self.out.join("evals.jsonl"), self.state.step)?;
+        let mut feed = Feed::start(self.recipe.clone(), self.state.step)?;
+        let before = self.state.seconds;
+        (self.clock, self.logged) = (Instant::now(), Instant::now());
+        while !self.config.budget.exhausted(&self.progress()) {
+            let asked = Instant::now();
+            let batch = feed.next()?;
+            self.waited += asked.elapsed().as_secs_f64();
+            self.step(batch)?;
+            self.state.seconds = before + self.clock.elapsed().as_secs_f64();
+            let step = self.state.step;
+            let due = |every: u64| every > 0 && step.is_multiple_of(every);
+            if due(self.config.log.every) {
+                self.log(&mut metrics)?;
+            }
+            if due(self.config.evaluation.every) {
+                self.evaluate(&mut metrics, &mut evals)?;
+            }
+            let is_best = self.state.best.is_some_and(|best| best.step == step);
+            if due(self.config.checkpoint.every) || is_best {
+                self.save(&mut metrics)?;
+            }
+            if let Some(signal) = signals::received() {
+                self.save(&mut metrics)?;
+                anstream::eprintln!("saved step {step}; the same command continues");
+                return Err(signal.into());
+            }
+        }
+        self.log(&mut metrics)?;
+        if !due_at(self.config.evaluation.every, self.state.step) {
+            self.evaluate(&mut metrics, &mut evals)?;
+        }
+        self.save(&mut metrics)?;
+        Ok(self.summary())
+    }
+
+    fn progress(&self) -> Progress {
+        let rows = self.state.step * self.config.batch.size as u64;
+        Progress {
+            step: self.state.step,
+            tokens: self.state.tokens,
+            epochs: rows as f64 / self.recipe.passages.len() as f64,
+            seconds: self.state.seconds,
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            objective: O::NAME,
+            step: self.state.step,
+            tokens: self.state.tokens,
+            epochs: self.progress().epochs,
+            flops: self.state.flops,
+            seconds: self.state.seconds,
+            parameters: self.model.num_params(),
+            valid_loss: self.state.valid_loss,
+            best_loss: self.state.best.map(|best| best.loss),
+            best_step: self.state.best.map(|best| best.step),
+        }
+    }
+
+    /// One optimizer step. Reads nothing back from the device.
+    fn step(&mut self, batch: GlobalBatch<O::Batch>) -> Result<()> {
+        let objective = self.recipe.objective.as_ref();
+        let progress = self.progress();
+        let fraction = self.config.budget.fraction(&progress);
+        let learning_rate = self.config.optimizer.learning_rate * self.config.schedule.factor(fraction);
+        let mut gradients = GradientSum::default();
+        let mut terms: Vec<(&'static str, f64, Tensor<1>)> = Vec::new();
+        for micro in batch.micro {
+            self.state.flops += 3.0 * objective.flops(&self.encoder, &micro.batch);
+            let mut noise = Noise::new(micro.keys);
+            let step = objective.forward(&self.model, &micro.batch, Some(&mut noise), &self.device);
+            gradients.add(&self.model, step.loss(&batch.totals).backward())?;
+            for (i, term) in step.terms.into_iter().enumerate() {
+                let sum = term.tally.sum.inner();
+                match terms.get_mut(i) {
+                    Some(entry) => entry.2 = entry.2.clone() + sum,
+                    None => terms.push((term.tally.name, term.coefficient, sum)),
+                }
+            }
+        }
+        let norm = gradients.clip(self.config.optimizer.clip_norm);
+        self.model = self.optimizer.step(self.model.clone(), gradients, learning_rate);
+        self.state.step += 1;
+        self.state.tokens += batch.tokens;
+        self.since.0 += batch.tokens;
+        self.since.1 += batch.places;
+        let (step, passages, totals) = (self.state.step, batch.passages, batch.totals);
+        self.pending.push(Pending { step, learning_rate, passages, totals, terms, norm });
+        Ok(())
+    }
+
+    /// Reads the losses since the last record, stops when one is not finite, and writes the record.
+    fn log(&mut self, metrics: &mut JsonLines) -> Result<()> {
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let (mut sums, mut totals, mut norms) = (Vec::new(), Vec::new(), 0.0);
+        let (learning_rate, count) = (pending[pending.len() - 1].learning_rate, pending.len() as f64);
+        for step in pending {
+            let norm = f64::from(step.norm.clone().into_scalar::<f32>());
+            norms += norm;
+            let values: Vec<f64> =
+                step.terms.iter().map(|(_, _, sum)| f64::from(sum.clone().into_scalar::<f32>())).collect();
+            if !(norm.is_finite() && values.iter().all(|value| value.is_finite())) {
+                return Err(self.diverged(&step, &values, norm).into());
+            }
+            sums.resize(values.len(), ("", 0.0, 0.0));
+            totals.resize(values.len(), 0.0);
+            for (i, ((name, coefficient, _), value)) in step.terms.iter().zip(values).enumerate() {
+                sums[i] = (*name, *coefficient, sums[i].2 + value);
+                totals[i] += step.totals[i];
+            }
+        }
+        let means = sums.iter().zip(&totals).map(|((name, coefficient, sum), total)| {
+            (*name, *coefficient, if *total > 0.0 { sum / total } else { 0.0 })
+        });
+        let means: Vec<(&str, f64, f64)> = means.collect();
+        let loss: f64 = means.iter().map(|(_, coefficient, mean)| coefficient * mean).sum();
+        let seconds = self.logged.elapsed().as_secs_f64();
+        let (tokens, places) = std::mem::take(&mut self.since);
+        let rate = tokens as f64 / seconds.max(1e-9);
+        let mut record = json!({
+            "step": self.state.step,
+            "tokens": self.state.tokens,
+            "seconds": self.state.seconds,
+            "learning_rate": learning_rate,
+            "loss": loss,
+            "gradient_norm": norms / count,
+            "tokens_per_second": rate,
+            "waiting": std::mem::take(&mut self.waited) / seconds.max(1e-9),
+            "padding": 1.0 - tokens as f64 / (places as f64).max(1.0),
+        });
+        for (name, _, mean) in &means {
+            record[name] = json!(mean);
+        }
+        metrics.write(&record)?;
+        self.logged = Instant::now();
+        self.say(loss, learning_rate, rate);
+        Ok(())
+    }
+
+    fn diverged(&self, step: &Pending, values: &[f64], norm: f64) -> Diverged {
+        let kept = match self.saved {
+            Some(step) => format!("the last good checkpoint, step {step}, is kept"),
+            None => "there is no checkpoint yet".to_owned(),
+        };
+        Diverged(format!(
+            "the loss is not finite at step {}: loss sums {values:?}, gradient norm {norm}, learning rate {:.3e}, \
+             passages {:?}; {kept}. Try a lower --learning-rate, a longer schedule.warmup or optimizer.clip_norm",
+            step.step, step.learning_rate, step.passages
+        ))
+    }
+
+    fn say(&self, loss: f64, learning_rate: f64, rate: f64) {
+        let progress = self.progress();
+        let fraction = self.config.budget.fraction(&progress);
+        let left = if fraction > 0.0 { self.state.seconds * (1.0 - fraction) / fraction } else { 0.0 };
+        let line = format!(
+            "step {:>6}  {:5.1} %  loss {loss:.4}  rate {learning_rate:.2e}  {rate:.0} tokens/s  {} left",
+            self.state.step,
+            100.0 * fraction.min(1.0),
+            indicatif::HumanDuration(std::time::Duration::from_secs_f64(left.max(0.0)))
+        );
+        if animated() {
+            anstream::eprint!("\r\x1b[2K{line}");
+        } else if due_at(self.config.log.every * 10, self.state.step) {
+            anstream::eprintln!("{line}");
+        }
+    }
+
+    /// Evaluates on the fixed set, and on BLiMP if asked.
+    fn evaluate(&mut self, metrics: &mut JsonLines, evals: &mut JsonLines) -> Result<()> {
+        self.log(metrics)?;
+        if self.valid.is_empty() && self.config.evaluation.blimp.as_os_str().is_empty() {
+            return Ok(());
+        }
+        let device = self.device.clone().without_autodiff();
+        let model = self.model.valid();
+        let state = &mut self.state;
+        let mut record = json!({"step": state.step, "tokens": state.tokens, "seconds": state.seconds});
+        let mut line = format!("step {:>6}", state.step);
+        if !self.valid.is_empty() {
+            let (objective, batch) = (self.recipe.objective.as_ref(), self.config.evaluation.batch);
+            let means = match loss::evaluate(objective, &model, &self.valid, batch, &device) {
+                Ok(means) => means,
+                // The evaluation is dropped; the caller saves and stops.
+                Err(_interrupted) => return Ok(()),
+            };
+            record["loss"] = json!(means.loss);
+            record["bits"] = json!(means.loss / std::f64::consts::LN_2);
+            record["perplexity"] = json!(means.loss.exp());
+            means.metrics.iter().for_each(|(name, mean)| record[name] = json!(mean));
+            line += &format!("  valid loss {:.4}  perplexity {:.2}", means.loss, means.loss.exp());
+            state.valid_loss = Some(means.loss);
+            if means.loss.is_finite() && state.best.is_none_or(|best| means.loss < best.loss) {
+                state.best = Some(Best { step: state.step, loss: means.loss });
+            }
+        }
+        let folder = &self.config.evaluation.blimp;
+        if !folder.as_os_str().is_empty() {
+            let loaded: Loaded<O> = Loaded {
+                objective: self.recipe.objective.clone(),
+                model,
+                tokenizer: self.tokenizer.clone(),
+                positions: self.encoder.positions,
+                device,
+            };
+            match blimp::score(&loaded, folder, self.config.evaluation.blimp_pairs, |_, _| {}) {
+                Ok(accuracies) => {
+                    line += &format!("  BLiMP {:.2} %", 100.0 * accuracies.overall);
+                    record["blimp"] = serde_json::to_value(&accuracies.phenomena)?;
+                    record["blimp/overall"] = json!(accuracies.overall);
+                    record["blimp/overall_l2r"] = json!(accuracies.overall_l2r);
+                }
+                Err(error) if error.is::<crate::exit::Interrupted>() => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        evals.write(&record)?;
+        anstream::eprintln!("{}{line}", if animated() { "\r\x1b[2K" } else { "" });
+        self.logged = Instant::now();
+        Ok(())
+    }
+
+    /// Writes a checkpoint of this step, unless there is one.
+    fn save(&mut self, metrics: &mut JsonLines) -> Result<()> {
+        // A loss that is not finite must not reach a checkpoint.
+        self.log(metrics)?;
+        if self.saved == Some(self.state.step) {
+            return Ok(());
+        }
+        let state: Value = serde_json::to_value(&self.state)?;
+        let files = [
+            ("model.safetensors", weights::bytes(&weights::collect(&self.model))?),
+            ("optimizer.safetensors", weights::bytes(&self.optimizer.state())?),
+        ];
+        checkpoint::write(&self.out, self.state.step, &files, &state)?;
+        checkpoint::prune(&self.out, self.config.checkpoint.keep, self.state.best.map(|best| best.step))?;
+        self.saved = Some(self.state.step);
+        self.logged = Instant::now();
+        Ok(())
+    }
+}
+
+fn due_at(every: u64, step: u64) -> bool {
+    every > 0 && step.is_multiple_of(every)
+}

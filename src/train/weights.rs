@@ -1,0 +1,225 @@
+//! Parameters by name, on the host and in safetensors files.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use anyhow::Result;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Tensor, TensorData};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::exit::BadInput;
+
+/// A tensor on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostTensor {
+    /// Length of each axis.
+    pub shape: Vec<usize>,
+    /// The elements, last axis fastest.
+    pub values: Vec<f32>,
+}
+
+/// Parameters by the path of their fields, such as `encoder.attention.0.query.weight`.
+pub type Weights = BTreeMap<String, HostTensor>;
+
+/// The parameters of `module`.
+pub fn collect<M: Module>(module: &M) -> Weights {
+    let mut collector = Collector { path: FieldPath::default(), weights: Weights::new() };
+    module.visit(&mut collector);
+    collector.weights
+}
+
+/// Replaces the parameters of `module`.
+///
+/// # Errors
+/// Names a parameter that is missing, of another shape, or not the module's.
+pub fn load<M: Module>(module: M, weights: &Weights) -> Result<M, BadInput> {
+    let mut loader = Loader { path: FieldPath::default(), weights, loaded: 0, error: None };
+    let module = module.map(&mut loader);
+    if let Some(error) = loader.error {
+        return Err(BadInput(error));
+    }
+    if loader.loaded != weights.len() {
+        let known = collect(&module);
+        let strange: Vec<&str> = weights.keys().filter(|name| !known.contains_key(*name)).map(String::as_str).collect();
+        return Err(BadInput(format!("the weights are of another model: it has no {}", strange.join(", "))));
+    }
+    Ok(module)
+}
+
+/// The bytes of a safetensors file; the same weights give the same bytes.
+///
+/// # Errors
+/// When the header cannot be made.
+pub fn bytes(weights: &Weights) -> Result<Vec<u8>> {
+    let data: Vec<(&String, &HostTensor, Vec<u8>)> = weights
+        .iter()
+        .map(|(name, tensor)| (name, tensor, tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
+    let views = data
+        .iter()
+        .map(|(name, tensor, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
+    let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    Ok(safetensors::serialize(views, Some(format))?)
+}
+
+/// Reads a safetensors file.
+///
+/// # Errors
+/// When it cannot be read, is damaged, or holds another type than 32-bit floats.
+pub fn read(path: &Path) -> Result<Weights, BadInput> {
+    let bad = |error: &dyn std::fmt::Display| BadInput(format!("{}: {error}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| bad(&error))?;
+    file.tensors().into_iter().map(|(name, view)| Ok((name, HostTensor::read(&view).map_err(|e| bad(&e))?))).collect()
+}
+
+impl HostTensor {
+    /// A tensor of a safetensors file.
+    ///
+    /// # Errors
+    /// When its elements are not 32-bit floats.
+    pub fn read(view: &TensorView<'_>) -> Result<Self, BadInput> {
+        if view.dtype() != Dtype::F32 {
+            return Err(BadInput(format!("holds {:?}; only F32 is read", view.dtype())));
+        }
+        let value = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        Ok(Self { shape: view.shape().to_vec(), values: view.data().chunks_exact(4).map(value).collect() })
+    }
+
+    /// Copies `tensor` to the host.
+    pub fn of<const D: usize>(tensor: Tensor<D>) -> Self {
+        let shape = tensor.dims().to_vec();
+        Self { shape, values: tensor.into_data().iter::<f32>().collect() }
+    }
+
+    /// The same on a device.
+    pub fn data(&self) -> TensorData {
+        TensorData::new(self.values.clone(), self.shape.clone())
+    }
+}
+
+/// The path of the field a visitor or mapper is in.
+#[derive(Debug, Default)]
+pub struct FieldPath(Vec<String>);
+
+impl FieldPath {
+    /// Goes into a field.
+    pub fn enter(&mut self, name: &str) {
+        self.0.push(name.to_owned());
+    }
+
+    /// Comes out of it.
+    pub fn exit(&mut self) {
+        self.0.pop();
+    }
+
+    /// The dotted path.
+    pub fn name(&self) -> String {
+        self.0.join(".")
+    }
+}
+
+struct Collector {
+    path: FieldPath,
+    weights: Weights,
+}
+
+impl ModuleVisitor for Collector {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.weights.insert(self.path.name(), HostTensor::of(param.val().inner()));
+    }
+}
+
+struct Loader<'a> {
+    path: FieldPath,
+    weights: &'a Weights,
+    loaded: usize,
+    error: Option<String>,
+}
+
+impl ModuleMapper for Loader<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.name();
+        let shape = param.dims();
+        match self.weights.get(&name) {
+            Some(tensor) if tensor.shape == shape => {
+                self.loaded += 1;
+                param.map(|old| {
+                    let new = Tensor::from_data(tensor.data(), &old.device());
+                    new.set_require_grad(old.is_require_grad())
+                })
+            }
+            Some(tensor) => {
+                let message = format!("`{name}` has the shape {:?}, the model needs {shape:?}", tensor.shape);
+                self.error.get_or_insert(message);
+                param
+            }
+            None => {
+                self.error.get_or_insert(format!("the weights have no `{name}`"));
+                param
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+    use trunk::Linear;
+
+    fn layer(seed: u64) -> Linear {
+        let device = Device::flex().autodiff();
+        Linear::init(2, 3, 0.1, &mut ChaCha8Rng::seed_from_u64(seed), &device)
+    }
+
+    #[test]
+    fn weights_survive_a_file_bit_for_bit_and_stay_trainable() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("w.safetensors");
+        let weights = collect(&layer(1));
+        std::fs::write(&path, bytes(&weights).expect("bytes")).expect("written");
+        let read = read(&path).expect("read");
+        assert_eq!(read, weights);
+        let loaded = load(layer(2), &read).expect("loaded");
+        assert_eq!(collect(&loaded), weights);
+        let x = Tensor::<2>::ones([1, 2], &Device::flex().autodiff());
+        let grads = loaded.forward(x).sum().backward();
+        assert!(loaded.weight.grad(&grads).is_some(), "a loaded parameter has a gradient");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let message = |change: fn(&mut Weights)| {
+            let mut weights = collect(&layer(1));
+            change(&mut weights);
+            load(layer(2), &weights).expect_err("refused").to_string()
+        };
+        assert_eq!(message(|w| drop(w.remove("bias"))), "the weights have no `bias`");
+        let shape = message(|w| w.get_mut("bias").expect("there").shape = vec![1, 3]);
+        assert_eq!(shape, "`bias` has the shape [1, 3], the model needs [3]");
+        let strange = message(|w| drop(w.insert("pooler".into(), HostTensor { shape: vec![1], values: vec![0.0] })));
+        assert!(strange.ends_with("it has no pooler"), "{strange}");
+    }
+}

@@ -1,0 +1,225 @@
+//! What a user could type, and what comes back.
+
+mod common;
+
+use std::fs;
+
+use assert_cmd::assert::Assert;
+use common::Sandbox;
+
+fn stderr(assert: &Assert) -> String {
+    String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
+}
+
+fn stdout(assert: &Assert) -> String {
+    String::from_utf8_lossy(&assert.get_output().stdout).into_owned()
+}
+
+fn json(assert: &Assert) -> serde_json::Value {
+    serde_json::from_str(&stdout(assert)).expect("one JSON document and nothing else")
+}
+
+#[test]
+fn a_run_leaves_everything_that_was_promised() {
+    let sandbox = Sandbox::new(12);
+    let run = sandbox.pretrain("runs/a", 20).args(["--eval-every", "10", "--checkpoint-every", "10", "--json"]);
+    let run = run_ok(run);
+    let summary = json(&run);
+    assert_eq!(summary["step"], 20);
+    let folder = sandbox.path("runs/a");
+    for file in ["run.toml", "metrics.jsonl", "evals.jsonl", "summary.json", "latest", "tokenizer.json"] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    let metrics = sandbox.records("runs/a", "metrics.jsonl");
+    assert_eq!(metrics.len(), 20);
+    for key in ["step", "tokens", "seconds", "learning_rate", "loss", "mlm/loss", "waiting", "padding"] {
+        assert!(metrics[5].get(key).is_some(), "{key}");
+    }
+    let evals = sandbox.records("runs/a", "evals.jsonl");
+    assert_eq!(evals.iter().map(|e| e["step"].as_u64().expect("a step")).collect::<Vec<_>>(), [10, 20]);
+    let rows = fs::read_to_string(sandbox.path("runs/runs.csv")).expect("runs.csv");
+    assert_eq!(rows.lines().count(), 2, "a header and a row");
+    // The resolved configuration can be run again, to the same weights.
+    let again = sandbox.command("pretrain").args(["--config", "runs/a/run.toml", "--out", "runs/b"]).assert();
+    again.success();
+    assert_eq!(sandbox.weights("runs/a"), sandbox.weights("runs/b"));
+}
+
+fn run_ok(mut command: impl std::borrow::BorrowMut<assert_cmd::Command>) -> Assert {
+    command.borrow_mut().assert().success()
+}
+
+#[test]
+fn the_loss_falls_and_eval_agrees_with_the_log() {
+    let sandbox = Sandbox::new(30);
+    sandbox.pretrain("run", 150).args(["--eval-every", "50"]).assert().success();
+    let evals = sandbox.records("run", "evals.jsonl");
+    let loss = |i: usize| evals[i]["loss"].as_f64().expect("a loss");
+    assert!(loss(2) < loss(0) - 0.2, "{} to {}", loss(0), loss(2));
+    let eval = sandbox.command("eval").args(["--model", "run", "--task", "loss", "--json"]).assert().success();
+    let again = json(&eval)["loss"].as_f64().expect("a loss");
+    assert!((again - loss(2)).abs() < 1e-5, "{again} is not {}", loss(2));
+    let pll = sandbox.path("sentences.txt");
+    fs::write(&pll, "the old house falls.\na cold river runs under the bridge.\n").expect("written");
+    let eval = sandbox.command("eval").args(["--model", "run/checkpoints/step-00000150", "--task", "pll"]);
+    let mut eval = eval;
+    eval.args(["--input", "sentences.txt", "--output", "scores.jsonl"]).assert().success();
+    let scores = fs::read_to_string(sandbox.path("scores.jsonl")).expect("scores");
+    let first: serde_json::Value = serde_json::from_str(scores.lines().next().expect("a line")).expect("JSON");
+    assert_eq!(first["text"], "the old house falls.");
+    assert!(first["pll"].as_f64().expect("pll") < 0.0);
+    assert_eq!(scores.lines().count(), 2);
+}
+
+#[test]
+fn accumulated_micro_batches_train_like_one_batch() {
+    let sandbox = Sandbox::new(20);
+    let losses = |out: &str, micro: &str| -> Vec<f64> {
+        sandbox.pretrain(out, 10).args(["--batch", "32", "--micro-batch", micro]).assert().success();
+        let loss = |record: &serde_json::Value| record["loss"].as_f64().expect("a loss");
+        sandbox.records(out, "metrics.jsonl").iter().map(loss).collect()
+    };
+    for (a, b) in losses("one", "32").iter().zip(losses("four", "8")) {
+        // The same masks and the same dropout; only the order of sums differs.
+        assert!((a - b).abs() < 1e-4, "{a} is not {b}");
+    }
+}
+
+#[test]
+fn budgets_end_runs_in_their_own_unit() {
+    let sandbox = Sandbox::new(12);
+    let summary = |out: &str, budget: [&str; 2]| {
+        let mut command = sandbox.command("pretrain");
+        command.args(common::SMALL).args(["--corpus", "train.txt", "--out", out, "--json"]).args(budget);
+        json(&command.assert().success())
+    };
+    let tokens = summary("tokens", ["--tokens", "3000"])["tokens"].as_u64().expect("tokens");
+    assert!((3000..3300).contains(&tokens), "{tokens}");
+    let epochs = summary("epochs", ["--epochs", "2"])["epochs"].as_f64().expect("epochs");
+    assert!((2.0..2.5).contains(&epochs), "{epochs}");
+    let seconds = summary("minutes", ["--minutes", "0.02"])["seconds"].as_f64().expect("seconds");
+    assert!((1.2..10.0).contains(&seconds), "{seconds}");
+}
+
+#[test]
+fn a_dry_run_tells_and_writes_nothing() {
+    let sandbox = Sandbox::new(12);
+    let run = sandbox.pretrain("dry", 50).arg("--dry-run").assert().success();
+    let text = stdout(&run);
+    for word in ["parameters", "flops", "memory_megabytes", "minutes", "[MASK](", "[CLS]"] {
+        assert!(text.contains(word), "{word} in {text}");
+    }
+    assert!(!sandbox.path("dry").exists());
+}
+
+#[test]
+fn a_folder_of_another_run_is_refused() {
+    let sandbox = Sandbox::new(12);
+    sandbox.pretrain("run", 5).assert().success();
+    let other = sandbox.pretrain("run", 5).args(["--seed", "9"]).assert().code(3);
+    assert!(stderr(&other).contains("these differ: seed"), "{}", stderr(&other));
+    sandbox.pretrain("run", 5).args(["--resume", "never"]).assert().code(3);
+    let done = sandbox.pretrain("run", 5).assert().success();
+    assert!(stderr(&done).contains("finished"), "{}", stderr(&done));
+    fs::create_dir(sandbox.path("full")).expect("made");
+    fs::write(sandbox.path("full/notes"), "mine").expect("written");
+    let full = sandbox.pretrain("full", 5).assert().code(3);
+    assert!(stderr(&full).contains("not empty"), "{}", stderr(&full));
+}
+
+#[test]
+fn bad_input_is_named_with_its_exit_code() {
+    let sandbox = Sandbox::new(12);
+    fs::write(sandbox.path("empty.txt"), "\n \n").expect("written");
+    fs::write(sandbox.path("latin.txt"), b"caf\xe9 au lait\n").expect("written");
+    fs::write(sandbox.path("cut.txt.gz"), b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x4b").expect("written");
+    fs::write(sandbox.path("a-file"), "x").expect("written");
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["--corpus", "none.txt"], 3, "no such file or folder: none.txt"),
+        (&["--corpus", "empty.txt"], 3, "empty"),
+        (&["--corpus", "latin.txt"], 3, "latin.txt is not UTF-8 at byte 3"),
+        (&["--corpus", "cut.txt.gz"], 3, "cut.txt.gz ends early"),
+        (&["--set", "encoder.hiden=3"], 3, "unknown key `encoder.hiden`; did you mean `hidden`?"),
+        (&["--set", "objective.masking.rat=0.3"], 3, "did you mean `rate`?"),
+        (&["--set", "encoder.vocabulary=50"], 3, "encoder.vocabulary = 50: the tokenizer has"),
+        (&["--max-length", "64"], 3, "corpus.max_length = 64: the position table has 32 rows"),
+        (&["--tokenizer", "train:words:100"], 3, "write train:MODEL:SIZE"),
+        (&["--tokenizer", "train:wordpiece:20"], 3, "too small"),
+        (&["--tokenizer", "missing.json"], 3, "cannot read the tokenizer missing.json"),
+        (&["--out", "a-file/run"], 1, "a-file/run"),
+        (&["--steps", "0"], 3, "budget.steps = 0: must be above 0"),
+        (&["--learning-rate", "0"], 3, "optimizer.learning_rate = 0: must be above 0"),
+        (&["--stepz", "3"], 2, "--steps"),
+        (&["--objective", "nsp"], 2, "mlm"),
+    ];
+    for (arguments, code, message) in cases {
+        let mut command = sandbox.command("pretrain");
+        command.args(common::SMALL);
+        for default in [["--corpus", "train.txt"], ["--out", "bad"], ["--steps", "3"]] {
+            if !arguments.contains(&default[0]) {
+                command.args(default);
+            }
+        }
+        // A flag given twice is a usage error of its own: take the small settings' one away.
+        let mut given: Vec<String> = command.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
+        for flag in arguments.iter().filter(|a| a.starts_with("--") && **a != "--set") {
+            if let Some(at) = given.iter().position(|a| a == flag) {
+                given.drain(at..at + 2);
+            }
+        }
+        let mut command = sandbox.command(&given[0]);
+        let run = command.args(&given[1..]).args(*arguments).assert().code(*code);
+        let error = stderr(&run);
+        assert!(error.contains(message), "{arguments:?}: {error}");
+        assert!(!error.contains("panicked"), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint() {
+    let sandbox = Sandbox::new(12);
+    let mut command = sandbox.pretrain("diverged", 200);
+    let flags = ["--checkpoint-every", "5", "--set", "optimizer.clip_norm=0.0", "--set", "schedule.warmup=0.5"];
+    let lamb = ["--set", "optimizer.learning_rate=1e30", "--set", "checkpoint.keep=2"];
+    let run = command.args(flags).args(lamb).assert().code(4);
+    let error = stderr(&run);
+    assert!(error.contains("not finite at step") && error.contains("passages ["), "{error}");
+    assert!(error.contains("learning rate"), "{error}");
+}
+
+#[test]
+fn a_damaged_shard_is_named_and_built_again() {
+    let sandbox = Sandbox::new(12);
+    sandbox.pretrain("one", 5).assert().success();
+    let cache = sandbox.path("cache/bert-variants");
+    let folders = fs::read_dir(&cache).expect("a cache").map(|entry| entry.expect("an entry").path());
+    for folder in folders.filter(|path| path.is_dir()) {
+        let shard = folder.join("tokens-00000.bin");
+        let mut bytes = fs::read(&shard).expect("a shard");
+        bytes[7] ^= 0xff;
+        fs::write(&shard, bytes).expect("written");
+    }
+    let run = sandbox.pretrain("two", 5).assert().success();
+    assert!(stderr(&run).contains("tokens-00000.bin is damaged; it is built again"), "{}", stderr(&run));
+    assert_eq!(sandbox.weights("one"), sandbox.weights("two"));
+}
+
+#[test]
+fn the_other_commands_answer() {
+    let sandbox = Sandbox::new(12);
+    let devices = json(&sandbox.command("devices").arg("--json").assert().success());
+    assert_eq!(devices["backends"][0]["backend"], "cpu");
+    assert_eq!(devices["backends"][0]["usable"], true);
+    let small = ["--tokenizer", "train:wordpiece:300", "--corpus", "train.txt"];
+    let stats = json(&sandbox.command("corpus").arg("stats").args(small).arg("--json").assert().success());
+    assert_eq!(stats["documents"], 12);
+    assert!(stats["unigram_entropy"].as_f64().expect("entropy") > 1.0);
+    let mut train = sandbox.command("tokenizer");
+    train.arg("train").args(small).args(["--out", "t.json"]).assert().success();
+    assert!(sandbox.path("t.json").is_file());
+    let inspect = sandbox.command("inspect").args(small).args(["--max-length", "32"]).assert().success();
+    assert!(stdout(&inspect).contains("[MASK]("), "{}", stdout(&inspect));
+    assert!(stdout(&sandbox.command("man").assert().success()).contains(".TH"));
+    let bash = stdout(&sandbox.command("completions").arg("bash").assert().success());
+    assert!(bash.contains("bert-variants"));
+}

@@ -1,0 +1,63 @@
+//! Every objective of the registry passes the trials of the contract, on every backend of this build.
+
+mod common;
+
+use bert_variants::backend::Backend;
+use bert_variants::registry::OBJECTIVES;
+use corpus::{Passage, Specials};
+use objective::{Context, Example};
+use trunk::EncoderConfig;
+
+fn context() -> Context {
+    Context {
+        specials: Specials { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 },
+        special_ids: (0..5).collect(),
+        vocabulary: 40,
+        counts: vec![10; 40],
+        max_length: 24,
+    }
+}
+
+fn encoder() -> EncoderConfig {
+    EncoderConfig {
+        vocabulary: 40,
+        hidden: 16,
+        heads: 2,
+        feed_forward: 24,
+        positions: 24,
+        segments: 1,
+        ..EncoderConfig::default()
+    }
+}
+
+fn examples() -> Vec<Example> {
+    let example = |number: u64| {
+        let tokens: Vec<u32> = (0..12 + 2 * number as u32).map(|i| 5 + (i * 7 + number as u32) % 35).collect();
+        let word_starts = (0..tokens.len()).map(|i| i % 3 != 1).collect();
+        let passage = Passage { number, sentence_starts: vec![0, 6], document_starts: vec![], word_starts, tokens };
+        Example { passage, seed: 3, epoch: 0 }
+    };
+    (0..4).map(example).collect()
+}
+
+fn run_on(backend: Backend) {
+    let Some(device) = common::open(backend) else { return };
+    for entry in OBJECTIVES {
+        (entry.trials)(&context(), &encoder(), &examples(), &device);
+    }
+}
+
+#[test]
+fn every_objective_keeps_the_contract_on_the_cpu() {
+    run_on(Backend::Cpu);
+}
+
+#[test]
+fn every_objective_keeps_the_contract_on_wgpu() {
+    run_on(Backend::Wgpu);
+}
+
+#[test]
+fn every_objective_keeps_the_contract_on_ndarray() {
+    run_on(Backend::Ndarray);
+}
