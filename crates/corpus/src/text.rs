@@ -1,21 +1,20 @@
-//! A text: where it lies, and how files are cut into documents.
+//! Where text lies: files, folders and globs, and how files are cut into documents.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::paths;
 use crate::reader::Documents;
 
-/// What separates documents in a plain text file. In every kind of file, a line is a paragraph.
+/// What separates documents in a plain text file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DocumentBoundary {
     /// Every line is a document.
     Line,
-    /// A blank line stands between documents.
+    /// A blank line stands between documents; a line is a paragraph.
     #[default]
     BlankLine,
     /// The file is one document.
@@ -23,21 +22,14 @@ pub enum DocumentBoundary {
 }
 
 /// Where text lies and how it is cut.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextConfig {
     /// Files, folders and globs.
     pub paths: Vec<String>,
-    /// What separates documents in plain text. A JSON line and a Parquet row are always a document.
+    /// What separates documents in plain text.
     pub document: DocumentBoundary,
     /// The field of a JSON line, or the column of a Parquet file, that holds a document.
     pub text_field: String,
-}
-
-impl Default for TextConfig {
-    fn default() -> Self {
-        Self { paths: Vec::new(), document: DocumentBoundary::default(), text_field: "text".to_owned() }
-    }
 }
 
 /// What a file holds, by its name.
@@ -80,21 +72,23 @@ pub struct Input {
 pub struct Text {
     /// How they are cut.
     pub config: TextConfig,
-    /// The files, in a fixed order, none twice.
+    /// The files, in a fixed order.
     pub inputs: Vec<Input>,
     pub(crate) hashes: OnceLock<Vec<String>>,
 }
 
 impl Text {
-    /// Finds the files that `config` names. Folders are searched through for files of known kinds; hidden ones are left
-    /// out.
+    /// Finds the files that `config` names. Folders are searched through, and only files of known kinds taken from them.
     ///
     /// # Errors
-    /// When a path names nothing or something that is no text, or a folder holds no text file.
+    /// When a path names nothing, or a folder holds no text file.
     pub fn open(config: TextConfig) -> Result<Self> {
-        let inputs = paths::find_all(&config.paths)?;
+        let mut inputs = Vec::new();
+        for path in &config.paths {
+            inputs.extend(find(path)?);
+        }
         if inputs.is_empty() {
-            return Err(Error::NotFound("no text was given: name at least one file, folder or glob".to_owned()));
+            return Err(Error::data("no text was given: name at least one file, folder or glob"));
         }
         Ok(Self { config, inputs, hashes: OnceLock::new() })
     }
@@ -108,27 +102,104 @@ impl Text {
     pub fn documents(&self) -> Documents<'_> {
         Documents::new(self)
     }
+}
 
-    /// The files' names, for messages; the first few if there are many.
-    pub(crate) fn names(&self) -> String {
-        let mut names: Vec<String> = self.inputs.iter().take(5).map(|i| i.path.display().to_string()).collect();
-        if self.inputs.len() > names.len() {
-            names.push(format!("and {} more files", self.inputs.len() - names.len()));
-        }
-        names.join(", ")
+const KNOWN: &str = ".txt, .jsonl, .json (each also with .gz or .zst) and .parquet";
+
+fn find(given: &str) -> Result<Vec<Input>> {
+    let path = Path::new(given);
+    if path.is_dir() {
+        return folder(path);
     }
+    if path.exists() {
+        return Ok(vec![input(path, classify(path).unwrap_or((Kind::Plain, Compression::None)))?]);
+    }
+    let matches = if given.contains(['*', '?', '[']) {
+        let pattern = glob::glob(given).map_err(|error| Error::data(format!("the glob {given} is wrong: {error}")))?;
+        let mut paths: Vec<PathBuf> = pattern.filter_map(std::result::Result::ok).collect();
+        paths.sort();
+        paths
+    } else {
+        return Err(Error::data(format!("no such file or folder: {given}")));
+    };
+    if matches.is_empty() {
+        return Err(Error::data(format!("no file matches the glob {given}")));
+    }
+    let found = matches.iter().map(|path| find(&path.to_string_lossy())).collect::<Result<Vec<_>>>()?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+fn folder(path: &Path) -> Result<Vec<Input>> {
+    let hidden = |entry: &walkdir::DirEntry| entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.');
+    let mut inputs = Vec::new();
+    for entry in walkdir::WalkDir::new(path).sort_by_file_name().into_iter().filter_entry(|entry| !hidden(entry)) {
+        let entry = entry.map_err(|error| Error::data(format!("cannot list {}: {error}", path.display())))?;
+        if let Some(kind) = classify(entry.path()).filter(|_| entry.file_type().is_file()) {
+            inputs.push(input(entry.path(), kind)?);
+        }
+    }
+    if inputs.is_empty() {
+        return Err(Error::data(format!("the folder {} holds no text; known are {KNOWN}", path.display())));
+    }
+    Ok(inputs)
+}
+
+fn input(path: &Path, (kind, compression): (Kind, Compression)) -> Result<Input> {
+    let metadata = path.metadata().map_err(Error::io("open", path))?;
+    Ok(Input { path: path.to_owned(), kind, compression, bytes: metadata.len() })
+}
+
+fn classify(path: &Path) -> Option<(Kind, Compression)> {
+    let name = path.file_name()?.to_string_lossy().to_lowercase();
+    let (stem, compression) = match (name.strip_suffix(".gz"), name.strip_suffix(".zst")) {
+        (Some(stem), _) => (stem, Compression::Gzip),
+        (_, Some(stem)) => (stem, Compression::Zstd),
+        _ => (name.as_str(), Compression::None),
+    };
+    let kind = match stem.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("txt") => Kind::Plain,
+        Some("jsonl" | "json") => Kind::JsonLines,
+        Some("parquet") if compression == Compression::None => Kind::Parquet,
+        // A compressed file without an extension of its own is taken for plain text.
+        None if compression != Compression::None => Kind::Plain,
+        _ => return None,
+    };
+    Some((kind, compression))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
+    fn open(paths: &[&Path]) -> Result<Text> {
+        let paths = paths.iter().map(|path| path.display().to_string()).collect();
+        let text_field = "text".to_owned();
+        Text::open(TextConfig { paths, document: DocumentBoundary::BlankLine, text_field })
+    }
 
     #[test]
-    fn a_configuration_has_defaults_and_refuses_what_it_does_not_know() {
-        let config: TextConfig = serde_json::from_str(r#"{"paths": ["a.txt"], "document": "line"}"#).expect("read");
-        assert_eq!((config.document, config.text_field.as_str()), (DocumentBoundary::Line, "text"));
-        assert_eq!(serde_json::to_value(DocumentBoundary::BlankLine).expect("written"), "blank-line");
-        let error = serde_json::from_str::<TextConfig>(r#"{"path": "a.txt"}"#).expect_err("refused").to_string();
-        assert!(error.contains("unknown field `path`"), "{error}");
+    fn folders_and_globs_give_known_files_in_a_fixed_order() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("b")).expect("made");
+        for name in ["z.txt", "a.jsonl.gz", "b/c.parquet", "b/.hidden.txt", "notes.md"] {
+            fs::write(folder.path().join(name), "x").expect("written");
+        }
+        let names = |path: &Path| -> Vec<String> {
+            let text = open(&[path]).expect("found");
+            text.inputs.iter().map(|i| i.path.file_name().expect("a name").to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(names(folder.path()), ["a.jsonl.gz", "c.parquet", "z.txt"]);
+        assert_eq!(names(&folder.path().join("*.txt")), ["z.txt"]);
+        assert_eq!(names(&folder.path().join("notes.md")), ["notes.md"], "a named file is taken whatever it is called");
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let message = |name: &str| open(&[&folder.path().join(name)]).expect_err("refused").to_string();
+        assert!(message("none.txt").starts_with("no such file or folder: "));
+        assert!(message("*.txt").starts_with("no file matches the glob "));
+        assert!(message("").contains("holds no text; known are .txt"));
     }
 }
