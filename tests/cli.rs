@@ -22,8 +22,8 @@ fn json(assert: &Assert) -> serde_json::Value {
 #[test]
 fn a_run_leaves_everything_that_was_promised() {
     let sandbox = Sandbox::new(12);
-    let run = sandbox.pretrain("runs/a", 20).args(["--eval-every", "10", "--checkpoint-every", "10", "--json"]);
-    let run = run_ok(run);
+    let flags = ["--eval-every", "10", "--checkpoint-every", "10", "--json"];
+    let run = sandbox.pretrain("runs/a", 20).args(flags).assert().success();
     let summary = json(&run);
     assert_eq!(summary["step"], 20);
     let folder = sandbox.path("runs/a");
@@ -45,25 +45,23 @@ fn a_run_leaves_everything_that_was_promised() {
     assert_eq!(sandbox.weights("runs/a"), sandbox.weights("runs/b"));
 }
 
-fn run_ok(mut command: impl std::borrow::BorrowMut<assert_cmd::Command>) -> Assert {
-    command.borrow_mut().assert().success()
-}
-
 #[test]
 fn the_loss_falls_and_eval_agrees_with_the_log() {
     let sandbox = Sandbox::new(30);
-    sandbox.pretrain("run", 150).args(["--eval-every", "50"]).assert().success();
+    sandbox.pretrain("run", 150).args(["--eval-every", "75"]).assert().success();
     let evals = sandbox.records("run", "evals.jsonl");
     let loss = |i: usize| evals[i]["loss"].as_f64().expect("a loss");
-    assert!(loss(2) < loss(0) - 0.2, "{} to {}", loss(0), loss(2));
+    let first = sandbox.records("run", "metrics.jsonl")[0]["loss"].as_f64().expect("a loss");
+    // From about ln(vocabulary) to below the entropy of the words, which were drawn evenly.
+    assert!(loss(1) < loss(0) && loss(1) < first - 1.0, "{first}, {}, {}", loss(0), loss(1));
     let eval = sandbox.command("eval").args(["--model", "run", "--task", "loss", "--json"]).assert().success();
     let again = json(&eval)["loss"].as_f64().expect("a loss");
-    assert!((again - loss(2)).abs() < 1e-5, "{again} is not {}", loss(2));
+    assert!((again - loss(1)).abs() < 1e-5, "{again} is not {}", loss(1));
     let pll = sandbox.path("sentences.txt");
     fs::write(&pll, "the old house falls.\na cold river runs under the bridge.\n").expect("written");
-    let eval = sandbox.command("eval").args(["--model", "run/checkpoints/step-00000150", "--task", "pll"]);
-    let mut eval = eval;
-    eval.args(["--input", "sentences.txt", "--output", "scores.jsonl"]).assert().success();
+    let mut eval = sandbox.command("eval");
+    eval.args(["--model", "run/checkpoints/step-00000150", "--task", "pll", "--input", "sentences.txt"]);
+    eval.args(["--output", "scores.jsonl"]).assert().success();
     let scores = fs::read_to_string(sandbox.path("scores.jsonl")).expect("scores");
     let first: serde_json::Value = serde_json::from_str(scores.lines().next().expect("a line")).expect("JSON");
     assert_eq!(first["text"], "the old house falls.");
@@ -90,7 +88,7 @@ fn budgets_end_runs_in_their_own_unit() {
     let sandbox = Sandbox::new(12);
     let summary = |out: &str, budget: [&str; 2]| {
         let mut command = sandbox.command("pretrain");
-        command.args(common::SMALL).args(["--corpus", "train.txt", "--out", out, "--json"]).args(budget);
+        command.args(["--config", "small.toml", "--corpus", "train.txt", "--out", out, "--json"]).args(budget);
         json(&command.assert().success())
     };
     let tokens = summary("tokens", ["--tokens", "3000"])["tokens"].as_u64().expect("tokens");
@@ -146,7 +144,7 @@ fn bad_input_is_named_with_its_exit_code() {
         (&["--tokenizer", "train:words:100"], 3, "write train:MODEL:SIZE"),
         (&["--tokenizer", "train:wordpiece:20"], 3, "too small"),
         (&["--tokenizer", "missing.json"], 3, "cannot read the tokenizer missing.json"),
-        (&["--out", "a-file/run"], 1, "a-file/run"),
+        (&["--out", "a-file/run"], 3, "a-file/run"),
         (&["--steps", "0"], 3, "budget.steps = 0: must be above 0"),
         (&["--learning-rate", "0"], 3, "optimizer.learning_rate = 0: must be above 0"),
         (&["--stepz", "3"], 2, "--steps"),
@@ -154,21 +152,13 @@ fn bad_input_is_named_with_its_exit_code() {
     ];
     for (arguments, code, message) in cases {
         let mut command = sandbox.command("pretrain");
-        command.args(common::SMALL);
+        command.args(["--config", "small.toml"]);
         for default in [["--corpus", "train.txt"], ["--out", "bad"], ["--steps", "3"]] {
             if !arguments.contains(&default[0]) {
                 command.args(default);
             }
         }
-        // A flag given twice is a usage error of its own: take the small settings' one away.
-        let mut given: Vec<String> = command.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
-        for flag in arguments.iter().filter(|a| a.starts_with("--") && **a != "--set") {
-            if let Some(at) = given.iter().position(|a| a == flag) {
-                given.drain(at..at + 2);
-            }
-        }
-        let mut command = sandbox.command(&given[0]);
-        let run = command.args(&given[1..]).args(*arguments).assert().code(*code);
+        let run = command.args(*arguments).assert().code(*code);
         let error = stderr(&run);
         assert!(error.contains(message), "{arguments:?}: {error}");
         assert!(!error.contains("panicked"), "{arguments:?}: {error}");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use objective::Objective;
 
 use crate::backend::Backend;
 use crate::config::{Layers, PRESETS, RunConfig, preset};
@@ -58,6 +59,7 @@ impl ConfigArgs {
     /// When there is no such preset or file, or the file is no TOML.
     pub fn below(&self) -> Result<Layers> {
         let mut layers = Layers::default();
+        layers.set("objective.name", mlm::Mlm::NAME);
         if let Some(name) = &self.preset {
             layers.lay(preset(name)?);
         }

@@ -1,6 +1,7 @@
 //! `pretrain`: from a configuration to a run's folder.
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -159,7 +160,7 @@ enum Folder {
 fn inspect_folder(job: &PretrainJob<'_>) -> Result<Folder> {
     let out = job.out.display();
     let occupied = match fs::read_dir(job.out) {
-        Ok(mut entries) => entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != LOCK)),
+        Ok(mut entries) => entries.any(|entry| entry.is_ok_and(|entry| !is_trace(&entry.file_name()))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
         Err(error) => return Err(BadInput(format!("--out {out}: {error}")).into()),
     };
@@ -202,6 +203,11 @@ fn comparable(config: &RunConfig) -> Result<Table> {
 }
 
 const LOCK: &str = ".lock";
+
+/// Whether a file is nothing but what a run leaves that was killed before it wrote anything.
+fn is_trace(name: &OsStr) -> bool {
+    name == LOCK || name.to_string_lossy().ends_with(".tmp")
+}
 
 /// Makes the folder and keeps other processes out of it for as long as the file is open.
 fn lock(out: &Path) -> Result<File> {

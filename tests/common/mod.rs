@@ -18,6 +18,7 @@ impl Sandbox {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("train.txt"), text(documents, 1)).expect("written");
         fs::write(folder.path().join("valid.txt"), text(documents.div_ceil(4), 2)).expect("written");
+        fs::write(folder.path().join("small.toml"), SMALL).expect("written");
         Self { folder }
     }
 
@@ -36,7 +37,7 @@ impl Sandbox {
     /// `pretrain` of a very small model into the folder `out`.
     pub fn pretrain(&self, out: &str, steps: u64) -> Command {
         let mut command = self.command("pretrain");
-        command.args(SMALL).args(["--corpus", "train.txt", "--valid", "valid.txt", "--out", out]);
+        command.args(["--config", "small.toml", "--corpus", "train.txt", "--valid", "valid.txt", "--out", out]);
         command.args(["--steps", &steps.to_string()]);
         command
     }
@@ -55,24 +56,25 @@ impl Sandbox {
 }
 
 /// Settings of a model that trains tens of steps a second.
-pub const SMALL: &[&str] = &[
-    "--tokenizer",
-    "train:wordpiece:300",
-    "--max-length",
-    "32",
-    "--batch",
-    "8",
-    "--set",
-    "encoder.hidden=32",
-    "--set",
-    "encoder.feed_forward=64",
-    "--set",
-    "encoder.positions=32",
-    "--set",
-    "log.every=1",
-    "--learning-rate",
-    "3e-3",
-];
+const SMALL: &str = r#"
+[encoder]
+hidden = 32
+feed_forward = 64
+positions = 32
+
+[corpus]
+tokenizer = "train:wordpiece:300"
+max_length = 32
+
+[batch]
+size = 8
+
+[optimizer]
+learning_rate = 3e-3
+
+[log]
+every = 1
+"#;
 
 /// Random sentences over a small vocabulary, cut into documents; nothing but the seed decides.
 pub fn text(documents: usize, seed: u64) -> String {

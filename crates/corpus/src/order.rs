@@ -2,7 +2,7 @@
 
 /// A permutation of 0..len for every epoch, keyed by a seed.
 ///
-/// A Feistel network of four rounds permutes the smallest even number of bits that holds `len`; numbers outside are put
+/// A Feistel network of eight rounds permutes the smallest even number of bits that holds `len`; numbers outside are put
 /// through it again until they fall inside ("cycle walking", Black and Rogaway 2002), which takes fewer than four rounds
 /// on average. So the passage at any place of any epoch is found in constant time, and nothing is replayed to resume.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ impl Order {
         let mask = (1u64 << self.half) - 1;
         let key = mix(self.seed ^ mix(epoch));
         let (mut left, mut right) = (x >> self.half, x & mask);
-        for round in 0..4 {
+        for round in 0..8u64 {
             (left, right) = (right, left ^ (mix(key ^ mix(right ^ (round << 60))) & mask));
         }
         left << self.half | right

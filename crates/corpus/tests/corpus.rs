@@ -134,7 +134,7 @@ fn a_line_of_five_megabytes_is_cut_and_loses_nothing() {
 
 const STORY: &str = "The miller had a cat. The cat had no miller's name, but it came when he called.\n\
                      Nobody called it twice. Why should they?\n\n\
-                     A cart went over the bridge. The bridge held. The driver never knew how old it was.\n";
+                     A cart went over the bridge. The bridge held. The driver never knew how old it was.\n\n";
 
 fn train(folder: &TempDir, model: TokenizerModel, vocabulary: usize) -> Result<Tokenizer> {
     let file = write(folder, "story.txt", STORY.repeat(20).as_bytes());
@@ -164,16 +164,16 @@ fn text_survives_tokens_and_words_are_known() {
     let folder = tempfile::tempdir().expect("a folder");
     for (model, vocabulary) in MODELS {
         let tokenizer = train(&folder, model, vocabulary).expect("trained");
-        let encoded = tokenizer.encode("the bridge held. why should the miller call?");
+        let encoded = tokenizer.encode("the bridge held. Why should the miller call?");
         let text = tokenizer.decode(&encoded.tokens);
-        assert_eq!(text.trim(), "the bridge held. why should the miller call?", "{model:?}");
+        assert_eq!(text.trim().to_lowercase(), "the bridge held. why should the miller call?", "{model:?}");
         let words = encoded.word_starts.iter().filter(|starts| **starts).count();
         // Eight words; the full stop and the question mark are words of their own but in byte-level BPE.
         let expected = if model == TokenizerModel::Bpe { 8 } else { 10 };
         assert_eq!(words, expected, "{model:?}: {encoded:?}");
         assert_eq!(encoded.sentence_starts.len(), 2, "{model:?}");
         let second = encoded.sentence_starts[1] as usize;
-        assert!(tokenizer.decode(&encoded.tokens[second..]).trim().starts_with("why"), "{model:?}");
+        assert!(tokenizer.decode(&encoded.tokens[second..]).trim().to_lowercase().starts_with("why"), "{model:?}");
     }
 }
 
@@ -225,7 +225,7 @@ fn a_corpus_is_built_once_and_again_when_text_or_tokenizer_change() {
     let made = |corpus: &Corpus| fs::metadata(corpus.folder()).expect("there").modified().expect("a time");
     let again = built(&folder, &tokenizer, &file);
     assert_eq!((first.folder(), made(&first)), (again.folder(), made(&again)));
-    let other = train(&folder, TokenizerModel::Wordpiece, 130).expect("trained");
+    let other = train(&folder, TokenizerModel::Bpe, 300).expect("trained");
     assert_ne!(built(&folder, &other, &file).folder(), first.folder());
     let file = write(&folder, "a.txt", format!("{STORY}\nMore.\n").as_bytes());
     assert_ne!(built(&folder, &tokenizer, &file).folder(), first.folder());
@@ -282,7 +282,7 @@ fn an_interrupted_build_leaves_nothing_that_is_taken_for_good() {
     let tokenizer = train(&folder, TokenizerModel::Wordpiece, 120).expect("trained");
     let file = write(&folder, "a.txt", STORY.repeat(20_000).as_bytes());
     let cache = folder.path().join("cache");
-    let stop = StopAfter(8.into());
+    let stop = StopAfter(6.into());
     let error = Builder::new(&text(&[&file]), &tokenizer, &cache, &stop).build().expect_err("stopped");
     assert!(matches!(error, corpus::Error::Interrupted), "{error}");
     let left = fs::read_dir(&cache).expect("listed").filter(|entry| entry.as_ref().expect("an entry").path().is_dir());
@@ -303,7 +303,12 @@ fn passages_hold_every_token_once_and_know_their_sentences_and_words() {
         assert_eq!(all.iter().map(|passage| passage.tokens.len() as u64).sum::<u64>(), corpus.tokens());
         assert_eq!(passages.tokens(), corpus.tokens());
         let text: Vec<u32> = all.iter().flat_map(|passage| passage.tokens.clone()).collect();
-        let lines: Vec<u32> = STORY.repeat(30).lines().flat_map(|line| tokenizer.encode(line).tokens).collect();
+        let lines: Vec<u32> = STORY
+            .repeat(30)
+            .lines()
+            .filter(|line| !line.is_empty())
+            .flat_map(|line| tokenizer.encode(line).tokens)
+            .collect();
         assert_eq!(text, lines, "tokens come in the order of the text");
         for passage in &all {
             assert!(passage.tokens.len() + passage.document_starts.len() <= 30);

@@ -114,12 +114,15 @@ impl<O: Objective> Bench<'_, O> {
     }
 
     fn a_batch_can_be_overfitted(&self) {
-        let (mut model, batch) = (self.model(), self.batch());
+        let encoder = EncoderConfig { dropout: 0.0, attention_dropout: 0.0, ..self.encoder.clone() };
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut model = self.objective.init(&encoder, &mut rng, &self.device.clone().autodiff());
+        let batch = self.batch();
         let weights = self.objective.weights(&batch);
         let mut losses = Vec::new();
         for _ in 0..40 {
             let device = self.device.clone().autodiff();
-            let step = self.objective.forward(&model, &batch, Some(&mut Noise::new(Vec::new())), &device);
+            let step = self.objective.forward(&model, &batch, Some(&mut self.noise(&self.examples)), &device);
             let loss = step.loss(&weights);
             losses.push(loss.clone().into_scalar::<f32>());
             let grads = loss.backward();

@@ -98,14 +98,20 @@ impl Tokenizer {
     /// The tokens of a text that is a paragraph or a sentence, without special tokens.
     pub fn encode(&self, text: &str) -> Encoded {
         let encoding = self.inner.encode(text, false).expect("encoding without truncation does not fail");
-        let tokens = encoding.get_ids().to_vec();
+        // A Unigram model matches a special token that is spelt out; to a text it is an unknown word.
+        let known = |id: &u32| if self.special_ids.binary_search(id).is_ok() { self.specials.unk } else { *id };
+        let tokens: Vec<u32> = encoding.get_ids().iter().map(known).collect();
         let mut word_starts: Vec<bool> = tokens.iter().map(|id| self.vocabulary[*id as usize].1).collect();
         let mut sentence_starts = Vec::new();
         let offsets = encoding.get_offsets();
         let mut from = 0;
         for sentence in crate::sentences::sentences(text) {
             // The first token that reaches into the sentence; it may begin with the space before it.
-            let first = from + offsets[from..].iter().take_while(|(_, end)| *end <= sentence.start).count();
+            let mut first = from + offsets[from..].iter().take_while(|(_, end)| *end <= sentence.start).count();
+            // A token that is nothing but that space has no extent.
+            while first > from && offsets[first - 1].0 == offsets[first - 1].1 {
+                first -= 1;
+            }
             if first < tokens.len() && sentence_starts.last() != Some(&(first as u32)) {
                 sentence_starts.push(first as u32);
                 word_starts[first] = true;

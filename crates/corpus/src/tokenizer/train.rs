@@ -159,9 +159,28 @@ fn unigram(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Value
     let pool = pool.map_err(|error| Error::data(error.to_string()))?;
     pool.install(|| trainer.do_train(words, &mut model)).map_err(|error| Error::data(error.to_string()))?;
     let model = serde_json::to_value(&model).map_err(|error| Error::data(error.to_string()))?;
-    let pieces = model["vocab"].as_array().cloned().unwrap_or_default();
+    let pieces: Vec<(String, f64)> =
+        serde_json::from_value(model["vocab"].clone()).map_err(|error| Error::data(error.to_string()))?;
     let unk = model["unk_id"].as_u64().unwrap_or(1) as usize;
+    let (specials, pieces) = pieces.split_at(ALBERT_SPECIALS.len());
+    let pieces = in_fixed_order(pieces.to_vec());
+    let pieces = specials.iter().chain(&pieces).map(|(piece, score)| serde_json::json!([piece, score])).collect();
     Ok(open::unigram_parts(pieces, unk, config.lowercase))
+}
+
+/// The trainer gives characters that no piece was left for the lowest scores, 1e-4 apart, in the order of a hash map.
+/// Gives them those scores in the order of the characters, and sorts pieces by score, then by text.
+fn in_fixed_order(mut pieces: Vec<(String, f64)>) -> Vec<(String, f64)> {
+    pieces.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let single: Vec<usize> = (0..pieces.len()).rev().filter(|i| pieces[*i].0.chars().count() == 1).collect();
+    let next_to = |pair: &&[usize]| pieces[pair[1]].1 - pieces[pair[0]].1 < 1.5e-4;
+    let run = (1 + single.windows(2).take_while(next_to).count()).min(single.len());
+    let mut characters: Vec<String> = single[..run].iter().map(|i| pieces[*i].0.clone()).collect();
+    characters.sort_unstable();
+    for (place, character) in single.iter().zip(characters) {
+        pieces[*place].0 = character;
+    }
+    pieces
 }
 
 fn merge(trainer: &BpeTrainer, words: &[(String, u64)]) -> Result<BPE> {
