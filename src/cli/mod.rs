@@ -31,6 +31,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "made once, when the command line is parsed")]
 enum Command {
     /// Pretrain an encoder on text; the same command again continues where it stopped.
     Pretrain(pretrain::Args),

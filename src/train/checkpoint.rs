@@ -250,7 +250,8 @@ mod tests {
 
     #[test]
     fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
-        let damages: [(&str, fn(&Path)); 5] = [
+        type Damage = fn(&Path);
+        let damages: [(&str, Damage); 5] = [
             ("model.safetensors is damaged", |model| {
                 let mut bytes = fs::read(model).expect("read");
                 bytes[50] ^= 1;

@@ -163,7 +163,7 @@ impl Optimizer {
             Kind::Adamw => weight * (1.0 - rate * decay) - direction * rate,
             Kind::Lamb => {
                 let update = direction + weight.clone() * decay;
-                let ratio = if decays { trust_ratio(&weight, &update) } else { weight.ones_like().slice([0..1]) };
+                let ratio = if decays { trust_ratio(&weight, &update) } else { weight.ones_like().narrow(0, 0, 1) };
                 weight - update * ratio * rate
             }
         }

@@ -336,7 +336,7 @@ mod tests {
     fn across_documents_a_separator_takes_its_room() {
         assert_eq!(pack(config(10, Across::Corpus), &[&[4], &[5], &[3]]), [0..9, 9..12]);
         assert_eq!(pack(config(9, Across::Corpus), &[&[4], &[5]]), [0..4, 4..9]);
-        assert_eq!(pack(config(9, Across::Corpus), &[&[4, 5]]), [0..9], "no separator inside a document");
+        assert_eq!(pack(config(9, Across::Corpus), &[&[4, 5], &[1]]), [0..9, 9..10], "no separator inside a document");
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn words_share_a_draw_only_if_asked() {
         let masker = masker_of(Masking { draw_per, ..Masking::of(Family::BertWholeWord) }, 128);
         (0..200).any(|seed| {
             let row = sequence(100, seed);
-            let mut kinds = vec![None; 100];
+            let mut kinds = [None; 100];
             mask(&masker, &row, seed).targets.iter().for_each(|t| kinds[t.position as usize] = Some(t.replacement));
             words(&row).iter().any(|word| word.iter().any(|place| kinds[*place] != kinds[word[0]]))
         })
