@@ -265,14 +265,17 @@ fn a_damaged_file_is_named_and_the_corpus_is_built_again() {
     }
 }
 
-struct StopAfter(std::sync::atomic::AtomicI64);
+/// Stops as soon as a stage has begun.
+struct StopIn(&'static str, std::sync::atomic::AtomicBool);
 
-impl corpus::Watch for StopAfter {
-    fn stage(&self, _name: &str, _total: Option<u64>) {}
+impl corpus::Watch for StopIn {
+    fn stage(&self, name: &str, _total: Option<u64>) {
+        self.1.store(name == self.0, std::sync::atomic::Ordering::Relaxed);
+    }
     fn advance(&self, _done: u64) {}
     fn finish(&self) {}
     fn interrupted(&self) -> bool {
-        self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) <= 0
+        self.1.load(std::sync::atomic::Ordering::Relaxed)
     }
 }
 
@@ -282,7 +285,7 @@ fn an_interrupted_build_leaves_nothing_that_is_taken_for_good() {
     let tokenizer = train(&folder, TokenizerModel::Wordpiece, 120).expect("trained");
     let file = write(&folder, "a.txt", STORY.repeat(20_000).as_bytes());
     let cache = folder.path().join("cache");
-    let stop = StopAfter(6.into());
+    let stop = StopIn("tokenising", false.into());
     let error = Builder::new(&text(&[&file]), &tokenizer, &cache, &stop).build().expect_err("stopped");
     assert!(matches!(error, corpus::Error::Interrupted), "{error}");
     let left = fs::read_dir(&cache).expect("listed").filter(|entry| entry.as_ref().expect("an entry").path().is_dir());

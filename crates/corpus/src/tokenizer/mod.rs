@@ -108,8 +108,9 @@ impl Tokenizer {
         for sentence in crate::sentences::sentences(text) {
             // The first token that reaches into the sentence; it may begin with the space before it.
             let mut first = from + offsets[from..].iter().take_while(|(_, end)| *end <= sentence.start).count();
-            // A token that is nothing but that space has no extent.
-            while first > from && offsets[first - 1].0 == offsets[first - 1].1 {
+            // It may even be nothing but that space.
+            let is_space = |(start, end): (usize, usize)| text.get(start..end).is_some_and(|t| t.trim().is_empty());
+            while first > from && is_space(offsets[first - 1]) {
                 first -= 1;
             }
             if first < tokens.len() && sentence_starts.last() != Some(&(first as u32)) {
