@@ -59,7 +59,7 @@ pub fn write(run: &Path, step: u64, files: &[(&str, Vec<u8>)], state: &Value) ->
     let folder = run.join(FOLDER);
     let path = folder.join(name(step));
     let aside = folder.join(format!(".{}.tmp", name(step)));
-    let written = write_folder(&aside, files, state).and_then(|()| {
+    let written = remove_remains(&folder).and_then(|()| write_folder(&aside, files, state)).and_then(|()| {
         // A folder of this step that is there already was passed over as damaged.
         remove(&path)?;
         fs::rename(&aside, &path)?;
@@ -74,8 +74,8 @@ pub fn write(run: &Path, step: u64, files: &[(&str, Vec<u8>)], state: &Value) ->
     Ok(Checkpoint { path, step, state: state.clone() })
 }
 
-/// The newest checkpoint that is whole: the one `latest` names if it is, else the next older one. Remains of
-/// interrupted writes are removed.
+/// The newest checkpoint that is whole: the one `latest` names if it is, else the next older one. Changes nothing, so
+/// that a run can be evaluated while it is trained.
 ///
 /// # Errors
 /// When the folder cannot be listed.
@@ -140,7 +140,7 @@ fn step_of(name: &str) -> Option<u64> {
     name.strip_prefix("step-")?.parse().ok()
 }
 
-/// The steps of the checkpoints in `folder`, rising. Removes what interrupted writes left.
+/// The steps of the checkpoints in `folder`, rising.
 fn list(folder: &Path) -> Result<Vec<u64>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -152,14 +152,22 @@ fn list(folder: &Path) -> Result<Vec<u64>> {
         let entry = entry.with_context(|| format!("cannot list {}", folder.display()))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.ends_with(".tmp") {
-            // Not fatal: it is never read.
-            let _ = remove(&entry.path());
-        }
         steps.extend(step_of(&name));
     }
     steps.sort_unstable();
     Ok(steps)
+}
+
+/// Removes what interrupted writes left.
+fn remove_remains(folder: &Path) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().ends_with(".tmp") {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)], state: &Value) -> io::Result<()> {
@@ -293,6 +301,8 @@ mod tests {
         fs::create_dir(&remains).expect("made");
         fs::write(remains.join("model.safetensors"), "half").expect("written");
         assert_eq!(found(&run), (Some(3), String::new()));
+        assert!(remains.exists(), "reading changes nothing");
+        write(run.path(), 5, &[("model.safetensors", vec![5])], &json!({})).expect("written");
         assert!(!remains.exists());
     }
 
