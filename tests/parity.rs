@@ -69,7 +69,7 @@ fn logits_are_equal(family: &str, backend: Backend) {
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
     let batch = batch(&file);
     let places = real_places(&batch);
-    let logits = loaded.model.logits(&batch.sequences, &places, None, &device);
+    let logits = loaded.model.logits(&batch.sequences, &places, &device);
     let vocabulary = logits.dims()[1];
     let got: Vec<f32> = logits.into_data().iter::<f32>().collect();
     let expected = floats(&file, "logits");
@@ -135,11 +135,11 @@ fn gradients_are_equal(family: &str) {
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
     let labels = numbers(&file, "labels").expect("labels");
     let places: Vec<u32> = (0..labels.len()).filter(|i| labels[*i] >= 0).map(|i| i as u32).collect();
-    let asked: Vec<i32> = places.iter().map(|i| labels[*i as usize] as i32).collect();
-    let logits = model.logits(&batch.sequences, &places, None, &device);
+    let asked: Vec<u32> = places.iter().map(|i| labels[*i as usize] as u32).collect();
+    let hidden = model.hidden(&batch.sequences, &places, None, &device);
     let count = asked.len();
-    let asked = burn::tensor::Tensor::from_data(burn::tensor::TensorData::new(asked, [count]), &device);
-    let loss = kernels::cross_entropy(logits, asked).sum() / count as f64;
+    let targets = kernels::Targets { labels: asked, weights: None };
+    let loss = model.head.loss(hidden, model.encoder.embeddings.tokens.val(), targets) / count as f64;
     let expected = floats(&file, "loss")[0];
     let got = loss.clone().into_scalar::<f32>();
     assert!((got - expected).abs() < TOLERANCE, "{family}: loss {got} is not {expected}");
@@ -181,7 +181,7 @@ fn padding_does_not_change_a_logit() {
     let logits = |rows: &[Vec<u32>]| {
         let sequences = Sequences::pad(rows, loaded.tokenizer.specials().pad);
         let places: Vec<u32> = (0..6).collect();
-        let logits = loaded.model.logits(&sequences, &places, None, &device);
+        let logits = loaded.model.logits(&sequences, &places, &device);
         logits.into_data().iter::<f32>().collect::<Vec<_>>()
     };
     let alone = logits(std::slice::from_ref(&sentence));

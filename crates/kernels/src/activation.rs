@@ -1,8 +1,11 @@
 //! The non-linearities of the feed-forward layers.
 
+use burn::backend::Dispatch;
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu, gelu_approximate, relu};
 use serde::{Deserialize, Serialize};
+
+use crate::composed;
+use crate::fused::{Fused, runs_fused};
 
 /// A non-linearity of a feed-forward layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,34 +19,45 @@ pub enum Activation {
     Relu,
 }
 
-/// Applies `activation` to every element.
-pub fn activate<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
-    match activation {
-        Activation::Gelu => gelu(x),
-        Activation::GeluTanh => gelu_approximate(x),
-        Activation::Relu => relu(x),
+/// `f(x + bias)` for `x: [rows, width]` and `bias: [width]`.
+pub fn activate(activation: Activation, x: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    if runs_fused(&x) {
+        return Tensor::from_dispatch(Dispatch::activate(x.into_dispatch(), bias.into_dispatch(), activation));
     }
+    composed::activate(activation, x, bias)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{assert_close, leaf, scaled_leaf, value_and_gradients};
     use burn::tensor::Device;
+
+    const ALL: [Activation; 3] = [Activation::Gelu, Activation::GeluTanh, Activation::Relu];
 
     /// Reference values: `torch.nn.functional.gelu(torch.tensor([-1., 0., 2.]), approximate=a)`.
     #[test]
     fn gelu_has_its_two_published_forms() {
-        let x = Tensor::<1>::from_floats([-1.0, 0.0, 2.0], &Device::flex());
-        let exact = activate(Activation::Gelu, x.clone()).into_data();
-        let tanh = activate(Activation::GeluTanh, x.clone()).into_data();
-        let relu = activate(Activation::Relu, x).into_data();
-        for (data, expected) in [
-            (exact, [-0.158_655_26, 0.0, 1.954_499_7]),
-            (tanh, [-0.158_808, 0.0, 1.954_597_7]),
-            (relu, [0.0, 0.0, 2.0]),
-        ] {
-            for (got, want) in data.iter::<f32>().zip(expected) {
+        let x = Tensor::<2>::from_floats([[-1.5, -0.5, 1.5]], &Device::flex());
+        let bias = Tensor::<1>::from_floats([0.5, 0.5, 0.5], &Device::flex());
+        let want = [[-0.158_655_26, 0.0, 1.954_499_7], [-0.158_808, 0.0, 1.954_597_7], [0.0, 0.0, 2.0]];
+        for (activation, want) in ALL.into_iter().zip(want) {
+            let got = activate(activation, x.clone(), bias.clone()).into_data();
+            for (got, want) in got.iter::<f32>().zip(want) {
                 assert!((got - want).abs() < 1e-6, "{got} is not {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn values_and_gradients_are_those_of_the_composed_operation() {
+        for activation in ALL {
+            for (rows, width) in [(1, 1), (3, 17), (70, 33)] {
+                let (x, bias) = (scaled_leaf([rows, width], 1, 4.0), leaf([width], 2));
+                let fused = value_and_gradients(&activate(activation, x.clone(), bias.clone()), &[&bias], &[&x]);
+                let plain = composed::activate(activation, x.clone(), bias.clone());
+                let plain = value_and_gradients(&plain, &[&bias], &[&x]);
+                assert_close(&fused, &plain, 2e-6, &format!("{activation:?} {rows} x {width}"));
             }
         }
     }

@@ -1,22 +1,46 @@
 //! Operations of the encoder, one plain function each.
 //!
-//! Every function here is ordinary tensor code and runs on every backend. Rows are kept flat: a hidden state is
-//! `[batch * len, width]`, so that a linear layer is one matrix product instead of one per sequence. Dropout takes its
-//! randomness as an argument ([`Noise`]) and draws the same mask on every backend, for any number of threads, for any
-//! split of the batch into micro-batches and for any amount of padding.
+//! On burn's CPU backend every function runs a forward and a backward pass written by hand, on the slices of its
+//! tensors; on every other backend it is ordinary tensor code ([`composed`]), which gives the same numbers. Rows are
+//! kept flat: a hidden state is `[batch * len, width]`, so that a linear layer is one matrix product instead of one per
+//! sequence. Dropout takes its randomness as an argument ([`Noise`]) and draws the same mask on every backend, for any
+//! number of threads, for any split of the batch into micro-batches and for any amount of padding.
+//!
+//! Where we differ from common practice, and why: no attention weights, dropout masks or logits are stored, because
+//! computing them again from what is in the cache costs less than sending them to memory; the gradient of the output
+//! layer is computed with its loss, chunk by chunk, because the loss is a weighted sum and its scale can be applied
+//! afterwards; sums run over a fixed number of parts, so that results do not depend on the number of threads.
 
 mod activation;
 mod attention;
+pub mod composed;
+mod cpu;
 mod dropout;
+mod embedding;
+mod flex;
+mod fused;
 mod linear;
 mod loss;
 mod noise;
 mod norm;
+mod optimizer;
+mod rule;
+mod softmax;
+#[cfg(test)]
+mod testing;
+mod vocabulary;
 
 pub use activation::{Activation, activate};
-pub use attention::{Attention, attention};
-pub use dropout::dropout;
-pub use linear::linear;
+pub use attention::{Attention, Padding, attention};
+pub use cpu::adam::AdamStep;
+pub use cpu::embedding::Lookup;
+pub use cpu::vocabulary::Targets;
+pub use dropout::{add_residual, dropout};
+pub use embedding::embed;
+pub use linear::{linear, project, project_packed};
 pub use loss::cross_entropy;
 pub use noise::Noise;
-pub use norm::layer_norm;
+pub use norm::{Norm, add_normalise, layer_norm};
+pub use optimizer::{Moments, adamw, lamb, square_sum};
+pub use softmax::softmax;
+pub use vocabulary::{Scores, vocabulary_loss, vocabulary_scores};

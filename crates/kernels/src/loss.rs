@@ -1,11 +1,14 @@
-//! Cross-entropy over a vocabulary.
+//! Cross-entropy over few classes.
 
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 
-/// The negative log-likelihood in nats of each label: `logits: [n, classes]`, `labels: [n]`, result `[n]`.
-pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-    log_softmax(logits, 1).gather(1, labels.unsqueeze_dim(1)).squeeze_dim::<1>(1).neg()
+use crate::composed;
+
+/// The loss of each row in nats, `[n]`, for `logits: [n, classes]` and the right class of each row. For the classes of
+/// a vocabulary there is [`crate::vocabulary_loss`].
+pub fn cross_entropy(logits: Tensor<2>, labels: &[u32]) -> Tensor<1> {
+    let labels = composed::ids(labels, &logits.device());
+    composed::cross_entropy(logits, labels)
 }
 
 #[cfg(test)]
@@ -15,10 +18,8 @@ mod tests {
 
     #[test]
     fn uniform_logits_cost_the_log_of_the_classes_and_large_ones_do_not_overflow() {
-        let device = Device::flex();
-        let logits = Tensor::<2>::from_floats([[3.0, 3.0, 3.0, 3.0], [1000.0, 0.0, 0.0, 0.0]], &device);
-        let labels = Tensor::<1, Int>::from_ints([2, 0], &device);
-        let loss: Vec<f32> = cross_entropy(logits, labels).into_data().try_into_vec().expect("f32");
+        let logits = Tensor::<2>::from_floats([[3.0, 3.0, 3.0, 3.0], [1000.0, 0.0, 0.0, 0.0]], &Device::flex());
+        let loss: Vec<f32> = cross_entropy(logits, &[2, 0]).into_data().try_into_vec().expect("f32");
         assert!((loss[0] - 4f32.ln()).abs() < 1e-6);
         assert_eq!(loss[1], 0.0);
     }

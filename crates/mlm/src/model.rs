@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use kernels::cross_entropy;
+use kernels::{Scores, Targets};
 use objective::{Context, Error, Example, Objective, Prediction, Purpose, Shown, Step, Tally, Term};
 use rand_chacha::ChaCha8Rng;
 use trunk::{Encoder, EncoderConfig, MlmHead, Noise, Sequences};
@@ -26,16 +26,21 @@ impl MlmModel {
         Self { encoder: Encoder::init(config, rng, device), head: MlmHead::init(config, rng, device) }
     }
 
-    /// Logits `[n, vocabulary]` at the flat `places` (row * len + position) of `sequences`.
-    pub fn logits(
+    /// Hidden states `[n, hidden]` at the flat `places` (row * len + position) of `sequences`.
+    pub fn hidden(
         &self,
         sequences: &Sequences,
         places: &[u32],
         noise: Option<&mut Noise>,
         device: &Device,
     ) -> Tensor<2> {
-        let hidden = self.encoder.forward(&sequences.upload(device), noise);
-        self.head.forward(hidden.select(0, ids(places, device)), self.encoder.embeddings.tokens.val())
+        self.encoder.forward(&sequences.input(device), noise).select(0, ids(places, device))
+    }
+
+    /// Logits `[n, vocabulary]` at `places`, without dropout.
+    pub fn logits(&self, sequences: &Sequences, places: &[u32], device: &Device) -> Tensor<2> {
+        let hidden = self.hidden(sequences, places, None, device);
+        self.head.logits(hidden, self.encoder.embeddings.tokens.val())
     }
 }
 
@@ -94,17 +99,22 @@ impl Objective for Mlm {
     fn forward(&self, model: &MlmModel, batch: &MlmBatch, noise: Option<&mut Noise>, device: &Device) -> Step {
         let weight = batch.labels.len() as f64;
         let training = noise.is_some();
-        if batch.labels.is_empty() {
-            // Hugging Face's independent draws can leave a batch without a target: its sum is a zero that still
-            // reaches the model.
-            let sum = model.encoder.forward(&batch.sequences.upload(device), noise).sum() * 0.0;
-            let tally = Tally { name: "mlm/loss", sum, weight };
-            return Step { terms: vec![Term { tally, coefficient: 1.0 }], tallies: Vec::new() };
-        }
-        let logits = model.logits(&batch.sequences, &batch.places, noise, device);
-        let labels = ids(&batch.labels, device);
-        let tallies = if training { Vec::new() } else { accuracies(&logits, &labels, batch) };
-        let sum = cross_entropy(logits, labels).sum();
+        // Independent draws can leave a batch without a target: then one place counts nothing, and every parameter
+        // has a gradient of zero.
+        let (places, targets) = match batch.labels.is_empty() {
+            true => (&[0][..], Targets { labels: vec![0], weights: Some(vec![0.0]) }),
+            false => (&batch.places[..], Targets { labels: batch.labels.clone(), weights: None }),
+        };
+        let hidden = model.hidden(&batch.sequences, places, noise, device);
+        let table = model.encoder.embeddings.tokens.val();
+        let (sum, tallies) = if training || batch.labels.is_empty() {
+            (model.head.loss(hidden, table, targets), Vec::new())
+        } else {
+            let scores = model.head.scores(hidden.clone(), table.clone(), &batch.labels);
+            let tallies = tallies(&scores, batch);
+            let plain = !device.is_autodiff();
+            (if plain { scores.losses.sum() } else { model.head.loss(hidden, table, targets) }, tallies)
+        };
         let tally = Tally { name: "mlm/loss", sum, weight };
         Step { terms: vec![Term { tally, coefficient: 1.0 }], tallies }
     }
@@ -122,8 +132,9 @@ impl Objective for Mlm {
     ) -> Option<Tensor<1>> {
         let places: Vec<u32> = predictions.iter().map(|p| (p.row * sequences.len + p.position) as u32).collect();
         let labels: Vec<u32> = predictions.iter().map(|p| p.label).collect();
-        let logits = model.logits(sequences, &places, None, device);
-        Some(cross_entropy(logits, ids(&labels, device)).neg())
+        let hidden = model.hidden(sequences, &places, None, device);
+        let table = model.encoder.embeddings.tokens.val();
+        Some(model.head.scores(hidden, table, &labels).losses.neg())
     }
 
     fn show(&self, batch: &MlmBatch, row: usize) -> Vec<Shown> {
@@ -140,19 +151,17 @@ impl Objective for Mlm {
 }
 
 /// How often the most probable token is the right one: over all targets, and over those that are masked out.
-fn accuracies(logits: &Tensor<2>, labels: &Tensor<1, Int>, batch: &MlmBatch) -> Vec<Tally> {
-    let device = logits.device();
-    let right = logits.clone().argmax(1).squeeze_dim::<1>(1).equal(labels.clone()).float();
+fn tallies(scores: &Scores, batch: &MlmBatch) -> Vec<Tally> {
+    let Scores { losses, hits } = scores;
     let masked = |r: &Replacement| if *r == Replacement::Mask { 1.0 } else { 0.0 };
     let masked: Vec<f32> = batch.replacements.iter().map(masked).collect();
     let weight = masked.iter().map(|m| f64::from(*m)).sum();
     let n = masked.len();
-    let masked = Tensor::<1>::from_data(TensorData::new(masked, [n]), &device);
-    let nll = cross_entropy(logits.clone(), labels.clone());
+    let masked = Tensor::<1>::from_data(TensorData::new(masked, [n]), &hits.device());
     vec![
-        Tally { name: "mlm/accuracy", sum: right.clone().sum(), weight: n as f64 },
-        Tally { name: "mlm/masked_accuracy", sum: (right * masked.clone()).sum(), weight },
-        Tally { name: "mlm/masked_loss", sum: (nll * masked).sum(), weight },
+        Tally { name: "mlm/accuracy", sum: hits.clone().sum(), weight: n as f64 },
+        Tally { name: "mlm/masked_accuracy", sum: (hits.clone() * masked.clone()).sum(), weight },
+        Tally { name: "mlm/masked_loss", sum: (losses.clone() * masked).sum(), weight },
     ]
 }
 

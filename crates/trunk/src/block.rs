@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use kernels::{Activation, Attention, Noise, activate, attention, dropout};
+use kernels::{Activation, Attention, Noise, activate, add_normalise, add_residual, attention, project_packed};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{EncoderConfig, NormPlacement};
@@ -49,16 +49,11 @@ impl AttentionBlock {
     /// `[batch * len, hidden]` to the same.
     pub fn forward(&self, x: Tensor<2>, input: &Input, mut noise: Option<&mut Noise>) -> Tensor<2> {
         let normed = self.residual.before(&self.norm, x.clone());
-        let (q, k) = (self.query.forward(normed.clone()), self.key.forward(normed.clone()));
-        let v = self.value.forward(normed);
-        let options = Attention {
-            batch: input.batch,
-            heads: self.heads,
-            bias: input.bias.as_ref(),
-            dropout: self.weights_dropout,
-        };
-        let context = attention(q, k, v, &options, noise.as_deref_mut());
-        self.residual.after(&self.norm, x, self.output.forward(context), noise)
+        let maps = [&self.query, &self.key, &self.value].map(|map| (map.weight.val(), map.bias.val()));
+        let packed = project_packed(normed, maps);
+        let options = Attention { heads: self.heads, padding: &input.padding, dropout: self.weights_dropout };
+        let context = attention(packed, &options, noise.as_deref_mut());
+        self.residual.after(&self.norm, x, &self.output, context, noise)
     }
 }
 
@@ -93,8 +88,8 @@ impl FeedForward {
     /// `[batch * len, hidden]` to the same.
     pub fn forward(&self, x: Tensor<2>, noise: Option<&mut Noise>) -> Tensor<2> {
         let normed = self.residual.before(&self.norm, x.clone());
-        let wide = activate(self.activation, self.inner.forward(normed));
-        self.residual.after(&self.norm, x, self.outer.forward(wide), noise)
+        let wide = activate(self.activation, self.inner.project(normed), self.inner.bias.val());
+        self.residual.after(&self.norm, x, &self.outer, wide, noise)
     }
 }
 
@@ -117,11 +112,19 @@ impl Residual {
         }
     }
 
-    fn after(&self, norm: &LayerNorm, x: Tensor<2>, added: Tensor<2>, noise: Option<&mut Noise>) -> Tensor<2> {
-        let sum = x + dropout(added, self.dropout, noise);
+    /// Adds what `last` makes of `inner` to `x`; with post-LN the sum is normalised.
+    fn after(
+        &self,
+        norm: &LayerNorm,
+        x: Tensor<2>,
+        last: &Linear,
+        inner: Tensor<2>,
+        noise: Option<&mut Noise>,
+    ) -> Tensor<2> {
+        let (added, bias) = (last.project(inner), last.bias.val());
         match self.placement {
-            NormPlacement::Post => norm.forward(sum),
-            NormPlacement::Pre => sum,
+            NormPlacement::Post => add_normalise(x, added, bias, norm.parameters(), self.dropout, noise),
+            NormPlacement::Pre => add_residual(x, added, bias, self.dropout, noise),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use kernels::{Noise, dropout};
+use kernels::{Lookup, Noise, dropout};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::EncoderConfig;
@@ -48,16 +48,14 @@ impl Embeddings {
 
     /// `[batch * len, hidden]`
     pub fn forward(&self, input: &Input, noise: Option<&mut Noise>) -> Tensor<2> {
-        let [_, width] = self.tokens.dims();
-        let (batch, len) = (input.batch, input.len);
-        let tokens = self.tokens.val().select(0, input.tokens.clone());
-        let segments = match &input.segments {
-            Some(segments) => self.segments.val().select(0, segments.clone()),
-            None => self.segments.val().slice([0..1, 0..width]),
+        let lookup = Lookup {
+            tokens: input.tokens.clone(),
+            segments: input.segments.clone(),
+            len: input.len,
+            offset: self.offset,
         };
-        let positions = self.positions.val().slice([self.offset..self.offset + len, 0..width]);
-        let sum = (tokens + segments).reshape([batch, len, width]) + positions.unsqueeze_dim(0);
-        let x = dropout(self.norm.forward(sum.reshape([batch * len, width])), self.dropout, noise);
+        let sum = kernels::embed(self.tokens.val(), self.segments.val(), self.positions.val(), lookup);
+        let x = dropout(self.norm.forward(sum), self.dropout, noise);
         match &self.projection {
             Some(projection) => projection.forward(x),
             None => x,

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use kernels::{Activation, activate};
+use kernels::{Activation, Scores, Targets, activate};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::EncoderConfig;
@@ -35,10 +35,25 @@ impl MlmHead {
         }
     }
 
-    /// Logits `[n, vocabulary]` for the hidden states `[n, hidden]` of the predicted positions and the token table
-    /// `[vocabulary, embedding]`.
-    pub fn forward(&self, hidden: Tensor<2>, table: Tensor<2>) -> Tensor<2> {
-        let x = self.norm.forward(activate(self.activation, self.transform.forward(hidden)));
-        kernels::linear(x, table.transpose(), self.bias.val())
+    /// What the token table is multiplied with: `[n, hidden] -> [n, embedding]`, for the hidden states of the predicted
+    /// positions.
+    pub fn transform(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let x = activate(self.activation, self.transform.project(hidden), self.transform.bias.val());
+        self.norm.forward(x)
+    }
+
+    /// Logits `[n, vocabulary]`, given the token table `[vocabulary, embedding]`.
+    pub fn logits(&self, hidden: Tensor<2>, table: Tensor<2>) -> Tensor<2> {
+        kernels::linear(self.transform(hidden), table.transpose(), self.bias.val())
+    }
+
+    /// The weighted sum of the losses of `targets`, `[1]`, without holding all logits.
+    pub fn loss(&self, hidden: Tensor<2>, table: Tensor<2>, targets: Targets) -> Tensor<1> {
+        kernels::vocabulary_loss(self.transform(hidden), table, self.bias.val(), targets)
+    }
+
+    /// Loss and whether the best token is right for each of `labels`, without gradients.
+    pub fn scores(&self, hidden: Tensor<2>, table: Tensor<2>, labels: &[u32]) -> Scores {
+        kernels::vocabulary_scores(self.transform(hidden), table, self.bias.val(), labels)
     }
 }

@@ -1,6 +1,7 @@
-//! Token sequences on the host, padded to a rectangle, and their upload to a device.
+//! Token sequences, padded to a rectangle.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
+use kernels::Padding;
 
 /// A batch of token sequences on the host, padded on the right to the longest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,40 +38,28 @@ impl Sequences {
         self.lengths.iter().sum()
     }
 
-    /// Puts the batch on `device`.
-    pub fn upload(&self, device: &Device) -> Input {
-        let ids = |values: &[u32]| {
-            let values: Vec<i32> = values.iter().map(|id| *id as i32).collect();
-            Tensor::<1, Int>::from_data(TensorData::new(values, [self.tokens.len()]), device)
-        };
-        let padded = self.lengths.iter().any(|length| *length < self.len);
-        let bias = padded.then(|| {
-            let line = |length: usize| (0..self.len).map(move |i| if i < length { 0.0 } else { PADDING_BIAS });
-            let values: Vec<f32> = self.lengths.iter().flat_map(|length| line(*length)).collect();
-            Tensor::from_data(TensorData::new(values, [self.batch(), 1, 1, self.len]), device)
-        });
-        let segments = (!self.segments.is_empty()).then(|| ids(&self.segments));
-        Input { batch: self.batch(), len: self.len, tokens: ids(&self.tokens), segments, bias }
+    /// The batch as the encoder on `device` takes it.
+    pub fn input(&self, device: &Device) -> Input {
+        Input {
+            len: self.len,
+            tokens: self.tokens.clone(),
+            segments: self.segments.clone(),
+            padding: Padding::new(self.lengths.clone(), self.len, device),
+        }
     }
 }
 
-/// Added to the score of a padded key. Its exponential is exactly 0 in single precision, and unlike an infinity it
-/// leaves no NaN in a row of nothing but padding.
-const PADDING_BIAS: f32 = -1e9;
-
-/// A batch of token sequences on a device.
+/// What an encoder takes.
 #[derive(Clone, Debug)]
 pub struct Input {
-    /// Sequences.
-    pub batch: usize,
     /// Tokens a sequence takes, padding included.
     pub len: usize,
     /// Token ids, `[batch * len]`.
-    pub tokens: Tensor<1, Int>,
-    /// Segment ids, `[batch * len]`; none when every segment is 0.
-    pub segments: Option<Tensor<1, Int>>,
-    /// Added to attention scores, `[batch, 1, 1, len]`; none when nothing is padded.
-    pub bias: Option<Tensor<4>>,
+    pub tokens: Vec<u32>,
+    /// Segment ids, `[batch * len]`; empty when every segment is 0.
+    pub segments: Vec<u32>,
+    /// Which tokens are padding.
+    pub padding: Padding,
 }
 
 #[cfg(test)]
@@ -82,12 +71,5 @@ mod tests {
         let sequences = Sequences::pad(&[vec![1, 2, 3], vec![4]], 9);
         assert_eq!(sequences.tokens, [1, 2, 3, 4, 9, 9]);
         assert_eq!((sequences.len, sequences.batch(), sequences.real_tokens()), (3, 2, 4));
-        let bias = sequences.upload(&Device::flex()).bias.expect("padded").into_data();
-        assert_eq!(bias.try_into_vec::<f32>().expect("f32"), [0.0, 0.0, 0.0, 0.0, -1e9, -1e9]);
-    }
-
-    #[test]
-    fn a_full_batch_has_no_bias() {
-        assert!(Sequences::pad(&[vec![1, 2], vec![3, 4]], 0).upload(&Device::flex()).bias.is_none());
     }
 }

@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
+use kernels::Norm;
 use rand_chacha::ChaCha8Rng;
 
 use crate::init::{constant, truncated_normal};
@@ -19,6 +20,11 @@ impl Linear {
     /// Weights from the cut normal distribution, biases 0.
     pub fn init(input: usize, output: usize, std: f64, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         Self { weight: truncated_normal([input, output], std, rng, device), bias: constant([output], 0.0, device) }
+    }
+
+    /// `x W`, without the bias, for what takes the bias along with its own pass.
+    pub fn project(&self, x: Tensor<2>) -> Tensor<2> {
+        kernels::project(x, self.weight.val())
     }
 
     /// `[rows, in] -> [rows, out]`
@@ -46,6 +52,11 @@ impl LayerNorm {
 
     /// `[rows, width] -> [rows, width]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        kernels::layer_norm(x, self.gamma.val(), self.beta.val(), self.epsilon)
+        kernels::layer_norm(x, self.parameters())
+    }
+
+    /// Scale, shift and epsilon.
+    pub fn parameters(&self) -> Norm {
+        Norm { gamma: self.gamma.val(), beta: self.beta.val(), epsilon: self.epsilon }
     }
 }

@@ -1,0 +1,102 @@
+//! The same operations as ordinary tensor code, on every backend. Shapes and meanings are those of the functions of the
+//! same name in the crate's root, where a drawn dropout mask is `[rows, width]` or `[batch, heads, len, len]`.
+
+use burn::tensor::activation::{gelu, gelu_approximate, log_softmax, relu};
+use burn::tensor::{Device, Int, Tensor, TensorData, module};
+
+use crate::activation::Activation;
+use crate::attention::{Attention, Padding};
+use crate::cpu::embedding::Lookup;
+use crate::cpu::vocabulary::Targets;
+use crate::norm::Norm;
+
+/// `x W + b`
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    x.matmul(weight) + bias.unsqueeze()
+}
+
+/// `[x Q + q, x K + k, x V + v]`
+pub fn project_packed(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); 3]) -> Tensor<2> {
+    Tensor::cat(maps.map(|(weight, bias)| linear(x.clone(), weight, bias)).to_vec(), 1)
+}
+
+/// `f(x + bias)`
+pub fn activate(activation: Activation, x: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    let x = x + bias.unsqueeze();
+    match activation {
+        Activation::Gelu => gelu(x),
+        Activation::GeluTanh => gelu_approximate(x),
+        Activation::Relu => relu(x),
+    }
+}
+
+/// Layer norm of rows.
+pub fn layer_norm(x: Tensor<2>, norm: Norm) -> Tensor<2> {
+    module::layer_norm(x, norm.gamma, Some(norm.beta), norm.epsilon)
+}
+
+/// `residual + (x + bias) * mask`
+pub fn add_residual(residual: Tensor<2>, x: Tensor<2>, bias: Tensor<1>, mask: Option<Tensor<2>>) -> Tensor<2> {
+    let x = x + bias.unsqueeze();
+    residual + mask.map_or(x.clone(), |mask| x * mask)
+}
+
+/// `softmax(Q K^T / sqrt(width) + padding) * mask V` for every head.
+pub fn attention(packed: Tensor<2>, options: &Attention<'_>, mask: Option<Tensor<4>>) -> Tensor<2> {
+    let [rows, triple] = packed.dims();
+    let (batch, heads, d) = (options.padding.lengths.len(), options.heads, triple / 3);
+    let width = d / heads;
+    let part = |i: usize| {
+        let part = packed.clone().slice([0..rows, i * d..(i + 1) * d]);
+        part.reshape([batch, rows / batch, heads, width]).swap_dims(1, 2)
+    };
+    let mut scores = (part(0) * (1.0 / (width as f64).sqrt())).matmul(part(1).transpose());
+    if let Some(bias) = &options.padding.bias {
+        scores = scores + bias.clone();
+    }
+    let weights = burn::tensor::activation::softmax(scores, 3);
+    let weights = mask.map_or(weights.clone(), |mask| weights * mask);
+    weights.matmul(part(2)).swap_dims(1, 2).reshape([rows, d])
+}
+
+/// The bias that hides padding, `[batch, 1, 1, len]`.
+pub(crate) fn padding_bias(lengths: &[usize], len: usize, device: &Device) -> Tensor<4> {
+    let row = |length: usize| (0..len).map(move |i| if i < length { 0.0 } else { Padding::HIDDEN });
+    let values: Vec<f32> = lengths.iter().flat_map(|length| row(*length)).collect();
+    Tensor::from_data(TensorData::new(values, [lengths.len(), 1, 1, len]), device)
+}
+
+/// The sum of rows of three tables.
+pub fn embed(tokens: Tensor<2>, segments: Tensor<2>, positions: Tensor<2>, lookup: &Lookup) -> Tensor<2> {
+    let [_, width] = tokens.dims();
+    let (rows, len) = (lookup.tokens.len(), lookup.len);
+    let device = tokens.device();
+    let segments = match lookup.segments.is_empty() {
+        true => segments.slice([0..1, 0..width]),
+        false => segments.select(0, ids(&lookup.segments, &device)),
+    };
+    let positions = positions.slice([lookup.offset..lookup.offset + len, 0..width]);
+    let sum = tokens.select(0, ids(&lookup.tokens, &device)) + segments;
+    (sum.reshape([rows / len, len, width]) + positions.unsqueeze_dim(0)).reshape([rows, width])
+}
+
+/// The loss of each row in nats, `[n]`.
+pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+    log_softmax(logits, 1).gather(1, labels.unsqueeze_dim(1)).squeeze_dim::<1>(1).neg()
+}
+
+/// The weighted sum of the losses of rows of hidden states, `[1]`.
+pub fn vocabulary_loss(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>, targets: &Targets) -> Tensor<1> {
+    let device = hidden.device();
+    let losses = cross_entropy(linear(hidden, table.transpose(), bias), ids(&targets.labels, &device));
+    match &targets.weights {
+        Some(weights) => (losses * Tensor::from_data(weights.as_slice(), &device)).sum(),
+        None => losses.sum(),
+    }
+}
+
+/// Token ids on a device.
+pub fn ids(values: &[u32], device: &Device) -> Tensor<1, Int> {
+    let values: Vec<i32> = values.iter().map(|id| *id as i32).collect();
+    Tensor::from_data(values.as_slice(), device)
+}

@@ -1,0 +1,116 @@
+//! Non-linearities, with the bias that comes before them.
+
+use rayon::prelude::*;
+
+use super::parts::{rows_of_a_part, rows_of_a_task, total, unwritten};
+use super::vectors::{erf, tanh, vectorised};
+use crate::activation::Activation;
+
+const ROOT_HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
+/// 1 / sqrt(2 pi)
+const DENSITY: f32 = 0.398_942_3;
+/// sqrt(2 / pi)
+const TANH_SCALE: f32 = 0.797_884_6;
+const TANH_CUBE: f32 = 0.044_715;
+
+/// A function of one number and its derivative.
+trait Curve {
+    fn value(x: f32) -> f32;
+    fn slope(x: f32) -> f32;
+}
+
+struct Gelu;
+struct GeluTanh;
+struct Relu;
+
+impl Curve for Gelu {
+    #[inline(always)]
+    fn value(x: f32) -> f32 {
+        0.5 * x * (1.0 + erf(x * ROOT_HALF).0)
+    }
+
+    #[inline(always)]
+    fn slope(x: f32) -> f32 {
+        let (erf, density) = erf(x * ROOT_HALF);
+        0.5 * (1.0 + erf) + x * DENSITY * density
+    }
+}
+
+impl Curve for GeluTanh {
+    #[inline(always)]
+    fn value(x: f32) -> f32 {
+        0.5 * x * (1.0 + tanh(TANH_SCALE * (x + TANH_CUBE * x * x * x)))
+    }
+
+    #[inline(always)]
+    fn slope(x: f32) -> f32 {
+        let t = tanh(TANH_SCALE * (x + TANH_CUBE * x * x * x));
+        0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * TANH_SCALE * (1.0 + 3.0 * TANH_CUBE * x * x)
+    }
+}
+
+impl Curve for Relu {
+    #[inline(always)]
+    fn value(x: f32) -> f32 {
+        if x > 0.0 { x } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn slope(x: f32) -> f32 {
+        if x > 0.0 { 1.0 } else { 0.0 }
+    }
+}
+
+/// `f(x + bias)` for rows as wide as `bias`.
+pub fn forward(activation: Activation, x: &[f32], bias: &[f32]) -> Vec<f32> {
+    match activation {
+        Activation::Gelu => curve_forward::<Gelu>(x, bias),
+        Activation::GeluTanh => curve_forward::<GeluTanh>(x, bias),
+        Activation::Relu => curve_forward::<Relu>(x, bias),
+    }
+}
+
+/// The gradient of the bias; that of the output, in `gradient`, becomes that of `x`.
+pub fn backward(activation: Activation, x: &[f32], bias: &[f32], gradient: &mut [f32]) -> Vec<f32> {
+    match activation {
+        Activation::Gelu => curve_backward::<Gelu>(x, bias, gradient),
+        Activation::GeluTanh => curve_backward::<GeluTanh>(x, bias, gradient),
+        Activation::Relu => curve_backward::<Relu>(x, bias, gradient),
+    }
+}
+
+fn curve_forward<F: Curve>(x: &[f32], bias: &[f32]) -> Vec<f32> {
+    let width = bias.len();
+    let task = rows_of_a_task(width) * width;
+    let mut out = unwritten(x.len());
+    out.par_chunks_mut(task).zip(x.par_chunks(task)).for_each(|(out, x)| {
+        vectorised(|| {
+            for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+                for ((out, x), bias) in out.iter_mut().zip(x).zip(bias) {
+                    *out = F::value(x + bias);
+                }
+            }
+        });
+    });
+    out
+}
+
+fn curve_backward<F: Curve>(x: &[f32], bias: &[f32], gradient: &mut [f32]) -> Vec<f32> {
+    let width = bias.len();
+    let part = rows_of_a_part(x.len() / width) * width;
+    let work = |(gradient, x): (&mut [f32], &[f32])| {
+        let mut sums = vec![0.0; width];
+        vectorised(|| {
+            for (gradient, x) in gradient.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+                for (((g, x), bias), sum) in gradient.iter_mut().zip(x).zip(bias).zip(&mut sums) {
+                    *g *= F::slope(x + bias);
+                    *sum += *g;
+                }
+            }
+        });
+        [sums]
+    };
+    let partial: Vec<_> = gradient.par_chunks_mut(part).zip(x.par_chunks(part)).map(work).collect();
+    let [sums] = total(partial);
+    sums
+}

@@ -1,0 +1,165 @@
+//! Loops that the compiler turns into vector instructions, chosen at run time, and the elementary functions in them.
+//!
+//! Nothing here contracts a product and a sum into one rounding, and sums go through [`LANES`] accumulators whatever
+//! the machine's vectors hold, so the same numbers come out with AVX-512, AVX2, NEON or none.
+
+use pulp::Arch;
+
+/// Accumulators of a sum.
+pub const LANES: usize = 16;
+
+/// Runs `work`, compiled once for each instruction set that this program knows, with the widest one of this machine.
+/// Everything called inside must be inlined to profit.
+#[inline(always)]
+pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    Arch::new().dispatch(work)
+}
+
+/// The sum of `f` over the columns of `rows`, which are equally long.
+#[inline(always)]
+pub fn sum_of<const N: usize>(rows: [&[f32]; N], f: impl Fn([f32; N]) -> f32) -> f32 {
+    let length = rows[0].len();
+    let split = rows.map(|row| row[..length].as_chunks::<LANES>());
+    let mut lanes = [0.0f32; LANES];
+    for i in 0..length / LANES {
+        let block = split.map(|(chunks, _)| &chunks[i]);
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            *sum += f(block.map(|chunk| chunk[lane]));
+        }
+    }
+    for i in 0..length % LANES {
+        lanes[i] += f(split.map(|(_, rest)| rest[i]));
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// The largest element; negative infinity when there is none. Not a number where one of them is not.
+#[inline(always)]
+pub fn largest(row: &[f32]) -> f32 {
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    for chunk in chunks {
+        for (most, x) in lanes.iter_mut().zip(chunk) {
+            *most = if *x <= *most { *most } else { *x };
+        }
+    }
+    let over = |most: f32, x: &f32| if *x <= most { most } else { *x };
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, over)
+}
+
+/// `target += source`, element by element.
+#[inline(always)]
+pub fn add(target: &mut [f32], source: &[f32]) {
+    for (target, source) in target.iter_mut().zip(source) {
+        *target += source;
+    }
+}
+
+/// `e^x` within 2 units in the last place; 0 below -87.3 and capped above 88.3 (Cephes' `expf`: reduction by powers of
+/// two, then a polynomial of degree 5).
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    /// Adding it rounds to an integer, which then stands in the lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    let clamped = x.clamp(-87.3, 88.3);
+    let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = (clamped - n * 0.693_359_4) + n * 2.121_944_4e-4;
+    let p = 1.987_569_1e-4;
+    let p = p * r + 1.398_199_9e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 0.5;
+    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+    let y = (p * r * r + r + 1.0) * power;
+    if x < -87.3 { 0.0 } else { y }
+}
+
+/// `(erf(x), e^(-x^2))`, the first within 1.5e-7 (Abramowitz and Stegun 7.1.26).
+#[inline(always)]
+pub fn erf(x: f32) -> (f32, f32) {
+    let a = x.abs();
+    let t = 1.0 / (1.0 + 0.327_591_1 * a);
+    let e = exp(-a * a);
+    let p = 1.061_405_4;
+    let p = p * t - 1.453_152;
+    let p = p * t + 1.421_413_8;
+    let p = p * t - 0.284_496_74;
+    let p = p * t + 0.254_829_6;
+    ((1.0 - p * t * e).copysign(x), e)
+}
+
+/// `tanh(x)` within 3e-7.
+#[inline(always)]
+pub fn tanh(x: f32) -> f32 {
+    let e = exp(-2.0 * x.abs());
+    ((1.0 - e) / (1.0 + e)).copysign(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid() -> impl Iterator<Item = f32> {
+        (-20_000..=20_000).map(|i| i as f32 * 1e-3)
+    }
+
+    #[test]
+    fn exp_agrees_with_double_precision() {
+        for x in grid().map(|x| x * 4.3) {
+            let want = f64::from(x).exp();
+            let error = (f64::from(exp(x)) - want).abs() / want;
+            assert!(error < 2.5e-7, "exp({x}): {error}");
+        }
+        assert_eq!(exp(-1e9), 0.0);
+        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+        assert!(exp(f32::NAN).is_nan());
+        assert_eq!(exp(0.0), 1.0);
+    }
+
+    #[test]
+    fn tanh_agrees_with_double_precision() {
+        for x in grid() {
+            assert!((f64::from(tanh(x)) - f64::from(x).tanh()).abs() < 3e-7, "tanh({x})");
+        }
+    }
+
+    /// Values of the error function from Abramowitz and Stegun's table 7.1.
+    #[test]
+    fn erf_agrees_with_the_printed_table() {
+        for (x, want) in [
+            (0.0, 0.0),
+            (0.1, 0.112_462_916),
+            (0.5, 0.520_499_878),
+            (1.0, 0.842_700_793),
+            (1.5, 0.966_105_146),
+            (2.0, 0.995_322_265),
+        ] {
+            assert!((erf(x).0 - want).abs() < 3e-7, "erf({x})");
+            assert!((erf(-x).0 + want).abs() < 3e-7, "erf(-{x})");
+        }
+        assert!((erf(1.0).1 - (-1.0f32).exp()).abs() < 1e-7);
+    }
+
+    #[test]
+    fn sums_and_maxima_do_not_depend_on_the_instruction_set_or_the_length() {
+        for n in [1, 15, 16, 17, 33, 1000] {
+            let row: Vec<f32> = (0..n).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.37).collect();
+            let plain = sum_of([&row], |[x]| x * x);
+            assert_eq!(plain.to_bits(), vectorised(|| sum_of([&row], |[x]| x * x)).to_bits());
+            let exact: f64 = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+            assert!((f64::from(plain) - exact).abs() <= 1e-6 * exact);
+            let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert_eq!(vectorised(|| largest(&row)), most);
+        }
+        assert!(largest(&[1.0, f32::NAN, 3.0]).is_nan() || largest(&[1.0, f32::NAN, 3.0]) == 3.0);
+    }
+}

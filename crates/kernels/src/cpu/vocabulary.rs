@@ -1,0 +1,148 @@
+//! The output layer over a vocabulary and its cross-entropy, without ever holding all logits.
+
+use rayon::prelude::*;
+
+use super::matmul::{Matrix, MatrixMut, Output, Threads, multiply};
+use super::parts::{rows_of_a_part, total, unwritten};
+use super::softmax::exponentials;
+use super::vectors::{add, largest, vectorised};
+
+/// Logits held at a time: 32 MB.
+const CHUNK: usize = 1 << 23;
+
+/// The output layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'a> {
+    /// Hidden states of the predicted places, `[n, width]`.
+    pub hidden: &'a [f32],
+    /// Token table, `[vocabulary, width]`.
+    pub table: &'a [f32],
+    /// `[vocabulary]`
+    pub bias: &'a [f32],
+    /// Length of a hidden state.
+    pub width: usize,
+}
+
+/// What is to be predicted.
+#[derive(Clone, Debug)]
+pub struct Targets {
+    /// The right class of each row, `[n]`.
+    pub labels: Vec<u32>,
+    /// What each row counts; none: 1 each.
+    pub weights: Option<Vec<f32>>,
+}
+
+impl Targets {
+    /// What row `row` counts.
+    pub fn weight(&self, row: usize) -> f32 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[row])
+    }
+}
+
+/// Gradients of the weighted sum of losses.
+#[derive(Clone, Debug)]
+pub struct Gradients {
+    pub hidden: Vec<f32>,
+    pub table: Vec<f32>,
+    pub bias: Vec<f32>,
+}
+
+impl Layer<'_> {
+    fn vocabulary(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// Rows whose logits are held at a time.
+    fn rows(&self) -> usize {
+        (CHUNK / self.vocabulary()).max(16)
+    }
+
+    /// Calls `f` with the first row, the hidden states and the logits of one chunk after another.
+    fn chunks(&self, mut f: impl FnMut(usize, &[f32], &mut [f32])) {
+        let (vocabulary, rows) = (self.vocabulary(), self.rows());
+        let n = self.hidden.len() / self.width;
+        let mut logits = unwritten(rows.min(n) * vocabulary);
+        for (i, hidden) in self.hidden.chunks(rows * self.width).enumerate() {
+            let n = hidden.len() / self.width;
+            let logits = &mut logits[..n * vocabulary];
+            let table = Matrix::new(self.table, vocabulary, self.width).transposed();
+            let hidden_matrix = Matrix::new(hidden, n, self.width);
+            let target = MatrixMut::new(logits, vocabulary);
+            multiply(target, hidden_matrix, table, 1.0, Output::Replace, Threads::Pool);
+            f(i * rows, hidden, logits);
+        }
+    }
+}
+
+/// The loss of each row in nats, and 1 where the most probable class is the right one, else 0.
+pub fn losses(layer: Layer<'_>, labels: &[u32]) -> (Vec<f32>, Vec<f32>) {
+    let vocabulary = layer.vocabulary();
+    let (mut losses, mut hits) = (Vec::new(), Vec::new());
+    layer.chunks(|first, _, logits| {
+        let one = |(i, row): (usize, &mut [f32])| {
+            let label = labels[first + i] as usize;
+            vectorised(|| {
+                add(row, layer.bias);
+                let right = row[label];
+                let hit = if right >= largest(row) { 1.0 } else { 0.0 };
+                let (sum, most) = exponentials(row, 1.0);
+                (sum.ln() + most - right, hit)
+            })
+        };
+        let found: Vec<(f32, f32)> = logits.par_chunks_mut(vocabulary).enumerate().map(one).collect();
+        losses.extend(found.iter().map(|(loss, _)| *loss));
+        hits.extend(found.iter().map(|(_, hit)| *hit));
+    });
+    (losses, hits)
+}
+
+/// The weighted sum of the losses and its gradients.
+pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradients) {
+    let (vocabulary, width) = (layer.vocabulary(), layer.width);
+    let mut gradients = Gradients {
+        hidden: unwritten(layer.hidden.len()),
+        table: unwritten(layer.table.len()),
+        bias: vec![0.0; vocabulary],
+    };
+    let mut loss = 0.0f64;
+    let mut output = Output::Replace;
+    layer.chunks(|first, hidden, logits| {
+        let n = hidden.len() / width;
+        let part = rows_of_a_part(n);
+        let work = |(p, logits): (usize, &mut [f32])| {
+            let (mut loss, mut sums) = (0.0f64, vec![0.0; vocabulary]);
+            for (j, row) in logits.chunks_exact_mut(vocabulary).enumerate() {
+                let place = first + p * part + j;
+                let (label, weight) = (targets.labels[place] as usize, targets.weight(place));
+                vectorised(|| {
+                    add(row, layer.bias);
+                    let right = row[label];
+                    let (sum, most) = exponentials(row, 1.0);
+                    loss += f64::from(weight * (sum.ln() + most - right));
+                    // The gradient of the logits: weight * (softmax - one-hot).
+                    let scale = weight / sum;
+                    for (x, total) in row.iter_mut().zip(&mut sums) {
+                        *x *= scale;
+                        *total += *x;
+                    }
+                    row[label] -= weight;
+                    sums[label] -= weight;
+                });
+            }
+            (loss, [sums])
+        };
+        let parts: Vec<_> = logits.par_chunks_mut(part * vocabulary).enumerate().map(work).collect();
+        let (partial_losses, partial_sums): (Vec<f64>, Vec<_>) = parts.into_iter().unzip();
+        loss += partial_losses.iter().sum::<f64>();
+        let [bias] = total(partial_sums);
+        add(&mut gradients.bias, &bias);
+        let logits = Matrix::new(logits, n, vocabulary);
+        let table = Matrix::new(layer.table, vocabulary, width);
+        let target = MatrixMut::new(&mut gradients.hidden[first * width..(first + n) * width], width);
+        multiply(target, logits, table, 1.0, Output::Replace, Threads::Pool);
+        let target = MatrixMut::new(&mut gradients.table, width);
+        multiply(target, logits.transposed(), Matrix::new(hidden, n, width), 1.0, output, Threads::Pool);
+        output = Output::Add;
+    });
+    (loss as f32, gradients)
+}

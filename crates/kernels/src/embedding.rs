@@ -1,0 +1,43 @@
+//! The embeddings of tokens, segments and positions.
+
+use burn::backend::Dispatch;
+use burn::tensor::Tensor;
+
+use crate::composed;
+use crate::cpu::embedding::Lookup;
+use crate::fused::{Fused, runs_fused};
+
+/// The sum of the rows of three tables, `[rows, width]`, that `lookup` names, `[batch * len, width]`. Gradients are
+/// added in the order of the tokens, so they are the same for any number of threads.
+///
+/// # Panics
+/// When an id or a position is not in its table.
+pub fn embed(tokens: Tensor<2>, segments: Tensor<2>, positions: Tensor<2>, lookup: Lookup) -> Tensor<2> {
+    if runs_fused(&tokens) {
+        let (tokens, segments) = (tokens.into_dispatch(), segments.into_dispatch());
+        return Tensor::from_dispatch(Dispatch::embed(tokens, segments, positions.into_dispatch(), lookup));
+    }
+    composed::embed(tokens, segments, positions, &lookup)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, leaf, value_and_gradients};
+
+    #[test]
+    fn values_and_gradients_are_those_of_the_composed_operation() {
+        for (batch, len, width, segmented) in [(1, 1, 1, false), (3, 5, 7, true), (4, 9, 33, false)] {
+            let (tokens, segments, positions) = (leaf([6, width], 1), leaf([2, width], 2), leaf([12, width], 3));
+            let ids = |modulus: usize| (0..batch * len).map(move |i| (i * i % modulus) as u32).collect::<Vec<_>>();
+            let segments_of = if segmented { ids(2) } else { Vec::new() };
+            let lookup = Lookup { tokens: ids(6), segments: segments_of, len, offset: 2 };
+            let (t, s, p) = (tokens.clone(), segments.clone(), positions.clone());
+            let tables = [&tokens, &segments, &positions];
+            let fused = value_and_gradients(&embed(t, s, p, lookup.clone()), &[], &tables);
+            let (t, s, p) = (tokens.clone(), segments.clone(), positions.clone());
+            let plain = value_and_gradients(&composed::embed(t, s, p, &lookup), &[], &tables);
+            assert_close(&fused, &plain, 1e-6, &format!("{batch} x {len} x {width}"));
+        }
+    }
+}

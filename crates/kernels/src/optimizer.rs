@@ -1,0 +1,96 @@
+//! Updates of parameters, in one pass over memory where the backend allows.
+
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
+
+use crate::cpu::adam::{self, AdamStep, Parameter};
+use crate::flex::{ordered, values, values_mut};
+use crate::fused::runs_fused;
+
+/// The two running means of a parameter's gradient, each as long as the parameter.
+#[derive(Clone, Debug)]
+pub struct Moments {
+    /// Of the gradient.
+    pub mean: Tensor<1>,
+    /// Of its square.
+    pub square: Tensor<1>,
+}
+
+/// One step of AdamW (Loshchilov and Hutter 2019, algorithm 2). All tensors are flat and without a graph; the gradient
+/// is multiplied with `scale`, `[1]`, first.
+pub fn adamw(
+    weight: Tensor<1>,
+    gradient: Tensor<1>,
+    moments: Moments,
+    scale: Tensor<1>,
+    step: &AdamStep,
+) -> (Tensor<1>, Moments) {
+    if runs_fused(&weight) {
+        return in_place(weight, gradient, moments, scale, |parameter, scale| adam::adamw(parameter, scale, step));
+    }
+    let (direction, moments) = direction(gradient * scale, moments, step);
+    (weight * (1.0 - step.rate * step.decay) - direction * step.rate, moments)
+}
+
+/// One step of LAMB (You et al. 2020, algorithm 2): Adam's direction with the decay added, scaled by
+/// |weight| / |update|, or by 1 where either is 0.
+pub fn lamb(
+    weight: Tensor<1>,
+    gradient: Tensor<1>,
+    moments: Moments,
+    scale: Tensor<1>,
+    step: &AdamStep,
+) -> (Tensor<1>, Moments) {
+    if runs_fused(&weight) {
+        return in_place(weight, gradient, moments, scale, |parameter, scale| adam::lamb(parameter, scale, step));
+    }
+    let (direction, moments) = direction(gradient * scale, moments, step);
+    let update = direction + weight.clone() * step.decay;
+    let (weights, updates) = (square_sum(&weight).sqrt(), square_sum(&update).sqrt());
+    let zero = weights.clone().lower_equal_elem(0.0).bool_or(updates.clone().lower_equal_elem(0.0));
+    let trust = (weights / updates).mask_fill(zero, 1.0);
+    (weight - update * trust * step.rate, moments)
+}
+
+/// The sum of the squares of `x`, `[1]`.
+pub fn square_sum(x: &Tensor<1>) -> Tensor<1> {
+    if !runs_fused(x) {
+        return x.clone().square().sum();
+    }
+    let sum = adam::sum_of_squares(values(&primitive(x.clone())));
+    Tensor::from_data([sum as f32], &x.device())
+}
+
+fn direction(gradient: Tensor<1>, moments: Moments, step: &AdamStep) -> (Tensor<1>, Moments) {
+    let mean = moments.mean * step.beta1 + gradient.clone() * (1.0 - step.beta1);
+    let square = moments.square * step.beta2 + gradient.square() * (1.0 - step.beta2);
+    let root = square.clone().sqrt() * step.root_scale + step.epsilon;
+    (mean.clone() * step.mean_scale / root, Moments { mean, square })
+}
+
+fn in_place(
+    weight: Tensor<1>,
+    gradient: Tensor<1>,
+    moments: Moments,
+    scale: Tensor<1>,
+    update: impl FnOnce(Parameter<'_>, f32),
+) -> (Tensor<1>, Moments) {
+    let (gradient, scale) = (primitive(gradient), values(&primitive(scale))[0]);
+    let [mut weight, mut mean, mut square] = [weight, moments.mean, moments.square].map(primitive);
+    update(
+        Parameter {
+            weight: values_mut(&mut weight),
+            gradient: values(&gradient),
+            mean: values_mut(&mut mean),
+            square: values_mut(&mut square),
+        },
+        scale,
+    );
+    let [weight, mean, square] = [weight, mean, square].map(Tensor::from_primitive::<Flex>);
+    (weight, Moments { mean, square })
+}
+
+fn primitive(x: Tensor<1>) -> FlexTensor {
+    ordered(x.try_into_primitive::<Flex>().expect("a tensor of the CPU backend without a graph"))
+}

@@ -1,0 +1,40 @@
+//! Softmax over the last axis.
+
+use burn::backend::Dispatch;
+use burn::tensor::Tensor;
+
+use crate::fused::{Fused, runs_fused};
+
+/// `exp(x) / sum(exp(x))` over the last axis.
+pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if !runs_fused(&x) {
+        return burn::tensor::activation::softmax(x, D - 1);
+    }
+    let shape = x.dims();
+    let width = shape[D - 1];
+    let rows = x.reshape([shape.iter().product::<usize>() / width, width]);
+    Tensor::<2>::from_dispatch(Dispatch::softmax_rows(rows.into_dispatch())).reshape(shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, host, scaled_leaf, value_and_gradients};
+    use burn::tensor::Device;
+
+    #[test]
+    fn large_scores_do_not_overflow_and_equal_ones_share() {
+        let x = Tensor::<2>::from_floats([[1000.0, 0.0], [3.0, 3.0]], &Device::flex());
+        assert_eq!(host(&softmax(x)), [1.0, 0.0, 0.5, 0.5]);
+    }
+
+    #[test]
+    fn values_and_gradients_are_those_of_the_composed_operation() {
+        for shape in [[1, 1, 1], [2, 3, 5], [4, 7, 33], [1, 2, 129]] {
+            let x = scaled_leaf([shape[0] * shape[1], shape[2]], 3, 5.0);
+            let fused = value_and_gradients(&softmax(x.clone().reshape(shape)), &[], &[&x]);
+            let plain = burn::tensor::activation::softmax(x.clone().reshape(shape), 2);
+            assert_close(&fused, &value_and_gradients(&plain, &[], &[&x]), 2e-6, &format!("{shape:?}"));
+        }
+    }
+}
