@@ -121,13 +121,17 @@ impl Default for CorpusConfig {
     }
 }
 
+/// Parts of a step on the CPU. Fixed, because the rounding of a sum depends on it and must not depend on the machine.
+const SIDE_BY_SIDE: usize = 4;
+
 /// Sequences of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchConfig {
     /// Sequences per optimizer step. BERT: 256.
     pub size: usize,
-    /// Sequences per forward pass; gradients are accumulated over a step. 0: all of them at once.
+    /// Sequences per forward pass; gradients are accumulated over a step. 0: a quarter of them on the CPU, where the
+    /// passes run side by side on its cores, and all of them elsewhere.
     pub micro: usize,
 }
 
@@ -210,7 +214,11 @@ impl RunConfig {
 
     /// Sequences per forward pass.
     pub fn micro_batch(&self) -> usize {
-        if self.batch.micro == 0 { self.batch.size } else { self.batch.micro.min(self.batch.size) }
+        match self.batch.micro {
+            0 if self.backend == Backend::Cpu => self.batch.size.div_ceil(SIDE_BY_SIDE),
+            0 => self.batch.size,
+            micro => micro.min(self.batch.size),
+        }
     }
 
     /// Checks that the values fit together.

@@ -11,44 +11,39 @@ use super::weights::FieldPath;
 /// A gradient of any rank, flattened.
 type Flat = Tensor<1>;
 
-/// Gradients by the name of their parameter, without autodiff, summed over micro-batches.
+/// Gradients by the name of their parameter, flat and without autodiff.
 #[derive(Debug, Default)]
 pub struct GradientSum {
     sums: BTreeMap<String, Flat>,
 }
 
 impl GradientSum {
-    /// Adds the gradients of one backward pass.
+    /// The gradients of one backward pass.
     ///
     /// # Errors
     /// Names trainable parameters that have no gradient.
-    pub fn add<M: Module>(&mut self, module: &M, gradients: Gradients) -> Result<()> {
-        let mut taker = Taker { gradients, path: FieldPath::default(), sums: &mut self.sums, missing: Vec::new() };
+    pub fn of<M: Module>(module: &M, gradients: Gradients) -> Result<Self> {
+        let (sums, missing) = (BTreeMap::new(), Vec::new());
+        let mut taker = Taker { gradients, path: FieldPath::default(), sums, missing };
         module.visit(&mut taker);
         if !taker.missing.is_empty() {
             bail!("these parameters have no gradient: {}", taker.missing.join(", "));
         }
-        Ok(())
+        Ok(Self { sums: taker.sums })
     }
 
-    /// Scales the whole gradient so that its norm over all parameters is at most `max` (0: no limit), and returns the
-    /// norm before, `[1]`. Nothing is read back from the device.
-    pub fn clip(&mut self, max: f64) -> Tensor<1> {
-        let norm = self.norm();
-        if max > 0.0 {
-            // min(1, max / (norm + 1e-6)); a norm that is not finite stays visible in the weights and in the log.
-            let scale = (norm.clone() + 1e-6).recip() * max;
-            let scale = scale.clamp_max(1.0);
-            for gradient in self.sums.values_mut() {
-                *gradient = gradient.clone() * scale.clone();
-            }
+    /// The sum of the gradients of the micro-batches of a step, added in their order.
+    pub fn total(parts: Vec<Self>) -> Self {
+        let mut columns: BTreeMap<String, Vec<Flat>> = BTreeMap::new();
+        for (name, gradient) in parts.into_iter().flat_map(|part| part.sums) {
+            columns.entry(name).or_default().push(gradient);
         }
-        norm
+        Self { sums: columns.into_iter().map(|(name, parts)| (name, kernels::sum(parts))).collect() }
     }
 
     /// The norm over all parameters, summed in the order of their names, `[1]`.
     pub fn norm(&self) -> Tensor<1> {
-        let squares = self.sums.values().map(|gradient| gradient.clone().square().sum());
+        let squares = self.sums.values().map(kernels::square_sum);
         squares.reduce(|a, b| a + b).expect("a model has parameters").sqrt()
     }
 
@@ -64,14 +59,14 @@ impl GradientSum {
     }
 }
 
-struct Taker<'a> {
+struct Taker {
     gradients: Gradients,
     path: FieldPath,
-    sums: &'a mut BTreeMap<String, Flat>,
+    sums: BTreeMap<String, Flat>,
     missing: Vec<String>,
 }
 
-impl ModuleVisitor for Taker<'_> {
+impl ModuleVisitor for Taker {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.path.enter(name);
     }
@@ -91,12 +86,16 @@ impl ModuleVisitor for Taker<'_> {
             self.missing.push(name);
             return;
         };
-        let gradient = gradient.reshape([n]);
-        let sum = match self.sums.remove(&name) {
-            Some(sum) => sum + gradient,
-            None => gradient,
-        };
-        self.sums.insert(name, sum);
+        self.sums.insert(name, gradient.reshape([n]));
+    }
+}
+
+/// What a gradient of norm `norm` is multiplied with so that its norm is at most `max` (0: no limit), `[1]`. Nothing is
+/// read back from the device; a norm that is not finite stays visible in the weights and in the log.
+pub fn clip_factor(norm: &Tensor<1>, max: f64) -> Tensor<1> {
+    match max > 0.0 {
+        true => ((norm.clone() + 1e-6).recip() * max).clamp_max(1.0),
+        false => norm.ones_like(),
     }
 }
 
@@ -119,18 +118,24 @@ mod tests {
         let mut gradients = GradientSum::default();
         gradients.insert("a", floats(&[3.0]));
         gradients.insert("b", floats(&[0.0, 4.0]));
-        assert_eq!(gradients.clip(1.0).into_scalar::<f32>(), 5.0);
-        assert!((values(&mut gradients, "a", 1)[0] - 0.6).abs() < 1e-6);
-        assert!((values(&mut gradients, "b", 2)[1] - 0.8).abs() < 1e-6);
+        let norm = gradients.norm();
+        assert_eq!(norm.clone().into_scalar::<f32>(), 5.0);
+        assert!((clip_factor(&norm, 1.0).into_scalar::<f32>() - 0.2).abs() < 1e-6);
+        for limit in [10.0, 0.0] {
+            assert_eq!(clip_factor(&norm, limit).into_scalar::<f32>(), 1.0);
+        }
     }
 
     #[test]
-    fn a_small_gradient_and_a_limit_of_zero_change_nothing() {
-        for limit in [10.0, 0.0] {
-            let mut gradients = GradientSum::default();
-            gradients.insert("a", floats(&[3.0, 4.0]));
-            gradients.clip(limit);
-            assert_eq!(values(&mut gradients, "a", 2), [3.0, 4.0]);
-        }
+    fn parts_are_added_by_name() {
+        let part = |a: f32, b: [f32; 2]| {
+            let mut part = GradientSum::default();
+            part.insert("a", floats(&[a]));
+            part.insert("b", floats(&b));
+            part
+        };
+        let mut total = GradientSum::total(vec![part(1.0, [2.0, 3.0]), part(10.0, [20.0, 30.0]), part(0.5, [0.0, 0.0])]);
+        assert_eq!(values(&mut total, "a", 1), [11.5]);
+        assert_eq!(values(&mut total, "b", 2), [22.0, 33.0]);
     }
 }

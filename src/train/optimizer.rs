@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
+use kernels::{AdamStep, Moments};
 use serde::{Deserialize, Serialize};
 
 use super::gradients::GradientSum;
@@ -83,13 +84,6 @@ impl OptimizerConfig {
     }
 }
 
-/// The two running means of a parameter's gradient, flat.
-#[derive(Clone, Debug)]
-struct Moments {
-    mean: Tensor<1>,
-    square: Tensor<1>,
-}
-
 /// An optimizer and its state, which lies on the device.
 #[derive(Debug)]
 pub struct Optimizer {
@@ -104,10 +98,16 @@ impl Optimizer {
         Self { config, count: 0, moments: BTreeMap::new() }
     }
 
-    /// One update. Parameters without a gradient stay as they are.
-    pub fn step<M: Module>(&mut self, module: M, gradients: GradientSum, learning_rate: f64) -> M {
+    /// One update by `scale`, `[1]`, times the gradients. Parameters without a gradient stay as they are.
+    pub fn step<M: Module>(
+        &mut self,
+        module: M,
+        gradients: GradientSum,
+        scale: Tensor<1>,
+        learning_rate: f64,
+    ) -> M {
         self.count += 1;
-        let mut update = Update { optimizer: self, gradients, learning_rate, path: FieldPath::default() };
+        let mut update = Update { optimizer: self, gradients, scale, learning_rate, path: FieldPath::default() };
         module.map(&mut update)
     }
 
@@ -144,43 +144,43 @@ impl Optimizer {
     }
 
     /// The new value of a parameter; all tensors flat.
-    fn update(&mut self, name: &str, weight: Tensor<1>, gradient: Tensor<1>, decays: bool, rate: f64) -> Tensor<1> {
-        let OptimizerConfig { beta1, beta2, epsilon, .. } = self.config;
-        let moments = self.moments.remove(name);
-        let Moments { mean, square } =
-            moments.unwrap_or_else(|| Moments { mean: weight.zeros_like(), square: weight.zeros_like() });
-        let mean = mean * beta1 + gradient.clone() * (1.0 - beta1);
-        let square = square * beta2 + gradient.square() * (1.0 - beta2);
-        let (mean_scale, square_scale) = if self.config.bias_correction {
-            (1.0 / (1.0 - beta1.powi(self.count)), 1.0 / (1.0 - beta2.powi(self.count)).sqrt())
-        } else {
-            (1.0, 1.0)
+    fn update(
+        &mut self,
+        name: &str,
+        weight: Tensor<1>,
+        gradient: Tensor<1>,
+        scale: Tensor<1>,
+        decays: bool,
+        rate: f64,
+    ) -> Tensor<1> {
+        let OptimizerConfig { beta1, beta2, epsilon, weight_decay, .. } = self.config;
+        let corrected = |value: f64| if self.config.bias_correction { value } else { 1.0 };
+        let step = AdamStep {
+            rate,
+            beta1,
+            beta2,
+            epsilon,
+            decay: if decays { weight_decay } else { 0.0 },
+            mean_scale: corrected(1.0 / (1.0 - beta1.powi(self.count))),
+            root_scale: corrected(1.0 / (1.0 - beta2.powi(self.count)).sqrt()),
         };
-        let direction = mean.clone() * mean_scale / (square.clone().sqrt() * square_scale + epsilon);
-        self.moments.insert(name.to_owned(), Moments { mean, square });
-        let decay = if decays { self.config.weight_decay } else { 0.0 };
-        match self.config.kind {
-            Kind::Adamw => weight * (1.0 - rate * decay) - direction * rate,
-            Kind::Lamb => {
-                let update = direction + weight.clone() * decay;
-                let ratio = if decays { trust_ratio(&weight, &update) } else { weight.ones_like().narrow(0, 0, 1) };
-                weight - update * ratio * rate
-            }
-        }
+        let new = || Moments { mean: weight.zeros_like(), square: weight.zeros_like() };
+        let moments = self.moments.remove(name).unwrap_or_else(new);
+        // LAMB scales only what it decays; biases and norms follow Adam's direction as it is.
+        let rule = match self.config.kind {
+            Kind::Lamb if decays => kernels::lamb,
+            _ => kernels::adamw,
+        };
+        let (weight, moments) = rule(weight, gradient, moments, scale, &step);
+        self.moments.insert(name.to_owned(), moments);
+        weight
     }
-}
-
-/// |w| / |u|, and 1 where either is 0, `[1]`, without reading it back from the device.
-fn trust_ratio(weight: &Tensor<1>, update: &Tensor<1>) -> Tensor<1> {
-    let norm = |x: &Tensor<1>| x.clone().square().sum().sqrt();
-    let (weight, update) = (norm(weight), norm(update));
-    let zero = weight.clone().lower_equal_elem(0.0).bool_or(update.clone().lower_equal_elem(0.0));
-    (weight / update).mask_fill(zero, 1.0)
 }
 
 struct Update<'a> {
     optimizer: &'a mut Optimizer,
     gradients: GradientSum,
+    scale: Tensor<1>,
     learning_rate: f64,
     path: FieldPath,
 }
@@ -204,7 +204,7 @@ impl ModuleMapper for Update<'_> {
         param.map(|value| {
             let device = value.device();
             let flat = value.inner().reshape([n]);
-            let new = self.optimizer.update(&name, flat, gradient, decays, self.learning_rate);
+            let new = self.optimizer.update(&name, flat, gradient, self.scale.clone(), decays, self.learning_rate);
             // The device carries autodiff and the way of checkpointing.
             let new = new.reshape(shape);
             match device.gradient_checkpointing_strategy() {
@@ -236,9 +236,13 @@ mod tests {
         gradients
     }
 
+    fn one() -> Tensor<1> {
+        floats(&[1.0])
+    }
+
     fn moved(config: &OptimizerConfig) -> Vec<f32> {
         let before = collect(&layer())["weight"].values.clone();
-        let after = Optimizer::new(config.clone()).step(layer(), gradient(1), config.learning_rate);
+        let after = Optimizer::new(config.clone()).step(layer(), gradient(1), one(), config.learning_rate);
         collect(&after)["weight"].values.iter().zip(before).map(|(a, b)| a - b).collect()
     }
 
@@ -298,7 +302,7 @@ mod tests {
                 let mut optimizer = Optimizer::new(config.clone());
                 let mut module = layer();
                 for step in 1..=10 {
-                    module = optimizer.step(module, gradient(step), 1e-2);
+                    module = optimizer.step(module, gradient(step), one(), 1e-2);
                 }
                 let weights = collect(&module);
                 for (name, expected) in reference(&config, 10, 1e-2) {
@@ -314,7 +318,7 @@ mod tests {
     fn a_restored_optimizer_goes_on_bit_for_bit() {
         let config = OptimizerConfig::default();
         let run = |optimizer: &mut Optimizer, module: Linear, from: usize, to: usize| {
-            (from..to).fold(module, |module, step| optimizer.step(module, gradient(step), 1e-2))
+            (from..to).fold(module, |module, step| optimizer.step(module, gradient(step), one(), 1e-2))
         };
         let mut straight = Optimizer::new(config.clone());
         let whole = run(&mut straight, layer(), 0, 6);

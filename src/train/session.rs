@@ -8,15 +8,15 @@ use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use corpus::Tokenizer;
-use objective::{Example, Objective};
+use objective::{Example, Objective, Term};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use trunk::{EncoderConfig, Noise};
 
 use super::budget::Progress;
 use super::checkpoint::{self, Checkpoint};
-use super::feed::{Feed, GlobalBatch, Recipe};
-use super::gradients::GradientSum;
+use super::feed::{Feed, GlobalBatch, Micro, Recipe};
+use super::gradients::{GradientSum, clip_factor};
 use super::log::JsonLines;
 use super::optimizer::Optimizer;
 use super::weights;
@@ -26,6 +26,7 @@ use crate::exit::{BadInput, Diverged};
 use crate::model::Loaded;
 use crate::progress::animated;
 use crate::signals;
+use crate::workers::Workers;
 
 /// Where a run stands; with weights and moments, everything that is needed to continue it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -76,14 +77,16 @@ pub struct Summary {
     pub best_step: Option<u64>,
 }
 
+/// Name, coefficient and sum of a loss term.
+type TermSum = (&'static str, f64, Tensor<1>);
+
 /// The losses of a step that are still on the device.
 struct Pending {
     step: u64,
     learning_rate: f64,
     passages: Vec<u64>,
     totals: Vec<f64>,
-    /// Name, coefficient and sum of each loss term.
-    terms: Vec<(&'static str, f64, Tensor<1>)>,
+    terms: Vec<TermSum>,
     norm: Tensor<1>,
 }
 
@@ -98,6 +101,7 @@ pub struct Session<'a, O: Objective> {
     tokenizer: Tokenizer,
     valid: Vec<Example>,
     device: Device,
+    workers: Workers,
     state: State,
     pending: Vec<Pending>,
     /// Tokens, padding included and not, since the last record.
@@ -112,7 +116,7 @@ impl<'a, O: Objective> Session<'a, O> {
     /// A run at step 0.
     ///
     /// # Errors
-    /// When the optimizer cannot be made.
+    /// When there are no threads for it.
     #[allow(clippy::too_many_arguments, reason = "called once, with everything a run consists of")]
     pub fn new(
         config: &'a RunConfig,
@@ -124,6 +128,8 @@ impl<'a, O: Objective> Session<'a, O> {
         valid: Vec<Example>,
         device: Device,
     ) -> Result<Self> {
+        let parts = config.batch.size.div_ceil(config.micro_batch());
+        let workers = Workers::new(config.backend, parts)?;
         Ok(Self {
             config,
             out: out.to_owned(),
@@ -134,6 +140,7 @@ impl<'a, O: Objective> Session<'a, O> {
             tokenizer,
             valid,
             device,
+            workers,
             state: State::default(),
             pending: Vec::new(),
             since: (0, 0),
@@ -233,23 +240,27 @@ impl<'a, O: Objective> Session<'a, O> {
         let progress = self.progress();
         let fraction = self.config.budget.fraction(&progress);
         let learning_rate = self.config.optimizer.learning_rate * self.config.schedule.factor(fraction);
-        let mut gradients = GradientSum::default();
-        let mut terms: Vec<(&'static str, f64, Tensor<1>)> = Vec::new();
-        for micro in batch.micro {
-            self.state.flops += 3.0 * objective.flops(&self.encoder, &micro.batch);
+        let flops = |micro: &Micro<O::Batch>| 3.0 * objective.flops(&self.encoder, &micro.batch);
+        self.state.flops += batch.micro.iter().map(flops).sum::<f64>();
+        let (model, totals, device) = (&self.model, &batch.totals, &self.device);
+        // Every pass differentiates a graph of its own, whose parameters share the model's memory.
+        let micro = batch.micro.into_iter().map(|micro| (micro, model.clone().fork(device))).collect();
+        let done = self.workers.map(micro, |(micro, model)| -> Result<_> {
             let mut noise = Noise::new(micro.keys);
-            let step = objective.forward(&self.model, &micro.batch, Some(&mut noise), &self.device);
-            gradients.add(&self.model, step.loss(&batch.totals).backward())?;
-            for (i, term) in step.terms.into_iter().enumerate() {
-                let sum = term.tally.sum.inner();
-                match terms.get_mut(i) {
-                    Some(entry) => entry.2 = entry.2.clone() + sum,
-                    None => terms.push((term.tally.name, term.coefficient, sum)),
-                }
-            }
-        }
-        let norm = gradients.clip(self.config.optimizer.clip_norm);
-        self.model = self.optimizer.step(self.model.clone(), gradients, learning_rate);
+            let step = objective.forward(&model, &micro.batch, Some(&mut noise), device);
+            let gradients = GradientSum::of(&model, step.loss(totals).backward())?;
+            let term = |term: Term| (term.tally.name, term.coefficient, term.tally.sum.inner());
+            Ok((gradients, step.terms.into_iter().map(term).collect::<Vec<_>>()))
+        });
+        let (gradients, parts): (Vec<_>, Vec<_>) = done.into_iter().collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let add = |sums: Vec<TermSum>, part: Vec<TermSum>| {
+            sums.into_iter().zip(part).map(|(sum, part)| (sum.0, sum.1, sum.2 + part.2)).collect()
+        };
+        let terms = parts.into_iter().reduce(add).unwrap_or_default();
+        let gradients = GradientSum::total(gradients);
+        let norm = gradients.norm();
+        let scale = clip_factor(&norm, self.config.optimizer.clip_norm);
+        self.model = self.optimizer.step(self.model.clone(), gradients, scale, learning_rate);
         self.state.step += 1;
         self.state.tokens += batch.tokens;
         self.since.0 += batch.tokens;

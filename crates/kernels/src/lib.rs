@@ -41,6 +41,6 @@ pub use linear::{linear, project, project_packed};
 pub use loss::cross_entropy;
 pub use noise::Noise;
 pub use norm::{Norm, add_normalise, layer_norm};
-pub use optimizer::{Moments, adamw, lamb, square_sum};
+pub use optimizer::{Moments, adamw, lamb, square_sum, sum};
 pub use softmax::softmax;
 pub use vocabulary::{Scores, vocabulary_loss, vocabulary_scores};

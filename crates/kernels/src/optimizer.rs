@@ -62,6 +62,22 @@ pub fn square_sum(x: &Tensor<1>) -> Tensor<1> {
     Tensor::from_data([sum as f32], &x.device())
 }
 
+/// The sum of `parts`, which are equally long, added in their order.
+///
+/// # Panics
+/// When there are none.
+pub fn sum(parts: Vec<Tensor<1>>) -> Tensor<1> {
+    let fused = parts.len() > 1 && runs_fused(&parts[0]);
+    if !fused {
+        return parts.into_iter().reduce(|sum, part| sum + part).expect("something to add");
+    }
+    let mut parts = parts.into_iter().map(primitive);
+    let mut total = parts.next().expect("more than one");
+    let parts: Vec<FlexTensor> = parts.collect();
+    adam::add_all(values_mut(&mut total), &parts.iter().map(values).collect::<Vec<_>>());
+    Tensor::from_primitive::<Flex>(total)
+}
+
 fn direction(gradient: Tensor<1>, moments: Moments, step: &AdamStep) -> (Tensor<1>, Moments) {
     let mean = moments.mean * step.beta1 + gradient.clone() * (1.0 - step.beta1);
     let square = moments.square * step.beta2 + gradient.square() * (1.0 - step.beta2);
@@ -93,4 +109,55 @@ fn in_place(
 
 fn primitive(x: Tensor<1>) -> FlexTensor {
     ordered(x.try_into_primitive::<Flex>().expect("a tensor of the CPU backend without a graph"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, host, in_pool, wave};
+    use burn::tensor::Device;
+
+    fn flat(values: &[f32]) -> Tensor<1> {
+        Tensor::from_data(values, &Device::flex())
+    }
+
+    #[test]
+    fn parts_are_added_and_squared() {
+        let parts: Vec<Vec<f32>> = (0..3).map(|seed| wave(70_000, seed)).collect();
+        let want: Vec<f32> = (0..70_000).map(|i| parts.iter().map(|part| part[i]).sum()).collect();
+        let total = sum(parts.iter().map(|part| flat(part)).collect());
+        assert_close(&[host(&total)], &[want.clone()], 1e-6, "sum");
+        let squares: f64 = want.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+        assert!((f64::from(host(&square_sum(&total))[0]) - squares).abs() < 1e-5 * squares);
+        assert_eq!(host(&sum(vec![flat(&[2.0])])), [2.0]);
+    }
+
+    #[test]
+    fn bits_do_not_depend_on_the_threads_and_shared_tensors_are_not_overwritten() {
+        let step = AdamStep {
+            rate: 1e-2,
+            beta1: 0.9,
+            beta2: 0.99,
+            epsilon: 1e-6,
+            decay: 0.1,
+            mean_scale: 1.5,
+            root_scale: 2.0,
+        };
+        let n = 100_001;
+        let (weight, gradient) = (flat(&wave(n, 1)), flat(&wave(n, 2)));
+        let run = |threads| {
+            in_pool(threads, || {
+                let moments = Moments { mean: weight.zeros_like(), square: weight.zeros_like() };
+                let scale = flat(&[0.5]);
+                let (w, moments) = adamw(weight.clone(), gradient.clone(), moments, scale.clone(), &step);
+                let (w, _) = lamb(w, gradient.clone(), moments, scale, &step);
+                host(&w)
+            })
+        };
+        let one = run(1);
+        for threads in [2, 4] {
+            assert!(run(threads) == one, "{threads} threads");
+        }
+        assert_eq!(host(&weight), wave(n, 1));
+    }
 }

@@ -63,54 +63,62 @@ impl Curve for Relu {
 
 /// `f(x + bias)` for rows as wide as `bias`.
 pub fn forward(activation: Activation, x: &[f32], bias: &[f32]) -> Vec<f32> {
-    match activation {
-        Activation::Gelu => curve_forward::<Gelu>(x, bias),
-        Activation::GeluTanh => curve_forward::<GeluTanh>(x, bias),
-        Activation::Relu => curve_forward::<Relu>(x, bias),
-    }
+    let task = rows_of_a_task(bias.len()) * bias.len();
+    let mut out = unwritten(x.len());
+    let parts = out.par_chunks_mut(task).zip(x.par_chunks(task));
+    parts.for_each(|(out, x)| forward_rows(activation, x, bias, out));
+    out
 }
 
 /// The gradient of the bias; that of the output, in `gradient`, becomes that of `x`.
 pub fn backward(activation: Activation, x: &[f32], bias: &[f32], gradient: &mut [f32]) -> Vec<f32> {
-    match activation {
-        Activation::Gelu => curve_backward::<Gelu>(x, bias, gradient),
-        Activation::GeluTanh => curve_backward::<GeluTanh>(x, bias, gradient),
-        Activation::Relu => curve_backward::<Relu>(x, bias, gradient),
-    }
-}
-
-fn curve_forward<F: Curve>(x: &[f32], bias: &[f32]) -> Vec<f32> {
-    let width = bias.len();
-    let task = rows_of_a_task(width) * width;
-    let mut out = unwritten(x.len());
-    out.par_chunks_mut(task).zip(x.par_chunks(task)).for_each(|(out, x)| {
-        vectorised(|| {
-            for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-                for ((out, x), bias) in out.iter_mut().zip(x).zip(bias) {
-                    *out = F::value(x + bias);
-                }
-            }
-        });
-    });
-    out
-}
-
-fn curve_backward<F: Curve>(x: &[f32], bias: &[f32], gradient: &mut [f32]) -> Vec<f32> {
     let width = bias.len();
     let part = rows_of_a_part(x.len() / width) * width;
     let work = |(gradient, x): (&mut [f32], &[f32])| {
         let mut sums = vec![0.0; width];
-        vectorised(|| {
-            for (gradient, x) in gradient.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-                for (((g, x), bias), sum) in gradient.iter_mut().zip(x).zip(bias).zip(&mut sums) {
-                    *g *= F::slope(x + bias);
-                    *sum += *g;
-                }
-            }
-        });
+        backward_rows(activation, x, bias, gradient, &mut sums);
         [sums]
     };
     let partial: Vec<_> = gradient.par_chunks_mut(part).zip(x.par_chunks(part)).map(work).collect();
     let [sums] = total(partial);
     sums
+}
+
+vectorised! {
+    fn forward_rows(activation: Activation, x: &[f32], bias: &[f32], out: &mut [f32]) {
+        match activation {
+            Activation::Gelu => curve_forward::<Gelu>(x, bias, out),
+            Activation::GeluTanh => curve_forward::<GeluTanh>(x, bias, out),
+            Activation::Relu => curve_forward::<Relu>(x, bias, out),
+        }
+    }
+
+    fn backward_rows(activation: Activation, x: &[f32], bias: &[f32], gradient: &mut [f32], sums: &mut [f32]) {
+        match activation {
+            Activation::Gelu => curve_backward::<Gelu>(x, bias, gradient, sums),
+            Activation::GeluTanh => curve_backward::<GeluTanh>(x, bias, gradient, sums),
+            Activation::Relu => curve_backward::<Relu>(x, bias, gradient, sums),
+        }
+    }
+}
+
+#[inline(always)]
+fn curve_forward<F: Curve>(x: &[f32], bias: &[f32], out: &mut [f32]) {
+    let width = bias.len();
+    for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+        for ((out, x), bias) in out.iter_mut().zip(x).zip(bias) {
+            *out = F::value(x + bias);
+        }
+    }
+}
+
+#[inline(always)]
+fn curve_backward<F: Curve>(x: &[f32], bias: &[f32], gradient: &mut [f32], sums: &mut [f32]) {
+    let width = bias.len();
+    for (gradient, x) in gradient.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+        for (((g, x), bias), sum) in gradient.iter_mut().zip(x).zip(bias).zip(&mut *sums) {
+            *g *= F::slope(x + bias);
+            *sum += *g;
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::vectors::{sum_of, vectorised};
+use super::vectors::{add, sum_of, vectorised};
 
 /// Elements of a task, and of a partial sum.
 const PART: usize = 1 << 15;
@@ -29,8 +29,16 @@ pub struct AdamStep {
 /// The sum of squares, added up in double precision over fixed parts.
 pub fn sum_of_squares(x: &[f32]) -> f64 {
     let partial: Vec<f64> =
-        x.par_chunks(PART).map(|part| f64::from(vectorised(|| sum_of([part], |[x]| x * x)))).collect();
+        x.par_chunks(PART).map(|part| f64::from(squares(part))).collect();
     partial.iter().sum()
+}
+
+/// Adds every one of `parts` to `total`, in their order.
+pub fn add_all(total: &mut [f32], parts: &[&[f32]]) {
+    total.par_chunks_mut(PART).enumerate().for_each(|(i, total)| {
+        let range = i * PART..i * PART + total.len();
+        parts.iter().for_each(|part| add_part(total, &part[range.clone()]));
+    });
 }
 
 /// A parameter with its gradient and moments, all equally long.
@@ -44,41 +52,29 @@ pub struct Parameter<'a> {
 
 /// One step of AdamW (Loshchilov and Hutter 2019, algorithm 2) with the gradient multiplied by `scale`.
 pub fn adamw(parameter: Parameter<'_>, scale: f32, step: &AdamStep) {
-    let keep = (1.0 - step.rate * step.decay) as f32;
-    let rate = step.rate as f32;
     let Parameter { weight, gradient, mean, square } = parameter;
     let parts = weight.par_chunks_mut(PART).zip(gradient.par_chunks(PART));
     let parts = parts.zip(mean.par_chunks_mut(PART)).zip(square.par_chunks_mut(PART));
     parts.for_each(|(((weight, gradient), mean), square)| {
-        vectorised(|| {
-            for (((w, g), m), v) in weight.iter_mut().zip(gradient).zip(mean).zip(square) {
-                *w = *w * keep - rate * direction(*g * scale, m, v, step);
-            }
-        });
+        adamw_part(Parameter { weight, gradient, mean, square }, scale, step);
     });
 }
 
 /// One step of LAMB (You et al. 2020, algorithm 2): the update of the tensor is scaled by |weight| / |update|.
 pub fn lamb(parameter: Parameter<'_>, scale: f32, step: &AdamStep) {
-    let decay = step.decay as f32;
     let Parameter { weight, gradient, mean, square } = parameter;
     let mut update = super::parts::unwritten(weight.len());
     let parts = update.par_chunks_mut(PART).zip(weight.par_chunks(PART)).zip(gradient.par_chunks(PART));
     parts.zip(mean.par_chunks_mut(PART)).zip(square.par_chunks_mut(PART)).for_each(
         |((((update, weight), gradient), mean), square)| {
-            vectorised(|| {
-                for ((((u, w), g), m), v) in update.iter_mut().zip(weight).zip(gradient).zip(mean).zip(square) {
-                    *u = direction(*g * scale, m, v, step) + decay * w;
-                }
-            });
+            update_part(update, weight, gradient, mean, square, scale, step);
         },
     );
     let (weights, updates) = (sum_of_squares(weight).sqrt(), sum_of_squares(&update).sqrt());
     let trust = if weights > 0.0 && updates > 0.0 { weights / updates } else { 1.0 };
     let rate = (step.rate * trust) as f32;
-    weight.par_chunks_mut(PART).zip(update.par_chunks(PART)).for_each(|(weight, update)| {
-        vectorised(|| weight.iter_mut().zip(update).for_each(|(w, u)| *w -= rate * u));
-    });
+    let parts = weight.par_chunks_mut(PART).zip(update.par_chunks(PART));
+    parts.for_each(|(weight, update)| move_part(weight, update, rate));
 }
 
 /// Adam's direction; moves both means on.
@@ -88,4 +84,43 @@ fn direction(g: f32, mean: &mut f32, square: &mut f32, step: &AdamStep) -> f32 {
     *mean = beta1 * *mean + (1.0 - step.beta1) as f32 * g;
     *square = beta2 * *square + (1.0 - step.beta2) as f32 * (g * g);
     *mean * step.mean_scale as f32 / (square.sqrt() * step.root_scale as f32 + step.epsilon as f32)
+}
+
+vectorised! {
+    fn squares(x: &[f32]) -> f32 {
+        sum_of([x], |[x]| x * x)
+    }
+
+    fn add_part(total: &mut [f32], part: &[f32]) {
+        add(total, part);
+    }
+
+    fn adamw_part<'a>(parameter: Parameter<'a>, scale: f32, step: &AdamStep) {
+        let (keep, rate) = ((1.0 - step.rate * step.decay) as f32, step.rate as f32);
+        let Parameter { weight, gradient, mean, square } = parameter;
+        for (((w, g), m), v) in weight.iter_mut().zip(gradient).zip(mean).zip(square) {
+            *w = *w * keep - rate * direction(*g * scale, m, v, step);
+        }
+    }
+
+    fn update_part(
+        update: &mut [f32],
+        weight: &[f32],
+        gradient: &[f32],
+        mean: &mut [f32],
+        square: &mut [f32],
+        scale: f32,
+        step: &AdamStep,
+    ) {
+        let decay = step.decay as f32;
+        for ((((u, w), g), m), v) in update.iter_mut().zip(weight).zip(gradient).zip(mean).zip(square) {
+            *u = direction(*g * scale, m, v, step) + decay * w;
+        }
+    }
+
+    fn move_part(weight: &mut [f32], update: &[f32], rate: f32) {
+        for (w, u) in weight.iter_mut().zip(update) {
+            *w -= rate * u;
+        }
+    }
 }

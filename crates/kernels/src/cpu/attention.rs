@@ -23,6 +23,13 @@ pub struct Heads {
     pub mask: Option<Mask>,
 }
 
+impl Heads {
+    /// The mask of sequence `b` with its key.
+    fn drop(&self, b: usize) -> Option<(&Mask, u64)> {
+        self.mask.as_ref().map(|mask| (mask, mask.keys[b]))
+    }
+}
+
 /// Number of the weight (head, query, 0) within its sequence. Fixed strides, so that it does not depend on the padding.
 pub fn weight_index(head: usize, query: usize) -> u32 {
     ((head as u32) << 24).wrapping_add((query as u32) << 12)
@@ -35,6 +42,7 @@ struct Head {
     width: usize,
     d: usize,
     tokens: usize,
+    heads: usize,
 }
 
 impl Head {
@@ -70,20 +78,10 @@ pub fn forward(packed: &[f32], d: usize, shape: &Heads) -> (Vec<f32>, Vec<f32>) 
         scratch.resize(tokens * tokens, 0.0);
         out[tokens * d..].fill(0.0);
         for index in 0..heads {
-            let head = Head { index, width: d / heads, d, tokens };
+            let head = Head { index, width: d / heads, d, tokens, heads };
             let (q, k, v) = (head.part(packed, 0), head.part(packed, 1), head.part(packed, 2));
             multiply(MatrixMut::new(scratch, tokens), q, k.transposed(), 1.0, Output::Replace, Threads::One);
-            vectorised(|| {
-                for (query, row) in scratch.chunks_exact_mut(tokens).enumerate() {
-                    let (sum, most) = exponentials(row, head.scale());
-                    logs[query * heads + index] = most * head.scale() + sum.ln();
-                    let scale = 1.0 / sum;
-                    row.iter_mut().for_each(|x| *x *= scale);
-                    if let Some(mask) = &shape.mask {
-                        mask.apply(mask.keys[b], weight_index(index, query), row);
-                    }
-                }
-            });
+            weigh(scratch, head, logs, shape.drop(b));
             let target = MatrixMut::strided(&mut out[index * head.width..], d);
             multiply(target, Matrix::new(scratch, tokens, tokens), v, 1.0, Output::Replace, Threads::One);
         }
@@ -110,37 +108,16 @@ pub fn backward(packed: &[f32], logs: &[f32], gradient: &[f32], d: usize, shape:
         let [weights, dropped, scores] = scratch;
         out[tokens * 3 * d..].fill(0.0);
         for index in 0..heads {
-            let head = Head { index, width: d / heads, d, tokens };
+            let head = Head { index, width: d / heads, d, tokens, heads };
             let (q, k, v) = (head.part(packed, 0), head.part(packed, 1), head.part(packed, 2));
             let upper = head.of(gradient);
             multiply(MatrixMut::new(weights, tokens), q, k.transposed(), 1.0, Output::Replace, Threads::One);
-            vectorised(|| {
-                for (query, row) in weights.chunks_exact_mut(tokens).enumerate() {
-                    let (log, scale) = (logs[query * heads + index], head.scale());
-                    row.iter_mut().for_each(|x| *x = exp(*x * scale - log));
-                }
-                if let Some(mask) = &shape.mask {
-                    dropped.copy_from_slice(weights);
-                    for (query, row) in dropped.chunks_exact_mut(tokens).enumerate() {
-                        mask.apply(mask.keys[b], weight_index(index, query), row);
-                    }
-                }
-            });
+            weigh_again(weights, dropped, head, logs, shape.drop(b));
             let kept: &[f32] = if shape.mask.is_some() { dropped } else { weights };
             let transposed = Matrix::new(kept, tokens, tokens).transposed();
             multiply(head.part_mut(out, 2), transposed, upper, 1.0, Output::Replace, Threads::One);
             multiply(MatrixMut::new(scores, tokens), upper, v.transposed(), 1.0, Output::Replace, Threads::One);
-            // With W the weights, M their mask and G the gradient of W M: the gradient of the scores is
-            // W (G M - sum(G M W)), and W M is at hand.
-            vectorised(|| {
-                let squares = scores.chunks_exact_mut(tokens).zip(weights.chunks_exact(tokens));
-                for ((g, w), kept) in squares.zip(kept.chunks_exact(tokens)) {
-                    let mean = sum_of([&*g, kept], |[g, kept]| g * kept);
-                    for ((g, w), kept) in g.iter_mut().zip(w).zip(kept) {
-                        *g = *g * kept - mean * w;
-                    }
-                }
-            });
+            score_gradients(scores, weights, kept, tokens);
             let (square, scale) = (Matrix::new(scores, tokens, tokens), head.scale());
             multiply(head.part_mut(out, 0), square, k, scale, Output::Replace, Threads::One);
             multiply(head.part_mut(out, 1), square.transposed(), q, scale, Output::Replace, Threads::One);
@@ -148,4 +125,56 @@ pub fn backward(packed: &[f32], logs: &[f32], gradient: &[f32], d: usize, shape:
     };
     out.par_chunks_mut(len * 3 * d).enumerate().for_each_init(Default::default, work);
     out
+}
+
+vectorised! {
+    /// Scores become dropped-out weights; the logarithms of the denominators go to `logs`, `[len, heads]`.
+    fn weigh(scores: &mut [f32], head: Head, logs: &mut [f32], drop: Option<(&Mask, u64)>) {
+        let scale = head.scale();
+        for (query, row) in scores.chunks_exact_mut(head.tokens).enumerate() {
+            let (sum, most) = exponentials(row, scale);
+            logs[query * head.heads + head.index] = most * scale + sum.ln();
+            let part = 1.0 / sum;
+            match drop {
+                Some((mask, key)) => {
+                    let start = weight_index(head.index, query);
+                    for (x, i) in row.iter_mut().zip(0u32..) {
+                        *x = *x * part * mask.factor(key, start.wrapping_add(i));
+                    }
+                }
+                None => row.iter_mut().for_each(|x| *x *= part),
+            }
+        }
+    }
+
+    /// Scores become weights, given the logarithms of the denominators; `dropped` holds them after dropout.
+    fn weigh_again(scores: &mut [f32], dropped: &mut [f32], head: Head, logs: &[f32], drop: Option<(&Mask, u64)>) {
+        let scale = head.scale();
+        let rows = scores.chunks_exact_mut(head.tokens).zip(dropped.chunks_exact_mut(head.tokens));
+        for (query, (row, dropped)) in rows.enumerate() {
+            let log = logs[query * head.heads + head.index];
+            match drop {
+                Some((mask, key)) => {
+                    let start = weight_index(head.index, query);
+                    for ((x, dropped), i) in row.iter_mut().zip(dropped).zip(0u32..) {
+                        *x = exp(*x * scale - log);
+                        *dropped = *x * mask.factor(key, start.wrapping_add(i));
+                    }
+                }
+                None => row.iter_mut().for_each(|x| *x = exp(*x * scale - log)),
+            }
+        }
+    }
+
+    /// With W the weights, M their mask and G the gradient of W M, in `gradient`: the gradient of the scores is
+    /// W (G M - sum(G M W)), and W M is at hand in `kept`.
+    fn score_gradients(gradient: &mut [f32], weights: &[f32], kept: &[f32], tokens: usize) {
+        let squares = gradient.chunks_exact_mut(tokens).zip(weights.chunks_exact(tokens));
+        for ((g, w), kept) in squares.zip(kept.chunks_exact(tokens)) {
+            let mean = sum_of([&*g, kept], |[g, kept]| g * kept);
+            for ((g, w), kept) in g.iter_mut().zip(w).zip(kept) {
+                *g = *g * kept - mean * w;
+            }
+        }
+    }
 }

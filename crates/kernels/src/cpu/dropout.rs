@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::norm::{normalise, row_backward};
-use super::parts::{rows_of_a_part, rows_of_a_task, total, unwritten};
-use super::vectors::{add, vectorised};
+use super::norm::{normalise_rows, rows_backward as norm_backward};
+use super::parts::{add_rows, rows_of_a_part, rows_of_a_task, total, unwritten};
+use super::vectors::vectorised;
 use crate::noise::draw;
 
 /// Which elements of a batch are dropped.
@@ -48,14 +48,19 @@ impl Mask {
 /// Drops elements of the rows of `x` in place; the same function takes the gradient back.
 pub fn drop_rows(x: &mut [f32], width: usize, mask: &Mask) {
     let (rows, task) = (x.len() / width, rows_of_a_task(width));
-    x.par_chunks_mut(task * width).enumerate().for_each(|(i, part)| {
-        vectorised(|| {
-            for (j, row) in part.chunks_exact_mut(width).enumerate() {
-                let (key, start) = mask.at(i * task + j, rows, width);
-                mask.apply(key, start, row);
-            }
-        });
-    });
+    let parts = x.par_chunks_mut(task * width).enumerate();
+    parts.for_each(|(i, part)| drop_part(part, Place { first: i * task, rows, width }, mask));
+}
+
+/// Where a part lies in a batch.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Its first row.
+    first: usize,
+    /// Rows of the whole batch.
+    rows: usize,
+    /// Length of a row.
+    width: usize,
 }
 
 /// The norm after a residual sum.
@@ -76,36 +81,18 @@ pub fn add_residual(
 ) -> Vec<f32> {
     let width = bias.len();
     let (rows, task) = (x.len() / width, rows_of_a_task(width));
-    let sum = |first: usize, x: &mut [f32], residual: &[f32], out: &mut [f32]| {
-        vectorised(|| {
-            for (j, (x, residual)) in x.chunks_exact_mut(width).zip(residual.chunks_exact(width)).enumerate() {
-                add(x, bias);
-                if let Some(mask) = mask {
-                    let (key, start) = mask.at(first + j, rows, width);
-                    mask.apply(key, start, x);
-                }
-                add(x, residual);
-                if let Some(Norm { gamma, beta, epsilon }) = norm {
-                    normalise(x, gamma, beta, epsilon, &mut out[j * width..(j + 1) * width]);
-                }
-            }
-        });
+    let place = |i: usize| Place { first: i * task, rows, width };
+    let parts = x.par_chunks_mut(task * width).zip(residual.par_chunks(task * width)).enumerate();
+    let Some(norm) = norm else {
+        parts.for_each(|(i, (x, residual))| sum_part(x, residual, bias, place(i), mask));
+        return Vec::new();
     };
-    let task_elements = task * width;
-    let parts = x.par_chunks_mut(task_elements).zip(residual.par_chunks(task_elements)).enumerate();
-    match norm {
-        Some(_) => {
-            let mut out = unwritten(residual.len());
-            parts
-                .zip(out.par_chunks_mut(task_elements))
-                .for_each(|((i, (x, residual)), out)| sum(i * task, x, residual, out));
-            out
-        }
-        None => {
-            parts.for_each(|(i, (x, residual))| sum(i * task, x, residual, &mut []));
-            Vec::new()
-        }
-    }
+    let mut out = unwritten(residual.len());
+    parts.zip(out.par_chunks_mut(task * width)).for_each(|((i, (x, residual)), out)| {
+        sum_part(x, residual, bias, place(i), mask);
+        normalise_rows(x, norm.gamma, norm.beta, norm.epsilon, out);
+    });
+    out
 }
 
 /// What [`residual_backward`] finds.
@@ -128,39 +115,69 @@ pub fn residual_backward(
 ) -> ResidualGradients {
     let rows = gradient.len() / width;
     let part = rows_of_a_part(rows);
-    let mut x = unwritten(if mask.is_some() { gradient.len() } else { 0 });
-    // Without a mask there is nothing to write, but the parts must still be counted.
-    let mut nothing = vec![[0.0f32; 0]; rows.div_ceil(part)];
-    let targets: Vec<&mut [f32]> = match mask {
-        Some(_) => x.chunks_mut(part * width).collect(),
-        None => nothing.iter_mut().map(|empty| &mut empty[..]).collect(),
-    };
-    let work = |(i, (gradient, x)): (usize, (&mut [f32], &mut [f32]))| {
+    let work = |i: usize, gradient: &mut [f32], x: &mut [f32]| {
+        let place = Place { first: i * part, rows, width };
         let mut sums = [vec![0.0; width], vec![0.0; width], vec![0.0; width]];
-        vectorised(|| {
-            let [biases, gammas, betas] = &mut sums;
-            for (j, g) in gradient.chunks_exact_mut(width).enumerate() {
-                let row = i * part + j;
-                if let Some((sum, Norm { gamma, epsilon, .. })) = norm {
-                    row_backward(&sum[row * width..(row + 1) * width], gamma, epsilon, g, gammas, betas);
-                }
-                match mask {
-                    Some(mask) => {
-                        let x = &mut x[j * width..(j + 1) * width];
-                        let (key, start) = mask.at(row, rows, width);
-                        for (((x, g), sum), index) in x.iter_mut().zip(&*g).zip(biases.iter_mut()).zip(0u32..) {
-                            *x = g * mask.factor(key, start.wrapping_add(index));
-                            *sum += *x;
-                        }
-                    }
-                    None => add(biases, g),
-                }
-            }
-        });
+        let [biases, norms @ ..] = &mut sums;
+        if let Some((sum, norm)) = norm {
+            let sum = &sum[place.first * width..][..gradient.len()];
+            norm_backward(sum, norm.gamma, norm.epsilon, gradient, norms);
+        }
+        match mask {
+            Some(mask) => drop_backward(gradient, x, place, mask, biases),
+            None => add_rows(gradient, width, biases),
+        }
         sums
     };
-    let partial: Vec<_> =
-        gradient.par_chunks_mut(part * width).zip(targets).enumerate().map(work).collect();
+    let gradients = gradient.par_chunks_mut(part * width);
+    let (x, partial): (_, Vec<_>) = match mask {
+        Some(_) => {
+            let mut x = unwritten(rows * width);
+            let parts = gradients.zip(x.par_chunks_mut(part * width)).enumerate();
+            let partial = parts.map(|(i, (gradient, x))| work(i, gradient, x)).collect();
+            (x, partial)
+        }
+        None => (Vec::new(), gradients.enumerate().map(|(i, gradient)| work(i, gradient, &mut [])).collect()),
+    };
     let [bias, gamma, beta] = total(partial);
     ResidualGradients { x, bias, norm: norm.map(|_| [gamma, beta]) }
+}
+
+vectorised! {
+    fn drop_part(x: &mut [f32], place: Place, mask: &Mask) {
+        for (row, x) in (place.first..).zip(x.chunks_exact_mut(place.width)) {
+            let (key, start) = mask.at(row, place.rows, place.width);
+            mask.apply(key, start, x);
+        }
+    }
+
+    fn sum_part(x: &mut [f32], residual: &[f32], bias: &[f32], place: Place, mask: Option<&Mask>) {
+        let rows = x.chunks_exact_mut(place.width).zip(residual.chunks_exact(place.width));
+        for (row, (x, residual)) in (place.first..).zip(rows) {
+            match mask {
+                Some(mask) => {
+                    let (key, start) = mask.at(row, place.rows, place.width);
+                    for (((x, residual), bias), i) in x.iter_mut().zip(residual).zip(bias).zip(0u32..) {
+                        *x = (*x + bias) * mask.factor(key, start.wrapping_add(i)) + residual;
+                    }
+                }
+                None => {
+                    for ((x, residual), bias) in x.iter_mut().zip(residual).zip(bias) {
+                        *x = *x + bias + residual;
+                    }
+                }
+            }
+        }
+    }
+
+    fn drop_backward(gradient: &[f32], x: &mut [f32], place: Place, mask: &Mask, biases: &mut [f32]) {
+        let rows = x.chunks_exact_mut(place.width).zip(gradient.chunks_exact(place.width));
+        for (row, (x, gradient)) in (place.first..).zip(rows) {
+            let (key, start) = mask.at(row, place.rows, place.width);
+            for (((x, g), sum), i) in x.iter_mut().zip(gradient).zip(&mut *biases).zip(0u32..) {
+                *x = g * mask.factor(key, start.wrapping_add(i));
+                *sum += *x;
+            }
+        }
+    }
 }

@@ -41,14 +41,10 @@ pub fn forward(tokens: &[f32], segments: &[f32], positions: &[f32], width: usize
     let task = rows_of_a_task(width);
     let mut out = unwritten(lookup.tokens.len() * width);
     out.par_chunks_mut(task * width).enumerate().for_each(|(i, part)| {
-        vectorised(|| {
-            for (j, out) in part.chunks_exact_mut(width).enumerate() {
-                let r = i * task + j;
-                out.copy_from_slice(row(tokens, lookup.tokens[r] as usize, width));
-                add(out, row(segments, lookup.segment(r), width));
-                add(out, row(positions, lookup.position(r), width));
-            }
-        });
+        for (r, out) in (i * task..).zip(part.chunks_exact_mut(width)) {
+            let token = row(tokens, lookup.tokens[r] as usize, width);
+            sum(out, token, row(segments, lookup.segment(r), width), row(positions, lookup.position(r), width));
+        }
     });
     out
 }
@@ -57,11 +53,9 @@ pub fn forward(tokens: &[f32], segments: &[f32], positions: &[f32], width: usize
 pub fn backward(gradient: &[f32], rows: [usize; 3], width: usize, lookup: &Lookup) -> [Vec<f32>; 3] {
     let scatter = |rows: usize, index: &(dyn Fn(usize) -> usize + Sync)| {
         let mut table = vec![0.0; rows * width];
-        vectorised(|| {
-            for (r, gradient) in gradient.chunks_exact(width).enumerate() {
-                add(row_mut(&mut table, index(r), width), gradient);
-            }
-        });
+        for (r, gradient) in gradient.chunks_exact(width).enumerate() {
+            add_to(row_mut(&mut table, index(r), width), gradient);
+        }
         table
     };
     let (tokens, (segments, positions)) = rayon::join(
@@ -69,4 +63,16 @@ pub fn backward(gradient: &[f32], rows: [usize; 3], width: usize, lookup: &Looku
         || rayon::join(|| scatter(rows[1], &|r| lookup.segment(r)), || scatter(rows[2], &|r| lookup.position(r))),
     );
     [tokens, segments, positions]
+}
+
+vectorised! {
+    fn sum(out: &mut [f32], token: &[f32], segment: &[f32], position: &[f32]) {
+        for (((out, token), segment), position) in out.iter_mut().zip(token).zip(segment).zip(position) {
+            *out = token + segment + position;
+        }
+    }
+
+    fn add_to(target: &mut [f32], source: &[f32]) {
+        add(target, source);
+    }
 }

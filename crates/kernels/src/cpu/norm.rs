@@ -16,7 +16,7 @@ fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
 
 /// `out = (x - mean) / sqrt(variance + epsilon) * gamma + beta` for one row.
 #[inline(always)]
-pub fn normalise(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32, out: &mut [f32]) {
+fn normalise(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32, out: &mut [f32]) {
     let (mean, scale) = moments(x, epsilon);
     for (((out, x), gamma), beta) in out.iter_mut().zip(x).zip(gamma).zip(beta) {
         *out = (x - mean) * scale * gamma + beta;
@@ -28,13 +28,8 @@ pub fn forward(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32) -> Vec<f32>
     let width = gamma.len();
     let task = rows_of_a_task(width) * width;
     let mut out = unwritten(x.len());
-    out.par_chunks_mut(task).zip(x.par_chunks(task)).for_each(|(out, x)| {
-        vectorised(|| {
-            for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-                normalise(x, gamma, beta, epsilon, out);
-            }
-        });
-    });
+    let parts = out.par_chunks_mut(task).zip(x.par_chunks(task));
+    parts.for_each(|(out, x)| normalise_rows(x, gamma, beta, epsilon, out));
     out
 }
 
@@ -44,12 +39,7 @@ pub fn backward(x: &[f32], gamma: &[f32], epsilon: f32, gradient: &mut [f32]) ->
     let part = rows_of_a_part(x.len() / width) * width;
     let work = |(gradient, x): (&mut [f32], &[f32])| {
         let mut sums = [vec![0.0; width], vec![0.0; width]];
-        vectorised(|| {
-            let [gammas, betas] = &mut sums;
-            for (g, x) in gradient.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-                row_backward(x, gamma, epsilon, g, gammas, betas);
-            }
-        });
+        rows_backward(x, gamma, epsilon, gradient, &mut sums);
         sums
     };
     let partial: Vec<_> = gradient.par_chunks_mut(part).zip(x.par_chunks(part)).map(work).collect();
@@ -58,7 +48,7 @@ pub fn backward(x: &[f32], gamma: &[f32], epsilon: f32, gradient: &mut [f32]) ->
 
 /// One row of [`backward`], which adds to the gradients of gamma and beta.
 #[inline(always)]
-pub fn row_backward(x: &[f32], gamma: &[f32], epsilon: f32, g: &mut [f32], gammas: &mut [f32], betas: &mut [f32]) {
+fn row_backward(x: &[f32], gamma: &[f32], epsilon: f32, g: &mut [f32], gammas: &mut [f32], betas: &mut [f32]) {
     let n = x.len() as f32;
     let (mean, scale) = moments(x, epsilon);
     let first = sum_of([&*g, gamma], |[g, gamma]| g * gamma) / n;
@@ -68,5 +58,24 @@ pub fn row_backward(x: &[f32], gamma: &[f32], epsilon: f32, g: &mut [f32], gamma
         *dg += *g * normed;
         *db += *g;
         *g = scale * (*g * gamma - first - normed * second);
+    }
+}
+
+vectorised! {
+    /// Every row of `x`, normalised, by one thread.
+    pub fn normalise_rows(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32, out: &mut [f32]) {
+        let width = gamma.len();
+        for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+            normalise(x, gamma, beta, epsilon, out);
+        }
+    }
+
+    /// [`backward`] by one thread, which adds to the sums for gamma and beta.
+    pub fn rows_backward(x: &[f32], gamma: &[f32], epsilon: f32, gradient: &mut [f32], sums: &mut [Vec<f32>]) {
+        let [gammas, betas] = sums else { unreachable!("gamma and beta") };
+        let width = gamma.len();
+        for (g, x) in gradient.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+            row_backward(x, gamma, epsilon, g, gammas, betas);
+        }
     }
 }

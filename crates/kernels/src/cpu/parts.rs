@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::vectors::add;
+use super::vectors::{add, vectorised};
 
 /// Elements that are worth a task of their own.
 const GRAIN: usize = 1 << 14;
@@ -44,7 +44,7 @@ pub fn column_sums(x: &[f32], width: usize) -> Vec<f32> {
     let rows = rows_of_a_part(x.len() / width);
     let part = |part: &[f32]| {
         let mut sums = vec![0.0; width];
-        super::vectors::vectorised(|| part.chunks_exact(width).for_each(|row| add(&mut sums, row)));
+        add_rows(part, width, &mut sums);
         [sums]
     };
     let partial: Vec<_> = x.par_chunks(rows * width).map(part).collect();
@@ -59,7 +59,20 @@ pub fn for_tasks(out: &mut [f32], elements: usize, f: impl Fn(usize, &mut [f32])
 
 /// Multiplies every element with `factor`.
 pub fn scale(x: &mut [f32], factor: f32) {
-    for_tasks(x, GRAIN, |_, part| super::vectors::vectorised(|| part.iter_mut().for_each(|x| *x *= factor)));
+    for_tasks(x, GRAIN, |_, part| multiply(part, factor));
+}
+
+vectorised! {
+    /// Adds rows to `sums`, by one thread.
+    pub fn add_rows(rows: &[f32], width: usize, sums: &mut [f32]) {
+        for row in rows.chunks_exact(width) {
+            add(sums, row);
+        }
+    }
+
+    fn multiply(x: &mut [f32], factor: f32) {
+        x.iter_mut().for_each(|x| *x *= factor);
+    }
 }
 
 #[cfg(test)]

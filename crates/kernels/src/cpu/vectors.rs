@@ -3,17 +3,22 @@
 //! Nothing here contracts a product and a sum into one rounding, and sums go through [`LANES`] accumulators whatever
 //! the machine's vectors hold, so the same numbers come out with AVX-512, AVX2, NEON or none.
 
-use pulp::Arch;
-
 /// Accumulators of a sum.
 pub const LANES: usize = 16;
 
-/// Runs `work`, compiled once for each instruction set that this program knows, with the widest one of this machine.
-/// Everything called inside must be inlined to profit.
-#[inline(always)]
-pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(work)
+/// Compiles functions once for each instruction set below and once for none, and calls the widest that the machine has.
+/// What they call must be inlined to profit.
+macro_rules! vectorised {
+    ($($function:item)*) => {$(
+        #[multiversion::multiversion(targets(
+            "x86_64+avx+avx2+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+bmi1+bmi2+fma",
+            "x86_64+avx+avx2+bmi1+bmi2+fma",
+            "aarch64+neon",
+        ))]
+        $function
+    )*};
 }
+pub(crate) use vectorised;
 
 /// The sum of `f` over the columns of `rows`, which are equally long.
 #[inline(always)]
@@ -108,6 +113,12 @@ pub fn tanh(x: f32) -> f32 {
 mod tests {
     use super::*;
 
+    vectorised! {
+        fn squares(row: &[f32]) -> f32 {
+            sum_of([row], |[x]| x * x)
+        }
+    }
+
     fn grid() -> impl Iterator<Item = f32> {
         (-20_000..=20_000).map(|i| i as f32 * 1e-3)
     }
@@ -154,11 +165,11 @@ mod tests {
         for n in [1, 15, 16, 17, 33, 1000] {
             let row: Vec<f32> = (0..n).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.37).collect();
             let plain = sum_of([&row], |[x]| x * x);
-            assert_eq!(plain.to_bits(), vectorised(|| sum_of([&row], |[x]| x * x)).to_bits());
+            assert_eq!(plain.to_bits(), squares(&row).to_bits());
             let exact: f64 = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
             assert!((f64::from(plain) - exact).abs() <= 1e-6 * exact);
             let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            assert_eq!(vectorised(|| largest(&row)), most);
+            assert_eq!(largest(&row), most);
         }
         assert!(largest(&[1.0, f32::NAN, 3.0]).is_nan() || largest(&[1.0, f32::NAN, 3.0]) == 3.0);
     }

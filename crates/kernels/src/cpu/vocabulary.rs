@@ -80,14 +80,7 @@ pub fn losses(layer: Layer<'_>, labels: &[u32]) -> (Vec<f32>, Vec<f32>) {
     let (mut losses, mut hits) = (Vec::new(), Vec::new());
     layer.chunks(|first, _, logits| {
         let one = |(i, row): (usize, &mut [f32])| {
-            let label = labels[first + i] as usize;
-            vectorised(|| {
-                add(row, layer.bias);
-                let right = row[label];
-                let hit = if right >= largest(row) { 1.0 } else { 0.0 };
-                let (sum, most) = exponentials(row, 1.0);
-                (sum.ln() + most - right, hit)
-            })
+            score_row(row, layer.bias, labels[first + i] as usize)
         };
         let found: Vec<(f32, f32)> = logits.par_chunks_mut(vocabulary).enumerate().map(one).collect();
         losses.extend(found.iter().map(|(loss, _)| *loss));
@@ -114,20 +107,7 @@ pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradient
             for (j, row) in logits.chunks_exact_mut(vocabulary).enumerate() {
                 let place = first + p * part + j;
                 let (label, weight) = (targets.labels[place] as usize, targets.weight(place));
-                vectorised(|| {
-                    add(row, layer.bias);
-                    let right = row[label];
-                    let (sum, most) = exponentials(row, 1.0);
-                    loss += f64::from(weight * (sum.ln() + most - right));
-                    // The gradient of the logits: weight * (softmax - one-hot).
-                    let scale = weight / sum;
-                    for (x, total) in row.iter_mut().zip(&mut sums) {
-                        *x *= scale;
-                        *total += *x;
-                    }
-                    row[label] -= weight;
-                    sums[label] -= weight;
-                });
+                loss += f64::from(differentiate_row(row, layer.bias, label, weight, &mut sums));
             }
             (loss, [sums])
         };
@@ -145,4 +125,31 @@ pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradient
         output = Output::Add;
     });
     (loss as f32, gradients)
+}
+
+vectorised! {
+    /// Loss and hit of a row of logits without their bias; overwrites it.
+    fn score_row(row: &mut [f32], bias: &[f32], label: usize) -> (f32, f32) {
+        add(row, bias);
+        let right = row[label];
+        let hit = if right >= largest(row) { 1.0 } else { 0.0 };
+        let (sum, most) = exponentials(row, 1.0);
+        (sum.ln() + most - right, hit)
+    }
+
+    /// The weighted loss of a row of logits without their bias. The row becomes its gradient,
+    /// weight * (softmax - one-hot), which is also added to `sums`.
+    fn differentiate_row(row: &mut [f32], bias: &[f32], label: usize, weight: f32, sums: &mut [f32]) -> f32 {
+        add(row, bias);
+        let right = row[label];
+        let (sum, most) = exponentials(row, 1.0);
+        let scale = weight / sum;
+        for (x, total) in row.iter_mut().zip(&mut *sums) {
+            *x *= scale;
+            *total += *x;
+        }
+        row[label] -= weight;
+        sums[label] -= weight;
+        weight * (sum.ln() + most - right)
+    }
 }
