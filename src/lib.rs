@@ -13,5 +13,5 @@ pub mod model;
 pub mod progress;
 pub mod registry;
 pub mod signals;
-pub mod workers;
 pub mod train;
+pub mod workers;

@@ -134,7 +134,8 @@ mod tests {
             part.insert("b", floats(&b));
             part
         };
-        let mut total = GradientSum::total(vec![part(1.0, [2.0, 3.0]), part(10.0, [20.0, 30.0]), part(0.5, [0.0, 0.0])]);
+        let mut total =
+            GradientSum::total(vec![part(1.0, [2.0, 3.0]), part(10.0, [20.0, 30.0]), part(0.5, [0.0, 0.0])]);
         assert_eq!(values(&mut total, "a", 1), [11.5]);
         assert_eq!(values(&mut total, "b", 2), [22.0, 33.0]);
     }

@@ -99,13 +99,7 @@ impl Optimizer {
     }
 
     /// One update by `scale`, `[1]`, times the gradients. Parameters without a gradient stay as they are.
-    pub fn step<M: Module>(
-        &mut self,
-        module: M,
-        gradients: GradientSum,
-        scale: Tensor<1>,
-        learning_rate: f64,
-    ) -> M {
+    pub fn step<M: Module>(&mut self, module: M, gradients: GradientSum, scale: Tensor<1>, learning_rate: f64) -> M {
         self.count += 1;
         let mut update = Update { optimizer: self, gradients, scale, learning_rate, path: FieldPath::default() };
         module.map(&mut update)

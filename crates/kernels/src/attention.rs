@@ -5,133 +5,102 @@ use burn::tensor::{Device, Tensor};
 
 use crate::composed;
 use crate::cpu::attention::Heads;
-use crate::dropout::{drawn_weights, mask};
+use crate::cpu::dropout::Mask;
+use crate::dropout::weight_factors;
 use crate::fused::{Fused, is_fused, runs_fused};
-use crate::noise::Noise;
-
-/// Which tokens of a batch are padding.
-#[derive(Clone, Debug)]
-pub struct Padding {
-    /// Real tokens of each sequence.
-    pub(crate) lengths: Vec<usize>,
-    /// Added to the scores: `[batch, 1, 1, len]`. Only for backends without the fused operation, and only when there
-    /// is padding.
-    pub(crate) bias: Option<Tensor<4>>,
-}
-
-impl Padding {
-    /// Added to the score of a padded key. Its exponential is exactly 0 in single precision, and unlike an infinity it
-    /// leaves a row of padding finite.
-    pub(crate) const HIDDEN: f32 = -1e9;
-
-    /// The padding of sequences of `len` tokens, of which the first `lengths[i]` are real.
-    ///
-    /// # Panics
-    /// When a sequence is empty or longer than `len`.
-    pub fn new(lengths: Vec<usize>, len: usize, device: &Device) -> Self {
-        assert!(lengths.iter().all(|length| (1..=len).contains(length)), "lengths between 1 and {len}: {lengths:?}");
-        let padded = lengths.iter().any(|length| *length < len);
-        let bias = (padded && !is_fused(device)).then(|| composed::padding_bias(&lengths, len, device));
-        Self { lengths, bias }
-    }
-}
+use crate::rows::Rows;
 
 /// What an attention layer needs besides queries, keys and values.
-#[derive(Debug)]
-pub struct Attention<'a> {
+#[derive(Clone, Debug)]
+pub struct Attention {
     /// Heads; they split the width evenly.
     pub heads: usize,
-    /// Which keys are not seen.
-    pub padding: &'a Padding,
-    /// Dropout rate of the weights.
-    pub dropout: f64,
+    /// The tokens that ask. On a backend without the fused operation they are all tokens of the rectangle.
+    pub queries: Rows,
+    /// The tokens that are seen, each by those of its sequence.
+    pub keys: Rows,
+    /// Added to the scores, from [`padding_bias`].
+    pub bias: Option<Tensor<4>>,
 }
 
-/// `softmax(Q K^T / sqrt(d / heads)) V`, per head, for packed rows `[q, k, v]` of shape `[batch * len, 3 * d]`; the
-/// result is `[batch * len, d]`. Keys that are padding have no weight; what stands in the rows of padding is not defined.
-pub fn attention(packed: Tensor<2>, options: &Attention<'_>, noise: Option<&mut Noise>) -> Tensor<2> {
-    if runs_fused(&packed) {
-        let mask = mask(options.dropout, noise);
-        let shape = Heads { heads: options.heads, lengths: options.padding.lengths.clone(), mask };
-        return Tensor::from_dispatch(Dispatch::attend(packed.into_dispatch(), shape));
+/// What hides padding on backends that compute a rectangle, `[batch, 1, 1, len]`: none where nothing is padded or
+/// where rows of any length are taken.
+pub fn padding_bias(lengths: &[usize], len: usize, device: &Device) -> Option<Tensor<4>> {
+    let padded = lengths.iter().any(|length| *length < len);
+    (padded && !is_fused(device)).then(|| composed::padding_bias(lengths, len, device))
+}
+
+/// `softmax(Q K^T / sqrt(d / heads)) V`, per head, for queries `[queries, d]` and packed keys and values `[keys, 2 * d]`;
+/// the result is `[queries, d]`. `mask` drops weights and is drawn for the queries.
+pub fn attention(queries: Tensor<2>, packed: Tensor<2>, options: Attention, mask: Option<Mask>) -> Tensor<2> {
+    let Attention { heads, queries: asking, keys, bias } = options;
+    if runs_fused(&queries) {
+        let shape = Heads { heads, queries: asking, keys, mask };
+        return Tensor::from_dispatch(Dispatch::attend(queries.into_dispatch(), packed.into_dispatch(), shape));
     }
-    let [rows, _] = packed.dims();
-    let batch = options.padding.lengths.len();
-    let mask = drawn_weights(batch, options.heads, rows / batch, options.dropout, noise, &packed.device());
-    composed::attention(packed, options, mask)
+    assert_eq!(asking, keys, "a rectangle");
+    let (batch, device) = (keys.batch(), queries.device());
+    let factors = mask.map(|mask| weight_factors(&mask, heads, keys.len() / batch, &device));
+    composed::attention(queries, packed, heads, batch, bias, factors)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::Noise;
     use crate::testing::{assert_close, host, in_pool, leaf, value_and_gradients};
     use burn::tensor::TensorData;
 
-    fn rows(values: &[f32], width: usize) -> Tensor<2> {
+    fn matrix(values: &[f32], width: usize) -> Tensor<2> {
         Tensor::from_data(TensorData::new(values.to_vec(), [values.len() / width, width]), &Device::flex())
     }
 
-    fn padding(lengths: &[usize], len: usize) -> Padding {
-        Padding::new(lengths.to_vec(), len, &Device::flex())
+    fn whole(heads: usize, lengths: &[usize]) -> Attention {
+        let rows = Rows::of_lengths(lengths);
+        Attention { heads, queries: rows.clone(), keys: rows, bias: None }
     }
 
     #[test]
-    fn equal_scores_average_the_values_and_padding_is_not_seen() {
-        // Zero queries: every visible key weighs the same. One sequence of three positions, two heads of width 1.
-        let packed = rows(
-            &[
-                [0.0, 0.0, 5.0, -1.0, 1.0, 10.0],
-                [0.0, 0.0, 3.0, 2.0, 3.0, 30.0],
-                [0.0, 0.0, 9.0, 9.0, 500.0, 700.0],
-            ]
-            .concat(),
-            6,
-        );
-        let padding = padding(&[2], 3);
-        let out = attention(packed, &Attention { heads: 2, padding: &padding, dropout: 0.0 }, None);
-        assert_eq!(host(&out)[..4], [2.0, 20.0, 2.0, 20.0]);
+    fn equal_scores_average_the_values_of_the_sequence() {
+        // Zero queries: every key weighs the same. Sequences of two and one tokens, two heads of width 1.
+        let packed = matrix(&[5.0, -1.0, 1.0, 10.0, 3.0, 2.0, 3.0, 30.0, 9.0, 9.0, 500.0, 700.0], 4);
+        let out = attention(matrix(&[0.0; 6], 2), packed, whole(2, &[2, 1]), None);
+        assert_eq!(host(&out), [2.0, 20.0, 2.0, 20.0, 500.0, 700.0]);
     }
 
-    #[test]
-    fn a_sequence_does_not_see_its_neighbours() {
-        let x: Vec<f32> = (0..48).map(|i| (i as f32 * 0.7).sin()).collect();
-        let attend = |x: &[f32], lengths: &[usize]| {
-            let padding = padding(lengths, 2);
-            host(&attention(rows(x, 12), &Attention { heads: 2, padding: &padding, dropout: 0.0 }, None))
-        };
-        assert_eq!(attend(&x, &[2, 2])[8..], attend(&x[24..], &[2]));
-    }
-
-    /// Batch, length, heads, width of a head, real tokens of each sequence.
+    /// Heads, width of a head, longest sequence, tokens of each sequence.
     const SHAPES: [(usize, usize, usize, &[usize]); 6] = [
         (1, 1, 1, &[1]),
-        (5, 1, 8, &[5]),
-        (7, 3, 5, &[7, 4]),
-        (9, 2, 16, &[1, 9, 3]),
-        (33, 2, 17, &[33, 20]),
-        (70, 1, 64, &[70]),
+        (1, 8, 5, &[5]),
+        (3, 5, 7, &[7, 4]),
+        (2, 16, 9, &[1, 9, 3]),
+        (2, 17, 33, &[33, 20]),
+        (1, 64, 70, &[70]),
     ];
 
-    /// The composed operation also computes rows of padding, so the comparison sets them to zero in both.
-    fn both(dropout: f64, seed: u32) {
-        for (len, heads, width, lengths) in SHAPES {
-            let d = heads * width;
-            let packed = leaf([lengths.len() * len, 3 * d], seed);
-            let device = packed.device();
-            let real: Vec<f32> =
-                lengths.iter().flat_map(|n| (0..len).map(move |i| if i < *n { 1.0 } else { 0.0 })).collect();
-            let real = Tensor::<1>::from_data(real.as_slice(), &device).unsqueeze_dim::<2>(1);
-            let noise = || (dropout > 0.0).then(|| Noise::new((0..lengths.len() as u64).collect()));
-            let fused_padding = Padding::new(lengths.to_vec(), len, &device);
-            let options = Attention { heads, padding: &fused_padding, dropout };
-            let fused = attention(packed.clone(), &options, noise().as_mut()) * real.clone();
-            let fused = value_and_gradients(&fused, &[], &[&packed]);
-            let plain_padding =
-                Padding { lengths: lengths.to_vec(), bias: Some(composed::padding_bias(lengths, len, &device)) };
-            let options = Attention { heads, padding: &plain_padding, dropout };
-            let mask = drawn_weights(lengths.len(), heads, len, dropout, noise().as_mut(), &device);
-            let plain = composed::attention(packed.clone(), &options, mask) * real;
-            let plain = value_and_gradients(&plain, &[], &[&packed]);
+    /// The numbers of the real rows in a rectangle of sequences of `len`.
+    fn real(lengths: &[usize], len: usize) -> Vec<u32> {
+        lengths.iter().enumerate().flat_map(|(b, n)| (0..*n).map(move |i| (b * len + i) as u32)).collect()
+    }
+
+    fn both(rate: f64, seed: u32) {
+        for (heads, width, len, lengths) in SHAPES {
+            let (d, batch) = (heads * width, lengths.len());
+            let (q, kv) = (leaf([batch * len, d], seed), leaf([batch * len, 2 * d], seed + 50));
+            let device = q.device();
+            let noise = || Noise::new((0..batch as u64).collect());
+            let ids = composed::ids(&real(lengths, len), &device);
+            let rows = Rows::of_lengths(lengths);
+            let mask = Mask::draw(Some(&mut noise()), rate, &rows);
+            let (some_q, some_kv) = (q.clone().select(0, ids.clone()), kv.clone().select(0, ids.clone()));
+            let fused = attention(some_q, some_kv, whole(heads, lengths), mask);
+            let fused = value_and_gradients(&fused, &[], &[&q, &kv]);
+            let rectangle = Rows::of_lengths(&vec![len; batch]);
+            let factors =
+                Mask::draw(Some(&mut noise()), rate, &rectangle).map(|mask| weight_factors(&mask, heads, len, &device));
+            let bias = Some(composed::padding_bias(lengths, len, &device));
+            let plain = composed::attention(q.clone(), kv.clone(), heads, batch, bias, factors).select(0, ids);
+            let plain = value_and_gradients(&plain, &[], &[&q, &kv]);
             assert_close(&fused, &plain, 5e-6, &format!("{lengths:?} of {len}, {heads} heads of {width}"));
         }
     }
@@ -147,14 +116,31 @@ mod tests {
     }
 
     #[test]
+    fn some_queries_see_what_they_see_among_all() {
+        let (heads, d, lengths) = (2, 12, [9, 4, 6]);
+        let (q, kv) = (leaf([19, d], 1), leaf([19, 2 * d], 2));
+        let asking = Rows::of(vec![vec![1, 8], vec![], vec![0]]);
+        let chosen = composed::ids(&[1, 8, 13], &q.device());
+        let noise = || Noise::new(vec![4, 5, 6]);
+        let all = Rows::of_lengths(&lengths);
+        let mask = Mask::draw(Some(&mut noise()), 0.3, &all);
+        let full = attention(q.clone(), kv.clone(), whole(heads, &lengths), mask).select(0, chosen.clone());
+        let options = Attention { heads, queries: asking.clone(), keys: all, bias: None };
+        let mask = Mask::draw(Some(&mut noise()), 0.3, &asking);
+        let some = attention(q.clone().select(0, chosen), kv.clone(), options, mask);
+        let (some, full) = (value_and_gradients(&some, &[], &[&q, &kv]), value_and_gradients(&full, &[], &[&q, &kv]));
+        assert_close(&some, &full, 2e-6, "three of nineteen");
+    }
+
+    #[test]
     fn bits_do_not_depend_on_the_threads() {
+        let lengths = [31, 7, 20, 31, 1, 30];
         let run = |threads| {
             in_pool(threads, || {
-                let packed = leaf([6 * 31, 3 * 24], 5);
-                let padding = padding(&[31, 7, 20, 31, 1, 30], 31);
-                let options = Attention { heads: 3, padding: &padding, dropout: 0.1 };
-                let out = attention(packed.clone(), &options, Some(&mut Noise::new((0..6).collect())));
-                value_and_gradients(&out, &[], &[&packed])
+                let (q, kv) = (leaf([120, 24], 5), leaf([120, 48], 6));
+                let mask = Mask::draw(Some(&mut Noise::new((0..6).collect())), 0.1, &Rows::of_lengths(&lengths));
+                let out = attention(q.clone(), kv.clone(), whole(3, &lengths), mask);
+                value_and_gradients(&out, &[], &[&q, &kv])
             })
         };
         let one = run(1);

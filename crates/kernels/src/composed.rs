@@ -5,7 +5,6 @@ use burn::tensor::activation::{gelu, gelu_approximate, log_softmax, relu};
 use burn::tensor::{Device, Int, Tensor, TensorData, module};
 
 use crate::activation::Activation;
-use crate::attention::{Attention, Padding};
 use crate::cpu::embedding::Lookup;
 use crate::cpu::vocabulary::Targets;
 use crate::norm::Norm;
@@ -15,8 +14,8 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     x.matmul(weight) + bias.unsqueeze()
 }
 
-/// `[x Q + q, x K + k, x V + v]`
-pub fn project_packed(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); 3]) -> Tensor<2> {
+/// `[x K + k, x V + v]`
+pub fn project_pair(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); 2]) -> Tensor<2> {
     Tensor::cat(maps.map(|(weight, bias)| linear(x.clone(), weight, bias)).to_vec(), 1)
 }
 
@@ -41,27 +40,33 @@ pub fn add_residual(residual: Tensor<2>, x: Tensor<2>, bias: Tensor<1>, mask: Op
     residual + mask.map_or(x.clone(), |mask| x * mask)
 }
 
-/// `softmax(Q K^T / sqrt(width) + padding) * mask V` for every head.
-pub fn attention(packed: Tensor<2>, options: &Attention<'_>, mask: Option<Tensor<4>>) -> Tensor<2> {
-    let [rows, triple] = packed.dims();
-    let (batch, heads, d) = (options.padding.lengths.len(), options.heads, triple / 3);
+/// `softmax(Q K^T / sqrt(width) + bias) * mask V` for every head of a rectangle of sequences.
+pub fn attention(
+    queries: Tensor<2>,
+    packed: Tensor<2>,
+    heads: usize,
+    batch: usize,
+    bias: Option<Tensor<4>>,
+    mask: Option<Tensor<4>>,
+) -> Tensor<2> {
+    let [rows, d] = queries.dims();
     let width = d / heads;
-    let part = |i: usize| {
-        let part = packed.clone().slice([0..rows, i * d..(i + 1) * d]);
-        part.reshape([batch, rows / batch, heads, width]).swap_dims(1, 2)
-    };
-    let mut scores = (part(0) * (1.0 / (width as f64).sqrt())).matmul(part(1).transpose());
-    if let Some(bias) = &options.padding.bias {
-        scores = scores + bias.clone();
+    let split = |x: Tensor<2>| x.reshape([batch, rows / batch, heads, width]).swap_dims(1, 2);
+    let part = |i: usize| split(packed.clone().slice([0..rows, i * d..(i + 1) * d]));
+    let mut scores = (split(queries) * (1.0 / (width as f64).sqrt())).matmul(part(0).transpose());
+    if let Some(bias) = bias {
+        scores = scores + bias;
     }
     let weights = burn::tensor::activation::softmax(scores, 3);
     let weights = mask.map_or(weights.clone(), |mask| weights * mask);
-    weights.matmul(part(2)).swap_dims(1, 2).reshape([rows, d])
+    weights.matmul(part(1)).swap_dims(1, 2).reshape([rows, d])
 }
 
-/// The bias that hides padding, `[batch, 1, 1, len]`.
-pub(crate) fn padding_bias(lengths: &[usize], len: usize, device: &Device) -> Tensor<4> {
-    let row = |length: usize| (0..len).map(move |i| if i < length { 0.0 } else { Padding::HIDDEN });
+/// The bias that hides the keys after the first `lengths[i]` of sequence i, `[batch, 1, 1, len]`.
+pub fn padding_bias(lengths: &[usize], len: usize, device: &Device) -> Tensor<4> {
+    /// Its exponential is exactly 0 in single precision, and unlike an infinity it leaves a row of padding finite.
+    const HIDDEN: f32 = -1e9;
+    let row = |length: usize| (0..len).map(move |i| if i < length { 0.0 } else { HIDDEN });
     let values: Vec<f32> = lengths.iter().flat_map(|length| row(*length)).collect();
     Tensor::from_data(TensorData::new(values, [lengths.len(), 1, 1, len]), device)
 }
@@ -69,15 +74,13 @@ pub(crate) fn padding_bias(lengths: &[usize], len: usize, device: &Device) -> Te
 /// The sum of rows of three tables.
 pub fn embed(tokens: Tensor<2>, segments: Tensor<2>, positions: Tensor<2>, lookup: &Lookup) -> Tensor<2> {
     let [_, width] = tokens.dims();
-    let (rows, len) = (lookup.tokens.len(), lookup.len);
     let device = tokens.device();
     let segments = match lookup.segments.is_empty() {
         true => segments.slice([0..1, 0..width]),
         false => segments.select(0, ids(&lookup.segments, &device)),
     };
-    let positions = positions.slice([lookup.offset..lookup.offset + len, 0..width]);
-    let sum = tokens.select(0, ids(&lookup.tokens, &device)) + segments;
-    (sum.reshape([rows / len, len, width]) + positions.unsqueeze_dim(0)).reshape([rows, width])
+    let places: Vec<u32> = lookup.rows.positions().iter().map(|place| place + lookup.offset as u32).collect();
+    tokens.select(0, ids(&lookup.tokens, &device)) + segments + positions.select(0, ids(&places, &device))
 }
 
 /// The loss of each row in nats, `[n]`.

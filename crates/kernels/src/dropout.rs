@@ -6,97 +6,70 @@ use rayon::prelude::*;
 
 use crate::composed;
 use crate::cpu::attention::weight_index;
-use crate::cpu::dropout::Mask;
+use crate::cpu::dropout::{Mask, drop_rows};
 use crate::fused::{Fused, runs_fused};
-use crate::noise::Noise;
 
-/// Zeroes each element of `x: [batch * len, width]` with probability `rate` and scales the others by `1 / (1 - rate)`;
-/// the identity without `noise` (evaluation) or with `rate` 0.
+/// Zeroes the elements of `x: [rows, width]` that `mask` drops and scales the others; the identity without a mask.
 ///
 /// # Panics
-/// When the rows of `x` are not a multiple of the sequences of `noise`, or `rate` is not in `[0, 1)`.
-pub fn dropout(x: Tensor<2>, rate: f64, noise: Option<&mut Noise>) -> Tensor<2> {
+/// When the mask is of other rows.
+pub fn dropout(x: Tensor<2>, mask: Option<Mask>) -> Tensor<2> {
+    let Some(mask) = mask else { return x };
+    assert_eq!(mask.rows.len(), x.dims()[0], "the rows of the mask");
     if runs_fused(&x) {
-        let Some(mask) = mask(rate, noise) else { return x };
         return Tensor::from_dispatch(Dispatch::drop_rows(x.into_dispatch(), mask));
     }
-    match drawn_rows(&x, rate, noise) {
-        Some(mask) => x * mask,
-        None => x,
-    }
+    let factors = factors(&x, &mask);
+    x * factors
 }
 
 /// `residual + dropout(x + bias)`, all of `[rows, width]` with `bias: [width]`: the end of a pre-LN sublayer.
-pub fn add_residual(
-    residual: Tensor<2>,
-    x: Tensor<2>,
-    bias: Tensor<1>,
-    rate: f64,
-    noise: Option<&mut Noise>,
-) -> Tensor<2> {
+pub fn add_residual(residual: Tensor<2>, x: Tensor<2>, bias: Tensor<1>, mask: Option<Mask>) -> Tensor<2> {
     if runs_fused(&x) {
         let (residual, x, bias) = (residual.into_dispatch(), x.into_dispatch(), bias.into_dispatch());
-        return Tensor::from_dispatch(Dispatch::add_residual(residual, x, bias, mask(rate, noise)));
+        return Tensor::from_dispatch(Dispatch::add_residual(residual, x, bias, mask));
     }
-    let mask = drawn_rows(&x, rate, noise);
-    composed::add_residual(residual, x, bias, mask)
+    let factors = mask.map(|mask| factors(&x, &mask));
+    composed::add_residual(residual, x, bias, factors)
 }
 
-/// The mask of the next place of a pass that drops something; none in evaluation and with a rate of 0.
-pub(crate) fn mask(rate: f64, noise: Option<&mut Noise>) -> Option<Mask> {
-    assert!((0.0..1.0).contains(&rate), "a dropout rate is in [0, 1), not {rate}");
-    let noise = noise?;
-    (rate > 0.0).then(|| Mask::new(noise.next_site(), rate))
-}
-
-/// The factors of the rows of `x`. Positions come before channels, so an element's number within its sequence does not
-/// depend on the padding.
-pub(crate) fn drawn_rows(x: &Tensor<2>, rate: f64, noise: Option<&mut Noise>) -> Option<Tensor<2>> {
+/// The factors of the elements of `x`.
+pub(crate) fn factors(x: &Tensor<2>, mask: &Mask) -> Tensor<2> {
     let [rows, width] = x.dims();
-    let mask = mask(rate, noise)?;
-    let sequence = rows / mask.keys.len() * width;
-    assert_eq!(sequence * mask.keys.len(), rows * width, "rows of whole sequences");
     let mut factors = vec![1.0f32; rows * width];
-    let rows_of = factors.par_chunks_mut(sequence.max(1)).zip(&mask.keys);
-    rows_of.for_each(|(factors, key)| mask.apply(*key, 0, factors));
-    Some(Tensor::from_data(TensorData::new(factors, [rows, width]), &x.device()))
+    drop_rows(&mut factors, width, mask);
+    Tensor::from_data(TensorData::new(factors, [rows, width]), &x.device())
 }
 
-/// The factors of the attention weights, `[batch, heads, len, len]`.
-pub(crate) fn drawn_weights(
-    batch: usize,
-    heads: usize,
-    len: usize,
-    rate: f64,
-    noise: Option<&mut Noise>,
-    device: &Device,
-) -> Option<Tensor<4>> {
-    let mask = mask(rate, noise)?;
-    assert_eq!(batch, mask.keys.len(), "one key a sequence");
+/// The factors of the attention weights of whole sequences of `len` tokens, `[batch, heads, len, len]`.
+pub(crate) fn weight_factors(mask: &Mask, heads: usize, len: usize, device: &Device) -> Tensor<4> {
+    let batch = mask.rows.batch();
     let mut factors = vec![1.0f32; batch * heads * len * len];
     factors.par_chunks_mut(len).enumerate().for_each(|(i, row)| {
-        let (key, head, query) = (mask.keys[i / (heads * len)], i / len % heads, i % len);
+        let (key, head, query) = (mask.keys[i / (heads * len)], i / len % heads, (i % len) as u32);
         mask.apply(key, weight_index(head, query), row);
     });
-    Some(Tensor::from_data(TensorData::new(factors, [batch, heads, len, len]), device))
+    Tensor::from_data(TensorData::new(factors, [batch, heads, len, len]), device)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::Noise;
+    use crate::rows::Rows;
     use crate::testing::{assert_close, host, leaf, value_and_gradients};
 
     fn ones(rows: usize, width: usize) -> Tensor<2> {
         Tensor::ones([rows, width], &Device::flex())
     }
 
-    fn noise(keys: &[u64]) -> Option<Noise> {
-        Some(Noise::new(keys.to_vec()))
+    fn mask(rate: f64, keys: &[u64], lengths: &[usize]) -> Option<Mask> {
+        Mask::draw(Some(&mut Noise::new(keys.to_vec())), rate, &Rows::of_lengths(lengths))
     }
 
     #[test]
     fn the_share_of_zeros_is_the_rate_and_the_mean_is_kept() {
-        let y = host(&dropout(ones(64, 512), 0.1, noise(&[0, 1, 2, 3, 4, 5, 6, 7]).as_mut()));
+        let y = host(&dropout(ones(64, 512), mask(0.1, &[0, 1, 2, 3, 4, 5, 6, 7], &[8; 8])));
         let zeros = y.iter().filter(|v| **v == 0.0).count() as f64 / y.len() as f64;
         // Standard deviation of the share: sqrt(0.1 * 0.9 / 32768) = 1.7e-3.
         assert!((zeros - 0.1).abs() < 5.0 * 1.7e-3, "{zeros}");
@@ -104,46 +77,50 @@ mod tests {
     }
 
     #[test]
-    fn evaluation_and_rate_zero_change_nothing() {
-        assert_eq!(host(&dropout(ones(4, 3), 0.5, None)), vec![1.0; 12]);
-        assert_eq!(host(&dropout(ones(4, 3), 0.0, noise(&[1]).as_mut())), vec![1.0; 12]);
+    fn evaluation_and_rate_zero_draw_no_mask() {
+        let rows = Rows::of_lengths(&[4]);
+        assert!(Mask::draw(None, 0.5, &rows).is_none());
+        assert!(Mask::draw(Some(&mut Noise::new(vec![1])), 0.0, &rows).is_none());
+        assert_eq!(host(&dropout(ones(4, 3), None)), vec![1.0; 12]);
     }
 
     #[test]
-    fn a_sequence_has_its_mask_whatever_stands_beside_it() {
-        let both = host(&dropout(ones(6, 5), 0.3, noise(&[11, 22]).as_mut()));
-        let alone = host(&dropout(ones(3, 5), 0.3, noise(&[22]).as_mut()));
+    fn a_row_has_its_mask_whatever_stands_beside_it() {
+        let both = host(&dropout(ones(6, 5), mask(0.3, &[11, 22], &[3, 3])));
+        let alone = host(&dropout(ones(3, 5), mask(0.3, &[22], &[3])));
         assert_eq!(both[15..], alone[..]);
+        let chosen = Rows::of(vec![vec![], vec![2, 0]]);
+        let chosen = Mask::draw(Some(&mut Noise::new(vec![11, 22])), 0.3, &chosen);
+        let chosen = host(&dropout(ones(2, 5), chosen));
+        assert_eq!((&chosen[..5], &chosen[5..]), (&alone[10..], &alone[..5]));
     }
 
     #[test]
     fn padding_does_not_move_a_mask() {
-        let short = host(&dropout(ones(3, 5), 0.3, noise(&[7]).as_mut()));
-        let long = host(&dropout(ones(9, 5), 0.3, noise(&[7]).as_mut()));
+        let short = host(&dropout(ones(3, 5), mask(0.3, &[7], &[3])));
+        let long = host(&dropout(ones(9, 5), mask(0.3, &[7], &[9])));
         assert_eq!(short[..], long[..15]);
-        let weights = |len: usize| {
-            drawn_weights(1, 2, len, 0.3, noise(&[7]).as_mut(), &Device::flex()).expect("a mask")
-        };
+        let weights = |len: usize| weight_factors(&mask(0.3, &[7], &[len]).expect("a mask"), 2, len, &Device::flex());
         let cut = weights(9).slice([0..1, 0..2, 0..4, 0..4]);
         assert_eq!(host(&weights(4)), host(&cut));
     }
 
     #[test]
     fn values_and_gradients_are_those_of_the_composed_operation() {
-        for (sequences, len, width) in [(1, 1, 1), (3, 5, 17), (2, 40, 64)] {
-            let keys: Vec<u64> = (0..sequences as u64).collect();
-            let rows = sequences * len;
+        for (lengths, width) in [(&[1][..], 1), (&[5, 1, 9], 17), (&[40, 40], 64)] {
+            let keys: Vec<u64> = (0..lengths.len() as u64).collect();
+            let rows = lengths.iter().sum::<usize>();
             let (residual, x, bias) = (leaf([rows, width], 1), leaf([rows, width], 2), leaf([width], 3));
-            let what = format!("{sequences} x {len} x {width}");
-            let fused = value_and_gradients(&dropout(x.clone(), 0.4, noise(&keys).as_mut()), &[], &[&x]);
-            let mask = drawn_rows(&x, 0.4, noise(&keys).as_mut()).expect("a mask");
-            assert_close(&fused, &value_and_gradients(&(x.clone() * mask), &[], &[&x]), 1e-6, &what);
+            let what = format!("{lengths:?} x {width}");
+            let drawn = |rate| mask(rate, &keys, lengths);
+            let fused = value_and_gradients(&dropout(x.clone(), drawn(0.4)), &[], &[&x]);
+            let plain = x.clone() * factors(&x, &drawn(0.4).expect("a mask"));
+            assert_close(&fused, &value_and_gradients(&plain, &[], &[&x]), 1e-6, &what);
             for rate in [0.0, 0.4] {
-                let (r, z, b) = (residual.clone(), x.clone(), bias.clone());
-                let fused = add_residual(r, z, b, rate, noise(&keys).as_mut());
+                let fused = add_residual(residual.clone(), x.clone(), bias.clone(), drawn(rate));
                 let fused = value_and_gradients(&fused, &[&bias], &[&residual, &x]);
-                let mask = drawn_rows(&x, rate, noise(&keys).as_mut());
-                let plain = composed::add_residual(residual.clone(), x.clone(), bias.clone(), mask);
+                let factors = drawn(rate).map(|mask| factors(&x, &mask));
+                let plain = composed::add_residual(residual.clone(), x.clone(), bias.clone(), factors);
                 let plain = value_and_gradients(&plain, &[&bias], &[&residual, &x]);
                 assert_close(&fused, &plain, 2e-6, &what);
             }

@@ -7,7 +7,7 @@ use crate::composed;
 use crate::cpu::embedding::Lookup;
 use crate::fused::{Fused, runs_fused};
 
-/// The sum of the rows of three tables, `[rows, width]`, that `lookup` names, `[batch * len, width]`. Gradients are
+/// The sum of the rows of three tables of `[.., width]` that `lookup` names, `[rows, width]`. Gradients are
 /// added in the order of the tokens, so they are the same for any number of threads.
 ///
 /// # Panics
@@ -20,24 +20,47 @@ pub fn embed(tokens: Tensor<2>, segments: Tensor<2>, positions: Tensor<2>, looku
     composed::embed(tokens, segments, positions, &lookup)
 }
 
+/// The rows `indices` of `x: [rows, width]`.
+///
+/// # Panics
+/// When there is no such row.
+pub fn gather(x: Tensor<2>, indices: Vec<u32>) -> Tensor<2> {
+    if runs_fused(&x) {
+        return Tensor::from_dispatch(Dispatch::gather(x.into_dispatch(), indices));
+    }
+    let indices = composed::ids(&indices, &x.device());
+    x.select(0, indices)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::Rows;
     use crate::testing::{assert_close, leaf, value_and_gradients};
 
     #[test]
     fn values_and_gradients_are_those_of_the_composed_operation() {
-        for (batch, len, width, segmented) in [(1, 1, 1, false), (3, 5, 7, true), (4, 9, 33, false)] {
+        for (lengths, width, segmented) in [(&[1][..], 1, false), (&[5, 2, 4], 7, true), (&[9, 9, 1, 9], 33, false)] {
+            let rows = Rows::of_lengths(lengths);
             let (tokens, segments, positions) = (leaf([6, width], 1), leaf([2, width], 2), leaf([12, width], 3));
-            let ids = |modulus: usize| (0..batch * len).map(move |i| (i * i % modulus) as u32).collect::<Vec<_>>();
+            let n = rows.len();
+            let ids = |modulus: usize| (0..n).map(move |i| (i * i % modulus) as u32).collect::<Vec<_>>();
             let segments_of = if segmented { ids(2) } else { Vec::new() };
-            let lookup = Lookup { tokens: ids(6), segments: segments_of, len, offset: 2 };
+            let lookup = Lookup { tokens: ids(6), segments: segments_of, rows, offset: 2 };
             let (t, s, p) = (tokens.clone(), segments.clone(), positions.clone());
             let tables = [&tokens, &segments, &positions];
             let fused = value_and_gradients(&embed(t, s, p, lookup.clone()), &[], &tables);
             let (t, s, p) = (tokens.clone(), segments.clone(), positions.clone());
             let plain = value_and_gradients(&composed::embed(t, s, p, &lookup), &[], &tables);
-            assert_close(&fused, &plain, 1e-6, &format!("{batch} x {len} x {width}"));
+            assert_close(&fused, &plain, 1e-6, &format!("{lengths:?} x {width}"));
         }
+    }
+
+    #[test]
+    fn gathered_rows_send_their_gradients_back() {
+        let x = leaf([7, 5], 1);
+        let fused = value_and_gradients(&gather(x.clone(), vec![6, 0, 6]), &[], &[&x]);
+        let plain = x.clone().select(0, composed::ids(&[6, 0, 6], &x.device()));
+        assert_close(&fused, &value_and_gradients(&plain, &[], &[&x]), 1e-6, "three rows");
     }
 }

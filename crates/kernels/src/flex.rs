@@ -6,7 +6,11 @@ use burn::tensor::{Shape, TensorData};
 /// The tensor with its elements in order from the start of its storage.
 pub(crate) fn ordered(tensor: FlexTensor) -> FlexTensor {
     let whole = tensor.is_contiguous() && tensor.layout().start_offset() == 0;
-    if whole && tensor.storage::<f32>().len() == tensor.layout().num_elements() { tensor } else { tensor.to_contiguous() }
+    if whole && tensor.storage::<f32>().len() == tensor.layout().num_elements() {
+        tensor
+    } else {
+        tensor.to_contiguous()
+    }
 }
 
 /// A tensor of `values`, without a copy.

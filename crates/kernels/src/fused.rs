@@ -1,9 +1,9 @@
 //! The operations of [`crate::cpu`] as an extension of burn's CPU backend, with and without a graph.
 
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, DispatchDevice, Flex, backend_extension};
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::tensor::{Device, Tensor};
 
 use crate::activation::Activation;
@@ -16,8 +16,9 @@ use crate::cpu::{activation, attention, dropout, embedding, norm, parts, softmax
 use crate::flex::{dims, ordered, tensor, values, values_mut};
 use crate::rule::{Rule, record};
 
-/// Whether tensors on `device` go through the fused operations.
-pub(crate) fn is_fused(device: &Device) -> bool {
+/// Whether tensors on `device` go through the operations of this crate that are written by hand: they take rows of any
+/// length, where others need a rectangle.
+pub fn is_fused(device: &Device) -> bool {
     matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
 }
 
@@ -33,11 +34,9 @@ pub(crate) trait Fused: Backend {
     fn project(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
     /// `x W + b`
     fn linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// `[x Q + q, x K + k, x V + v]`, `[rows, 3 * out]`
-    fn project_packed(
+    /// `[x K + k, x V + v]`, `[rows, 2 * out]`
+    fn project_pair(
         x: FloatTensor<Self>,
-        query: FloatTensor<Self>,
-        query_bias: FloatTensor<Self>,
         key: FloatTensor<Self>,
         key_bias: FloatTensor<Self>,
         value: FloatTensor<Self>,
@@ -73,8 +72,10 @@ pub(crate) trait Fused: Backend {
     fn drop_rows(x: FloatTensor<Self>, mask: Mask) -> FloatTensor<Self>;
     /// Softmax of each row.
     fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// Attention of packed rows `[rows, 3 * d]`.
-    fn attend(packed: FloatTensor<Self>, shape: Heads) -> FloatTensor<Self>;
+    /// Attention of queries `[queries, d]` to packed keys and values `[keys, 2 * d]`.
+    fn attend(queries: FloatTensor<Self>, packed: FloatTensor<Self>, shape: Heads) -> FloatTensor<Self>;
+    /// Some rows.
+    fn gather(x: FloatTensor<Self>, indices: Vec<u32>) -> FloatTensor<Self>;
     /// The sum of rows of three tables.
     fn embed(
         tokens: FloatTensor<Self>,
@@ -125,7 +126,9 @@ fn biases(biases: &[&FlexTensor], rows: usize) -> Vec<f32> {
     let row: Vec<f32> = biases.iter().flat_map(|bias| values(bias).iter().copied()).collect();
     let mut out = parts::unwritten(rows * row.len());
     let task = parts::rows_of_a_task(row.len()) * row.len();
-    parts::for_tasks(&mut out, task, |_, part| part.chunks_exact_mut(row.len()).for_each(|out| out.copy_from_slice(&row)));
+    parts::for_tasks(&mut out, task, |_, part| {
+        part.chunks_exact_mut(row.len()).for_each(|out| out.copy_from_slice(&row))
+    });
     out
 }
 
@@ -150,24 +153,22 @@ impl Fused for Flex {
         tensor(out, [rows, columns])
     }
 
-    fn project_packed(
+    fn project_pair(
         x: FlexTensor,
-        query: FlexTensor,
-        query_bias: FlexTensor,
         key: FlexTensor,
         key_bias: FlexTensor,
         value: FlexTensor,
         value_bias: FlexTensor,
     ) -> FlexTensor {
         let x = ordered(x);
-        let weights = [query, key, value].map(ordered);
-        let [query_bias, key_bias, value_bias] = [query_bias, key_bias, value_bias].map(ordered);
+        let weights = [key, value].map(ordered);
+        let [key_bias, value_bias] = [key_bias, value_bias].map(ordered);
         let ([rows, _], [_, d]) = (dims(&x), dims(&weights[0]));
-        let mut out = biases(&[&query_bias, &key_bias, &value_bias], rows);
+        let mut out = biases(&[&key_bias, &value_bias], rows);
         for (i, weight) in weights.iter().enumerate() {
-            product(&mut out[i * d..], 3 * d, &x, weight, Output::Add);
+            product(&mut out[i * d..], 2 * d, &x, weight, Output::Add);
         }
-        tensor(out, [rows, 3 * d])
+        tensor(out, [rows, 2 * d])
     }
 
     fn activate(x: FlexTensor, bias: FlexTensor, activation: Activation) -> FlexTensor {
@@ -212,10 +213,16 @@ impl Fused for Flex {
         x
     }
 
-    fn attend(packed: FlexTensor, shape: Heads) -> FlexTensor {
-        let packed = ordered(packed);
-        let [rows, triple] = dims(&packed);
-        tensor(attention::forward(values(&packed), triple / 3, &shape).0, [rows, triple / 3])
+    fn attend(queries: FlexTensor, packed: FlexTensor, shape: Heads) -> FlexTensor {
+        let (queries, packed) = (ordered(queries), ordered(packed));
+        let [rows, d] = dims(&queries);
+        tensor(attention::forward(values(&queries), values(&packed), d, &shape).0, [rows, d])
+    }
+
+    fn gather(x: FlexTensor, indices: Vec<u32>) -> FlexTensor {
+        let x = ordered(x);
+        let [_, width] = dims(&x);
+        tensor(embedding::gather(values(&x), &indices, width), [indices.len(), width])
     }
 
     fn embed(tokens: FlexTensor, segments: FlexTensor, positions: FlexTensor, lookup: Lookup) -> FlexTensor {
@@ -271,17 +278,15 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         record::<_, C, _>([x, weight, bias], |[x, weight, bias]| (Flex::linear(x, weight, bias), Linear))
     }
 
-    fn project_packed(
+    fn project_pair(
         x: FloatTensor<Self>,
-        query: FloatTensor<Self>,
-        query_bias: FloatTensor<Self>,
         key: FloatTensor<Self>,
         key_bias: FloatTensor<Self>,
         value: FloatTensor<Self>,
         value_bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let inputs = [x, query, query_bias, key, key_bias, value, value_bias];
-        record::<_, C, _>(inputs, |[x, q, qb, k, kb, v, vb]| (Flex::project_packed(x, q, qb, k, kb, v, vb), ProjectPacked))
+        let inputs = [x, key, key_bias, value, value_bias];
+        record::<_, C, _>(inputs, |[x, k, kb, v, vb]| (Flex::project_pair(x, k, kb, v, vb), ProjectPair))
     }
 
     fn activate(x: FloatTensor<Self>, bias: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
@@ -294,7 +299,8 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         beta: FloatTensor<Self>,
         epsilon: f32,
     ) -> FloatTensor<Self> {
-        let forward = |[x, gamma, beta]: [FlexTensor; 3]| (Flex::normalise(x, gamma, beta, epsilon), Normalise(epsilon));
+        let forward =
+            |[x, gamma, beta]: [FlexTensor; 3]| (Flex::normalise(x, gamma, beta, epsilon), Normalise(epsilon));
         record::<_, C, _>([x, gamma, beta], forward)
     }
 
@@ -305,7 +311,9 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         mask: Option<Mask>,
     ) -> FloatTensor<Self> {
         let rule = AddResidual(mask.clone());
-        record::<_, C, _>([residual, x, bias], |[residual, x, bias]| (Flex::add_residual(residual, x, bias, mask), rule))
+        record::<_, C, _>([residual, x, bias], |[residual, x, bias]| {
+            (Flex::add_residual(residual, x, bias, mask), rule)
+        })
     }
 
     fn add_normalise(
@@ -335,12 +343,19 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         })
     }
 
-    fn attend(packed: FloatTensor<Self>, shape: Heads) -> FloatTensor<Self> {
-        record::<_, C, _>([packed], |[packed]| {
-            let packed = ordered(packed);
-            let [rows, triple] = dims(&packed);
-            let (out, logs) = attention::forward(values(&packed), triple / 3, &shape);
-            (tensor(out, [rows, triple / 3]), Attend { logs: vector(logs), shape })
+    fn attend(queries: FloatTensor<Self>, packed: FloatTensor<Self>, shape: Heads) -> FloatTensor<Self> {
+        record::<_, C, _>([queries, packed], |[queries, packed]| {
+            let (queries, packed) = (ordered(queries), ordered(packed));
+            let [rows, d] = dims(&queries);
+            let (out, logs) = attention::forward(values(&queries), values(&packed), d, &shape);
+            (tensor(out, [rows, d]), Attend { logs: vector(logs), shape })
+        })
+    }
+
+    fn gather(x: FloatTensor<Self>, indices: Vec<u32>) -> FloatTensor<Self> {
+        record::<_, C, _>([x], |[x]| {
+            let [rows, _] = dims(&x);
+            (Flex::gather(x, indices.clone()), Gather { rows, indices })
         })
     }
 
@@ -411,30 +426,29 @@ impl Rule<3> for Linear {
 }
 
 #[derive(Clone, Debug)]
-struct ProjectPacked;
+struct ProjectPair;
 
-impl Rule<7> for ProjectPacked {
-    const READS: [bool; 7] = [true, true, false, true, false, true, false];
+impl Rule<5> for ProjectPair {
+    const READS: [bool; 5] = [true, true, false, true, false];
 
-    fn backward(self, inputs: [Option<FlexTensor>; 7], g: FlexTensor, wanted: [bool; 7]) -> [Option<FlexTensor>; 7] {
-        let [x, query, _, key, _, value, _] = inputs.map(|input| input.map(ordered));
-        let (x, weights) = (x.expect("read"), [query, key, value].map(|weight| weight.expect("read")));
+    fn backward(self, inputs: [Option<FlexTensor>; 5], g: FlexTensor, wanted: [bool; 5]) -> [Option<FlexTensor>; 5] {
+        let [x, key, _, value, _] = inputs.map(|input| input.map(ordered));
+        let (x, weights) = (x.expect("read"), [key, value].map(|weight| weight.expect("read")));
         let g = ordered(g);
         let ([rows, inner], [_, d]) = (dims(&x), dims(&weights[0]));
         let dx = wanted[0].then(|| {
             let mut out = parts::unwritten(rows * inner);
             for (i, weight) in weights.iter().enumerate() {
                 let output = if i == 0 { Output::Replace } else { Output::Add };
-                product_x(&mut out, &values(&g)[i * d..], 3 * d, weight, rows, output);
+                product_x(&mut out, &values(&g)[i * d..], 2 * d, weight, rows, output);
             }
             tensor(out, [rows, inner])
         });
-        let [q, k, v] = std::array::from_fn(|i| {
-            wanted[1 + 2 * i].then(|| product_weight(&x, &values(&g)[i * d..], 3 * d, d))
-        });
-        let sums = parts::column_sums(values(&g), 3 * d);
-        let [qb, kb, vb] = std::array::from_fn(|i| Some(vector(sums[i * d..(i + 1) * d].to_vec())));
-        [dx, q, qb, k, kb, v, vb]
+        let [k, v] =
+            std::array::from_fn(|i| wanted[1 + 2 * i].then(|| product_weight(&x, &values(&g)[i * d..], 2 * d, d)));
+        let sums = parts::column_sums(values(&g), 2 * d);
+        let [kb, vb] = std::array::from_fn(|i| Some(vector(sums[i * d..(i + 1) * d].to_vec())));
+        [dx, k, kb, v, vb]
     }
 }
 
@@ -534,14 +548,33 @@ struct Attend {
     shape: Heads,
 }
 
-impl Rule<1> for Attend {
-    const READS: [bool; 1] = [true];
+impl Rule<2> for Attend {
+    const READS: [bool; 2] = [true, true];
 
-    fn backward(self, inputs: [Option<FlexTensor>; 1], g: FlexTensor, _wanted: [bool; 1]) -> [Option<FlexTensor>; 1] {
-        let (packed, g) = (read(inputs, 0), ordered(g));
-        let [rows, d] = dims(&g);
-        let out = attention::backward(values(&packed), values(&self.logs), values(&g), d, &self.shape);
-        [Some(tensor(out, [rows, 3 * d]))]
+    fn backward(self, inputs: [Option<FlexTensor>; 2], g: FlexTensor, _wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+        let [queries, packed] = inputs.map(|input| ordered(input.expect("read")));
+        let g = ordered(g);
+        let ([asked, d], [seen, _]) = (dims(&queries), dims(&packed));
+        let (queries, packed) = (values(&queries), values(&packed));
+        let (dq, dkv) = attention::backward(queries, packed, values(&self.logs), values(&g), d, &self.shape);
+        [Some(tensor(dq, [asked, d])), Some(tensor(dkv, [seen, 2 * d]))]
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Gather {
+    rows: usize,
+    indices: Vec<u32>,
+}
+
+impl Rule<1> for Gather {
+    const READS: [bool; 1] = [false];
+
+    fn backward(self, _inputs: [Option<FlexTensor>; 1], g: FlexTensor, _wanted: [bool; 1]) -> [Option<FlexTensor>; 1] {
+        let g = ordered(g);
+        let [_, width] = dims(&g);
+        let indices = self.indices.iter().map(|index| *index as usize);
+        [Some(tensor(embedding::scatter(values(&g), indices, self.rows, width), [self.rows, width]))]
     }
 }
 

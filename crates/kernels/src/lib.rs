@@ -2,8 +2,9 @@
 //!
 //! On burn's CPU backend every function runs a forward and a backward pass written by hand, on the slices of its
 //! tensors; on every other backend it is ordinary tensor code ([`composed`]), which gives the same numbers. Rows are
-//! kept flat: a hidden state is `[batch * len, width]`, so that a linear layer is one matrix product instead of one per
-//! sequence. Dropout takes its randomness as an argument ([`Noise`]) and draws the same mask on every backend, for any
+//! kept flat: a hidden state is `[rows, width]`, so that a linear layer is one matrix product instead of one per sequence.
+//! On the CPU the rows are the tokens of sequences of any length one after another, without padding ([`Rows`]), and a
+//! layer can be computed for some of them only; elsewhere they are a rectangle of padded sequences. Dropout takes its randomness as an argument ([`Noise`]) and draws the same mask on every backend, for any
 //! number of threads, for any split of the batch into micro-batches and for any amount of padding.
 //!
 //! Where we differ from common practice, and why: no attention weights, dropout masks or logits are stored, because
@@ -24,6 +25,7 @@ mod loss;
 mod noise;
 mod norm;
 mod optimizer;
+mod rows;
 mod rule;
 mod softmax;
 #[cfg(test)]
@@ -31,16 +33,19 @@ mod testing;
 mod vocabulary;
 
 pub use activation::{Activation, activate};
-pub use attention::{Attention, Padding, attention};
+pub use attention::{Attention, attention, padding_bias};
 pub use cpu::adam::AdamStep;
+pub use cpu::dropout::Mask;
 pub use cpu::embedding::Lookup;
 pub use cpu::vocabulary::Targets;
 pub use dropout::{add_residual, dropout};
-pub use embedding::embed;
-pub use linear::{linear, project, project_packed};
+pub use embedding::{embed, gather};
+pub use fused::is_fused;
+pub use linear::{linear, project, project_pair};
 pub use loss::cross_entropy;
 pub use noise::Noise;
 pub use norm::{Norm, add_normalise, layer_norm};
 pub use optimizer::{Moments, adamw, lamb, square_sum, sum};
+pub use rows::Rows;
 pub use softmax::softmax;
 pub use vocabulary::{Scores, vocabulary_loss, vocabulary_scores};

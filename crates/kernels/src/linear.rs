@@ -23,13 +23,13 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     composed::linear(x, weight, bias)
 }
 
-/// Three affine maps of the same rows side by side, `[rows, 3 * out]`: queries, keys and values.
-pub fn project_packed(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); 3]) -> Tensor<2> {
+/// Two affine maps of the same rows side by side, `[rows, 2 * out]`: keys and values.
+pub fn project_pair(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); 2]) -> Tensor<2> {
     if runs_fused(&x) {
-        let [(q, qb), (k, kb), (v, vb)] = maps.map(|(weight, bias)| (weight.into_dispatch(), bias.into_dispatch()));
-        return Tensor::from_dispatch(Dispatch::project_packed(x.into_dispatch(), q, qb, k, kb, v, vb));
+        let [(k, kb), (v, vb)] = maps.map(|(weight, bias)| (weight.into_dispatch(), bias.into_dispatch()));
+        return Tensor::from_dispatch(Dispatch::project_pair(x.into_dispatch(), k, kb, v, vb));
     }
-    composed::project_packed(x, maps)
+    composed::project_pair(x, maps)
 }
 
 #[cfg(test)]
@@ -54,14 +54,13 @@ mod tests {
     }
 
     #[test]
-    fn three_maps_side_by_side_are_three_maps() {
+    fn two_maps_side_by_side_are_two_maps() {
         for (rows, inner, columns) in SHAPES {
             let x = leaf([rows, inner], 1);
-            let maps = [2, 3, 4].map(|seed| (leaf([inner, columns], seed), leaf([columns], 10 + seed)));
-            let weights = [&x, &maps[0].0, &maps[1].0, &maps[2].0];
-            let biases = [&maps[0].1, &maps[1].1, &maps[2].1];
-            let fused = value_and_gradients(&project_packed(x.clone(), maps.clone()), &biases, &weights);
-            let plain = value_and_gradients(&composed::project_packed(x.clone(), maps.clone()), &biases, &weights);
+            let maps = [2, 3].map(|seed| (leaf([inner, columns], seed), leaf([columns], 10 + seed)));
+            let (weights, biases) = ([&x, &maps[0].0, &maps[1].0], [&maps[0].1, &maps[1].1]);
+            let fused = value_and_gradients(&project_pair(x.clone(), maps.clone()), &biases, &weights);
+            let plain = value_and_gradients(&composed::project_pair(x.clone(), maps.clone()), &biases, &weights);
             assert_close(&fused, &plain, 4e-6, &format!("{rows} x {inner} x {columns}"));
         }
     }

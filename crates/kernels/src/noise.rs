@@ -19,7 +19,7 @@ impl Noise {
     }
 
     /// Number of sequences.
-    pub fn rows(&self) -> usize {
+    pub fn sequences(&self) -> usize {
         self.keys.len()
     }
 

@@ -4,9 +4,9 @@ use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
 use crate::composed;
-use crate::dropout::{drawn_rows, mask};
+use crate::cpu::dropout::Mask;
+use crate::dropout::factors;
 use crate::fused::{Fused, runs_fused};
-use crate::noise::Noise;
 
 /// The parameters of a layer norm.
 #[derive(Clone, Debug)]
@@ -31,28 +31,22 @@ pub fn layer_norm(x: Tensor<2>, norm: Norm) -> Tensor<2> {
 
 /// The layer norm of `residual + dropout(x + bias)`, all of `[rows, width]` with `bias: [width]`: the end of a post-LN
 /// sublayer in one pass.
-pub fn add_normalise(
-    residual: Tensor<2>,
-    x: Tensor<2>,
-    bias: Tensor<1>,
-    norm: Norm,
-    rate: f64,
-    noise: Option<&mut Noise>,
-) -> Tensor<2> {
+pub fn add_normalise(residual: Tensor<2>, x: Tensor<2>, bias: Tensor<1>, norm: Norm, mask: Option<Mask>) -> Tensor<2> {
     if runs_fused(&x) {
         let (residual, x, bias) = (residual.into_dispatch(), x.into_dispatch(), bias.into_dispatch());
         let (gamma, beta) = (norm.gamma.into_dispatch(), norm.beta.into_dispatch());
-        let mask = mask(rate, noise);
         let out = Dispatch::add_normalise(residual, x, bias, gamma, beta, norm.epsilon as f32, mask);
         return Tensor::from_dispatch(out);
     }
-    let mask = drawn_rows(&x, rate, noise);
-    composed::layer_norm(composed::add_residual(residual, x, bias, mask), norm)
+    let factors = mask.map(|mask| factors(&x, &mask));
+    composed::layer_norm(composed::add_residual(residual, x, bias, factors), norm)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::Noise;
+    use crate::rows::Rows;
     use crate::testing::{assert_close, in_pool, leaf, scaled_leaf, value_and_gradients};
     use burn::tensor::Device;
 
@@ -88,12 +82,13 @@ mod tests {
             let (bias, gamma, beta) = (leaf([width], 3), leaf([width], 4), leaf([width], 5));
             let norm = || Norm { gamma: gamma.clone(), beta: beta.clone(), epsilon: 1e-12 };
             for rate in [0.0, 0.3] {
-                let noise = || Some(Noise::new((0..sequences as u64).collect()));
+                let noise = &mut Noise::new((0..sequences as u64).collect());
+                let mask = Mask::draw(Some(noise), rate, &Rows::of_lengths(&vec![len; sequences]));
                 let (r, z, b) = (residual.clone(), x.clone(), bias.clone());
-                let fused = add_normalise(r, z, b, norm(), rate, noise().as_mut());
+                let fused = add_normalise(r, z, b, norm(), mask.clone());
                 let fused = value_and_gradients(&fused, &[&bias, &gamma, &beta], &[&residual, &x]);
-                let mask = drawn_rows(&x, rate, noise().as_mut());
-                let sum = composed::add_residual(residual.clone(), x.clone(), bias.clone(), mask);
+                let factors = mask.map(|mask| factors(&x, &mask));
+                let sum = composed::add_residual(residual.clone(), x.clone(), bias.clone(), factors);
                 let plain = composed::layer_norm(sum, norm());
                 let plain = value_and_gradients(&plain, &[&bias, &gamma, &beta], &[&residual, &x]);
                 assert_close(&fused, &plain, 1e-5, &format!("{rows} x {width}, rate {rate}"));
@@ -108,7 +103,8 @@ mod tests {
                 let (x, gamma, beta) = (leaf([301, 96], 1), leaf([96], 2), leaf([96], 3));
                 let norm = Norm { gamma: gamma.clone(), beta: beta.clone(), epsilon: 1e-12 };
                 let noise = &mut Noise::new((0..7).collect());
-                let out = add_normalise(x.clone(), x.clone(), beta.clone(), norm, 0.1, Some(noise));
+                let mask = Mask::draw(Some(noise), 0.1, &Rows::of_lengths(&[43; 7]));
+                let out = add_normalise(x.clone(), x.clone(), beta.clone(), norm, mask);
                 value_and_gradients(&out, &[&gamma, &beta], &[&x])
             })
         };

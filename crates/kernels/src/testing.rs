@@ -4,7 +4,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 /// `n` numbers between -1 and 1 without a pattern that an error could hide in.
 pub fn wave(n: usize, seed: u32) -> Vec<f32> {
-    (0..n as u32).map(|i| crate::noise::draw(u64::from(seed) << 32 | 77, i) as f32 / (1u32 << 31) as f32 - 1.0).collect()
+    (0..n as u32)
+        .map(|i| crate::noise::draw(u64::from(seed) << 32 | 77, i) as f32 / (1u32 << 31) as f32 - 1.0)
+        .collect()
 }
 
 /// Runs `work` in a pool of `threads` threads.
@@ -30,7 +32,11 @@ pub fn host<const D: usize>(x: &Tensor<D>) -> Vec<f32> {
 }
 
 /// The value of `output` and the gradients of `inputs` when its elements are weighted with a fixed wave and summed.
-pub fn value_and_gradients<const D: usize>(output: &Tensor<D>, one: &[&Tensor<1>], two: &[&Tensor<2>]) -> Vec<Vec<f32>> {
+pub fn value_and_gradients<const D: usize>(
+    output: &Tensor<D>,
+    one: &[&Tensor<1>],
+    two: &[&Tensor<2>],
+) -> Vec<Vec<f32>> {
     let shape = output.dims();
     let upper = TensorData::new(wave(shape.iter().product(), 99), shape);
     let gradients = (output.clone() * Tensor::from_data(upper, &output.device())).sum().backward();

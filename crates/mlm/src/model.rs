@@ -1,7 +1,7 @@
 //! Encoder and head, and the objective over them.
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use kernels::{Scores, Targets};
 use objective::{Context, Error, Example, Objective, Prediction, Purpose, Shown, Step, Tally, Term};
 use rand_chacha::ChaCha8Rng;
@@ -26,7 +26,8 @@ impl MlmModel {
         Self { encoder: Encoder::init(config, rng, device), head: MlmHead::init(config, rng, device) }
     }
 
-    /// Hidden states `[n, hidden]` at the flat `places` (row * len + position) of `sequences`.
+    /// Hidden states `[n, hidden]` at the flat `places` (row * len + position, ascending) of
+    /// `sequences`.
     pub fn hidden(
         &self,
         sequences: &Sequences,
@@ -34,7 +35,7 @@ impl MlmModel {
         noise: Option<&mut Noise>,
         device: &Device,
     ) -> Tensor<2> {
-        self.encoder.forward(&sequences.input(device), noise).select(0, ids(places, device))
+        self.encoder.forward_at(&sequences.input(device), places, noise)
     }
 
     /// Logits `[n, vocabulary]` at `places`, without dropout.
@@ -163,10 +164,4 @@ fn tallies(scores: &Scores, batch: &MlmBatch) -> Vec<Tally> {
         Tally { name: "mlm/masked_accuracy", sum: (hits.clone() * masked.clone()).sum(), weight },
         Tally { name: "mlm/masked_loss", sum: (losses.clone() * masked).sum(), weight },
     ]
-}
-
-fn ids(values: &[u32], device: &Device) -> Tensor<1, Int> {
-    let values: Vec<i32> = values.iter().map(|id| *id as i32).collect();
-    let n = values.len();
-    Tensor::from_data(TensorData::new(values, [n]), device)
 }

@@ -2,7 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use kernels::{Activation, Attention, Noise, activate, add_normalise, add_residual, attention, project_packed};
+use kernels::{
+    Activation, Attention, Mask, Noise, Rows, activate, add_normalise, add_residual, attention, gather, project_pair,
+};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{EncoderConfig, NormPlacement};
@@ -46,14 +48,27 @@ impl AttentionBlock {
         }
     }
 
-    /// `[batch * len, hidden]` to the same.
-    pub fn forward(&self, x: Tensor<2>, input: &Input, mut noise: Option<&mut Noise>) -> Tensor<2> {
+    /// `[rows, hidden]` to the same, or to the rows of `at` only: their indices and which tokens they are.
+    pub fn forward(
+        &self,
+        x: Tensor<2>,
+        input: &Input,
+        at: Option<(&[u32], &Rows)>,
+        mut noise: Option<&mut Noise>,
+    ) -> Tensor<2> {
         let normed = self.residual.before(&self.norm, x.clone());
-        let maps = [&self.query, &self.key, &self.value].map(|map| (map.weight.val(), map.bias.val()));
-        let packed = project_packed(normed, maps);
-        let options = Attention { heads: self.heads, padding: &input.padding, dropout: self.weights_dropout };
-        let context = attention(packed, &options, noise.as_deref_mut());
-        self.residual.after(&self.norm, x, &self.output, context, noise)
+        let maps = [&self.key, &self.value].map(|map| (map.weight.val(), map.bias.val()));
+        let packed = project_pair(normed.clone(), maps);
+        let (x, asking, rows) = match at {
+            Some((indices, rows)) => (gather(x, indices.to_vec()), gather(normed, indices.to_vec()), rows),
+            None => (x, normed, &input.rows),
+        };
+        let queries = self.query.forward(asking);
+        let options =
+            Attention { heads: self.heads, queries: rows.clone(), keys: input.rows.clone(), bias: input.bias.clone() };
+        let mask = Mask::draw(noise.as_deref_mut(), self.weights_dropout, rows);
+        let context = attention(queries, packed, options, mask);
+        self.residual.after(&self.norm, x, &self.output, context, rows, noise)
     }
 }
 
@@ -85,11 +100,11 @@ impl FeedForward {
         }
     }
 
-    /// `[batch * len, hidden]` to the same.
-    pub fn forward(&self, x: Tensor<2>, noise: Option<&mut Noise>) -> Tensor<2> {
+    /// `[rows, hidden]` to the same.
+    pub fn forward(&self, x: Tensor<2>, rows: &Rows, noise: Option<&mut Noise>) -> Tensor<2> {
         let normed = self.residual.before(&self.norm, x.clone());
         let wide = activate(self.activation, self.inner.project(normed), self.inner.bias.val());
-        self.residual.after(&self.norm, x, &self.outer, wide, noise)
+        self.residual.after(&self.norm, x, &self.outer, wide, rows, noise)
     }
 }
 
@@ -119,12 +134,14 @@ impl Residual {
         x: Tensor<2>,
         last: &Linear,
         inner: Tensor<2>,
+        rows: &Rows,
         noise: Option<&mut Noise>,
     ) -> Tensor<2> {
         let (added, bias) = (last.project(inner), last.bias.val());
+        let mask = Mask::draw(noise, self.dropout, rows);
         match self.placement {
-            NormPlacement::Post => add_normalise(x, added, bias, norm.parameters(), self.dropout, noise),
-            NormPlacement::Pre => add_residual(x, added, bias, self.dropout, noise),
+            NormPlacement::Post => add_normalise(x, added, bias, norm.parameters(), mask),
+            NormPlacement::Pre => add_residual(x, added, bias, mask),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use kernels::{Lookup, Noise, dropout};
+use kernels::{Lookup, Mask, Noise, dropout};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::EncoderConfig;
@@ -46,16 +46,16 @@ impl Embeddings {
         }
     }
 
-    /// `[batch * len, hidden]`
+    /// `[rows, hidden]`
     pub fn forward(&self, input: &Input, noise: Option<&mut Noise>) -> Tensor<2> {
         let lookup = Lookup {
             tokens: input.tokens.clone(),
             segments: input.segments.clone(),
-            len: input.len,
+            rows: input.rows.clone(),
             offset: self.offset,
         };
         let sum = kernels::embed(self.tokens.val(), self.segments.val(), self.positions.val(), lookup);
-        let x = dropout(self.norm.forward(sum), self.dropout, noise);
+        let x = dropout(self.norm.forward(sum), Mask::draw(noise, self.dropout, &input.rows));
         match &self.projection {
             Some(projection) => projection.forward(x),
             None => x,

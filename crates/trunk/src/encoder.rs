@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use kernels::Noise;
+use kernels::{Noise, Rows, gather};
 use rand_chacha::ChaCha8Rng;
 
 use crate::block::{AttentionBlock, FeedForward};
@@ -44,13 +44,30 @@ impl Encoder {
         }
     }
 
-    /// The last hidden states, `[batch * len, hidden]`. With `noise`, dropout is on.
-    pub fn forward(&self, input: &Input, mut noise: Option<&mut Noise>) -> Tensor<2> {
+    /// The last hidden states of all rows, `[rows, hidden]`. With `noise`, dropout is on.
+    pub fn forward(&self, input: &Input, noise: Option<&mut Noise>) -> Tensor<2> {
+        self.run(input, None, noise)
+    }
+
+    /// The last hidden states at `places` (sequence * len + position, ascending), `[n, hidden]`: the rows that
+    /// [`Encoder::forward`] would give there. Where the device computes rows of any length, the last layer leaves out
+    /// the queries and the feed-forward network of all other rows, which nobody looks at.
+    pub fn forward_at(&self, input: &Input, places: &[u32], noise: Option<&mut Noise>) -> Tensor<2> {
+        let (indices, rows) = input.select(places);
+        match kernels::is_fused(&self.embeddings.tokens.device()) {
+            true => self.run(input, Some((&indices, &rows)), noise),
+            false => gather(self.run(input, None, noise), indices),
+        }
+    }
+
+    fn run(&self, input: &Input, at: Option<(&[u32], &Rows)>, mut noise: Option<&mut Noise>) -> Tensor<2> {
         let mut x = self.embeddings.forward(input, noise.as_deref_mut());
         for layer in 0..self.layers {
             let (attention, feed_forward) = self.sharing.of(layer, self.layers);
-            x = self.attention[attention].forward(x, input, noise.as_deref_mut());
-            x = self.feed_forward[feed_forward].forward(x, noise.as_deref_mut());
+            let at = at.filter(|_| layer + 1 == self.layers);
+            x = self.attention[attention].forward(x, input, at, noise.as_deref_mut());
+            let rows = at.map_or(&input.rows, |(_, rows)| rows);
+            x = self.feed_forward[feed_forward].forward(x, rows, noise.as_deref_mut());
         }
         match &self.final_norm {
             Some(norm) => norm.forward(x),

@@ -1,7 +1,7 @@
 //! Token sequences, padded to a rectangle.
 
-use burn::tensor::Device;
-use kernels::Padding;
+use burn::tensor::{Device, Tensor};
+use kernels::Rows;
 
 /// A batch of token sequences on the host, padded on the right to the longest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,26 +40,54 @@ impl Sequences {
 
     /// The batch as the encoder on `device` takes it.
     pub fn input(&self, device: &Device) -> Input {
+        let rows = match kernels::is_fused(device) {
+            true => Rows::of_lengths(&self.lengths),
+            false => Rows::of_lengths(&vec![self.len; self.batch()]),
+        };
+        let place = |(row, position): (&u32, &u32)| *row as usize * self.len + *position as usize;
+        let places = || rows.sequences().iter().zip(rows.positions()).map(place);
+        let segments = if self.segments.is_empty() { Vec::new() } else { places().map(|i| self.segments[i]).collect() };
         Input {
+            tokens: places().map(|i| self.tokens[i]).collect(),
+            segments,
             len: self.len,
-            tokens: self.tokens.clone(),
-            segments: self.segments.clone(),
-            padding: Padding::new(self.lengths.clone(), self.len, device),
+            bias: kernels::padding_bias(&self.lengths, self.len, device),
+            rows,
         }
     }
 }
 
-/// What an encoder takes.
+/// What an encoder takes: the real tokens where the device computes rows of any length, else padding too.
 #[derive(Clone, Debug)]
 pub struct Input {
-    /// Tokens a sequence takes, padding included.
-    pub len: usize,
-    /// Token ids, `[batch * len]`.
+    /// The token of each row.
     pub tokens: Vec<u32>,
-    /// Segment ids, `[batch * len]`; empty when every segment is 0.
+    /// The segment of each row; empty when every segment is 0.
     pub segments: Vec<u32>,
-    /// Which tokens are padding.
-    pub padding: Padding,
+    /// Which token of which sequence each row is.
+    pub rows: Rows,
+    /// Hides padding from attention.
+    pub bias: Option<Tensor<4>>,
+    len: usize,
+}
+
+impl Input {
+    /// The row of `place` (sequence * len + position of [`Sequences`]).
+    pub fn row(&self, place: u32) -> u32 {
+        let (sequence, position) = (place as usize / self.len, place as usize % self.len);
+        (self.rows.range(sequence).start + position) as u32
+    }
+
+    /// The rows of `places` and which tokens they are. Places must be in ascending order.
+    pub fn select(&self, places: &[u32]) -> (Vec<u32>, Rows) {
+        let indices: Vec<u32> = places.iter().map(|place| self.row(*place)).collect();
+        let mut groups = vec![Vec::new(); self.rows.batch()];
+        for index in &indices {
+            let index = *index as usize;
+            groups[self.rows.sequences()[index] as usize].push(self.rows.positions()[index]);
+        }
+        (indices, Rows::of(groups))
+    }
 }
 
 #[cfg(test)]
@@ -71,5 +99,9 @@ mod tests {
         let sequences = Sequences::pad(&[vec![1, 2, 3], vec![4]], 9);
         assert_eq!(sequences.tokens, [1, 2, 3, 4, 9, 9]);
         assert_eq!((sequences.len, sequences.batch(), sequences.real_tokens()), (3, 2, 4));
+        let input = sequences.input(&Device::flex());
+        assert_eq!((&input.tokens[..], input.row(2), input.row(3)), (&[1, 2, 3, 4][..], 2, 3));
+        let (indices, rows) = input.select(&[1, 3]);
+        assert_eq!((indices, rows), (vec![1, 3], Rows::of(vec![vec![1], vec![0]])));
     }
 }

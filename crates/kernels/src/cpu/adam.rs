@@ -28,8 +28,7 @@ pub struct AdamStep {
 
 /// The sum of squares, added up in double precision over fixed parts.
 pub fn sum_of_squares(x: &[f32]) -> f64 {
-    let partial: Vec<f64> =
-        x.par_chunks(PART).map(|part| f64::from(squares(part))).collect();
+    let partial: Vec<f64> = x.par_chunks(PART).map(|part| f64::from(squares(part))).collect();
     partial.iter().sum()
 }
 

@@ -11,133 +11,184 @@ use super::matmul::{Matrix, MatrixMut, Output, Threads, multiply};
 use super::parts::unwritten;
 use super::softmax::exponentials;
 use super::vectors::{exp, sum_of, vectorised};
+use crate::rows::Rows;
 
 /// The shape of a batch.
 #[derive(Clone, Debug)]
 pub struct Heads {
     /// Heads; they split the width evenly.
     pub heads: usize,
-    /// Real tokens of each sequence; what follows is padding.
-    pub lengths: Vec<usize>,
+    /// The tokens that ask.
+    pub queries: Rows,
+    /// The tokens that are seen, by those of their sequence.
+    pub keys: Rows,
     /// Which weights are dropped.
     pub mask: Option<Mask>,
 }
 
 impl Heads {
-    /// The mask of sequence `b` with its key.
-    fn drop(&self, b: usize) -> Option<(&Mask, u64)> {
-        self.mask.as_ref().map(|mask| (mask, mask.keys[b]))
+    /// The mask of sequence `b` with its key and the positions of its queries.
+    fn drop(&self, b: usize) -> Option<Drop<'_>> {
+        let positions = &self.queries.positions()[self.queries.range(b)];
+        self.mask.as_ref().map(|mask| Drop { mask, key: mask.keys[b], positions })
     }
+}
+
+/// Dropout of the weights of one sequence.
+#[derive(Clone, Copy)]
+struct Drop<'a> {
+    mask: &'a Mask,
+    key: u64,
+    positions: &'a [u32],
 }
 
 /// Number of the weight (head, query, 0) within its sequence. Fixed strides, so that it does not depend on the padding.
-pub fn weight_index(head: usize, query: usize) -> u32 {
-    ((head as u32) << 24).wrapping_add((query as u32) << 12)
+#[inline(always)]
+pub fn weight_index(head: usize, query: u32) -> u32 {
+    ((head as u32) << 24).wrapping_add(query << 12)
 }
 
-/// One head of one sequence: where its queries, keys and values lie in rows of `[3 * d]`.
+/// One head of one sequence of a batch of width `d`.
 #[derive(Clone, Copy)]
 struct Head {
     index: usize,
-    width: usize,
-    d: usize,
-    tokens: usize,
     heads: usize,
+    d: usize,
+    queries: usize,
+    keys: usize,
 }
 
 impl Head {
-    fn part<'a>(&self, packed: &'a [f32], which: usize) -> Matrix<'a> {
-        let start = which * self.d + self.index * self.width;
-        Matrix::strided(&packed[start..], self.tokens, self.width, 3 * self.d)
+    fn width(&self) -> usize {
+        self.d / self.heads
     }
 
-    fn part_mut<'a>(&self, packed: &'a mut [f32], which: usize) -> MatrixMut<'a> {
-        let start = which * self.d + self.index * self.width;
-        MatrixMut::strided(&mut packed[start..], 3 * self.d)
+    /// The columns of this head in the queries of its sequence, `[queries, d]`.
+    fn of_queries<'a>(&self, rows: &'a [f32]) -> Matrix<'a> {
+        Matrix::strided(&rows[self.index * self.width()..], self.queries, self.width(), self.d)
     }
 
-    /// The columns of this head in rows of `[d]`.
-    fn of<'a>(&self, rows: &'a [f32]) -> Matrix<'a> {
-        Matrix::strided(&rows[self.index * self.width..], self.tokens, self.width, self.d)
+    /// The columns of this head in the keys (0) or values (1) of its sequence, packed `[keys, 2 * d]`.
+    fn of_packed<'a>(&self, packed: &'a [f32], which: usize) -> Matrix<'a> {
+        let start = which * self.d + self.index * self.width();
+        Matrix::strided(&packed[start..], self.keys, self.width(), 2 * self.d)
+    }
+
+    fn queries_mut<'a>(&self, rows: &'a mut [f32]) -> MatrixMut<'a> {
+        MatrixMut::strided(&mut rows[self.index * self.width()..], self.d)
+    }
+
+    fn packed_mut<'a>(&self, packed: &'a mut [f32], which: usize) -> MatrixMut<'a> {
+        MatrixMut::strided(&mut packed[which * self.d + self.index * self.width()..], 2 * self.d)
+    }
+
+    fn square<'a>(&self, weights: &'a [f32]) -> Matrix<'a> {
+        Matrix::new(weights, self.queries, self.keys)
     }
 
     fn scale(&self) -> f32 {
-        1.0 / (self.width as f32).sqrt()
+        1.0 / (self.width() as f32).sqrt()
     }
 }
 
-/// `softmax(Q K^T / sqrt(width)) V` per head for packed rows `[q, k, v]`, and the logarithms of the denominators,
-/// `[batch * len, heads]`. Rows of padding are 0.
-pub fn forward(packed: &[f32], d: usize, shape: &Heads) -> (Vec<f32>, Vec<f32>) {
-    let rows = packed.len() / (3 * d);
-    let (batch, heads) = (shape.lengths.len(), shape.heads);
-    let len = rows / batch;
-    let (mut out, mut logs) = (unwritten(rows * d), vec![0.0; rows * heads]);
-    let work = |scratch: &mut Vec<f32>, (b, ((out, logs), packed)): (usize, ((&mut [f32], &mut [f32]), &[f32]))| {
-        let tokens = shape.lengths[b];
-        scratch.resize(tokens * tokens, 0.0);
-        out[tokens * d..].fill(0.0);
-        for index in 0..heads {
-            let head = Head { index, width: d / heads, d, tokens, heads };
-            let (q, k, v) = (head.part(packed, 0), head.part(packed, 1), head.part(packed, 2));
-            multiply(MatrixMut::new(scratch, tokens), q, k.transposed(), 1.0, Output::Replace, Threads::One);
-            weigh(scratch, head, logs, shape.drop(b));
-            let target = MatrixMut::strided(&mut out[index * head.width..], d);
-            multiply(target, Matrix::new(scratch, tokens, tokens), v, 1.0, Output::Replace, Threads::One);
-        }
+/// Cuts `rows` of `width` elements at the sequences.
+fn split<'a>(mut values: &'a mut [f32], rows: &Rows, width: usize) -> Vec<&'a mut [f32]> {
+    let cut = |b| {
+        let (part, rest) = std::mem::take(&mut values).split_at_mut(rows.range(b).len() * width);
+        values = rest;
+        part
     };
-    out.par_chunks_mut(len * d)
-        .zip(logs.par_chunks_mut(len * heads))
-        .zip(packed.par_chunks(len * 3 * d))
-        .enumerate()
-        .for_each_init(Vec::new, work);
+    (0..rows.batch()).map(cut).collect()
+}
+
+/// The elements of the rows of sequence `b`.
+fn part<'a>(values: &'a [f32], rows: &Rows, b: usize, width: usize) -> &'a [f32] {
+    let range = rows.range(b);
+    &values[range.start * width..range.end * width]
+}
+
+/// `softmax(Q K^T / sqrt(width)) V` per head for queries `[queries, d]` and packed keys and values `[keys, 2 * d]`, and
+/// the logarithms of the denominators, `[queries, heads]`.
+pub fn forward(queries: &[f32], packed: &[f32], d: usize, shape: &Heads) -> (Vec<f32>, Vec<f32>) {
+    let heads = shape.heads;
+    let (mut out, mut logs) = (unwritten(shape.queries.len() * d), unwritten(shape.queries.len() * heads));
+    let parts: Vec<_> =
+        split(&mut out, &shape.queries, d).into_iter().zip(split(&mut logs, &shape.queries, heads)).collect();
+    parts.into_par_iter().enumerate().for_each_init(Vec::new, |scores, (b, (out, logs))| {
+        let queries = part(queries, &shape.queries, b, d);
+        let packed = part(packed, &shape.keys, b, 2 * d);
+        let (asked, seen) = (shape.queries.range(b).len(), shape.keys.range(b).len());
+        if asked == 0 {
+            return;
+        }
+        scores.resize(asked * seen, 0.0);
+        for index in 0..heads {
+            let head = Head { index, heads, d, queries: asked, keys: seen };
+            let (q, k, v) = (head.of_queries(queries), head.of_packed(packed, 0), head.of_packed(packed, 1));
+            multiply(MatrixMut::new(scores, seen), q, k.transposed(), 1.0, Output::Replace, Threads::One);
+            weigh(scores, head, logs, shape.drop(b));
+            multiply(head.queries_mut(out), head.square(scores), v, 1.0, Output::Replace, Threads::One);
+        }
+    });
     (out, logs)
 }
 
-/// The gradient of the packed rows.
-pub fn backward(packed: &[f32], logs: &[f32], gradient: &[f32], d: usize, shape: &Heads) -> Vec<f32> {
-    let rows = packed.len() / (3 * d);
-    let (batch, heads) = (shape.lengths.len(), shape.heads);
-    let len = rows / batch;
-    let mut out = unwritten(packed.len());
-    let work = |scratch: &mut [Vec<f32>; 3], (b, out): (usize, &mut [f32])| {
-        let tokens = shape.lengths[b];
-        let packed = &packed[b * len * 3 * d..(b + 1) * len * 3 * d];
-        let (logs, gradient) = (&logs[b * len * heads..], &gradient[b * len * d..(b + 1) * len * d]);
-        scratch.iter_mut().for_each(|square| square.resize(tokens * tokens, 0.0));
+/// The gradients of the queries and of the packed keys and values.
+pub fn backward(
+    queries: &[f32],
+    packed: &[f32],
+    logs: &[f32],
+    gradient: &[f32],
+    d: usize,
+    shape: &Heads,
+) -> (Vec<f32>, Vec<f32>) {
+    let heads = shape.heads;
+    let (mut query_gradients, mut packed_gradients) = (unwritten(queries.len()), unwritten(packed.len()));
+    let parts: Vec<_> = split(&mut query_gradients, &shape.queries, d)
+        .into_iter()
+        .zip(split(&mut packed_gradients, &shape.keys, 2 * d))
+        .collect();
+    let work = |scratch: &mut [Vec<f32>; 3], (b, (dq, dkv)): (usize, (&mut [f32], &mut [f32]))| {
+        let (queries, gradient) = (part(queries, &shape.queries, b, d), part(gradient, &shape.queries, b, d));
+        let (packed, logs) = (part(packed, &shape.keys, b, 2 * d), part(logs, &shape.queries, b, heads));
+        let (asked, seen) = (shape.queries.range(b).len(), shape.keys.range(b).len());
+        if asked == 0 {
+            dkv.fill(0.0);
+            return;
+        }
+        scratch.iter_mut().for_each(|square| square.resize(asked * seen, 0.0));
         let [weights, dropped, scores] = scratch;
-        out[tokens * 3 * d..].fill(0.0);
         for index in 0..heads {
-            let head = Head { index, width: d / heads, d, tokens, heads };
-            let (q, k, v) = (head.part(packed, 0), head.part(packed, 1), head.part(packed, 2));
-            let upper = head.of(gradient);
-            multiply(MatrixMut::new(weights, tokens), q, k.transposed(), 1.0, Output::Replace, Threads::One);
+            let head = Head { index, heads, d, queries: asked, keys: seen };
+            let (q, k, v) = (head.of_queries(queries), head.of_packed(packed, 0), head.of_packed(packed, 1));
+            let upper = head.of_queries(gradient);
+            multiply(MatrixMut::new(weights, seen), q, k.transposed(), 1.0, Output::Replace, Threads::One);
             weigh_again(weights, dropped, head, logs, shape.drop(b));
             let kept: &[f32] = if shape.mask.is_some() { dropped } else { weights };
-            let transposed = Matrix::new(kept, tokens, tokens).transposed();
-            multiply(head.part_mut(out, 2), transposed, upper, 1.0, Output::Replace, Threads::One);
-            multiply(MatrixMut::new(scores, tokens), upper, v.transposed(), 1.0, Output::Replace, Threads::One);
-            score_gradients(scores, weights, kept, tokens);
-            let (square, scale) = (Matrix::new(scores, tokens, tokens), head.scale());
-            multiply(head.part_mut(out, 0), square, k, scale, Output::Replace, Threads::One);
-            multiply(head.part_mut(out, 1), square.transposed(), q, scale, Output::Replace, Threads::One);
+            let values = head.packed_mut(dkv, 1);
+            multiply(values, head.square(kept).transposed(), upper, 1.0, Output::Replace, Threads::One);
+            multiply(MatrixMut::new(scores, seen), upper, v.transposed(), 1.0, Output::Replace, Threads::One);
+            score_gradients(scores, weights, kept, seen);
+            let (square, scale) = (head.square(scores), head.scale());
+            multiply(head.queries_mut(dq), square, k, scale, Output::Replace, Threads::One);
+            multiply(head.packed_mut(dkv, 0), square.transposed(), q, scale, Output::Replace, Threads::One);
         }
     };
-    out.par_chunks_mut(len * 3 * d).enumerate().for_each_init(Default::default, work);
-    out
+    parts.into_par_iter().enumerate().for_each_init(Default::default, work);
+    (query_gradients, packed_gradients)
 }
 
 vectorised! {
-    /// Scores become dropped-out weights; the logarithms of the denominators go to `logs`, `[len, heads]`.
-    fn weigh(scores: &mut [f32], head: Head, logs: &mut [f32], drop: Option<(&Mask, u64)>) {
+    /// Scores become dropped-out weights; the logarithms of the denominators go to `logs`, `[queries, heads]`.
+    fn weigh<'a>(scores: &mut [f32], head: Head, logs: &mut [f32], drop: Option<Drop<'a>>) {
         let scale = head.scale();
-        for (query, row) in scores.chunks_exact_mut(head.tokens).enumerate() {
+        for (query, row) in scores.chunks_exact_mut(head.keys).enumerate() {
             let (sum, most) = exponentials(row, scale);
             logs[query * head.heads + head.index] = most * scale + sum.ln();
             let part = 1.0 / sum;
             match drop {
-                Some((mask, key)) => {
-                    let start = weight_index(head.index, query);
+                Some(Drop { mask, key, positions }) => {
+                    let start = weight_index(head.index, positions[query]);
                     for (x, i) in row.iter_mut().zip(0u32..) {
                         *x = *x * part * mask.factor(key, start.wrapping_add(i));
                     }
@@ -148,14 +199,20 @@ vectorised! {
     }
 
     /// Scores become weights, given the logarithms of the denominators; `dropped` holds them after dropout.
-    fn weigh_again(scores: &mut [f32], dropped: &mut [f32], head: Head, logs: &[f32], drop: Option<(&Mask, u64)>) {
+    fn weigh_again<'a>(
+        scores: &mut [f32],
+        dropped: &mut [f32],
+        head: Head,
+        logs: &[f32],
+        drop: Option<Drop<'a>>,
+    ) {
         let scale = head.scale();
-        let rows = scores.chunks_exact_mut(head.tokens).zip(dropped.chunks_exact_mut(head.tokens));
+        let rows = scores.chunks_exact_mut(head.keys).zip(dropped.chunks_exact_mut(head.keys));
         for (query, (row, dropped)) in rows.enumerate() {
             let log = logs[query * head.heads + head.index];
             match drop {
-                Some((mask, key)) => {
-                    let start = weight_index(head.index, query);
+                Some(Drop { mask, key, positions }) => {
+                    let start = weight_index(head.index, positions[query]);
                     for ((x, dropped), i) in row.iter_mut().zip(dropped).zip(0u32..) {
                         *x = exp(*x * scale - log);
                         *dropped = *x * mask.factor(key, start.wrapping_add(i));
@@ -168,9 +225,9 @@ vectorised! {
 
     /// With W the weights, M their mask and G the gradient of W M, in `gradient`: the gradient of the scores is
     /// W (G M - sum(G M W)), and W M is at hand in `kept`.
-    fn score_gradients(gradient: &mut [f32], weights: &[f32], kept: &[f32], tokens: usize) {
-        let squares = gradient.chunks_exact_mut(tokens).zip(weights.chunks_exact(tokens));
-        for ((g, w), kept) in squares.zip(kept.chunks_exact(tokens)) {
+    fn score_gradients(gradient: &mut [f32], weights: &[f32], kept: &[f32], keys: usize) {
+        let squares = gradient.chunks_exact_mut(keys).zip(weights.chunks_exact(keys));
+        for ((g, w), kept) in squares.zip(kept.chunks_exact(keys)) {
             let mean = sum_of([&*g, kept], |[g, kept]| g * kept);
             for ((g, w), kept) in g.iter_mut().zip(w).zip(kept) {
                 *g = *g * kept - mean * w;

@@ -5,13 +5,16 @@ use rayon::prelude::*;
 use super::norm::{normalise_rows, rows_backward as norm_backward};
 use super::parts::{add_rows, rows_of_a_part, rows_of_a_task, total, unwritten};
 use super::vectors::vectorised;
-use crate::noise::draw;
+use crate::noise::{Noise, draw};
+use crate::rows::Rows;
 
-/// Which elements of a batch are dropped.
+/// Which elements of some rows are dropped.
 #[derive(Clone, Debug)]
 pub struct Mask {
     /// A key for each sequence.
     pub keys: Vec<u64>,
+    /// The rows.
+    pub rows: Rows,
     /// An element is kept when its draw is at least this.
     threshold: u32,
     /// What a kept element is multiplied with.
@@ -19,9 +22,21 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// A mask that drops with probability `rate`.
-    pub fn new(keys: Vec<u64>, rate: f64) -> Self {
-        Self { keys, threshold: (rate * f64::from(u32::MAX)) as u32, scale: (1.0 / (1.0 - rate)) as f32 }
+    /// The mask of the next place of a pass that drops elements of `rows` with probability `rate`; none without
+    /// `noise` (evaluation) and with a rate of 0.
+    ///
+    /// # Panics
+    /// When `rate` is not in `[0, 1)`, or `noise` has not a key for each sequence.
+    pub fn draw(noise: Option<&mut Noise>, rate: f64, rows: &Rows) -> Option<Self> {
+        assert!((0.0..1.0).contains(&rate), "a dropout rate is in [0, 1), not {rate}");
+        let noise = noise?;
+        assert_eq!(noise.sequences(), rows.batch(), "a key a sequence");
+        (rate > 0.0).then(|| Self {
+            keys: noise.next_site(),
+            rows: rows.clone(),
+            threshold: (rate * f64::from(u32::MAX)) as u32,
+            scale: (1.0 / (1.0 - rate)) as f32,
+        })
     }
 
     /// The factor, 0 or `1 / (1 - rate)`, of element `index` of the sequence with `key`.
@@ -38,27 +53,27 @@ impl Mask {
         }
     }
 
-    /// Key and first element of row `row` of a batch of `rows` rows of `width`.
-    fn at(&self, row: usize, rows: usize, width: usize) -> (u64, u32) {
-        let len = rows / self.keys.len();
-        (self.keys[row / len], (row % len * width) as u32)
+    /// Key and first element of row `row`. Elements are counted by position, then channel, so their numbers depend
+    /// neither on padding nor on which rows there are.
+    #[inline(always)]
+    fn at(&self, row: usize, width: usize) -> (u64, u32) {
+        let key = self.keys[self.rows.sequences()[row] as usize];
+        (key, self.rows.positions()[row].wrapping_mul(width as u32))
     }
 }
 
 /// Drops elements of the rows of `x` in place; the same function takes the gradient back.
 pub fn drop_rows(x: &mut [f32], width: usize, mask: &Mask) {
-    let (rows, task) = (x.len() / width, rows_of_a_task(width));
+    let task = rows_of_a_task(width);
     let parts = x.par_chunks_mut(task * width).enumerate();
-    parts.for_each(|(i, part)| drop_part(part, Place { first: i * task, rows, width }, mask));
+    parts.for_each(|(i, part)| drop_part(part, Place { first: i * task, width }, mask));
 }
 
-/// Where a part lies in a batch.
+/// Where a part lies among all rows.
 #[derive(Clone, Copy)]
 struct Place {
     /// Its first row.
     first: usize,
-    /// Rows of the whole batch.
-    rows: usize,
     /// Length of a row.
     width: usize,
 }
@@ -80,8 +95,8 @@ pub fn add_residual(
     norm: Option<Norm<'_>>,
 ) -> Vec<f32> {
     let width = bias.len();
-    let (rows, task) = (x.len() / width, rows_of_a_task(width));
-    let place = |i: usize| Place { first: i * task, rows, width };
+    let task = rows_of_a_task(width);
+    let place = |i: usize| Place { first: i * task, width };
     let parts = x.par_chunks_mut(task * width).zip(residual.par_chunks(task * width)).enumerate();
     let Some(norm) = norm else {
         parts.for_each(|(i, (x, residual))| sum_part(x, residual, bias, place(i), mask));
@@ -116,7 +131,7 @@ pub fn residual_backward(
     let rows = gradient.len() / width;
     let part = rows_of_a_part(rows);
     let work = |i: usize, gradient: &mut [f32], x: &mut [f32]| {
-        let place = Place { first: i * part, rows, width };
+        let place = Place { first: i * part, width };
         let mut sums = [vec![0.0; width], vec![0.0; width], vec![0.0; width]];
         let [biases, norms @ ..] = &mut sums;
         if let Some((sum, norm)) = norm {
@@ -146,7 +161,7 @@ pub fn residual_backward(
 vectorised! {
     fn drop_part(x: &mut [f32], place: Place, mask: &Mask) {
         for (row, x) in (place.first..).zip(x.chunks_exact_mut(place.width)) {
-            let (key, start) = mask.at(row, place.rows, place.width);
+            let (key, start) = mask.at(row, place.width);
             mask.apply(key, start, x);
         }
     }
@@ -156,7 +171,7 @@ vectorised! {
         for (row, (x, residual)) in (place.first..).zip(rows) {
             match mask {
                 Some(mask) => {
-                    let (key, start) = mask.at(row, place.rows, place.width);
+                    let (key, start) = mask.at(row, place.width);
                     for (((x, residual), bias), i) in x.iter_mut().zip(residual).zip(bias).zip(0u32..) {
                         *x = (*x + bias) * mask.factor(key, start.wrapping_add(i)) + residual;
                     }
@@ -173,7 +188,7 @@ vectorised! {
     fn drop_backward(gradient: &[f32], x: &mut [f32], place: Place, mask: &Mask, biases: &mut [f32]) {
         let rows = x.chunks_exact_mut(place.width).zip(gradient.chunks_exact(place.width));
         for (row, (x, gradient)) in (place.first..).zip(rows) {
-            let (key, start) = mask.at(row, place.rows, place.width);
+            let (key, start) = mask.at(row, place.width);
             for (((x, g), sum), i) in x.iter_mut().zip(gradient).zip(&mut *biases).zip(0u32..) {
                 *x = g * mask.factor(key, start.wrapping_add(i));
                 *sum += *x;

@@ -79,9 +79,7 @@ pub fn losses(layer: Layer<'_>, labels: &[u32]) -> (Vec<f32>, Vec<f32>) {
     let vocabulary = layer.vocabulary();
     let (mut losses, mut hits) = (Vec::new(), Vec::new());
     layer.chunks(|first, _, logits| {
-        let one = |(i, row): (usize, &mut [f32])| {
-            score_row(row, layer.bias, labels[first + i] as usize)
-        };
+        let one = |(i, row): (usize, &mut [f32])| score_row(row, layer.bias, labels[first + i] as usize);
         let found: Vec<(f32, f32)> = logits.par_chunks_mut(vocabulary).enumerate().map(one).collect();
         losses.extend(found.iter().map(|(loss, _)| *loss));
         hits.extend(found.iter().map(|(_, hit)| *hit));
