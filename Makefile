@@ -11,7 +11,7 @@ ifdef CARGO_TARGET_DIR
 BIN = $(CARGO_TARGET_DIR)/release/bert-variants
 endif
 
-.PHONY: help check fmt clippy test build demo parity
+.PHONY: help check fmt clippy test build bench demo parity
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -35,6 +35,11 @@ demo: build ## pretrain on corpora/tiny for one to two minutes, then evaluate
 	$(BIN) eval --model runs/demo --task loss
 	$(BIN) eval --model runs/demo --task pll --input corpora/tiny/sentences.txt
 	$(BIN) inspect --preset demo --corpus corpora/tiny/train --count 2
+
+bench: ## every kernel against its composition, then a training step against PyTorch (makes a Python environment)
+	$(CARGO) bench -p kernels
+	$(CARGO) build --release --examples $(if $(FEATURES),--features $(FEATURES))
+	python3 benches/pytorch/compare.py
 
 parity: ## make the reference numbers of tests/fixtures again (needs Python with torch and transformers)
 	python3 tests/fixtures/make_parity.py

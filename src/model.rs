@@ -15,6 +15,7 @@ use crate::config::{RunConfig, parse};
 use crate::exit::BadInput;
 use crate::train::checkpoint;
 use crate::train::weights;
+use crate::workers::Workers;
 use crate::{hub, registry};
 
 /// What a folder holds.
@@ -121,6 +122,8 @@ pub struct Loaded<O: Objective> {
     pub positions: usize,
     /// Where it lies.
     pub device: Device,
+    /// What computes batches side by side.
+    pub workers: Arc<Workers>,
 }
 
 /// Loads the model in `found` for the objective `O`, whose knobs are the run's (the defaults for a Hugging Face folder).
@@ -150,7 +153,8 @@ pub fn load<O: Objective>(found: &Found, device: &Device) -> Result<Loaded<O>> {
     let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(0), device);
     let model = weights::load(model, &weights)?.valid();
     let positions = encoder.positions;
-    Ok(Loaded { objective: Arc::new(objective), model, tokenizer, positions, device: device.clone() })
+    let workers = Arc::new(Workers::new(device, usize::MAX)?);
+    Ok(Loaded { objective: Arc::new(objective), model, tokenizer, positions, device: device.clone(), workers })
 }
 
 /// Gives the token table the tokenizer's size, or checks that it is large enough.

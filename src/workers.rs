@@ -4,9 +4,8 @@
 //! every operation. What is computed side by side never depends on the number of threads, only when it is computed.
 
 use anyhow::{Context, Result};
+use burn::tensor::Device;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-
-use crate::backend::Backend;
 
 /// Pools of threads that share the cores.
 #[derive(Debug)]
@@ -15,14 +14,18 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Workers for up to `parts` passes at a time. On another backend than the CPU there is one, the calling thread:
-    /// the device does its own scheduling.
+    /// Workers for up to `parts` passes at a time on `device`. On another device than the CPU there is one, the calling
+    /// thread: such a device does its own scheduling.
     ///
     /// # Errors
     /// When the operating system gives no threads.
-    pub fn new(backend: Backend, parts: usize) -> Result<Self> {
+    pub fn new(device: &Device, parts: usize) -> Result<Self> {
         let threads = rayon::current_num_threads();
-        let count = if backend == Backend::Cpu { threads.min(parts) } else { 0 };
+        Self::share(threads, if kernels::is_fused(device) { threads.min(parts) } else { 0 })
+    }
+
+    /// `count` pools that share `threads` threads.
+    fn share(threads: usize, count: usize) -> Result<Self> {
         let pool = |i: usize| {
             let threads = threads / count + usize::from(i < threads % count);
             let named = move |thread| format!("worker-{i}-{thread}");
@@ -64,19 +67,15 @@ mod tests {
     fn results_come_in_the_order_of_the_items_from_any_number_of_workers() {
         let items: Vec<usize> = (0..11).collect();
         let want: Vec<usize> = items.iter().map(|i| i * i).collect();
-        for backend in [Backend::Cpu, Backend::Wgpu] {
-            for parts in [1, 2, 3, 20] {
-                let pool = ThreadPoolBuilder::new().num_threads(3).build().expect("a pool");
-                let workers = pool.install(|| Workers::new(backend, parts)).expect("workers");
-                assert_eq!(workers.map(items.clone(), |i| i * i), want);
-            }
+        for count in [0, 1, 2, 3, 20] {
+            let workers = Workers::share(3.max(count), count).expect("workers");
+            assert_eq!(workers.map(items.clone(), |i| i * i), want);
         }
     }
 
     #[test]
     fn the_threads_are_shared_out() {
-        let pool = ThreadPoolBuilder::new().num_threads(5).build().expect("a pool");
-        let workers = pool.install(|| Workers::new(Backend::Cpu, 3)).expect("workers");
+        let workers = Workers::share(5, 3).expect("workers");
         let threads: Vec<usize> = workers.pools.iter().map(ThreadPool::current_num_threads).collect();
         assert_eq!(threads, [2, 2, 1]);
     }

@@ -131,7 +131,14 @@ fn eval_loss<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> 
     let source = validation_source(job, &config, loaded, &progress)?;
     let passages = source.passages(&config, loaded.objective.room(), &progress)?;
     let examples = train::evaluation_set(&passages, args.limit, args.seed);
-    let means = loss::evaluate(loaded.objective.as_ref(), &loaded.model, &examples, args.batch, &loaded.device)?;
+    let means = loss::evaluate(
+        loaded.objective.as_ref(),
+        &loaded.model,
+        &examples,
+        args.batch,
+        &loaded.device,
+        &loaded.workers,
+    )?;
     let mut document = json!({
         "task": "loss",
         "model": args.model,

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::exit::Interrupted;
 use crate::signals;
+use crate::workers::Workers;
 
 /// Means over an evaluation set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -20,6 +21,24 @@ pub struct Means {
     pub tokens: u64,
 }
 
+/// What one step adds, read from the device.
+#[derive(Debug)]
+pub struct Part {
+    coefficients: Vec<f64>,
+    entries: Vec<(&'static str, f64, f64)>,
+    tokens: u64,
+}
+
+impl Part {
+    /// The sums of a step over `tokens` tokens.
+    pub fn read(step: Step, tokens: u64) -> Self {
+        let coefficients = step.terms.iter().map(|term| term.coefficient).collect();
+        let tallies = step.terms.into_iter().map(|term| term.tally).chain(step.tallies);
+        let read = |Tally { name, sum, weight }| (name, f64::from(sum.into_scalar::<f32>()), weight);
+        Self { coefficients, entries: tallies.map(read).collect(), tokens }
+    }
+}
+
 /// Sums over steps; divided only when they are read.
 #[derive(Debug, Default)]
 pub struct Sums {
@@ -29,12 +48,10 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Adds a step. Reads its sums from the device.
-    pub fn add(&mut self, step: Step, tokens: u64) {
-        self.coefficients = step.terms.iter().map(|term| term.coefficient).collect();
-        let tallies = step.terms.into_iter().map(|term| term.tally).chain(step.tallies);
-        for (i, Tally { name, sum, weight }) in tallies.enumerate() {
-            let sum = f64::from(sum.into_scalar::<f32>());
+    /// Adds a step.
+    pub fn add(&mut self, part: Part) {
+        self.coefficients = part.coefficients;
+        for (i, (name, sum, weight)) in part.entries.into_iter().enumerate() {
             match self.entries.get_mut(i) {
                 Some(entry) => {
                     debug_assert_eq!(entry.0, name, "tallies keep their order");
@@ -44,7 +61,7 @@ impl Sums {
                 None => self.entries.push((name, sum, weight)),
             }
         }
-        self.tokens += tokens;
+        self.tokens += part.tokens;
     }
 
     /// The means. A metric without any weight is left out.
@@ -69,16 +86,23 @@ pub fn evaluate<O: Objective>(
     examples: &[Example],
     batch: usize,
     device: &Device,
-) -> Result<Means, Interrupted> {
+    workers: &Workers,
+) -> Result<Means, Interrupted>
+where
+    O::Model: Sync,
+{
     let mut order: Vec<&Example> = examples.iter().collect();
     order.sort_by_key(|example| example.passage.tokens.len());
-    let mut sums = Sums::default();
-    for part in order.chunks(batch) {
+    let parts = workers.map(order.chunks(batch).collect(), |part| {
         signals::check()?;
         let part: Vec<Example> = part.iter().map(|example| (*example).clone()).collect();
         let batch = objective.collate(&part, Purpose::Evaluation);
         let tokens = objective.sequences(&batch).real_tokens() as u64;
-        sums.add(objective.forward(model, &batch, None, device), tokens);
+        Ok(Part::read(objective.forward(model, &batch, None, device), tokens))
+    });
+    let mut sums = Sums::default();
+    for part in parts {
+        sums.add(part?);
     }
     Ok(sums.means())
 }
@@ -98,8 +122,8 @@ mod tests {
             tallies: vec![tally("x/accuracy", 1.0, weight), tally("x/rare", 0.0, 0.0)],
         };
         let mut sums = Sums::default();
-        sums.add(step(8.0, 2.0), 10);
-        sums.add(step(1.0, 1.0), 5);
+        sums.add(Part::read(step(8.0, 2.0), 10));
+        sums.add(Part::read(step(1.0, 1.0), 5));
         let means = sums.means();
         // (8 + 1) / 3 = 3, not the mean of means 2.5; the total counts it twice.
         assert_eq!((means.loss, means.tokens, means.targets), (6.0, 15, 3.0));

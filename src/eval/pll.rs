@@ -63,20 +63,22 @@ pub fn score<O: Objective>(loaded: &Loaded<O>, sentences: &[&str]) -> Result<Vec
     }
     // Stable, so that the sums do not depend on anything but the sentences.
     copies.sort_by_key(|copy| copy.tokens.len());
-    let mut rest = copies.as_slice();
-    while let Some(first) = rest.first() {
-        signals::check()?;
-        let fit = |copy: &&Copy| copy.tokens.len() == first.tokens.len();
-        let count = rest.iter().take((TOKENS_AT_ONCE / first.tokens.len()).max(1)).take_while(fit).count();
-        let (part, later) = rest.split_at(count);
-        for (copy, log_probability) in part.iter().zip(compute(loaded, part)?) {
+    let parts = split(&copies);
+    let computed = loaded.workers.map(parts.clone(), |part| compute(loaded, part));
+    for (part, values) in parts.into_iter().zip(computed) {
+        for (copy, log_probability) in part.iter().zip(values?) {
             let score = &mut scores[copy.sentence];
             score.pll += if copy.counts.0 { log_probability } else { 0.0 };
             score.pll_l2r += if copy.counts.1 { log_probability } else { 0.0 };
         }
-        rest = later;
     }
     Ok(scores)
+}
+
+/// Cuts copies, which are ordered by length, into parts of one length that are computed together.
+fn split(copies: &[Copy]) -> Vec<&[Copy]> {
+    let same_length = copies.chunk_by(|a, b| a.tokens.len() == b.tokens.len());
+    same_length.flat_map(|group| group.chunks((TOKENS_AT_ONCE / group[0].tokens.len()).max(1))).collect()
 }
 
 /// A copy for each token: masked alone and, where it has later pieces in its word, another with those masked too.
@@ -102,6 +104,7 @@ fn mask_each(sentence: usize, tokens: &[u32], word_starts: &[bool], specials: co
 }
 
 fn compute<O: Objective>(loaded: &Loaded<O>, copies: &[Copy]) -> Result<Vec<f64>> {
+    signals::check()?;
     let rows: Vec<&[u32]> = copies.iter().map(|copy| copy.tokens.as_slice()).collect();
     let sequences = Sequences::pad(&rows, loaded.tokenizer.specials().pad);
     let ask = |(row, copy): (usize, &Copy)| Prediction { row, position: copy.position, label: copy.label };

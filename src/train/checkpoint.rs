@@ -74,8 +74,7 @@ pub fn write(run: &Path, step: u64, files: &[(&str, Vec<u8>)], state: &Value) ->
     Ok(Checkpoint { path, step, state: state.clone() })
 }
 
-/// The newest checkpoint that is whole: the one `latest` names if it is, else the next older one. Changes nothing, so
-/// that a run can be evaluated while it is trained.
+/// The newest checkpoint that is whole. Changes nothing, so that a run can be evaluated while it is trained.
 ///
 /// # Errors
 /// When the folder cannot be listed.
@@ -118,14 +117,16 @@ pub fn verify(path: &Path) -> Result<Value> {
     read_json(&path.join(STATE))
 }
 
-/// Removes all checkpoints but the last `keep` and that of the step `best`.
+/// Removes all checkpoints but the last `keep` up to the step `current` and that of the step `best`. Later ones, which
+/// were passed over as damaged before the run came to `current`, go too.
 ///
 /// # Errors
 /// When a folder cannot be removed.
-pub fn prune(run: &Path, keep: usize, best: Option<u64>) -> Result<()> {
+pub fn prune(run: &Path, keep: usize, current: u64, best: Option<u64>) -> Result<()> {
     let folder = run.join(FOLDER);
-    let steps = list(&folder)?;
-    for step in steps.iter().rev().skip(keep).filter(|step| Some(**step) != best) {
+    let (past, later): (Vec<u64>, Vec<u64>) = list(&folder)?.into_iter().partition(|step| *step <= current);
+    let old = past.iter().rev().skip(keep).filter(|step| Some(**step) != best);
+    for step in old.chain(&later) {
         let path = folder.join(name(*step));
         remove(&path).with_context(|| format!("cannot remove {}", path.display()))?;
     }
@@ -320,7 +321,15 @@ mod tests {
     #[test]
     fn the_last_and_the_best_are_kept() {
         let run = run(&[1, 2, 3, 4, 5]);
-        prune(run.path(), 2, Some(2)).expect("pruned");
+        prune(run.path(), 2, 5, Some(2)).expect("pruned");
         assert_eq!(list(&run.path().join(FOLDER)).expect("listed"), [2, 4, 5]);
+    }
+
+    #[test]
+    fn a_damaged_later_checkpoint_does_not_push_out_the_one_just_written() {
+        let run = run(&[3, 8, 12]);
+        fs::write(file(&run, 12, "model.safetensors"), "damaged").expect("written");
+        prune(run.path(), 1, 8, None).expect("pruned");
+        assert_eq!(list(&run.path().join(FOLDER)).expect("listed"), [8]);
     }
 }

@@ -98,6 +98,11 @@ impl Optimizer {
         Self { config, count: 0, moments: BTreeMap::new() }
     }
 
+    /// What it was made from.
+    pub fn config(&self) -> &OptimizerConfig {
+        &self.config
+    }
+
     /// One update by `scale`, `[1]`, times the gradients. Parameters without a gradient stay as they are.
     pub fn step<M: Module>(&mut self, module: M, gradients: GradientSum, scale: Tensor<1>, learning_rate: f64) -> M {
         self.count += 1;
@@ -117,23 +122,27 @@ impl Optimizer {
         state
     }
 
-    /// Takes a state over.
+    /// Takes over a state of [`Optimizer::state`] for parameters `weights`.
     ///
     /// # Errors
-    /// When it is not one of [`Optimizer::state`].
-    pub fn restore(&mut self, state: &Weights, device: &Device) -> Result<(), BadInput> {
+    /// Names a parameter whose moments are missing or of another length.
+    pub fn restore(&mut self, state: &Weights, weights: &Weights, device: &Device) -> Result<(), BadInput> {
         let missing = |name: &str| BadInput(format!("the optimizer's state has no `{name}`"));
-        let tensor = |name: String| -> Result<Tensor<1>, BadInput> {
+        let count = state.get("count").and_then(|count| count.values.first()).ok_or_else(|| missing("count"))?;
+        let moment = |name: String, length: usize| -> Result<Tensor<1>, BadInput> {
             let tensor = state.get(&name).ok_or_else(|| missing(&name))?;
-            Ok(Tensor::from_data(tensor.data(), device))
+            match tensor.values.len() == length {
+                true => Ok(Tensor::from_data(tensor.data(), device)),
+                false => Err(BadInput(format!("the optimizer's `{name}` is of another model"))),
+            }
         };
-        self.count =
-            state.get("count").and_then(|count| count.values.first()).ok_or_else(|| missing("count"))?.round() as i32;
-        self.moments.clear();
-        for name in state.keys().filter_map(|name| name.strip_prefix("mean.")) {
-            let moments = Moments { mean: tensor(format!("mean.{name}"))?, square: tensor(format!("square.{name}"))? };
-            self.moments.insert(name.to_owned(), moments);
-        }
+        let moments = weights.iter().map(|(name, weight)| {
+            let length = weight.values.len();
+            let mean = moment(format!("mean.{name}"), length)?;
+            Ok((name.clone(), Moments { mean, square: moment(format!("square.{name}"), length)? }))
+        });
+        self.moments = moments.collect::<Result<_, BadInput>>()?;
+        self.count = count.round() as i32;
         Ok(())
     }
 
@@ -319,9 +328,13 @@ mod tests {
         let mut first = Optimizer::new(config.clone());
         let half = run(&mut first, layer(), 0, 3);
         let mut second = Optimizer::new(config);
-        second.restore(&first.state(), &Device::flex()).expect("a state");
+        let mut state = first.state();
+        second.restore(&state, &collect(&half), &Device::flex()).expect("a state");
         let resumed = run(&mut second, half, 3, 6);
         assert_eq!(bytes(&collect(&resumed)).expect("bytes"), bytes(&collect(&whole)).expect("bytes"));
+        state.remove("square.bias");
+        let error = second.restore(&state, &collect(&whole), &Device::flex()).expect_err("refused").to_string();
+        assert_eq!(error, "the optimizer's state has no `square.bias`");
     }
 
     #[test]

@@ -6,19 +6,19 @@ use std::time::Instant;
 
 use anyhow::Result;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use corpus::Tokenizer;
-use objective::{Example, Objective, Term};
+use objective::{Example, Objective};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use trunk::{EncoderConfig, Noise};
+use trunk::EncoderConfig;
 
 use super::budget::Progress;
 use super::checkpoint::{self, Checkpoint};
 use super::feed::{Feed, GlobalBatch, Micro, Recipe};
-use super::gradients::{GradientSum, clip_factor};
 use super::log::JsonLines;
 use super::optimizer::Optimizer;
+use super::step::{Losses, Stepper};
 use super::weights;
 use crate::config::RunConfig;
 use crate::eval::{blimp, loss};
@@ -77,17 +77,13 @@ pub struct Summary {
     pub best_step: Option<u64>,
 }
 
-/// Name, coefficient and sum of a loss term.
-type TermSum = (&'static str, f64, Tensor<1>);
-
 /// The losses of a step that are still on the device.
 struct Pending {
     step: u64,
     learning_rate: f64,
     passages: Vec<u64>,
     totals: Vec<f64>,
-    terms: Vec<TermSum>,
-    norm: Tensor<1>,
+    losses: Losses,
 }
 
 /// A run in progress.
@@ -96,12 +92,9 @@ pub struct Session<'a, O: Objective> {
     out: PathBuf,
     encoder: EncoderConfig,
     recipe: Arc<Recipe<O>>,
-    model: O::Model,
-    optimizer: Optimizer,
+    stepper: Stepper<O>,
     tokenizer: Tokenizer,
     valid: Vec<Example>,
-    device: Device,
-    workers: Workers,
     state: State,
     pending: Vec<Pending>,
     /// Tokens, padding included and not, since the last record.
@@ -129,18 +122,17 @@ impl<'a, O: Objective> Session<'a, O> {
         device: Device,
     ) -> Result<Self> {
         let parts = config.batch.size.div_ceil(config.micro_batch());
-        let workers = Workers::new(config.backend, parts)?;
+        let workers = Arc::new(Workers::new(&device, parts)?);
+        let optimizer = Optimizer::new(config.optimizer.clone());
+        let stepper = Stepper::new(recipe.objective.clone(), model, optimizer, device, workers);
         Ok(Self {
             config,
             out: out.to_owned(),
             encoder,
             recipe,
-            model,
-            optimizer: Optimizer::new(config.optimizer.clone()),
+            stepper,
             tokenizer,
             valid,
-            device,
-            workers,
             state: State::default(),
             pending: Vec::new(),
             since: (0, 0),
@@ -157,9 +149,10 @@ impl<'a, O: Objective> Session<'a, O> {
     /// When it belongs to another model.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let weights = weights::read(&checkpoint.path.join("model.safetensors"))?;
-        self.model = weights::load(self.model.clone(), &weights)?;
-        let device = self.device.clone().without_autodiff();
-        self.optimizer.restore(&weights::read(&checkpoint.path.join("optimizer.safetensors"))?, &device)?;
+        self.stepper.set_model(weights::load(self.stepper.model().clone(), &weights)?);
+        let device = self.stepper.device.clone().without_autodiff();
+        let moments = weights::read(&checkpoint.path.join("optimizer.safetensors"))?;
+        self.stepper.optimizer.restore(&moments, &weights, &device)?;
         self.state = serde_json::from_value(checkpoint.state.clone())
             .map_err(|error| BadInput(format!("{}: {error}", checkpoint.path.display())))?;
         self.saved = Some(self.state.step);
@@ -227,46 +220,27 @@ impl<'a, O: Objective> Session<'a, O> {
             epochs: self.progress().epochs,
             flops: self.state.flops,
             seconds: self.state.seconds,
-            parameters: self.model.num_params(),
+            parameters: self.stepper.model().num_params(),
             valid_loss: self.state.valid_loss,
             best_loss: self.state.best.map(|best| best.loss),
             best_step: self.state.best.map(|best| best.step),
         }
     }
 
-    /// One optimizer step. Reads nothing back from the device.
+    /// One optimizer step.
     fn step(&mut self, batch: GlobalBatch<O::Batch>) -> Result<()> {
         let objective = self.recipe.objective.as_ref();
-        let progress = self.progress();
-        let fraction = self.config.budget.fraction(&progress);
+        let fraction = self.config.budget.fraction(&self.progress());
         let learning_rate = self.config.optimizer.learning_rate * self.config.schedule.factor(fraction);
         let flops = |micro: &Micro<O::Batch>| 3.0 * objective.flops(&self.encoder, &micro.batch);
         self.state.flops += batch.micro.iter().map(flops).sum::<f64>();
-        let (model, totals, device) = (&self.model, &batch.totals, &self.device);
-        // Every pass differentiates a graph of its own, whose parameters share the model's memory.
-        let micro = batch.micro.into_iter().map(|micro| (micro, model.clone().fork(device))).collect();
-        let done = self.workers.map(micro, |(micro, model)| -> Result<_> {
-            let mut noise = Noise::new(micro.keys);
-            let step = objective.forward(&model, &micro.batch, Some(&mut noise), device);
-            let gradients = GradientSum::of(&model, step.loss(totals).backward())?;
-            let term = |term: Term| (term.tally.name, term.coefficient, term.tally.sum.inner());
-            Ok((gradients, step.terms.into_iter().map(term).collect::<Vec<_>>()))
-        });
-        let (gradients, parts): (Vec<_>, Vec<_>) = done.into_iter().collect::<Result<Vec<_>>>()?.into_iter().unzip();
-        let add = |sums: Vec<TermSum>, part: Vec<TermSum>| {
-            sums.into_iter().zip(part).map(|(sum, part)| (sum.0, sum.1, sum.2 + part.2)).collect()
-        };
-        let terms = parts.into_iter().reduce(add).unwrap_or_default();
-        let gradients = GradientSum::total(gradients);
-        let norm = gradients.norm();
-        let scale = clip_factor(&norm, self.config.optimizer.clip_norm);
-        self.model = self.optimizer.step(self.model.clone(), gradients, scale, learning_rate);
         self.state.step += 1;
         self.state.tokens += batch.tokens;
         self.since.0 += batch.tokens;
         self.since.1 += batch.places;
-        let (step, passages, totals) = (self.state.step, batch.passages, batch.totals);
-        self.pending.push(Pending { step, learning_rate, passages, totals, terms, norm });
+        let (step, passages, totals) = (self.state.step, batch.passages.clone(), batch.totals.clone());
+        let losses = self.stepper.step(batch, learning_rate)?;
+        self.pending.push(Pending { step, learning_rate, passages, totals, losses });
         Ok(())
     }
 
@@ -279,16 +253,16 @@ impl<'a, O: Objective> Session<'a, O> {
         let (mut sums, mut totals, mut norms) = (Vec::new(), Vec::new(), 0.0);
         let (learning_rate, count) = (pending[pending.len() - 1].learning_rate, pending.len() as f64);
         for step in pending {
-            let norm = f64::from(step.norm.clone().into_scalar::<f32>());
+            let norm = f64::from(step.losses.norm.clone().into_scalar::<f32>());
             norms += norm;
             let values: Vec<f64> =
-                step.terms.iter().map(|(_, _, sum)| f64::from(sum.clone().into_scalar::<f32>())).collect();
+                step.losses.terms.iter().map(|(_, _, sum)| f64::from(sum.clone().into_scalar::<f32>())).collect();
             if !(norm.is_finite() && values.iter().all(|value| value.is_finite())) {
                 return Err(self.diverged(&step, &values, norm).into());
             }
             sums.resize(values.len(), ("", 0.0, 0.0));
             totals.resize(values.len(), 0.0);
-            for (i, ((name, coefficient, _), value)) in step.terms.iter().zip(values).enumerate() {
+            for (i, ((name, coefficient, _), value)) in step.losses.terms.iter().zip(values).enumerate() {
                 sums[i] = (*name, *coefficient, sums[i].2 + value);
                 totals[i] += step.totals[i];
             }
@@ -356,14 +330,14 @@ impl<'a, O: Objective> Session<'a, O> {
         if self.valid.is_empty() && self.config.evaluation.blimp.as_os_str().is_empty() {
             return Ok(());
         }
-        let device = self.device.clone().without_autodiff();
-        let model = self.model.valid();
+        let device = self.stepper.device.clone().without_autodiff();
+        let (model, workers) = (self.stepper.model().valid(), self.stepper.workers.clone());
         let state = &mut self.state;
         let mut record = json!({"step": state.step, "tokens": state.tokens, "seconds": state.seconds});
         let mut line = format!("step {:>6}", state.step);
         if !self.valid.is_empty() {
             let (objective, batch) = (self.recipe.objective.as_ref(), self.config.evaluation.batch);
-            let means = match loss::evaluate(objective, &model, &self.valid, batch, &device) {
+            let means = match loss::evaluate(objective, &model, &self.valid, batch, &device, &workers) {
                 Ok(means) => means,
                 // The evaluation is dropped; the caller saves and stops.
                 Err(_interrupted) => return Ok(()),
@@ -386,6 +360,7 @@ impl<'a, O: Objective> Session<'a, O> {
                 tokenizer: self.tokenizer.clone(),
                 positions: self.encoder.positions,
                 device,
+                workers,
             };
             match blimp::score(&loaded, folder, self.config.evaluation.blimp_pairs, |_, _| {}) {
                 Ok(accuracies) => {
@@ -413,11 +388,12 @@ impl<'a, O: Objective> Session<'a, O> {
         }
         let state: Value = serde_json::to_value(&self.state)?;
         let files = [
-            ("model.safetensors", weights::bytes(&weights::collect(&self.model))?),
-            ("optimizer.safetensors", weights::bytes(&self.optimizer.state())?),
+            ("model.safetensors", weights::bytes(&weights::collect(self.stepper.model()))?),
+            ("optimizer.safetensors", weights::bytes(&self.stepper.optimizer.state())?),
         ];
         checkpoint::write(&self.out, self.state.step, &files, &state)?;
-        checkpoint::prune(&self.out, self.config.checkpoint.keep, self.state.best.map(|best| best.step))?;
+        let (keep, best) = (self.config.checkpoint.keep, self.state.best.map(|best| best.step));
+        checkpoint::prune(&self.out, keep, self.state.step, best)?;
         self.saved = Some(self.state.step);
         self.logged = Instant::now();
         Ok(())

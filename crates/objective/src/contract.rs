@@ -63,7 +63,7 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// A batch on the host: plain vectors, comparable in tests.
     type Batch: Clone + Debug + PartialEq + Send + 'static;
     /// Encoder and heads.
-    type Model: Module + 'static;
+    type Model: Module + Sync + 'static;
 
     /// The objective under `config`.
     ///

@@ -1,0 +1,191 @@
+//! Training steps on request, for `compare.py`: reads `export DIR` and `run N` from stdin, answers each with a line.
+//!
+//! A step is what `pretrain` does after a batch is made: micro-batches side by side, one gradient, clipping, AdamW. The
+//! batches are synthetic, all of one length, with 15 % of the places predicted.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use bert_variants::train::optimizer::{Optimizer, OptimizerConfig};
+use bert_variants::train::step::Stepper;
+use bert_variants::train::weights::{self, HostTensor};
+use bert_variants::train::{GlobalBatch, Micro};
+use bert_variants::workers::Workers;
+use burn::tensor::Device;
+use clap::Parser;
+use corpus::Specials;
+use mlm::{Mlm, MlmBatch, MlmConfig, Replacement};
+use objective::{Context, Objective};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde_json::json;
+use trunk::{EncoderConfig, Sequences};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Different batches that are gone through in turn.
+const BATCHES: usize = 8;
+
+#[derive(Parser)]
+struct Args {
+    #[arg(long)]
+    layers: usize,
+    #[arg(long)]
+    hidden: usize,
+    #[arg(long)]
+    heads: usize,
+    #[arg(long)]
+    vocabulary: usize,
+    #[arg(long)]
+    batch: usize,
+    #[arg(long)]
+    length: usize,
+    #[arg(long)]
+    dropout: f64,
+    #[arg(long, default_value_t = 4)]
+    parts: usize,
+}
+
+fn main() -> Result<()> {
+    bert_variants::keep_memory();
+    let args = Args::parse();
+    let encoder = EncoderConfig {
+        vocabulary: args.vocabulary,
+        hidden: args.hidden,
+        layers: args.layers,
+        heads: args.heads,
+        feed_forward: 4 * args.hidden,
+        positions: 512,
+        dropout: args.dropout,
+        attention_dropout: args.dropout,
+        ..EncoderConfig::default()
+    };
+    let context = Context {
+        specials: Specials { cls: 0, sep: 1, pad: 2, unk: 3, mask: 4 },
+        special_ids: vec![0, 1, 2, 3, 4],
+        vocabulary: args.vocabulary,
+        counts: Vec::new(),
+        max_length: args.length,
+    };
+    let objective = Arc::new(Mlm::new(MlmConfig::default(), &context)?);
+    let device = Device::flex().autodiff();
+    let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(1), &device);
+    let optimizer = Optimizer::new(OptimizerConfig { clip_norm: 1.0, ..OptimizerConfig::default() });
+    let workers = Arc::new(Workers::new(&device, args.parts)?);
+    let mut stepper = Stepper::new(objective, model, optimizer, device, workers);
+    let batches: Vec<MlmBatch> = (0..BATCHES as u64).map(|seed| batch(&args, seed)).collect();
+    say(&json!({"ready": true, "threads": rayon::current_num_threads()}))?;
+    let mut step = 0;
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        match line.split_once(' ') {
+            Some(("export", folder)) => {
+                export(Path::new(folder), &stepper, &batches)?;
+                say(&json!({"exported": folder}))?;
+            }
+            Some(("run", count)) => {
+                let (mut milliseconds, mut losses) = (Vec::new(), Vec::new());
+                for _ in 0..count.parse::<usize>().context("run N")? {
+                    let batch = parts(&batches[step % BATCHES], &args, step as u64);
+                    let started = Instant::now();
+                    let found = stepper.step(batch, 1e-4)?;
+                    let weight = batches[step % BATCHES].labels.len() as f32;
+                    losses.push(found.terms[0].2.clone().into_scalar::<f32>() / weight);
+                    milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
+                    step += 1;
+                }
+                say(&json!({"ms": milliseconds, "losses": losses, "megabytes": peak()}))?;
+            }
+            _ => bail!("`{line}` is no request"),
+        }
+    }
+    Ok(())
+}
+
+fn say(value: &serde_json::Value) -> Result<()> {
+    println!("{value}");
+    Ok(std::io::stdout().flush()?)
+}
+
+/// A batch of uniform random tokens with 15 % of the places of each sequence predicted.
+fn batch(args: &Args, seed: u64) -> MlmBatch {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut below = |n: usize| (rng.next_u64() % n as u64) as usize;
+    let tokens: Vec<u32> = (0..args.batch * args.length).map(|_| below(args.vocabulary) as u32).collect();
+    let mut places = Vec::new();
+    for row in 0..args.batch {
+        let mut order: Vec<usize> = (0..args.length).collect();
+        let count = args.length * 15 / 100;
+        for i in 0..count {
+            let other = i + below(args.length - i);
+            order.swap(i, other);
+        }
+        order.truncate(count);
+        order.sort_unstable();
+        places.extend(order.iter().map(|position| (row * args.length + position) as u32));
+    }
+    let labels: Vec<u32> = places.iter().map(|_| below(args.vocabulary) as u32).collect();
+    let replacements = vec![Replacement::Mask; places.len()];
+    let lengths = vec![args.length; args.batch];
+    MlmBatch {
+        sequences: Sequences { len: args.length, tokens, segments: Vec::new(), lengths },
+        places,
+        labels,
+        replacements,
+    }
+}
+
+/// The batch in as many micro-batches as run side by side.
+fn parts(batch: &MlmBatch, args: &Args, step: u64) -> GlobalBatch<MlmBatch> {
+    let rows = args.batch.div_ceil(args.parts);
+    let micro = (0..args.batch).step_by(rows).map(|first| {
+        let last = (first + rows).min(args.batch);
+        let (from, to) = (first * args.length, last * args.length);
+        let inside = |place: &u32| (from..to).contains(&(*place as usize));
+        let chosen: Vec<usize> = (0..batch.places.len()).filter(|i| inside(&batch.places[*i])).collect();
+        let sequences = Sequences {
+            len: args.length,
+            tokens: batch.sequences.tokens[from..to].to_vec(),
+            segments: Vec::new(),
+            lengths: vec![args.length; last - first],
+        };
+        let part = MlmBatch {
+            sequences,
+            places: chosen.iter().map(|i| batch.places[*i] - from as u32).collect(),
+            labels: chosen.iter().map(|i| batch.labels[*i]).collect(),
+            replacements: vec![Replacement::Mask; chosen.len()],
+        };
+        Micro { batch: part, keys: (first..last).map(|row| step << 32 | row as u64).collect() }
+    });
+    let places = (args.batch * args.length) as u64;
+    let (micro, totals) = (micro.collect(), vec![batch.labels.len() as f64]);
+    GlobalBatch { micro, totals, passages: Vec::new(), tokens: places, places }
+}
+
+/// Writes the weights and the batches, so that others start from the same.
+fn export(folder: &Path, stepper: &Stepper<Mlm>, batches: &[MlmBatch]) -> Result<()> {
+    std::fs::write(folder.join("weights.safetensors"), weights::bytes(&weights::collect(stepper.model()))?)?;
+    let numbers = |values: &[u32]| HostTensor {
+        shape: vec![values.len()],
+        values: values.iter().map(|value| *value as f32).collect(),
+    };
+    let mut tensors = BTreeMap::new();
+    for (i, batch) in batches.iter().enumerate() {
+        tensors.insert(format!("{i}.tokens"), numbers(&batch.sequences.tokens));
+        tensors.insert(format!("{i}.places"), numbers(&batch.places));
+        tensors.insert(format!("{i}.labels"), numbers(&batch.labels));
+    }
+    Ok(std::fs::write(folder.join("batches.safetensors"), weights::bytes(&tensors)?)?)
+}
+
+/// Peak resident memory in megabytes, where the system tells; else 0.
+fn peak() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
