@@ -6,9 +6,7 @@ use std::hint::black_box;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use criterion::{Criterion, criterion_group, criterion_main};
-use kernels::{
-    Activation, AdamStep, Attention, Lookup, Mask, Moments, Noise, Norm, Rows, Targets, composed,
-};
+use kernels::{Activation, AdamStep, Attention, Lookup, Mask, Moments, Noise, Norm, Rows, Targets, composed};
 
 const SEQUENCES: usize = 8;
 const LEN: usize = 128;
@@ -21,17 +19,13 @@ const PREDICTED: usize = 154;
 
 fn leaf<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     let n = shape.iter().product::<usize>();
-    let values: Vec<f32> = (0..n).map(|i| ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0).collect();
+    let values: Vec<f32> =
+        (0..n).map(|i| ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0).collect();
     Tensor::from_data(TensorData::new(values, shape), &Device::flex().autodiff()).require_grad()
 }
 
 /// Two benchmarks: the operation with its backward pass, fused and composed.
-fn both<const D: usize>(
-    c: &mut Criterion,
-    name: &str,
-    fused: impl Fn() -> Tensor<D>,
-    plain: impl Fn() -> Tensor<D>,
-) {
+fn both<const D: usize>(c: &mut Criterion, name: &str, fused: impl Fn() -> Tensor<D>, plain: impl Fn() -> Tensor<D>) {
     let mut group = c.benchmark_group(name);
     group.sample_size(10);
     group.bench_function("forward, fused", |b| b.iter(|| black_box(fused())));
@@ -56,12 +50,7 @@ fn mask() -> Option<Mask> {
 fn linear(c: &mut Criterion) {
     let (x, w, b) = (leaf([ROWS, WIDTH]), leaf([WIDTH, WIDE]), leaf([WIDE]));
     let inputs = || (x.clone(), w.clone(), b.clone());
-    both(
-        c,
-        "linear",
-        || inputs_to(kernels::linear, inputs()),
-        || inputs_to(composed::linear, inputs()),
-    );
+    both(c, "linear", || inputs_to(kernels::linear, inputs()), || inputs_to(composed::linear, inputs()));
 }
 
 fn inputs_to<A, B, C, R>(f: impl Fn(A, B, C) -> R, (a, b, c): (A, B, C)) -> R {
@@ -142,15 +131,8 @@ fn vocabulary(c: &mut Criterion) {
 fn optimizers(c: &mut Criterion) {
     let n = WIDTH * VOCABULARY;
     let flat = || leaf([n]).inner();
-    let step = AdamStep {
-        rate: 1e-3,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-6,
-        decay: 0.01,
-        mean_scale: 1.0,
-        root_scale: 1.0,
-    };
+    let step =
+        AdamStep { rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, decay: 0.01, mean_scale: 1.0, root_scale: 1.0 };
     let mut group = c.benchmark_group("optimizer step, 4.2 million parameters");
     group.sample_size(10);
     for (name, rule) in [("AdamW", kernels::adamw as fn(_, _, _, _, &_) -> _), ("LAMB", kernels::lamb)] {

@@ -126,7 +126,7 @@ mod tests {
         let parts: Vec<Vec<f32>> = (0..3).map(|seed| wave(70_000, seed)).collect();
         let want: Vec<f32> = (0..70_000).map(|i| parts.iter().map(|part| part[i]).sum()).collect();
         let total = sum(parts.iter().map(|part| flat(part)).collect());
-        assert_close(&[host(&total)], &[want.clone()], 1e-6, "sum");
+        assert_close(&[host(&total)], std::slice::from_ref(&want), 1e-6, "sum");
         let squares: f64 = want.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
         assert!((f64::from(host(&square_sum(&total))[0]) - squares).abs() < 1e-5 * squares);
         assert_eq!(host(&sum(vec![flat(&[2.0])])), [2.0]);
