@@ -269,6 +269,14 @@ pub fn table(header: &[&str]) -> Table {
     table
 }
 
+/// A number for people: four decimals, or in powers of ten where that would be long or nothing.
+fn decimal(number: f64) -> String {
+    match number.abs() {
+        size if size >= 1e7 || (size > 0.0 && size < 1e-3) => format!("{number:.4e}"),
+        _ => format!("{number:.4}"),
+    }
+}
+
 /// Prints a flat JSON object as one document or as lines for people.
 pub fn report(as_json: bool, document: &Value) -> Result<()> {
     if as_json {
@@ -277,7 +285,7 @@ pub fn report(as_json: bool, document: &Value) -> Result<()> {
     let mut table = table(&["quantity", "value"]);
     for (name, value) in document.as_object().into_iter().flatten() {
         let value = match value {
-            Value::Number(number) if number.is_f64() => format!("{:.4}", number.as_f64().unwrap_or(f64::NAN)),
+            Value::Number(number) if number.is_f64() => decimal(number.as_f64().unwrap_or(f64::NAN)),
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };

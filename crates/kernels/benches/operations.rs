@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::{Activation, AdamStep, Attention, Lookup, Mask, Moments, Noise, Norm, Rows, Targets, composed};
 
 const SEQUENCES: usize = 8;
@@ -45,6 +45,15 @@ fn rows() -> Rows {
 
 fn mask() -> Option<Mask> {
     Mask::draw(Some(&mut noise()), 0.1, &rows())
+}
+
+/// The matrix product alone: what the machine can do at most. "Elements" are floating-point operations.
+fn product(c: &mut Criterion) {
+    let (x, w) = (leaf([ROWS, WIDTH]).inner(), leaf([WIDTH, WIDE]).inner());
+    let mut group = c.benchmark_group("matrix product 1024 x 512 x 2048");
+    group.throughput(Throughput::Elements(2 * (ROWS * WIDTH * WIDE) as u64));
+    group.bench_function("all threads", |b| b.iter(|| black_box(kernels::project(x.clone(), w.clone()))));
+    group.finish();
 }
 
 fn linear(c: &mut Criterion) {
@@ -148,5 +157,5 @@ fn optimizers(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, linear, activation, norm, attention, softmax, embedding, vocabulary, optimizers);
+criterion_group!(benches, product, linear, activation, norm, attention, softmax, embedding, vocabulary, optimizers);
 criterion_main!(benches);

@@ -61,4 +61,18 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn gradient_checkpointing_computes_the_same_gradients() {
+        let gradients = |device: &Device| {
+            let on = |x: &Tensor<2>| Tensor::<2>::from_data(x.clone().into_data(), device).require_grad();
+            let (x, w) = (on(&leaf([9, 5], 1)), on(&leaf([5, 7], 2)));
+            let bias = Tensor::<1>::from_data(leaf([5], 3).into_data(), device).require_grad();
+            // Something must read the activation in the backward pass.
+            let y = crate::project(activate(Activation::Gelu, x.clone(), bias.clone()), w.clone());
+            value_and_gradients(&y, &[&bias], &[&x, &w])
+        };
+        let device = Device::flex().autodiff();
+        assert!(gradients(&device) == gradients(&device.clone().gradient_checkpointing()));
+    }
 }

@@ -14,7 +14,7 @@ use crate::cpu::matmul::{Matrix, MatrixMut, Output, Threads, multiply};
 use crate::cpu::vocabulary::{Layer, Targets};
 use crate::cpu::{activation, attention, dropout, embedding, norm, parts, softmax, vocabulary};
 use crate::flex::{dims, ordered, tensor, values, values_mut};
-use crate::rule::{Rule, record};
+use crate::rule::{Rule, record, record_cheap};
 
 /// Whether tensors on `device` go through the operations of this crate that are written by hand: they take rows of any
 /// length, where others need a rectangle.
@@ -290,7 +290,9 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
     }
 
     fn activate(x: FloatTensor<Self>, bias: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
-        record::<_, C, _>([x, bias], |[x, bias]| (Flex::activate(x, bias, activation), Activate(activation)))
+        // The widest rows of an encoder, from one pass over memory.
+        let again = move |[x, bias]: [FlexTensor; 2]| Flex::activate(x, bias, activation);
+        record_cheap::<_, C, _>([x, bias], again, Activate(activation))
     }
 
     fn normalise(

@@ -1,10 +1,12 @@
 //! How an operation with a backward pass of its own joins burn's graph.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::retro_forward::RetroForward;
+use burn::backend::autodiff::checkpoint::state::BackwardStates;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
@@ -26,19 +28,62 @@ pub(crate) trait Rule<const N: usize>: Clone + Debug + Send + 'static {
     ) -> [Option<FlexTensor>; N];
 }
 
-/// Runs `forward` and, where an input needs a gradient, puts its rule into the graph.
+/// Runs `forward` and, where an input needs a gradient, puts its rule into the graph. The output is kept for whoever
+/// reads it in the backward pass.
 pub(crate) fn record<R: Rule<N>, C: CheckpointStrategy, const N: usize>(
     inputs: [FloatTensor<Autodiff<Flex, C>>; N],
     forward: impl FnOnce([FlexTensor; N]) -> (FlexTensor, R),
 ) -> FloatTensor<Autodiff<Flex, C>> {
     let nodes = inputs.each_ref().map(|input| input.node());
-    match Step::<R>(PhantomData).prepare::<C>(nodes).compute_bound().stateful() {
+    finish(Step::<R>(PhantomData).prepare::<C>(nodes).compute_bound().stateful(), inputs, forward)
+}
+
+/// Like [`record`], but with gradient checkpointing the output is computed again in the backward pass instead of kept:
+/// for what is large and cheap.
+pub(crate) fn record_cheap<R: Rule<N>, C: CheckpointStrategy, const N: usize>(
+    inputs: [FloatTensor<Autodiff<Flex, C>>; N],
+    again: impl Fn([FlexTensor; N]) -> FlexTensor + Copy + Send + 'static,
+    rule: R,
+) -> FloatTensor<Autodiff<Flex, C>> {
+    let nodes = inputs.each_ref().map(|input| input.node());
+    let ids = nodes.each_ref().map(|node| node.id());
+    let retro = Again { ids, forward: again };
+    let prepared = Step::<R>(PhantomData).prepare::<C>(nodes).memory_bound().retro_forward(retro);
+    let kind = prepared.parents(&inputs).stateful();
+    finish(kind, inputs, |inputs| (again(inputs), rule))
+}
+
+fn finish<R: Rule<N>, C: CheckpointStrategy, const N: usize>(
+    kind: OpsKind<Step<R>, Flex, State<R, N>, C, N>,
+    inputs: [FloatTensor<Autodiff<Flex, C>>; N],
+    forward: impl FnOnce([FlexTensor; N]) -> (FlexTensor, R),
+) -> FloatTensor<Autodiff<Flex, C>> {
+    match kind {
         OpsKind::Tracked(mut prepared) => {
             let kept = std::array::from_fn(|i| R::READS[i].then(|| prepared.checkpoint(&inputs[i])));
             let (output, rule) = forward(inputs.map(|input| input.into_primitive()));
             prepared.finish(State { kept, rule }, output)
         }
         OpsKind::UnTracked(prepared) => prepared.finish(forward(inputs.map(|input| input.into_primitive())).0),
+    }
+}
+
+/// A forward pass that is run again during the backward pass.
+struct Again<F, const N: usize> {
+    ids: [NodeId; N],
+    forward: F,
+}
+
+impl<F, const N: usize> Debug for Again<F, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Again").field("ids", &self.ids).finish_non_exhaustive()
+    }
+}
+
+impl<F: Fn([FlexTensor; N]) -> FlexTensor + Send + 'static, const N: usize> RetroForward for Again<F, N> {
+    fn forward(&self, states: &mut BackwardStates, output: NodeId) {
+        let inputs = self.ids.map(|id| states.get_state::<FlexTensor>(&id));
+        states.save(output, (self.forward)(inputs));
     }
 }
 
