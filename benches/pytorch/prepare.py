@@ -90,7 +90,7 @@ def main():
         pretrain += ["--set", "corpus.valid_fraction=0", "--steps", 1]
         seconds, megabytes, _ = watched(pretrain)
         train = [*script, work / f"hf-run-{number}", "--train", work / f"hf-out-{number}"]
-        theirs, their_megabytes, _ = watched(train, until="^stepped")
+        theirs, their_megabytes, _ = watched(train, until="stepped")
         firsts["command to first step, seconds"].append((seconds, theirs))
         firsts["until then, peak MB"].append((megabytes, their_megabytes))
         for leftover in work.glob("*-[0-9]*"):
