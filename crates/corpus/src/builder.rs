@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::corpus::Corpus;
 use crate::duplicates::Duplicates;
 use crate::error::{Error, Result};
-use crate::reader::Event;
+use crate::reader::{Documents, Event};
 use crate::shards::{FileEntry, Hashed, ShardWriter};
 use crate::text::{Text, TextConfig};
 use crate::tokenizer::{Encoded, Tokenizer};
@@ -126,22 +126,27 @@ impl<'a> Builder<'a> {
             open: false,
         };
         let mut documents = self.text.documents();
-        let (mut batch, mut size) = (Vec::new(), 0);
-        while let Some(event) = documents.next() {
-            let event = event?;
-            if let Event::Paragraph(text) = &event {
-                size += text.len();
-            }
-            batch.push(event);
-            if size >= BATCH_BYTES || batch.len() >= 1 << 16 {
-                check(self.watch)?;
-                writing.take(&batch, self.tokenizer)?;
-                self.watch.advance(documents.progress());
-                batch.clear();
-                size = 0;
-            }
+        let mut batch = read(&mut documents)?;
+        let mut encoded: Vec<(Event, Encoded)> = Vec::new();
+        // While one batch is tokenised, the one before it is written and the one after it read.
+        while !batch.is_empty() || !encoded.is_empty() {
+            check(self.watch)?;
+            let beside = || {
+                encoded.into_iter().try_for_each(|(event, encoded)| writing.take(&event, &encoded))?;
+                read(&mut documents)
+            };
+            let encode = |event| {
+                let encoded = match &event {
+                    Event::Paragraph(text) => self.tokenizer.encode(text),
+                    Event::EndOfDocument => Encoded::default(),
+                };
+                (event, encoded)
+            };
+            let next;
+            (encoded, next) = rayon::join(|| batch.into_par_iter().map(encode).collect(), beside);
+            batch = next?;
+            self.watch.advance(documents.progress());
         }
-        writing.take(&batch, self.tokenizer)?;
         writing.counts.cut = documents.cut;
         self.watch.finish();
         self.finish(folder, writing, content)
@@ -177,6 +182,19 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// The next part of the text; empty at its end.
+fn read(documents: &mut Documents) -> Result<Vec<Event>> {
+    let (mut batch, mut size) = (Vec::new(), 0);
+    while size < BATCH_BYTES && batch.len() < 1 << 16 {
+        let Some(event) = documents.next().transpose()? else { break };
+        if let Event::Paragraph(text) = &event {
+            size += text.len();
+        }
+        batch.push(event);
+    }
+    Ok(batch)
+}
+
 fn report(counts: &Counts) {
     let share = |count: u64, of: u64| 100.0 * count as f64 / of.max(1) as f64;
     if counts.duplicates > 0 {
@@ -206,19 +224,11 @@ struct Writing {
 }
 
 impl Writing {
-    fn take(&mut self, batch: &[Event], tokenizer: &Tokenizer) -> Result<()> {
-        let encode = |event: &Event| match event {
-            Event::Paragraph(text) => Some(tokenizer.encode(text)),
-            Event::EndOfDocument => None,
-        };
-        let encoded: Vec<Option<Encoded>> = batch.par_iter().map(encode).collect();
-        for (event, encoded) in batch.iter().zip(encoded) {
-            match (event, encoded) {
-                (Event::Paragraph(text), Some(encoded)) => self.paragraph(text, &encoded)?,
-                _ => self.end()?,
-            }
+    fn take(&mut self, event: &Event, encoded: &Encoded) -> Result<()> {
+        match event {
+            Event::Paragraph(text) => self.paragraph(text, encoded),
+            Event::EndOfDocument => self.end(),
         }
-        Ok(())
     }
 
     fn paragraph(&mut self, text: &str, encoded: &Encoded) -> Result<()> {

@@ -17,21 +17,25 @@ pub struct Duplicates {
     buckets: Vec<Vec<u64>>,
     held: usize,
     document: blake3::Hasher,
+    /// Words of the current paragraph, a space after each.
+    words: String,
 }
 
 impl Duplicates {
     /// Bucket files go to `folder`.
     pub fn new(folder: &Path) -> Self {
         let buckets = vec![Vec::new(); BUCKETS];
-        Self { folder: folder.to_owned(), buckets, held: 0, document: blake3::Hasher::new() }
+        Self { folder: folder.to_owned(), buckets, held: 0, document: blake3::Hasher::new(), words: String::new() }
     }
 
     /// A paragraph of the current document.
     pub fn paragraph(&mut self, text: &str) {
+        self.words.clear();
         for word in text.split_whitespace() {
-            self.document.update(word.as_bytes());
-            self.document.update(b" ");
+            self.words.push_str(word);
+            self.words.push(' ');
         }
+        self.document.update(self.words.as_bytes());
     }
 
     /// The current document is over.

@@ -16,7 +16,7 @@ pub struct Line {
 
 /// Reads lines of at most a given length.
 pub struct Lines {
-    reader: Box<dyn BufRead>,
+    reader: Box<dyn BufRead + Send>,
     limit: usize,
     /// Whether a longer line is cut (at white space) or an error.
     cuts: bool,
@@ -27,7 +27,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    pub fn new(reader: Box<dyn BufRead>, limit: usize, cuts: bool, compressed: bool) -> Self {
+    pub fn new(reader: Box<dyn BufRead + Send>, limit: usize, cuts: bool, compressed: bool) -> Self {
         Self { reader, limit, cuts, compressed, offset: 0, buffer: Vec::new() }
     }
 

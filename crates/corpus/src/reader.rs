@@ -192,7 +192,7 @@ fn open(input: &Input, text: &Text, consumed: &Arc<AtomicU64>) -> Result<Source>
         return Ok(Source::Parquet(Rows::open(file, path, &text.config.text_field, consumed.clone())?));
     }
     let counted = Counted { file, consumed: consumed.clone() };
-    let reader: Box<dyn BufRead> = match input.compression {
+    let reader: Box<dyn BufRead + Send> = match input.compression {
         Compression::None => Box::new(BufReader::with_capacity(1 << 16, counted)),
         Compression::Gzip => Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(counted)))),
         Compression::Zstd => {

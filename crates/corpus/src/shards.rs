@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 
 /// Tokens of a shard; the last one of a corpus has fewer.
 pub const SHARD_TOKENS: u64 = 1 << 26;
+
+/// Bytes of a file that are hashed and written at once.
+const HELD_BYTES: usize = 1 << 18;
 
 /// Size and hash of a file, in the manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +28,8 @@ pub struct FileEntry {
 /// A file that is hashed while it is written.
 pub struct Hashed {
     path: PathBuf,
-    writer: BufWriter<File>,
+    file: File,
+    buffer: Vec<u8>,
     hasher: blake3::Hasher,
     bytes: u64,
 }
@@ -33,20 +37,26 @@ pub struct Hashed {
 impl Hashed {
     pub fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).map_err(Error::io("write", path))?;
-        let writer = BufWriter::with_capacity(1 << 18, file);
-        Ok(Self { path: path.to_owned(), writer, hasher: blake3::Hasher::new(), bytes: 0 })
+        Ok(Self { path: path.to_owned(), file, buffer: Vec::new(), hasher: blake3::Hasher::new(), bytes: 0 })
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.hasher.update(bytes);
-        self.bytes += bytes.len() as u64;
-        self.writer.write_all(bytes).map_err(Error::io("write", &self.path))
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() < HELD_BYTES { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.hasher.update(&self.buffer);
+        self.bytes += self.buffer.len() as u64;
+        self.file.write_all(&self.buffer).map_err(Error::io("write", &self.path))?;
+        self.buffer.clear();
+        Ok(())
     }
 
     /// Flushes to the disk.
     pub fn finish(mut self) -> Result<FileEntry> {
-        self.writer.flush().map_err(Error::io("write", &self.path))?;
-        self.writer.get_ref().sync_all().map_err(Error::io("write", &self.path))?;
+        self.flush()?;
+        self.file.sync_all().map_err(Error::io("write", &self.path))?;
         Ok(FileEntry { bytes: self.bytes, blake3: self.hasher.finalize().to_hex().to_string() })
     }
 }

@@ -1,10 +1,12 @@
 //! Text to token ids: a tokenizer of the `tokenizers` crate and what is known about its vocabulary.
 
 mod open;
+mod pieces;
 mod train;
 mod words;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tokenizers::Tokenizer as Inner;
 
@@ -42,6 +44,8 @@ pub struct Encoded {
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     inner: Inner,
+    /// What pieces of text became before, where the tokenizer looks at pieces alone.
+    memory: Option<Arc<pieces::Memory>>,
     json: String,
     specials: Specials,
     special_ids: Vec<u32>,
@@ -72,7 +76,8 @@ impl Tokenizer {
         special_ids.sort_unstable();
         special_ids.dedup();
         let vocabulary = words::table(&inner, &special_ids);
-        Ok(Self { inner, json, specials, special_ids, vocabulary })
+        let memory = pieces::separable(&inner).then(|| Arc::new(pieces::Memory::new()));
+        Ok(Self { inner, memory, json, specials, special_ids, vocabulary })
     }
 
     /// The special tokens of the layout.
@@ -97,20 +102,21 @@ impl Tokenizer {
 
     /// The tokens of a text that is a paragraph or a sentence, without special tokens.
     pub fn encode(&self, text: &str) -> Encoded {
-        let encoding = self.inner.encode(text, false).expect("encoding without truncation does not fail");
+        let found = match &self.memory {
+            Some(memory) => memory.tokens(&self.inner, text),
+            None => pieces::tokens(&self.inner, text),
+        };
         // A Unigram model matches a special token that is spelt out; to a text it is an unknown word.
-        let known = |id: &u32| if self.special_ids.binary_search(id).is_ok() { self.specials.unk } else { *id };
-        let tokens: Vec<u32> = encoding.get_ids().iter().map(known).collect();
+        let known = |id: u32| if self.special_ids.binary_search(&id).is_ok() { self.specials.unk } else { id };
+        let tokens: Vec<u32> = found.iter().map(|(id, _)| known(*id)).collect();
         let mut word_starts: Vec<bool> = tokens.iter().map(|id| self.vocabulary[*id as usize].1).collect();
         let mut sentence_starts = Vec::new();
-        let offsets = encoding.get_offsets();
         let mut from = 0;
         for sentence in crate::sentences::sentences(text) {
             // The first token that reaches into the sentence; it may begin with the space before it.
-            let mut first = from + offsets[from..].iter().take_while(|(_, end)| *end <= sentence.start).count();
+            let mut first = from + found[from..].iter().take_while(|(_, end)| *end <= sentence.start).count();
             // It may even be nothing but that space.
-            let is_space = |(start, end): (usize, usize)| text.get(start..end).is_some_and(|t| t.trim().is_empty());
-            while first > from && is_space(offsets[first - 1]) {
+            while first > from && is_space(text, &found[..first]) {
                 first -= 1;
             }
             if first < tokens.len() && sentence_starts.last() != Some(&(first as u32)) {
@@ -148,6 +154,16 @@ impl Tokenizer {
     pub fn hash(&self) -> String {
         blake3::hash(self.json.as_bytes()).to_hex().to_string()
     }
+}
+
+/// Whether the last of the tokens is white space of the text: not one of several tokens of one character.
+fn is_space(text: &str, tokens: &[pieces::Token]) -> bool {
+    let (start, end) = match tokens {
+        [] => return false,
+        [(_, end)] => (0, *end),
+        [.., (_, start), (_, end)] => (*start, *end),
+    };
+    start < end && text.get(start..end).is_some_and(|token| token.trim().is_empty())
 }
 
 fn specials(inner: &Inner) -> Result<Specials> {

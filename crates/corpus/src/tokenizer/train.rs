@@ -254,8 +254,16 @@ fn count_words(text: &Text, parts: &Value, sample: u64, watch: &dyn Watch) -> Re
 }
 
 fn count_batch(splitter: &tokenizers::Tokenizer, batch: &[String], counts: &mut HashMap<String, u64>) -> Result<()> {
-    let count = |paragraph: &String| -> tokenizers::Result<HashMap<String, u64>> {
-        let mut normalized = NormalizedString::from(paragraph.as_str());
+    // Each piece that words are cut from, and how often it occurs.
+    let mut pieces: HashMap<&str, u64> = HashMap::new();
+    if super::pieces::separable(splitter) {
+        let all = batch.iter().flat_map(|paragraph| super::pieces::pieces(paragraph));
+        all.for_each(|piece| *pieces.entry(piece).or_default() += 1);
+    } else {
+        batch.iter().for_each(|paragraph| *pieces.entry(paragraph).or_default() += 1);
+    }
+    let words = |(piece, n): (&str, u64)| -> tokenizers::Result<Vec<(String, u64)>> {
+        let mut normalized = NormalizedString::from(piece);
         if let Some(normalizer) = splitter.get_normalizer() {
             normalizer.normalize(&mut normalized)?;
         }
@@ -263,13 +271,10 @@ fn count_batch(splitter: &tokenizers::Tokenizer, batch: &[String], counts: &mut 
         if let Some(pre_tokenizer) = splitter.get_pre_tokenizer() {
             pre_tokenizer.pre_tokenize(&mut split)?;
         }
-        let mut words = HashMap::new();
-        for (word, ..) in split.get_splits(OffsetReferential::Normalized, OffsetType::None) {
-            *words.entry(word.to_owned()).or_default() += 1;
-        }
-        Ok(words)
+        let words = split.get_splits(OffsetReferential::Normalized, OffsetType::None);
+        Ok(words.into_iter().map(|(word, ..)| (word.to_owned(), n)).collect())
     };
-    let parts: Vec<_> = batch.par_iter().map(count).collect();
+    let parts: Vec<_> = pieces.into_par_iter().map(words).collect();
     for part in parts {
         for (word, n) in part.map_err(|error| Error::data(error.to_string()))? {
             *counts.entry(word).or_default() += n;
