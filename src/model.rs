@@ -10,6 +10,7 @@ use corpus::Tokenizer;
 use objective::Objective;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use trunk::EncoderConfig;
 
 use crate::config::{RunConfig, parse};
 use crate::exit::BadInput;
@@ -114,6 +115,10 @@ impl Found {
 pub struct Loaded<O: Objective> {
     /// The objective it was trained with.
     pub objective: Arc<O>,
+    /// Its knobs.
+    pub knobs: toml::Table,
+    /// Shape of the encoder.
+    pub encoder: EncoderConfig,
     /// The weights, on the device, without autodiff.
     pub model: O::Model,
     /// The tokenizer.
@@ -148,20 +153,57 @@ pub fn load<O: Objective>(found: &Found, device: &Device) -> Result<Loaded<O>> {
     fit_vocabulary(&mut encoder, &tokenizer)?;
     // Counts of the training text only matter to training masks.
     let counts = vec![1; tokenizer.vocabulary_size()];
-    let context = crate::train::context(&tokenizer, counts, encoder.positions);
-    let objective = O::new(parse(knobs, "objective.")?, &context)?;
+    let context = crate::train::context(&tokenizer, counts, encoder.positions, &encoder);
+    let objective = O::new(parse(knobs.clone(), "objective.")?, &context)?;
     let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(0), device);
     let model = weights::load(model, &weights)?.valid();
     let positions = encoder.positions;
     let workers = Arc::new(Workers::new(device, usize::MAX)?);
-    Ok(Loaded { objective: Arc::new(objective), model, tokenizer, positions, device: device.clone(), workers })
+    let objective = Arc::new(objective);
+    Ok(Loaded { objective, knobs, encoder, model, tokenizer, positions, device: device.clone(), workers })
+}
+
+/// Replaces the initial weights of `model` by those in `folder` that it has too, under the same name or, where a masked
+/// language model lies there, under that of [`Objective::ancestor`].
+///
+/// # Errors
+/// When there is no model, or a parameter of the same name has another shape.
+pub fn start_from<O: Objective>(objective: &O, model: O::Model, folder: &Path) -> Result<O::Model> {
+    let found = find(folder)?;
+    let there = match &found {
+        Found::Run { checkpoint, .. } => weights::read(&checkpoint.join("model.safetensors"))?,
+        Found::HuggingFace(folder) => hub::read(folder)?.weights,
+    };
+    let (mut start, mut fresh) = (weights::collect(&model), Vec::new());
+    for (name, weight) in &mut start {
+        match there.get(name).or_else(|| there.get(&objective.ancestor(name))) {
+            Some(found) if found.shape == weight.shape => weight.clone_from(found),
+            Some(found) => {
+                return Err(BadInput(format!(
+                    "--init {}: `{name}` has the shape {:?} there and {:?} here; give the encoder the same shape",
+                    folder.display(),
+                    found.shape,
+                    weight.shape
+                ))
+                .into());
+            }
+            None => fresh.push(name.clone()),
+        }
+    }
+    if fresh.len() == start.len() {
+        return Err(BadInput(format!("--init {}: it has no parameter of this model", folder.display())).into());
+    }
+    if !fresh.is_empty() {
+        tracing::warn!("--init {}: new weights for {}", folder.display(), fresh.join(", "));
+    }
+    Ok(weights::load(model, &start)?)
 }
 
 /// Gives the token table the tokenizer's size, or checks that it is large enough.
 ///
 /// # Errors
 /// When the tokenizer has ids beyond the table.
-pub fn fit_vocabulary(encoder: &mut trunk::EncoderConfig, tokenizer: &Tokenizer) -> Result<(), BadInput> {
+pub fn fit_vocabulary(encoder: &mut EncoderConfig, tokenizer: &Tokenizer) -> Result<(), BadInput> {
     let size = tokenizer.vocabulary_size();
     if encoder.vocabulary == 0 {
         encoder.vocabulary = size;

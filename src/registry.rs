@@ -5,6 +5,9 @@ use burn::tensor::Device;
 use mlm::Mlm;
 use objective::trials::Bench;
 use objective::{Context, Example, Objective};
+use rtd::Rtd;
+use sbo::Sbo;
+use sop::Sop;
 use toml::Table;
 use trunk::EncoderConfig;
 
@@ -16,7 +19,12 @@ use crate::train::PretrainJob;
 use crate::{cli, train};
 
 /// Every objective.
-pub const OBJECTIVES: &[Entry] = &[entry::<Mlm>()];
+pub const OBJECTIVES: &[Entry] = &[
+    entry::<Mlm>(), //
+    entry::<Sop>(),
+    entry::<Rtd>(),
+    entry::<Sbo>(),
+];
 
 /// An objective with its type erased.
 #[derive(Clone, Copy, Debug)]

@@ -15,6 +15,7 @@ fn context() -> Context {
         vocabulary: 40,
         counts: vec![10; 40],
         max_length: 24,
+        segments: 2,
     }
 }
 
@@ -25,17 +26,21 @@ fn encoder() -> EncoderConfig {
         heads: 2,
         feed_forward: 24,
         positions: 24,
-        segments: 1,
+        segments: 2,
         ..EncoderConfig::default()
     }
 }
 
+fn passage(number: u64) -> Passage {
+    let tokens: Vec<u32> = (0..12 + 2 * (number as u32 % 10)).map(|i| 5 + (i * 7 + number as u32) % 35).collect();
+    let word_starts = (0..tokens.len()).map(|i| i % 3 != 1).collect();
+    Passage { number, sentence_starts: vec![0, 6], document_starts: vec![], word_starts, tokens }
+}
+
 fn examples() -> Vec<Example> {
     let example = |number: u64| {
-        let tokens: Vec<u32> = (0..12 + 2 * number as u32).map(|i| 5 + (i * 7 + number as u32) % 35).collect();
-        let word_starts = (0..tokens.len()).map(|i| i % 3 != 1).collect();
-        let passage = Passage { number, sentence_starts: vec![0, 6], document_starts: vec![], word_starts, tokens };
-        Example { passage, seed: 3, epoch: 0 }
+        let partner = Some(passage(number + 10));
+        Example { passage: passage(number), seed: 3, epoch: 0, partner }
     };
     (0..4).map(example).collect()
 }

@@ -12,7 +12,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("trunk", &["kernels"]),
     ("objective", &["trunk", "kernels", "corpus"]),
     ("mlm", &["objective", "trunk", "kernels", "corpus"]),
-    ("bert-variants", &["mlm", "objective", "trunk", "kernels", "corpus"]),
+    ("sop", &["mlm", "objective", "trunk", "kernels", "corpus"]),
+    ("rtd", &["mlm", "objective", "trunk", "kernels", "corpus"]),
+    ("sbo", &["mlm", "objective", "trunk", "kernels", "corpus"]),
+    ("bert-variants", &["sop", "rtd", "sbo", "mlm", "objective", "trunk", "kernels", "corpus"]),
 ];
 
 /// What each crate uses, tests aside, as Cargo tells it.

@@ -136,7 +136,7 @@ fn gradients_are_equal(family: &str) {
     let labels = numbers(&file, "labels").expect("labels");
     let places: Vec<u32> = (0..labels.len()).filter(|i| labels[*i] >= 0).map(|i| i as u32).collect();
     let asked: Vec<u32> = places.iter().map(|i| labels[*i as usize] as u32).collect();
-    let hidden = model.hidden(&batch.sequences, &places, None, &device);
+    let hidden = model.encoder.forward_at(&batch.sequences.input(&device), &places, None);
     let count = asked.len();
     let targets = kernels::Targets { labels: asked, weights: None };
     let loss = model.head.loss(hidden, model.encoder.embeddings.tokens.val(), targets) / count as f64;
@@ -155,11 +155,11 @@ fn gradients_are_equal(family: &str) {
     let embeddings = &model.encoder.embeddings;
     let table = embeddings.tokens.grad(&grads).expect("a gradient");
     check(&format!("{family}.embeddings.word_embeddings.weight"), values(table));
-    let positions = embeddings.positions.grad(&grads).expect("a gradient");
+    let positions = embeddings.places.positions.grad(&grads).expect("a gradient");
     check(&format!("{family}.embeddings.position_embeddings.weight"), values(positions));
-    let query = model.encoder.attention[1].query.weight.grad(&grads).expect("a gradient");
+    let query = model.encoder.stack.attention[1].query.weight.grad(&grads).expect("a gradient");
     check(&format!("{family}.encoder.layer.1.attention.self.query.weight"), values(query.transpose()));
-    let inner = model.encoder.feed_forward[0].inner.weight.grad(&grads).expect("a gradient");
+    let inner = model.encoder.stack.feed_forward[0].inner.weight.grad(&grads).expect("a gradient");
     check(&format!("{family}.encoder.layer.0.intermediate.dense.weight"), values(inner.transpose()));
 }
 

@@ -60,11 +60,11 @@ def norm(target, name):
 
 embeddings = model.bert.embeddings
 copy(embeddings.word_embeddings.weight, "encoder.embeddings.tokens")
-copy(embeddings.position_embeddings.weight, "encoder.embeddings.positions")
-copy(embeddings.token_type_embeddings.weight, "encoder.embeddings.segments")
-norm(embeddings.LayerNorm, "encoder.embeddings.norm")
+copy(embeddings.position_embeddings.weight, "encoder.embeddings.places.positions")
+copy(embeddings.token_type_embeddings.weight, "encoder.embeddings.places.segments")
+norm(embeddings.LayerNorm, "encoder.embeddings.places.norm")
 for i, layer in enumerate(model.bert.encoder.layer):
-    attention, inner = f"encoder.attention.{i}", f"encoder.feed_forward.{i}"
+    attention, inner = f"encoder.stack.attention.{i}", f"encoder.stack.feed_forward.{i}"
     linear(layer.attention.self.query, f"{attention}.query")
     linear(layer.attention.self.key, f"{attention}.key")
     linear(layer.attention.self.value, f"{attention}.value")

@@ -71,6 +71,7 @@ fn main() -> Result<()> {
         vocabulary: args.vocabulary,
         counts: Vec::new(),
         max_length: args.length,
+        segments: encoder.segments,
     };
     let objective = Arc::new(Mlm::new(MlmConfig::default(), &context)?);
     let device = Device::flex().autodiff();

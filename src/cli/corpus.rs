@@ -5,7 +5,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use serde_json::json;
 
 use super::args::{ConfigArgs, use_threads};
-use super::eval::report;
+use super::report::report;
 use crate::progress::Progress;
 use crate::train::Text;
 

@@ -8,6 +8,7 @@ pub mod eval;
 pub mod inspect;
 mod man;
 mod pretrain;
+pub mod report;
 mod tokenizer;
 
 use std::io::Write;

@@ -50,6 +50,10 @@ pub struct Args {
     /// another run (its folder).
     #[arg(long, value_name = "auto|never|DIR", default_value = "auto")]
     resume: Resume,
+    /// Start from the weights of another run, a checkpoint or a Hugging Face folder, as far as they fit; what they lack is
+    /// new, and named.
+    #[arg(long, value_name = "DIR")]
+    init: Option<PathBuf>,
     /// Check everything, print model, budget, memory, time and three examples; write nothing to --out.
     #[arg(long)]
     dry_run: bool,
@@ -74,6 +78,9 @@ struct BudgetArgs {
     /// Go through the text this many times.
     #[arg(long, value_name = "N")]
     epochs: Option<f64>,
+    /// Train with this many floating-point operations, counted over all networks of the objective.
+    #[arg(long, value_name = "N")]
+    flops: Option<f64>,
 }
 
 /// Runs `pretrain`.
@@ -109,6 +116,7 @@ impl Args {
         let real = [
             ("budget.minutes", self.budget.minutes),
             ("budget.epochs", self.budget.epochs),
+            ("budget.flops", self.budget.flops),
             ("optimizer.learning_rate", self.learning_rate),
             ("corpus.valid_fraction", self.valid_fraction),
         ];
@@ -122,6 +130,9 @@ impl Args {
         }
         if let Some(backend) = self.backend.backend {
             layers.set("backend", backend.to_string());
+        }
+        if let Some(init) = &self.init {
+            layers.set("init", init.display().to_string());
         }
         if let Some(blimp) = &self.eval_blimp {
             layers.set("evaluation.blimp", blimp.display().to_string());

@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use serde_json::json;
 
 use super::args::{ConfigArgs, use_threads};
-use super::eval::report;
+use super::report::report;
 use crate::exit::Usage;
 use crate::progress::Progress;
 use crate::train::{cache_folder, open_tokenizer, text};

@@ -27,6 +27,8 @@ pub use presets::{PRESETS, preset};
 pub struct RunConfig {
     /// Seed of initial weights, data order, masks and dropout.
     pub seed: u64,
+    /// A run, a checkpoint or a Hugging Face folder whose weights are the initial ones; empty: none.
+    pub init: PathBuf,
     /// Where to compute.
     pub backend: Backend,
     /// Threads of the CPU backend and of data preparation; 0: all cores. Does not change any result on the CPU.
@@ -59,6 +61,7 @@ impl Default for RunConfig {
         objective.insert("name".to_owned(), "mlm".into());
         Self {
             seed: 1,
+            init: PathBuf::new(),
             backend: Backend::default(),
             threads: 0,
             objective,

@@ -1,9 +1,10 @@
 //! Held-out loss on a fixed set with fixed masks.
 
 use burn::tensor::Device;
-use objective::{Example, Objective, Purpose, Step, Tally};
+use objective::{Decisions, Example, Objective, Purpose, Step, Tally};
 use serde::Serialize;
 
+use super::detection::detection;
 use crate::exit::Interrupted;
 use crate::signals;
 use crate::workers::Workers;
@@ -13,12 +14,23 @@ use crate::workers::Workers;
 pub struct Means {
     /// The total loss: the sum over terms of coefficient times mean, in nats.
     pub loss: f64,
-    /// Every loss term and metric by name, in the order of the objective.
-    pub metrics: Vec<(String, f64)>,
+    /// Every loss term and metric, in the order of the objective.
+    pub metrics: Vec<Metric>,
     /// Targets of the first loss term.
     pub targets: f64,
     /// Tokens seen, special tokens included.
     pub tokens: u64,
+}
+
+/// A mean.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Metric {
+    /// `objective/quantity`.
+    pub name: String,
+    /// The mean.
+    pub mean: f64,
+    /// How many things it is over.
+    pub weight: f64,
 }
 
 /// What one step adds, read from the device.
@@ -26,6 +38,7 @@ pub struct Means {
 pub struct Part {
     coefficients: Vec<f64>,
     entries: Vec<(&'static str, f64, f64)>,
+    decisions: Option<Decisions>,
     tokens: u64,
 }
 
@@ -35,7 +48,7 @@ impl Part {
         let coefficients = step.terms.iter().map(|term| term.coefficient).collect();
         let tallies = step.terms.into_iter().map(|term| term.tally).chain(step.tallies);
         let read = |Tally { name, sum, weight }| (name, f64::from(sum.into_scalar::<f32>()), weight);
-        Self { coefficients, entries: tallies.map(read).collect(), tokens }
+        Self { coefficients, entries: tallies.map(read).collect(), decisions: step.decisions, tokens }
     }
 }
 
@@ -44,6 +57,7 @@ impl Part {
 pub struct Sums {
     coefficients: Vec<f64>,
     entries: Vec<(&'static str, f64, f64)>,
+    decisions: Decisions,
     tokens: u64,
 }
 
@@ -51,15 +65,20 @@ impl Sums {
     /// Adds a step.
     pub fn add(&mut self, part: Part) {
         self.coefficients = part.coefficients;
-        for (i, (name, sum, weight)) in part.entries.into_iter().enumerate() {
-            match self.entries.get_mut(i) {
+        // By name: a batch without a target of some kind may lack the metrics of it.
+        for (name, sum, weight) in part.entries {
+            match self.entries.iter_mut().find(|entry| entry.0 == name) {
                 Some(entry) => {
-                    debug_assert_eq!(entry.0, name, "tallies keep their order");
                     entry.1 += sum;
                     entry.2 += weight;
                 }
                 None => self.entries.push((name, sum, weight)),
             }
+        }
+        if let Some(decisions) = part.decisions {
+            self.decisions.name = decisions.name;
+            self.decisions.scores.extend(decisions.scores);
+            self.decisions.answers.extend(decisions.answers);
         }
         self.tokens += part.tokens;
     }
@@ -69,7 +88,11 @@ impl Sums {
         let mean = |(_, sum, weight): &(&str, f64, f64)| if *weight > 0.0 { sum / weight } else { 0.0 };
         let loss = self.coefficients.iter().zip(&self.entries).map(|(c, entry)| c * mean(entry)).sum();
         let entries = self.entries.iter().filter(|entry| entry.2 > 0.0);
-        let metrics = entries.map(|entry| (entry.0.to_owned(), mean(entry))).collect();
+        let metric = |entry: &(&str, f64, f64)| Metric { name: entry.0.to_owned(), mean: mean(entry), weight: entry.2 };
+        let mut metrics: Vec<Metric> = entries.map(metric).collect();
+        let weight = self.decisions.answers.len() as f64;
+        let detected = detection(&self.decisions).into_iter();
+        metrics.extend(detected.map(|(name, mean)| Metric { name, mean, weight }));
         let targets = self.entries.first().map_or(0.0, |entry| entry.2);
         Means { loss, metrics, targets, tokens: self.tokens }
     }
@@ -120,6 +143,7 @@ mod tests {
         let step = |sum, weight| Step {
             terms: vec![Term { tally: tally("x/loss", sum, weight), coefficient: 2.0 }],
             tallies: vec![tally("x/accuracy", 1.0, weight), tally("x/rare", 0.0, 0.0)],
+            decisions: None,
         };
         let mut sums = Sums::default();
         sums.add(Part::read(step(8.0, 2.0), 10));
@@ -127,7 +151,7 @@ mod tests {
         let means = sums.means();
         // (8 + 1) / 3 = 3, not the mean of means 2.5; the total counts it twice.
         assert_eq!((means.loss, means.tokens, means.targets), (6.0, 15, 3.0));
-        assert_eq!(means.metrics[0], ("x/loss".to_owned(), 3.0));
+        assert_eq!(means.metrics[0], Metric { name: "x/loss".to_owned(), mean: 3.0, weight: 3.0 });
         assert_eq!(means.metrics.len(), 2, "a metric without weight is left out");
     }
 }

@@ -32,12 +32,13 @@ pub fn of(family: Family, encoder: &EncoderConfig) -> Vec<Name> {
         }
     };
     let embeddings = format!("{prefix}.embeddings");
-    for (ours, theirs) in [("tokens", "word"), ("positions", "position"), ("segments", "token_type")] {
+    for (ours, theirs) in [("tokens", "word"), ("places.positions", "position"), ("places.segments", "token_type")] {
         names.plain(&format!("encoder.embeddings.{ours}"), &format!("{embeddings}.{theirs}_embeddings.weight"));
     }
-    names.norm("encoder.embeddings.norm", &format!("{embeddings}.LayerNorm"));
+    names.norm("encoder.embeddings.places.norm", &format!("{embeddings}.LayerNorm"));
     for layer in 0..encoder.layers {
-        let (attention, network) = (format!("encoder.attention.{layer}"), format!("encoder.feed_forward.{layer}"));
+        let (attention, network) =
+            (format!("encoder.stack.attention.{layer}"), format!("encoder.stack.feed_forward.{layer}"));
         let theirs = format!("{prefix}.encoder.layer.{layer}");
         for part in ["query", "key", "value"] {
             names.linear(&format!("{attention}.{part}"), &format!("{theirs}.attention.self.{part}"));

@@ -17,6 +17,9 @@ pub struct Budget {
     /// Times the text is gone through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<f64>,
+    /// Floating-point operations of training, of all networks of the objective: three forward passes a step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flops: Option<f64>,
     /// Minutes in the loop, evaluation and checkpoints included, over all sessions of the run. The only budget under
     /// which two runs with the same seed differ.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,7 +28,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { steps: Some(10_000), tokens: None, epochs: None, minutes: None }
+        Self { steps: Some(10_000), tokens: None, epochs: None, flops: None, minutes: None }
     }
 }
 
@@ -38,6 +41,8 @@ pub struct Progress {
     pub tokens: u64,
     /// Times the text was gone through.
     pub epochs: f64,
+    /// Floating-point operations of training.
+    pub flops: f64,
     /// Seconds in the loop.
     pub seconds: f64,
 }
@@ -52,13 +57,14 @@ impl Budget {
             ("steps", self.steps.map(|n| n as f64)),
             ("tokens", self.tokens.map(|n| n as f64)),
             ("epochs", self.epochs),
+            ("flops", self.flops),
             ("minutes", self.minutes),
         ];
         let given: Vec<(&str, f64)> = given.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
         match given.as_slice() {
             [(_, value)] if *value > 0.0 && value.is_finite() => Ok(()),
             [(name, value)] => Err(BadInput(format!("budget.{name} = {value}: must be above 0"))),
-            [] => Err(BadInput("budget: give one of steps, tokens, epochs, minutes".to_owned())),
+            [] => Err(BadInput("budget: give one of steps, tokens, epochs, flops, minutes".to_owned())),
             several => {
                 let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
                 Err(BadInput(format!("budget: give one of {}, not several", names.join(", "))))
@@ -72,6 +78,7 @@ impl Budget {
         share(self.steps.map(|n| n as f64), done.step as f64)
             .or(share(self.tokens.map(|n| n as f64), done.tokens as f64))
             .or(share(self.epochs, done.epochs))
+            .or(share(self.flops, done.flops))
             .or(share(self.minutes, done.seconds / 60.0))
             .unwrap_or(1.0)
     }
@@ -92,10 +99,14 @@ mod tests {
 
     #[test]
     fn each_unit_counts_its_own_progress() {
-        let done = Progress { step: 5, tokens: 300, epochs: 0.5, seconds: 90.0 };
-        for (text, fraction) in
-            [("steps = 10", 0.5), ("tokens = 400", 0.75), ("epochs = 2", 0.25), ("minutes = 1.5", 1.0)]
-        {
+        let done = Progress { step: 5, tokens: 300, epochs: 0.5, flops: 2e9, seconds: 90.0 };
+        for (text, fraction) in [
+            ("steps = 10", 0.5),
+            ("tokens = 400", 0.75),
+            ("epochs = 2", 0.25),
+            ("flops = 8e9", 0.25),
+            ("minutes = 1.5", 1.0),
+        ] {
             let budget = read(text);
             budget.validate().expect("valid");
             assert_eq!(budget.fraction(&done), fraction, "{text}");
@@ -106,7 +117,7 @@ mod tests {
     #[test]
     fn there_must_be_exactly_one() {
         let error = |text| read(text).validate().expect_err("refused").to_string();
-        assert!(error("").contains("give one of steps, tokens, epochs, minutes"));
+        assert!(error("").contains("give one of steps, tokens, epochs, flops, minutes"));
         assert!(error("steps = 1\nminutes = 2").contains("one of steps, minutes, not several"));
         assert_eq!(error("steps = 0"), "budget.steps = 0: must be above 0");
     }

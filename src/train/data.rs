@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use corpus::{Builder, Corpus, Order, PackingConfig, Passages, Subset, Tokenizer, TokenizerModel, TrainConfig, Watch};
 use objective::{Context, Example};
+use trunk::EncoderConfig;
 
 use crate::config::{CorpusConfig, RunConfig};
 use crate::exit::BadInput;
@@ -64,19 +65,20 @@ impl Text {
     }
 
     /// What the objective may know.
-    pub fn context(&self, max_length: usize) -> Context {
-        context(&self.tokenizer, self.train.corpus.token_counts().to_vec(), max_length)
+    pub fn context(&self, max_length: usize, encoder: &EncoderConfig) -> Context {
+        context(&self.tokenizer, self.train.corpus.token_counts().to_vec(), max_length, encoder)
     }
 }
 
-/// What an objective may know about a tokenizer and token counts (empty where there is no training text).
-pub fn context(tokenizer: &Tokenizer, counts: Vec<u64>, max_length: usize) -> Context {
+/// What an objective may know about a tokenizer, token counts (empty where there is no training text) and the encoder.
+pub fn context(tokenizer: &Tokenizer, counts: Vec<u64>, max_length: usize, encoder: &EncoderConfig) -> Context {
     Context {
         specials: tokenizer.specials(),
         special_ids: tokenizer.all_special_ids(),
         vocabulary: tokenizer.vocabulary_size(),
         counts,
         max_length,
+        segments: encoder.segments,
     }
 }
 
@@ -97,15 +99,20 @@ impl Source {
     }
 }
 
+/// Passage `number` as it is met in `epoch` of the run with `seed` by an objective that does or does not need a partner.
+pub fn example(passages: &Passages, number: u64, seed: u64, epoch: u64, partner: bool) -> Example {
+    let partner = if partner { passages.partner(number, seed, epoch) } else { None };
+    Example { passage: passages.get(number), seed, epoch, partner }
+}
+
 /// The fixed evaluation examples: `count` passages (0: all), always the same for the same text, packing and seed.
-pub fn evaluation_set(passages: &Passages, count: usize, seed: u64) -> Vec<Example> {
+pub fn evaluation_set(passages: &Passages, count: usize, seed: u64, partner: bool) -> Vec<Example> {
     let len = passages.len();
     let count = if count == 0 { len } else { len.min(count as u64) };
     let order = Order::new(len, seed);
     let mut numbers: Vec<u64> = (0..count).map(|i| order.at(0, i)).collect();
     numbers.sort_unstable();
-    let example = |n: u64| Example { passage: passages.get(n), seed, epoch: Example::EVALUATION };
-    numbers.into_iter().map(example).collect()
+    numbers.into_iter().map(|n| example(passages, n, seed, Example::EVALUATION, partner)).collect()
 }
 
 /// The text at `paths`, cut as `config` says.

@@ -8,6 +8,8 @@ use anyhow::{Result, anyhow};
 use corpus::{Order, Passages};
 use objective::{Example, Objective, Purpose};
 
+use super::data::example;
+
 /// Batches that a worker keeps ready.
 const AHEAD: usize = 2;
 /// Threads that make batches.
@@ -59,10 +61,10 @@ impl<O: Objective> Recipe<O> {
         let n = self.passages.len();
         let order = Order::new(n, self.seed);
         let first = step * self.size as u64;
+        let partner = self.objective.needs_partner();
         let example = |row: u64| {
             let epoch = row / n;
-            let passage = self.passages.get(order.at(epoch, row % n));
-            Example { passage, seed: self.seed, epoch }
+            example(&self.passages, order.at(epoch, row % n), self.seed, epoch, partner)
         };
         let examples: Vec<Example> = (first..first + self.size as u64).map(example).collect();
         let passages = examples.iter().map(|example| example.passage.number).collect();

@@ -14,6 +14,6 @@ mod session;
 pub mod step;
 pub mod weights;
 
-pub use data::{Source, Text, cache_folder, context, evaluation_set, open_tokenizer, text};
+pub use data::{Source, Text, cache_folder, context, evaluation_set, example, open_tokenizer, text};
 pub use feed::{GlobalBatch, Micro};
 pub use run::{PretrainJob, Resume, pretrain};

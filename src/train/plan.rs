@@ -3,18 +3,18 @@
 use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::Device;
-use objective::Objective;
+use objective::{Objective, Purpose};
 use serde_json::json;
 use std::time::Instant;
 use trunk::{EncoderConfig, Noise};
 
 use super::budget::Progress;
-use super::data::Text;
+use super::data::{Text, example};
 use super::feed::Recipe;
 use super::run::PretrainJob;
-use crate::cli::eval::report;
-use crate::cli::inspect::{legend, paint, show_all};
+use crate::cli::inspect::{legend, paint};
 use crate::cli::print;
+use crate::cli::report::report;
 
 /// Prints size, budget, estimated memory and time, and three examples. Two steps are computed to estimate the time.
 ///
@@ -38,6 +38,7 @@ pub fn tell<O: Objective>(
         step: 1,
         tokens: batch.tokens,
         epochs: config.batch.size as f64 / recipe.passages.len() as f64,
+        flops,
         seconds,
     };
     let steps = (1.0 / config.budget.fraction(&one)).ceil().max(1.0);
@@ -61,10 +62,14 @@ pub fn tell<O: Objective>(
     }
     print(&format!("\nwhat the model is shown:  {}", legend()))?;
     let examples: Vec<_> = (0..recipe.passages.len().min(3))
-        .map(|number| objective::Example { passage: recipe.passages.get(number), seed: recipe.seed, epoch: 0 })
+        .map(|number| example(&recipe.passages, number, recipe.seed, 0, objective.needs_partner()))
         .collect();
-    for row in show_all(objective, &examples) {
-        print(&format!("\n{}", paint(&row, &text.tokenizer)))?;
+    let batch = objective.collate(&examples, Purpose::Training);
+    for row in 0..examples.len() {
+        print(&format!("\n{}", paint(&objective.show(&batch, row), &text.tokenizer)))?;
+        if let Some(remark) = objective.remark(&batch, row) {
+            print(&remark)?;
+        }
     }
     Ok(())
 }

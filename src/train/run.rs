@@ -19,7 +19,7 @@ use super::feed::Recipe;
 use super::log::{RunRow, append_row, write_aside, write_json};
 use super::plan;
 use super::session::{Session, Summary};
-use crate::cli::eval::report;
+use crate::cli::report::report;
 use crate::config::{RunConfig, differing_keys, parse};
 use crate::exit::BadInput;
 use crate::model;
@@ -83,18 +83,22 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<()> {
     let mut encoder = config.encoder.clone();
     model::fit_vocabulary(&mut encoder, &text.tokenizer)?;
     let knobs = config.objective_knobs();
-    let objective = Arc::new(O::new(parse(knobs, "objective.")?, &text.context(config.corpus.max_length))?);
+    let objective = Arc::new(O::new(parse(knobs, "objective.")?, &text.context(config.corpus.max_length, &encoder))?);
     let passages = text.train.passages(&config.corpus, objective.room(), &progress)?;
     let valid = match &text.valid {
         Some(source) => {
             let passages = source.passages(&config.corpus, objective.room(), &progress)?;
-            evaluation_set(&passages, config.evaluation.passages, config.evaluation.seed)
+            evaluation_set(&passages, config.evaluation.passages, config.evaluation.seed, objective.needs_partner())
         }
         None => Vec::new(),
     };
     let device = device.autodiff();
     let device = if encoder.gradient_checkpointing { device.gradient_checkpointing() } else { device };
     let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(config.seed), &device);
+    let model = match config.init.as_os_str().is_empty() {
+        true => model,
+        false => model::start_from(objective.as_ref(), model, &config.init)?,
+    };
     let recipe = Arc::new(Recipe {
         objective,
         passages,

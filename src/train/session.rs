@@ -208,6 +208,7 @@ impl<'a, O: Objective> Session<'a, O> {
             step: self.state.step,
             tokens: self.state.tokens,
             epochs: rows as f64 / self.recipe.passages.len() as f64,
+            flops: self.state.flops,
             seconds: self.state.seconds,
         }
     }
@@ -345,7 +346,7 @@ impl<'a, O: Objective> Session<'a, O> {
             record["loss"] = json!(means.loss);
             record["bits"] = json!(means.loss / std::f64::consts::LN_2);
             record["perplexity"] = json!(means.loss.exp());
-            means.metrics.iter().for_each(|(name, mean)| record[name] = json!(mean));
+            means.metrics.iter().for_each(|metric| record[&metric.name] = json!(metric.mean));
             line += &format!("  valid loss {:.4}  perplexity {:.2}", means.loss, means.loss.exp());
             state.valid_loss = Some(means.loss);
             if means.loss.is_finite() && state.best.is_none_or(|best| means.loss < best.loss) {
@@ -356,6 +357,8 @@ impl<'a, O: Objective> Session<'a, O> {
         if !folder.as_os_str().is_empty() {
             let loaded: Loaded<O> = Loaded {
                 objective: self.recipe.objective.clone(),
+                knobs: self.config.objective_knobs(),
+                encoder: self.encoder.clone(),
                 model,
                 tokenizer: self.tokenizer.clone(),
                 positions: self.encoder.positions,

@@ -20,7 +20,7 @@ pub struct HostTensor {
     pub values: Vec<f32>,
 }
 
-/// Parameters by the path of their fields, such as `encoder.attention.0.query.weight`.
+/// Parameters by the path of their fields, such as `encoder.stack.attention.0.query.weight`.
 pub type Weights = BTreeMap<String, HostTensor>;
 
 /// The parameters of `module`.

@@ -32,7 +32,7 @@ pub use corpus::{Corpus, Statistics, unigram_entropy};
 pub use error::{Error, Result};
 pub use order::Order;
 pub use packing::{Across, PackingConfig, Passage, Passages, Subset};
-pub use random::keyed_rng;
+pub use random::{below, keyed_rng, uniform};
 pub use reader::{Documents, Event};
 pub use sentences::sentences;
 pub use shards::FileEntry;

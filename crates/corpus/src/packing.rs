@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
-use crate::random::{keyed_rng, uniform};
+use crate::random::{below, keyed_rng, uniform};
 use crate::shards::{FileEntry, Hashed, Map};
 use crate::watch::{Watch, check};
 
@@ -141,6 +141,24 @@ impl Passages {
     /// Tokens of all passages.
     pub fn tokens(&self) -> u64 {
         self.index.numbers().chunks_exact(2).map(|range| range[1] - range[0]).sum()
+    }
+
+    /// The number of the document in which passage `number` begins.
+    ///
+    /// # Panics
+    /// When there is no such passage.
+    pub fn document(&self, number: u64) -> u64 {
+        let start = self.index.numbers()[2 * number as usize];
+        self.corpus.document_starts().partition_point(|document| *document <= start) as u64
+    }
+
+    /// A passage of another document than passage `number`, drawn from (seed, epoch, number); none where ten draws, as
+    /// many as BERT's code makes, meet the same document.
+    pub fn partner(&self, number: u64, seed: u64, epoch: u64) -> Option<Passage> {
+        let rng = &mut keyed_rng("partner", seed, epoch, number);
+        let here = self.document(number);
+        let mut draws = (0..10).map(|_| below(self.len() as usize, rng) as u64);
+        draws.find(|other| self.document(*other) != here).map(|other| self.get(other))
     }
 
     /// Passage `number`. Costs the same for every number.

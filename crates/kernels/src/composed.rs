@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData, module};
 
 use crate::activation::Activation;
 use crate::cpu::embedding::Lookup;
-use crate::cpu::vocabulary::Targets;
+use crate::cpu::vocabulary::{Sampling, Targets, gumbel};
 use crate::norm::Norm;
 
 /// `x W + b`
@@ -96,6 +96,23 @@ pub fn vocabulary_loss(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>, tar
         Some(weights) => (losses * Tensor::from_data(weights.as_slice(), &device)).sum(),
         None => losses.sum(),
     }
+}
+
+/// A token for each row, drawn from the softmax of its logits.
+pub fn vocabulary_sample(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>, sampling: &Sampling) -> Vec<u32> {
+    let device = hidden.device();
+    let ([n, _], [vocabulary, _]) = (hidden.dims(), table.dims());
+    let row = |(i, key): (usize, &u64)| -> Vec<f32> {
+        let mut noise: Vec<f32> = (0..vocabulary as u32).map(|token| gumbel(*key, token)).collect();
+        if let Some(except) = &sampling.except {
+            noise[except[i] as usize] = -1e9;
+        }
+        noise
+    };
+    let noise: Vec<f32> = sampling.keys.iter().enumerate().flat_map(row).collect();
+    let noise = Tensor::<2>::from_data(TensorData::new(noise, [n, vocabulary]), &device);
+    let logits = linear(hidden, table.transpose(), bias) / sampling.temperature;
+    (logits + noise).argmax(1).into_data().iter::<i64>().map(|token| token as u32).collect()
 }
 
 /// Token ids on a device.

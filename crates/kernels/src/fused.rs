@@ -11,7 +11,7 @@ use crate::cpu::attention::Heads;
 use crate::cpu::dropout::{Mask, Norm};
 use crate::cpu::embedding::Lookup;
 use crate::cpu::matmul::{Matrix, MatrixMut, Output, Threads, multiply};
-use crate::cpu::vocabulary::{Layer, Targets};
+use crate::cpu::vocabulary::{Layer, Sampling, Targets};
 use crate::cpu::{activation, attention, dropout, embedding, norm, parts, softmax, vocabulary};
 use crate::flex::{dims, ordered, tensor, values, values_mut};
 use crate::rule::{Rule, record, record_cheap};
@@ -250,6 +250,19 @@ pub(crate) fn vocabulary_losses(
     let [_, width] = dims(&table);
     let layer = Layer { hidden: values(&hidden), table: values(&table), bias: values(&bias), width };
     vocabulary::losses(layer, labels)
+}
+
+/// A token drawn for each row.
+pub(crate) fn vocabulary_draws(
+    hidden: FlexTensor,
+    table: FlexTensor,
+    bias: FlexTensor,
+    sampling: &Sampling,
+) -> Vec<u32> {
+    let (hidden, table, bias) = (ordered(hidden), ordered(table), ordered(bias));
+    let [_, width] = dims(&table);
+    let layer = Layer { hidden: values(&hidden), table: values(&table), bias: values(&bias), width };
+    vocabulary::sample(layer, sampling)
 }
 
 /// The normalised sum and the sum itself.

@@ -4,8 +4,9 @@
 //! tensors; on every other backend it is ordinary tensor code ([`composed`]), which gives the same numbers. Rows are
 //! kept flat: a hidden state is `[rows, width]`, so that a linear layer is one matrix product instead of one per sequence.
 //! On the CPU the rows are the tokens of sequences of any length one after another, without padding ([`Rows`]), and a
-//! layer can be computed for some of them only; elsewhere they are a rectangle of padded sequences. Dropout takes its randomness as an argument ([`Noise`]) and draws the same mask on every backend, for any
-//! number of threads, for any split of the batch into micro-batches and for any amount of padding.
+//! layer can be computed for some of them only; elsewhere they are a rectangle of padded sequences. Dropout takes its
+//! randomness as an argument ([`Noise`]) and draws the same mask on every backend, for any number of threads, for any split
+//! of the batch into micro-batches and for any amount of padding.
 //!
 //! Where we differ from common practice, and why: no attention weights, dropout masks or logits are stored, because
 //! computing them again from what is in the cache costs less than sending them to memory; the gradient of the output
@@ -37,7 +38,7 @@ pub use attention::{Attention, attention, padding_bias};
 pub use cpu::adam::AdamStep;
 pub use cpu::dropout::Mask;
 pub use cpu::embedding::Lookup;
-pub use cpu::vocabulary::Targets;
+pub use cpu::vocabulary::{Sampling, Targets};
 pub use dropout::{add_residual, dropout};
 pub use embedding::{embed, gather};
 pub use fused::is_fused;
@@ -48,4 +49,4 @@ pub use norm::{Norm, add_normalise, layer_norm};
 pub use optimizer::{Moments, adamw, lamb, square_sum, sum};
 pub use rows::Rows;
 pub use softmax::softmax;
-pub use vocabulary::{Scores, vocabulary_loss, vocabulary_scores};
+pub use vocabulary::{Scores, vocabulary_loss, vocabulary_sample, vocabulary_scores};

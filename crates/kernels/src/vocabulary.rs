@@ -4,8 +4,8 @@ use burn::backend::{Dispatch, Flex};
 use burn::tensor::Tensor;
 
 use crate::composed;
-use crate::cpu::vocabulary::Targets;
-use crate::fused::{Fused, runs_fused, vocabulary_losses};
+use crate::cpu::vocabulary::{Sampling, Targets};
+use crate::fused::{Fused, runs_fused, vocabulary_draws, vocabulary_losses};
 
 /// `sum_i w_i * -log softmax(h_i T^T + b)[label_i]` in nats, `[1]`, for `hidden: [n, width]`, the token table
 /// `[vocabulary, width]` and `bias: [vocabulary]`. On the CPU logits are held for a limited number of rows at a time,
@@ -52,6 +52,23 @@ pub fn vocabulary_scores(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>, l
     let (losses, hits) = vocabulary_losses(primitive(hidden), primitive(table), bias, labels);
     let upload = |values: Vec<f32>| Tensor::from_data(values.as_slice(), &device);
     Scores { losses: upload(losses), hits: upload(hits) }
+}
+
+/// A token for each row, drawn from the softmax of its logits: the largest of logits over temperature and Gumbel noise
+/// (Gumbel 1954), which is counted from the row's key, so that a key draws the same on every backend but for rounding.
+/// Shapes as in [`vocabulary_loss`]. Reads the result back from the device.
+///
+/// # Panics
+/// When there is not one key for each row.
+pub fn vocabulary_sample(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>, sampling: &Sampling) -> Vec<u32> {
+    let [n, _] = hidden.dims();
+    assert_eq!(sampling.keys.len(), n, "a key a row");
+    if !runs_fused(&hidden) {
+        return composed::vocabulary_sample(hidden, table, bias, sampling);
+    }
+    let primitive = |x: Tensor<2>| plain(x).try_into_primitive::<Flex>().expect("a tensor of the CPU backend");
+    let bias = plain(bias).try_into_primitive::<Flex>().expect("a tensor of the CPU backend");
+    vocabulary_draws(primitive(hidden), primitive(table), bias, sampling)
 }
 
 /// The tensor without its graph.
@@ -110,6 +127,44 @@ mod tests {
         assert!(want.contains(&1.0) && want.contains(&0.0));
         let losses = composed::cross_entropy(logits.clone(), composed::ids(&labels, &logits.device()));
         assert_close(&[host(&scores.losses)], &[host(&losses)], 1e-6, "losses");
+    }
+
+    fn sampling(n: usize, temperature: f32, except: Option<Vec<u32>>) -> Sampling {
+        let keys = (0..n as u64).map(|i| (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        Sampling { keys, temperature, except }
+    }
+
+    #[test]
+    fn tokens_are_drawn_as_often_as_the_softmax_says() {
+        let (n, vocabulary) = (20_000, 7);
+        let row: Vec<f32> = (0..vocabulary).map(|i| 0.7 * i as f32 - 1.5).collect();
+        let bias = Tensor::<1>::from_floats(row.as_slice(), &burn::tensor::Device::flex());
+        let (hidden, table) = (Tensor::zeros([n, 2], &bias.device()), Tensor::zeros([vocabulary, 2], &bias.device()));
+        for temperature in [1.0, 0.5, 3.0] {
+            let drawn = vocabulary_sample(hidden.clone(), table.clone(), bias.clone(), &sampling(n, temperature, None));
+            let weights: Vec<f64> = row.iter().map(|x| f64::from(x / temperature).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            let difference = |(token, weight): (usize, &f64)| {
+                let expected = weight / sum * n as f64;
+                let count = drawn.iter().filter(|drawn| **drawn as usize == token).count() as f64;
+                (count - expected).powi(2) / expected
+            };
+            let chi: f64 = weights.iter().enumerate().map(difference).sum();
+            // Six degrees of freedom: 22.5 is exceeded once in a thousand.
+            assert!(chi < 22.5, "temperature {temperature}: {chi}");
+        }
+    }
+
+    #[test]
+    fn draws_are_those_of_the_composed_operation_and_leave_out_what_is_excepted() {
+        let (hidden, table, bias) = (leaf([50, 6], 1), leaf([300, 6], 2), leaf([300], 3));
+        let free = sampling(50, 1.0, None);
+        let drawn = vocabulary_sample(hidden.clone(), table.clone(), bias.clone(), &free);
+        assert_eq!(composed::vocabulary_sample(hidden.clone(), table.clone(), bias.clone(), &free), drawn);
+        let bound = sampling(50, 1.0, Some(drawn.clone()));
+        let others = vocabulary_sample(hidden.clone(), table.clone(), bias.clone(), &bound);
+        assert_eq!(composed::vocabulary_sample(hidden, table, bias, &bound), others);
+        assert!(drawn.iter().zip(&others).all(|(a, b)| a != b));
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! From passages to masked sequences.
+//! From sequences to masked batches.
 
-use corpus::Passage;
-use objective::{Context, Example, Mark, Purpose, Shown};
+use objective::{Context, Error, Example, Mark, Purpose, Shown};
+use rand_chacha::ChaCha8Rng;
 use trunk::Sequences;
 
-use crate::config::MlmConfig;
-use crate::masking::{Masked, Masker, Replacement, Row};
+use crate::layout::Laid;
+use crate::masking::{Cumulative, Masked, Masker, Masking, Replacement, Row, Vocabulary};
 
 /// A batch of masked sequences.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,57 +20,84 @@ pub struct MlmBatch {
     pub replacements: Vec<Replacement>,
 }
 
-/// Lays passages out and masks them.
-pub(crate) struct Collator<'a> {
-    pub config: &'a MlmConfig,
-    pub context: &'a Context,
-    pub training: &'a Masker,
-    pub evaluation: &'a Masker,
+/// The maskers of an objective: one for training, one for evaluation.
+#[derive(Clone, Debug)]
+pub struct Maskers {
+    training: Masker,
+    evaluation: Masker,
+    duplicates: u64,
+    pad: u32,
+    frequencies: Cumulative,
 }
 
-impl Collator<'_> {
-    pub fn collate(&self, examples: &[Example], purpose: Purpose) -> MlmBatch {
-        let masker = match purpose {
-            Purpose::Training => self.training,
-            Purpose::Evaluation => self.evaluation,
+impl Maskers {
+    /// Maskers with these knobs; `duplicates` as in [`crate::MlmConfig`].
+    ///
+    /// # Errors
+    /// Names the knob that does not fit.
+    pub fn new(training: &Masking, evaluation: &Masking, duplicates: u64, context: &Context) -> Result<Self, Error> {
+        let masker = |name: &str, masking: &Masking| {
+            let vocabulary = Vocabulary {
+                size: context.vocabulary,
+                mask: context.specials.mask,
+                specials: context.special_ids.clone(),
+                counts: context.counts.clone(),
+            };
+            Masker::new(masking.clone(), vocabulary, context.max_length).map_err(|e| Error(format!("{name}.{e}")))
         };
-        let laid: Vec<Laid> = examples.iter().map(|example| self.lay(&example.passage)).collect();
-        let rows: Vec<Row<'_>> =
-            laid.iter().map(|laid| Row { tokens: &laid.tokens, word_starts: &laid.word_starts }).collect();
-        let mut rngs: Vec<_> = examples.iter().map(|example| self.drawn(example, purpose).rng("mask")).collect();
-        let masked = masker.mask_batch(&rows, &mut rngs);
-        self.batch(&masked)
+        Ok(Self {
+            training: masker("masking", training)?,
+            evaluation: masker("evaluation", evaluation)?,
+            duplicates,
+            pad: context.specials.pad,
+            frequencies: Cumulative::new(context.counts.iter().map(|count| *count as f64)),
+        })
     }
 
-    /// The example whose generator draws the mask: with static masking the epoch counts modulo the duplicates.
-    fn drawn(&self, example: &Example, purpose: Purpose) -> Example {
+    /// The masker for `purpose`.
+    pub fn of(&self, purpose: Purpose) -> &Masker {
+        match purpose {
+            Purpose::Training => &self.training,
+            Purpose::Evaluation => &self.evaluation,
+        }
+    }
+
+    /// A token by its frequency in the training text.
+    ///
+    /// # Panics
+    /// When nothing is known about that.
+    pub fn frequent(&self, rng: &mut ChaCha8Rng) -> u32 {
+        self.frequencies.draw(rng) as u32
+    }
+
+    /// The example whose generators draw: with static masking the epoch counts modulo the duplicates.
+    pub fn drawn(&self, example: &Example, purpose: Purpose) -> Example {
         let mut example = example.clone();
-        if purpose == Purpose::Training && self.config.duplicates > 0 {
-            example.epoch %= self.config.duplicates;
+        if purpose == Purpose::Training && self.duplicates > 0 {
+            example.epoch %= self.duplicates;
         }
         example
     }
 
-    /// `[CLS] passage [SEP]`, with a separator between documents if asked for.
-    fn lay(&self, passage: &Passage) -> Laid {
-        let specials = &self.context.specials;
-        let mut laid = Laid { tokens: vec![specials.cls], word_starts: vec![true] };
-        let mut documents = passage.document_starts.iter().peekable();
-        for (i, (token, starts)) in passage.tokens.iter().zip(&passage.word_starts).enumerate() {
-            let begins = documents.next_if(|start| **start as usize == i).is_some();
-            if begins && self.config.separate_documents {
-                laid.push(specials.sep, true);
-            }
-            laid.push(*token, *starts || i == 0);
-        }
-        laid.push(specials.sep, true);
-        laid
+    /// Masks sequences, each with the generator of its example (as [`Maskers::drawn`] gives it).
+    pub fn batch(&self, laid: &[Laid], drawn: &[&Example], purpose: Purpose) -> MlmBatch {
+        let rows: Vec<Row<'_>> =
+            laid.iter().map(|laid| Row { tokens: &laid.tokens, word_starts: &laid.word_starts }).collect();
+        let mut rngs: Vec<_> = drawn.iter().map(|example| example.rng("mask")).collect();
+        MlmBatch::of(laid, &self.of(purpose).mask_batch(&rows, &mut rngs), self.pad)
     }
+}
 
-    fn batch(&self, masked: &[Masked]) -> MlmBatch {
+impl MlmBatch {
+    /// The batch of sequences that were masked, padded with `pad`.
+    pub fn of(laid: &[Laid], masked: &[Masked], pad: u32) -> Self {
         let rows: Vec<&[u32]> = masked.iter().map(|row| row.tokens.as_slice()).collect();
-        let sequences = Sequences::pad(&rows, self.context.specials.pad);
-        let mut batch = MlmBatch { sequences, places: Vec::new(), labels: Vec::new(), replacements: Vec::new() };
+        let mut sequences = Sequences::pad(&rows, pad);
+        if laid.iter().any(|laid| laid.segments.iter().any(|segment| *segment > 0)) {
+            let segments: Vec<&[u32]> = laid.iter().map(|laid| laid.segments.as_slice()).collect();
+            sequences = sequences.with_segments(&segments);
+        }
+        let mut batch = Self { sequences, places: Vec::new(), labels: Vec::new(), replacements: Vec::new() };
         for (row, masked) in masked.iter().enumerate() {
             for target in &masked.targets {
                 batch.places.push((row * batch.sequences.len) as u32 + target.position);
@@ -80,21 +107,30 @@ impl Collator<'_> {
         }
         batch
     }
-}
 
-impl MlmBatch {
+    /// The original sequences.
+    pub fn unmasked(&self) -> Sequences {
+        let mut sequences = self.sequences.clone();
+        for (place, label) in self.places.iter().zip(&self.labels) {
+            sequences.tokens[*place as usize] = *label;
+        }
+        sequences
+    }
+
     /// Row `row` token by token.
-    pub(crate) fn show(&self, row: usize, special_ids: &[u32]) -> Vec<Shown> {
+    pub fn show(&self, row: usize, special_ids: &[u32]) -> Vec<Shown> {
         let len = self.sequences.len;
-        let place = |position: usize| self.places.binary_search(&((row * len + position) as u32)).ok();
+        let target = |place: usize| self.places.binary_search(&(place as u32)).ok();
         let token = |position: usize| {
-            let token = self.sequences.tokens[row * len + position];
-            let (label, mark) = match place(position) {
+            let place = row * len + position;
+            let token = self.sequences.tokens[place];
+            let (label, mark) = match target(place) {
                 Some(i) => (Some(self.labels[i]), self.replacements[i].into()),
                 None if special_ids.binary_search(&token).is_ok() => (None, Mark::Special),
                 None => (None, Mark::Plain),
             };
-            Shown { token, label, mark }
+            let segment = self.sequences.segments.get(place).copied().unwrap_or(0);
+            Shown { token, label, mark, segment }
         };
         (0..self.sequences.lengths[row]).map(token).collect()
     }
@@ -107,18 +143,5 @@ impl From<Replacement> for Mark {
             Replacement::Random => Self::Random,
             Replacement::Keep => Self::Kept,
         }
-    }
-}
-
-/// A sequence with its special tokens.
-struct Laid {
-    tokens: Vec<u32>,
-    word_starts: Vec<bool>,
-}
-
-impl Laid {
-    fn push(&mut self, token: u32, word_start: bool) {
-        self.tokens.push(token);
-        self.word_starts.push(word_start);
     }
 }

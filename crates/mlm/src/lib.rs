@@ -15,10 +15,18 @@
 
 mod batch;
 mod config;
+mod layout;
+mod loss;
 mod masking;
 mod model;
+mod pair_loss;
+mod pairs;
 
-pub use batch::MlmBatch;
+pub use batch::{Maskers, MlmBatch};
 pub use config::MlmConfig;
+pub use layout::{Laid, Segment};
+pub use loss::{NAMES, Names, encoder_flops, head_flops, labels, log_probabilities, places};
 pub use masking::*;
 pub use model::{Mlm, MlmModel};
+pub use pair_loss::{first_tokens, pair_flops, pair_loss};
+pub use pairs::{Answer, Pair, PairLabels, Pairing};

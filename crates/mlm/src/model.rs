@@ -1,15 +1,15 @@
 //! Encoder and head, and the objective over them.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
-use kernels::{Scores, Targets};
-use objective::{Context, Error, Example, Objective, Prediction, Purpose, Shown, Step, Tally, Term};
+use burn::tensor::{Device, Tensor};
+use objective::{Context, Error, Example, Objective, Prediction, Purpose, Shown, Step};
 use rand_chacha::ChaCha8Rng;
 use trunk::{Encoder, EncoderConfig, MlmHead, Noise, Sequences};
 
-use crate::batch::{Collator, MlmBatch};
+use crate::batch::{Maskers, MlmBatch};
 use crate::config::MlmConfig;
-use crate::masking::{Masker, Masking, Replacement, Vocabulary};
+use crate::layout::Laid;
+use crate::loss::{NAMES, encoder_flops, head_flops, log_probabilities};
 
 /// An encoder with a masked-language-model head whose output layer is the token table.
 #[derive(Module, Debug)]
@@ -26,21 +26,9 @@ impl MlmModel {
         Self { encoder: Encoder::init(config, rng, device), head: MlmHead::init(config, rng, device) }
     }
 
-    /// Hidden states `[n, hidden]` at the flat `places` (row * len + position, ascending) of
-    /// `sequences`.
-    pub fn hidden(
-        &self,
-        sequences: &Sequences,
-        places: &[u32],
-        noise: Option<&mut Noise>,
-        device: &Device,
-    ) -> Tensor<2> {
-        self.encoder.forward_at(&sequences.input(device), places, noise)
-    }
-
-    /// Logits `[n, vocabulary]` at `places`, without dropout.
+    /// Logits `[n, vocabulary]` at the flat `places` (row * len + position, ascending) of `sequences`, without dropout.
     pub fn logits(&self, sequences: &Sequences, places: &[u32], device: &Device) -> Tensor<2> {
-        let hidden = self.hidden(sequences, places, None, device);
+        let hidden = self.encoder.forward_at(&sequences.input(device), places, None);
         self.head.logits(hidden, self.encoder.embeddings.tokens.val())
     }
 }
@@ -48,10 +36,9 @@ impl MlmModel {
 /// Masked language modelling.
 #[derive(Debug)]
 pub struct Mlm {
-    config: MlmConfig,
     context: Context,
-    training: Masker,
-    evaluation: Masker,
+    maskers: Maskers,
+    separate_documents: bool,
 }
 
 impl Objective for Mlm {
@@ -63,17 +50,8 @@ impl Objective for Mlm {
     type Model = MlmModel;
 
     fn new(config: MlmConfig, context: &Context) -> Result<Self, Error> {
-        let masker = |name: &str, masking: &Masking| {
-            let vocabulary = Vocabulary {
-                size: context.vocabulary,
-                mask: context.specials.mask,
-                specials: context.special_ids.clone(),
-                counts: context.counts.clone(),
-            };
-            Masker::new(masking.clone(), vocabulary, context.max_length).map_err(|e| Error(format!("{name}.{e}")))
-        };
-        let (training, evaluation) = (masker("masking", &config.masking)?, masker("evaluation", &config.evaluation)?);
-        Ok(Self { context: context.clone(), training, evaluation, config })
+        let maskers = Maskers::new(&config.masking, &config.evaluation, config.duplicates, context)?;
+        Ok(Self { context: context.clone(), maskers, separate_documents: config.separate_documents })
     }
 
     fn room(&self) -> usize {
@@ -81,8 +59,10 @@ impl Objective for Mlm {
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> MlmBatch {
-        let Self { config, context, training, evaluation } = self;
-        Collator { config, context, training, evaluation }.collate(examples, purpose)
+        let lay = |example: &Example| Laid::passage(&example.passage, &self.context.specials, self.separate_documents);
+        let laid: Vec<Laid> = examples.iter().map(lay).collect();
+        let drawn: Vec<Example> = examples.iter().map(|example| self.maskers.drawn(example, purpose)).collect();
+        self.maskers.batch(&laid, &drawn.iter().collect::<Vec<_>>(), purpose)
     }
 
     fn sequences<'b>(&self, batch: &'b MlmBatch) -> &'b Sequences {
@@ -98,26 +78,11 @@ impl Objective for Mlm {
     }
 
     fn forward(&self, model: &MlmModel, batch: &MlmBatch, noise: Option<&mut Noise>, device: &Device) -> Step {
-        let weight = batch.labels.len() as f64;
         let training = noise.is_some();
-        // Independent draws can leave a batch without a target: then one place counts nothing, and every parameter
-        // has a gradient of zero.
-        let (places, targets) = match batch.labels.is_empty() {
-            true => (&[0][..], Targets { labels: vec![0], weights: Some(vec![0.0]) }),
-            false => (&batch.places[..], Targets { labels: batch.labels.clone(), weights: None }),
-        };
-        let hidden = model.hidden(&batch.sequences, places, noise, device);
+        let hidden = model.encoder.forward_at(&batch.sequences.input(device), batch.asked(), noise);
         let table = model.encoder.embeddings.tokens.val();
-        let (sum, tallies) = if training || batch.labels.is_empty() {
-            (model.head.loss(hidden, table, targets), Vec::new())
-        } else {
-            let scores = model.head.scores(hidden.clone(), table.clone(), &batch.labels);
-            let tallies = tallies(&scores, batch);
-            let plain = !device.is_autodiff();
-            (if plain { scores.losses.sum() } else { model.head.loss(hidden, table, targets) }, tallies)
-        };
-        let tally = Tally { name: "mlm/loss", sum, weight };
-        Step { terms: vec![Term { tally, coefficient: 1.0 }], tallies }
+        let (term, tallies) = batch.loss(NAMES, &model.head, table, hidden, training);
+        Step::new(vec![term], tallies)
     }
 
     fn encoder<'m>(&self, model: &'m MlmModel) -> &'m Encoder {
@@ -131,11 +96,7 @@ impl Objective for Mlm {
         predictions: &[Prediction],
         device: &Device,
     ) -> Option<Tensor<1>> {
-        let places: Vec<u32> = predictions.iter().map(|p| (p.row * sequences.len + p.position) as u32).collect();
-        let labels: Vec<u32> = predictions.iter().map(|p| p.label).collect();
-        let hidden = model.hidden(sequences, &places, None, device);
-        let table = model.encoder.embeddings.tokens.val();
-        Some(model.head.scores(hidden, table, &labels).losses.neg())
+        Some(log_probabilities(&model.encoder, &model.head, sequences, predictions, device))
     }
 
     fn show(&self, batch: &MlmBatch, row: usize) -> Vec<Shown> {
@@ -143,25 +104,6 @@ impl Objective for Mlm {
     }
 
     fn flops(&self, encoder: &EncoderConfig, batch: &MlmBatch) -> f64 {
-        let width = encoder.embedding_width() as f64;
-        let head = 2.0 * width * (encoder.hidden as f64 + encoder.vocabulary as f64);
-        let sequences = &batch.sequences;
-        let layers: f64 = sequences.lengths.iter().map(|len| *len as f64 * encoder.flops_per_token(*len)).sum();
-        layers + batch.labels.len() as f64 * head
+        encoder_flops(encoder, &batch.sequences) + head_flops(encoder, batch.labels.len())
     }
-}
-
-/// How often the most probable token is the right one: over all targets, and over those that are masked out.
-fn tallies(scores: &Scores, batch: &MlmBatch) -> Vec<Tally> {
-    let Scores { losses, hits } = scores;
-    let masked = |r: &Replacement| if *r == Replacement::Mask { 1.0 } else { 0.0 };
-    let masked: Vec<f32> = batch.replacements.iter().map(masked).collect();
-    let weight = masked.iter().map(|m| f64::from(*m)).sum();
-    let n = masked.len();
-    let masked = Tensor::<1>::from_data(TensorData::new(masked, [n]), &hits.device());
-    vec![
-        Tally { name: "mlm/accuracy", sum: hits.clone().sum(), weight: n as f64 },
-        Tally { name: "mlm/masked_accuracy", sum: (hits.clone() * masked.clone()).sum(), weight },
-        Tally { name: "mlm/masked_loss", sum: (losses.clone() * masked).sum(), weight },
-    ]
 }

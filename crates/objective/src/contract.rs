@@ -25,6 +25,8 @@ pub struct Context {
     pub counts: Vec<u64>,
     /// Longest sequence, special tokens included.
     pub max_length: usize,
+    /// Segment kinds of the encoder.
+    pub segments: usize,
 }
 
 /// What a batch is made for.
@@ -74,6 +76,11 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// Special tokens that a sequence needs besides the tokens of its passage.
     fn room(&self) -> usize;
 
+    /// Whether examples bring a passage of another document along, see [`Example::partner`].
+    fn needs_partner(&self) -> bool {
+        false
+    }
+
     /// Makes a batch. Its randomness comes from [`Example::rng`] and nowhere else.
     fn collate(&self, examples: &[Example], purpose: Purpose) -> Self::Batch;
 
@@ -103,8 +110,30 @@ pub trait Objective: Sized + Send + Sync + 'static {
         device: &Device,
     ) -> Option<Tensor<1>>;
 
+    /// The score of every token of `sequences`, special tokens included and padding not: the logit that a discriminator
+    /// gives it for being replaced. None where the objective has no discriminator.
+    fn token_scores(&self, _model: &Self::Model, _sequences: &Sequences, _device: &Device) -> Option<Vec<Vec<f32>>> {
+        None
+    }
+
     /// Row `row` of `batch` as the model sees it.
     fn show(&self, batch: &Self::Batch, row: usize) -> Vec<Shown>;
+
+    /// What is asked about row `row` as a whole, for people.
+    fn remark(&self, _batch: &Self::Batch, _row: usize) -> Option<String> {
+        None
+    }
+
+    /// All rows of a training batch as a trained model sees them, where what it sees depends on the model itself.
+    fn show_trained(&self, _model: &Self::Model, batch: &Self::Batch, _device: &Device) -> Vec<Vec<Shown>> {
+        (0..self.sequences(batch).batch()).map(|row| self.show(batch, row)).collect()
+    }
+
+    /// The parameter of a masked language model (encoder and head) that the parameter `name` of this objective's model
+    /// starts from, when a run is initialised from one.
+    fn ancestor(&self, name: &str) -> String {
+        name.to_owned()
+    }
 
     /// Floating-point operations of one forward pass over `batch`.
     fn flops(&self, encoder: &EncoderConfig, batch: &Self::Batch) -> f64;

@@ -13,6 +13,9 @@ pub struct Example {
     pub seed: u64,
     /// How many times the corpus has been gone through before; [`Example::EVALUATION`] in evaluation.
     pub epoch: u64,
+    /// A passage of another document, drawn by the same key, for objectives that ask for one; none where the text has no
+    /// other document.
+    pub partner: Option<Passage>,
 }
 
 impl Example {

@@ -20,4 +20,4 @@ pub mod trials;
 pub use contract::{Context, Error, Objective, Prediction, Purpose};
 pub use example::Example;
 pub use show::{Mark, Shown};
-pub use step::{Step, Tally, Term};
+pub use step::{Decisions, Step, Tally, Term};

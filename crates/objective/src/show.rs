@@ -13,6 +13,8 @@ pub enum Mark {
     Random,
     /// Left as it is, but asked for.
     Kept,
+    /// Written by a generator, and to be found out.
+    Replaced,
 }
 
 /// A token as the model sees it.
@@ -24,4 +26,6 @@ pub struct Shown {
     pub label: Option<u32>,
     /// What happened to it.
     pub mark: Mark,
+    /// Segment it is in.
+    pub segment: u32,
 }

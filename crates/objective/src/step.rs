@@ -23,6 +23,18 @@ pub struct Term {
     pub coefficient: f64,
 }
 
+/// Scores of yes-or-no questions and their answers, from an evaluation pass: for metrics that are no means, such as the
+/// area under the ROC curve.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decisions {
+    /// Prefix of the metrics, such as `rtd`.
+    pub name: &'static str,
+    /// The logit of "yes" for each question.
+    pub scores: Vec<f32>,
+    /// The answers.
+    pub answers: Vec<bool>,
+}
+
 /// Loss terms and other quantities of one micro-batch.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -30,9 +42,16 @@ pub struct Step {
     pub terms: Vec<Term>,
     /// Metrics that are not part of the loss. Only evaluation passes need to have any.
     pub tallies: Vec<Tally>,
+    /// Yes-or-no questions; only in evaluation passes.
+    pub decisions: Option<Decisions>,
 }
 
 impl Step {
+    /// A step of these terms and metrics.
+    pub fn new(terms: Vec<Term>, tallies: Vec<Tally>) -> Self {
+        Self { terms, tallies, decisions: None }
+    }
+
     /// The share of this micro-batch in the loss of its step, `[1]`, given each term's weight over the whole step.
     /// A term without any target contributes nothing.
     ///

@@ -120,16 +120,20 @@ impl<O: Objective> Bench<'_, O> {
         let batch = self.batch();
         let weights = self.objective.weights(&batch);
         let mut losses = Vec::new();
-        for _ in 0..40 {
+        for _ in 0..STEPS {
             let device = self.device.clone().autodiff();
             let step = self.objective.forward(&model, &batch, Some(&mut self.noise(&self.examples)), &device);
             let loss = step.loss(&weights);
             losses.push(loss.clone().into_scalar::<f32>());
             let grads = loss.backward();
-            model = model.map(&mut Descend { grads, rate: 0.5 });
+            let mut norm = SquaredNorm { grads: &grads, sum: 0.0 };
+            model.visit(&mut norm);
+            // Clipped, since losses have coefficients of up to 50.
+            let rate = 0.5 / norm.sum.sqrt().max(1.0);
+            model = model.map(&mut Descend { grads, rate });
         }
         let (first, last) = (losses[0], losses[losses.len() - 1]);
-        assert!(last < 0.7 * first, "{}: forty steps on one batch only took {first} to {last}", O::NAME);
+        assert!(last < 0.7 * first, "{}: {STEPS} steps on one batch only took {first} to {last}", O::NAME);
     }
 
     fn step(&self, model: &O::Model, batch: &O::Batch, examples: &[Example]) -> Step {
@@ -163,8 +167,25 @@ impl ModuleVisitor for FindGradients<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.val().grad(self.grads).is_none() {
+        if param.is_require_grad() && param.val().grad(self.grads).is_none() {
             self.missing.push(self.path.join("."));
+        }
+    }
+}
+
+/// Steps in which a batch must be learnt.
+const STEPS: usize = 60;
+
+/// Sums the squares of all gradients.
+struct SquaredNorm<'a> {
+    grads: &'a Gradients,
+    sum: f64,
+}
+
+impl ModuleVisitor for SquaredNorm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad(self.grads) {
+            self.sum += f64::from(gradient.powi_scalar(2).sum().into_scalar::<f32>());
         }
     }
 }

@@ -8,22 +8,26 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::EncoderConfig;
 use crate::init::truncated_normal;
 use crate::input::Input;
-use crate::layers::{LayerNorm, Linear};
+use crate::layers::LayerNorm;
 
-/// The sum of token, position and segment embeddings, normalised, dropped out, and projected to the hidden width where
-/// the tables are narrower (ALBERT's factorisation; the norm stands before the projection, as in the authors' code).
+/// The token table, and what makes its rows depend on their places.
 #[derive(Module, Debug)]
 pub struct Embeddings {
     /// `[vocabulary, embedding]`, tied with the output layer of the heads.
     pub tokens: Param<Tensor<2>>,
+    /// Everything else.
+    pub places: PlaceEmbeddings,
+}
+
+/// Position and segment tables and the norm of the sum: what an encoder has of its own where it shares a token table.
+#[derive(Module, Debug)]
+pub struct PlaceEmbeddings {
     /// `[position_offset + positions, embedding]`
     pub positions: Param<Tensor<2>>,
     /// `[segments, embedding]`
     pub segments: Param<Tensor<2>>,
     /// Over the embedding width.
     pub norm: LayerNorm,
-    /// From embedding to hidden width, when they differ.
-    pub projection: Option<Linear>,
     #[module(skip)]
     offset: usize,
     #[module(skip)]
@@ -33,32 +37,43 @@ pub struct Embeddings {
 impl Embeddings {
     /// New tables; `config.vocabulary` must be known.
     pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+        Self { tokens: token_table(config, rng, device), places: PlaceEmbeddings::init(config, rng, device) }
+    }
+
+    /// The embedded tokens, `[rows, embedding]`.
+    pub fn forward(&self, input: &Input, noise: Option<&mut Noise>) -> Tensor<2> {
+        self.places.forward(self.tokens.val(), input, noise)
+    }
+}
+
+/// A new token table, `[vocabulary, embedding]`.
+pub fn token_table(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Param<Tensor<2>> {
+    truncated_normal([config.vocabulary, config.embedding_width()], config.initializer_range, rng, device)
+}
+
+impl PlaceEmbeddings {
+    /// New tables.
+    pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         let (width, std) = (config.embedding_width(), config.initializer_range);
-        let mut table = |rows| truncated_normal([rows, width], std, rng, device);
         Self {
-            tokens: table(config.vocabulary),
-            positions: table(config.position_offset + config.positions),
-            segments: table(config.segments),
+            positions: truncated_normal([config.position_offset + config.positions, width], std, rng, device),
+            segments: truncated_normal([config.segments, width], std, rng, device),
             norm: LayerNorm::init(width, config.norm_epsilon, device),
-            projection: (width != config.hidden).then(|| Linear::init(width, config.hidden, std, rng, device)),
             offset: config.position_offset,
             dropout: config.dropout,
         }
     }
 
-    /// `[rows, hidden]`
-    pub fn forward(&self, input: &Input, noise: Option<&mut Noise>) -> Tensor<2> {
+    /// The sum of token, position and segment embeddings, normalised and dropped out, `[rows, embedding]`, given the
+    /// token table `[vocabulary, embedding]`.
+    pub fn forward(&self, tokens: Tensor<2>, input: &Input, noise: Option<&mut Noise>) -> Tensor<2> {
         let lookup = Lookup {
             tokens: input.tokens.clone(),
             segments: input.segments.clone(),
             rows: input.rows.clone(),
             offset: self.offset,
         };
-        let sum = kernels::embed(self.tokens.val(), self.segments.val(), self.positions.val(), lookup);
-        let x = dropout(self.norm.forward(sum), Mask::draw(noise, self.dropout, &input.rows));
-        match &self.projection {
-            Some(projection) => projection.forward(x),
-            None => x,
-        }
+        let sum = kernels::embed(tokens, self.segments.val(), self.positions.val(), lookup);
+        dropout(self.norm.forward(sum), Mask::draw(noise, self.dropout, &input.rows))
     }
 }

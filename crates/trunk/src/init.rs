@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// A parameter drawn from the normal distribution with standard deviation `std`, cut at two deviations (TensorFlow's
 /// `truncated_normal_initializer`, which the authors of BERT, ALBERT and ELECTRA use).
-pub(crate) fn truncated_normal<const D: usize>(
+pub fn truncated_normal<const D: usize>(
     shape: [usize; D],
     std: f64,
     rng: &mut ChaCha8Rng,
@@ -18,7 +18,7 @@ pub(crate) fn truncated_normal<const D: usize>(
 }
 
 /// A parameter whose elements are all `value`.
-pub(crate) fn constant<const D: usize>(shape: [usize; D], value: f32, device: &Device) -> Param<Tensor<D>> {
+pub fn constant<const D: usize>(shape: [usize; D], value: f32, device: &Device) -> Param<Tensor<D>> {
     parameter(vec![value; shape.iter().product()], shape, device)
 }
 

@@ -28,6 +28,19 @@ impl Sequences {
         Self { len, tokens, segments: Vec::new(), lengths }
     }
 
+    /// Gives every token its segment: `segments[row]` is as long as the row.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn with_segments<R: AsRef<[u32]>>(mut self, segments: &[R]) -> Self {
+        self.segments = vec![0; self.tokens.len()];
+        for (row, segments) in segments.iter().enumerate() {
+            assert_eq!(segments.as_ref().len(), self.lengths[row], "a segment a token");
+            self.segments[row * self.len..][..self.lengths[row]].copy_from_slice(segments.as_ref());
+        }
+        self
+    }
+
     /// Number of sequences.
     pub fn batch(&self) -> usize {
         self.lengths.len()
@@ -90,9 +103,35 @@ impl Input {
     }
 }
 
+/// All places of several groups, in ascending order, once each.
+pub fn union(groups: &[&[u32]]) -> Vec<u32> {
+    let mut places = groups.concat();
+    places.sort_unstable();
+    places.dedup();
+    places
+}
+
+/// Where each of `wanted` stands in `places`, which are in ascending order and hold it.
+pub fn indices(places: &[u32], wanted: &[u32]) -> Vec<u32> {
+    wanted.iter().map(|wanted| places.partition_point(|place| place < wanted) as u32).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_union_holds_every_place_once() {
+        let places = union(&[&[4, 9, 4], &[2, 9]]);
+        assert_eq!(places, [2, 4, 9]);
+        assert_eq!(indices(&places, &[9, 9, 2]), [2, 2, 0]);
+    }
+
+    #[test]
+    fn segments_are_padded_like_tokens() {
+        let sequences = Sequences::pad(&[vec![1, 2, 3], vec![4]], 9).with_segments(&[vec![0, 1, 1], vec![1]]);
+        assert_eq!(sequences.segments, [0, 1, 1, 1, 0, 0]);
+    }
 
     #[test]
     fn rows_are_padded_to_the_longest() {

@@ -1,4 +1,5 @@
-//! The encoder all objectives share: embeddings, attention, layers and the masked-language-model head.
+//! The encoder all objectives share: embeddings, attention, layers and the heads that several of
+//! them use.
 //!
 //! A Transformer encoder (Vaswani et al. 2017) as BERT (Devlin et al. 2019) arranges it: the sum of token, position and
 //! segment embeddings is normalised, then every layer adds attention and a feed-forward network, each followed by
@@ -18,14 +19,19 @@ mod head;
 mod init;
 mod input;
 mod layers;
+mod pair;
 mod sharing;
+mod stack;
 
 pub use block::{AttentionBlock, FeedForward};
 pub use config::{ConfigError, EncoderConfig, NormPlacement};
-pub use embeddings::Embeddings;
+pub use embeddings::{Embeddings, PlaceEmbeddings, token_table};
 pub use encoder::Encoder;
 pub use head::MlmHead;
-pub use input::{Input, Sequences};
+pub use init::{constant, truncated_normal};
+pub use input::{Input, Sequences, indices, union};
 pub use kernels::{Activation, Noise};
 pub use layers::{LayerNorm, Linear};
+pub use pair::PairHead;
 pub use sharing::Sharing;
+pub use stack::Stack;

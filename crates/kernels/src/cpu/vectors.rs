@@ -88,6 +88,28 @@ pub fn exp(x: f32) -> f32 {
     if x < -87.3 { 0.0 } else { y }
 }
 
+/// The natural logarithm of a positive normal number within 2 units in the last place (Cephes' `logf`: the exponent
+/// apart, then a polynomial of degree 9 around 1).
+#[inline(always)]
+pub fn ln(x: f32) -> f32 {
+    let bits = x.to_bits().wrapping_sub(0x3f35_04f3);
+    let exponent = (bits as i32 >> 23) as f32;
+    let mantissa = f32::from_bits((bits & 0x007f_ffff).wrapping_add(0x3f35_04f3));
+    let r = mantissa - 1.0;
+    let square = r * r;
+    let p = 7.037_683_6e-2;
+    let p = p * r - 1.151_461e-1;
+    let p = p * r + 1.167_699_9e-1;
+    let p = p * r - 1.242_014_1e-1;
+    let p = p * r + 1.424_932_3e-1;
+    let p = p * r - 1.666_805_8e-1;
+    let p = p * r + 2.000_071_5e-1;
+    let p = p * r - 2.499_999_4e-1;
+    let p = p * r + 3.333_333e-1;
+    let y = p * r * square - 2.121_944_4e-4 * exponent - 0.5 * square;
+    r + y + 0.693_359_4 * exponent
+}
+
 /// `(erf(x), e^(-x^2))`, the first within 1.5e-7 (Abramowitz and Stegun 7.1.26).
 #[inline(always)]
 pub fn erf(x: f32) -> (f32, f32) {
@@ -134,6 +156,14 @@ mod tests {
         assert_eq!(exp(f32::NEG_INFINITY), 0.0);
         assert!(exp(f32::NAN).is_nan());
         assert_eq!(exp(0.0), 1.0);
+    }
+
+    #[test]
+    fn ln_agrees_with_double_precision() {
+        for x in (1..200_000).map(|i| i as f32 * 1.7e-4).chain([f32::MIN_POSITIVE, 2f32.powi(-25), 1.0, f32::MAX]) {
+            let want = f64::from(x).ln();
+            assert!((f64::from(ln(x)) - want).abs() < 2.5e-7 * want.abs().max(0.5), "ln({x})");
+        }
     }
 
     #[test]

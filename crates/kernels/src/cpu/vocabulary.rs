@@ -5,7 +5,8 @@ use rayon::prelude::*;
 use super::matmul::{Matrix, MatrixMut, Output, Threads, multiply};
 use super::parts::{rows_of_a_part, total, unwritten};
 use super::softmax::exponentials;
-use super::vectors::{add, largest, vectorised};
+use super::vectors::{add, largest, ln, vectorised};
+use crate::noise::draw;
 
 /// Logits held at a time: 32 MB.
 const CHUNK: usize = 1 << 23;
@@ -87,6 +88,42 @@ pub fn losses(layer: Layer<'_>, labels: &[u32]) -> (Vec<f32>, Vec<f32>) {
     (losses, hits)
 }
 
+/// How a token is drawn for each row from the softmax of its logits.
+#[derive(Clone, Debug)]
+pub struct Sampling {
+    /// What determines each row's draw, `[n]`.
+    pub keys: Vec<u64>,
+    /// What logits are divided by. Below 1 sharpens, above 1 flattens.
+    pub temperature: f32,
+    /// A token for each row that is not drawn; none: all may be.
+    pub except: Option<Vec<u32>>,
+}
+
+/// A token of each row.
+pub fn sample(layer: Layer<'_>, sampling: &Sampling) -> Vec<u32> {
+    let vocabulary = layer.vocabulary();
+    let mut drawn = Vec::new();
+    layer.chunks(|first, _, logits| {
+        let one = |(i, row): (usize, &mut [f32])| {
+            perturb_row(row, layer.bias, sampling.keys[first + i], 1.0 / sampling.temperature);
+            if let Some(except) = &sampling.except {
+                row[except[first + i] as usize] = f32::NEG_INFINITY;
+            }
+            let most = largest(row);
+            row.iter().position(|x| *x >= most).unwrap_or(0) as u32
+        };
+        drawn.extend(logits.par_chunks_mut(vocabulary).enumerate().map(one).collect::<Vec<u32>>());
+    });
+    drawn
+}
+
+/// Gumbel noise for token `token` under `key`: `-ln(-ln u)`, where u is uniform on 2^24 points inside (0, 1).
+#[inline(always)]
+pub fn gumbel(key: u64, token: u32) -> f32 {
+    let u = ((draw(key, token) >> 8) as f32 + 0.5) * (1.0 / (1u32 << 24) as f32);
+    -ln(-ln(u))
+}
+
 /// The weighted sum of the losses and its gradients.
 pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradients) {
     let (vocabulary, width) = (layer.vocabulary(), layer.width);
@@ -133,6 +170,13 @@ vectorised! {
         let hit = if right >= largest(row) { 1.0 } else { 0.0 };
         let (sum, most) = exponentials(row, 1.0);
         (sum.ln() + most - right, hit)
+    }
+
+    /// A row of logits without their bias becomes `(logit + bias) * scale` and Gumbel noise.
+    fn perturb_row(row: &mut [f32], bias: &[f32], key: u64, scale: f32) {
+        for (token, (x, bias)) in row.iter_mut().zip(bias).enumerate() {
+            *x = (*x + bias) * scale + gumbel(key, token as u32);
+        }
     }
 
     /// The weighted loss of a row of logits without their bias. The row becomes its gradient,

@@ -1,5 +1,6 @@
 //! The knobs in which published maskers differ, and the families that set them.
 
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 use super::knobs::{Budget, BudgetOf, Cap, DrawPer, Eligible, Family, RandomTokens, Scope, Unit};
@@ -16,6 +17,8 @@ pub struct Masking {
     pub unit: Unit,
     /// Share of tokens (or words) that is chosen, above 0 and below 1. All families: 0.15.
     pub rate: f64,
+    /// Draw places with replacement: one that is drawn twice counts twice (ELECTRA's code). Only for single tokens.
+    pub repeat: bool,
     /// How many are chosen.
     pub budget: Budget,
     /// What the budget counts.
@@ -52,12 +55,21 @@ impl Default for Masking {
 }
 
 impl Masking {
+    /// Reads knobs as they are written in TOML, but starting from `family` where none is named.
+    ///
+    /// # Errors
+    /// Those of the format, and knobs that do not fit together.
+    pub fn deserialize_from<'de, D: Deserializer<'de>>(family: Family, deserializer: D) -> Result<Self, D::Error> {
+        Partial::deserialize(deserializer)?.complete(family).map_err(D::Error::custom)
+    }
+
     /// The knobs of a family.
     pub fn of(family: Family) -> Self {
         let bert = Self {
             family,
             unit: Unit::Token,
             rate: 0.15,
+            repeat: false,
             budget: Budget::HalfEven,
             budget_of: BudgetOf::Tokens,
             scope: Scope::Passage,
@@ -92,6 +104,7 @@ impl Masking {
             }
             Family::Huggingface => Self { budget: Budget::Bernoulli, cap: Cap::None, ..bert },
             Family::HuggingfaceWholeWord => Self { unit: Unit::Word, cap: Cap::At(512), ..bert },
+            Family::Electra => Self { cap: Cap::Slots, mask: 0.85, random: 0.0, ..bert },
             Family::Spanbert => Self {
                 unit: Unit::Span,
                 budget: Budget::Ceiling,
@@ -111,6 +124,7 @@ struct Partial {
     family: Option<Family>,
     unit: Option<Unit>,
     rate: Option<f64>,
+    repeat: Option<bool>,
     budget: Option<Budget>,
     budget_of: Option<BudgetOf>,
     scope: Option<Scope>,
@@ -130,24 +144,31 @@ impl TryFrom<Partial> for Masking {
     type Error = MaskingError;
 
     fn try_from(partial: Partial) -> Result<Self, MaskingError> {
-        let family = Self::of(partial.family.unwrap_or_default());
-        let masking = Self {
+        partial.complete(Family::default())
+    }
+}
+
+impl Partial {
+    fn complete(self, family: Family) -> Result<Masking, MaskingError> {
+        let family = Masking::of(self.family.unwrap_or(family));
+        let masking = Masking {
             family: family.family,
-            unit: partial.unit.unwrap_or(family.unit),
-            rate: partial.rate.unwrap_or(family.rate),
-            budget: partial.budget.unwrap_or(family.budget),
-            budget_of: partial.budget_of.unwrap_or(family.budget_of),
-            scope: partial.scope.unwrap_or(family.scope),
-            cap: partial.cap.unwrap_or(family.cap),
-            eligible: partial.eligible.unwrap_or(family.eligible),
-            mask: partial.mask.unwrap_or(family.mask),
-            random: partial.random.unwrap_or(family.random),
-            draw_per: partial.draw_per.unwrap_or(family.draw_per),
-            random_tokens: partial.random_tokens.unwrap_or(family.random_tokens),
-            smoothing: partial.smoothing.unwrap_or(family.smoothing),
-            ngram_max: partial.ngram_max.unwrap_or(family.ngram_max),
-            span_max: partial.span_max.unwrap_or(family.span_max),
-            span_p: partial.span_p.unwrap_or(family.span_p),
+            unit: self.unit.unwrap_or(family.unit),
+            rate: self.rate.unwrap_or(family.rate),
+            repeat: self.repeat.unwrap_or(family.repeat),
+            budget: self.budget.unwrap_or(family.budget),
+            budget_of: self.budget_of.unwrap_or(family.budget_of),
+            scope: self.scope.unwrap_or(family.scope),
+            cap: self.cap.unwrap_or(family.cap),
+            eligible: self.eligible.unwrap_or(family.eligible),
+            mask: self.mask.unwrap_or(family.mask),
+            random: self.random.unwrap_or(family.random),
+            draw_per: self.draw_per.unwrap_or(family.draw_per),
+            random_tokens: self.random_tokens.unwrap_or(family.random_tokens),
+            smoothing: self.smoothing.unwrap_or(family.smoothing),
+            ngram_max: self.ngram_max.unwrap_or(family.ngram_max),
+            span_max: self.span_max.unwrap_or(family.span_max),
+            span_p: self.span_p.unwrap_or(family.span_p),
         };
         masking.validate()?;
         Ok(masking)

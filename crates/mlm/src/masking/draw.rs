@@ -1,23 +1,7 @@
-//! Random draws, from the generator's bits alone, so that they stay the same whatever library versions do.
+//! Random draws.
 
-use rand::Rng;
+pub use corpus::{below, uniform};
 use rand_chacha::ChaCha8Rng;
-
-/// A number in [0, 1) with 53 random bits.
-pub fn uniform(rng: &mut ChaCha8Rng) -> f64 {
-    (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
-}
-
-/// A number below `n` (at least 1), without bias (Lemire 2019).
-pub fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
-    let n = n as u64;
-    loop {
-        let product = u128::from(rng.next_u64()) * u128::from(n);
-        if product as u64 >= n.wrapping_neg() % n {
-            return (product >> 64) as usize;
-        }
-    }
-}
 
 /// Puts the first `count` places in random order, each drawn from all that are left (Fisher and Yates).
 pub fn shuffle<T>(items: &mut [T], count: usize, rng: &mut ChaCha8Rng) {

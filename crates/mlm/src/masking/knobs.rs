@@ -26,6 +26,9 @@ pub enum Family {
     Huggingface,
     /// transformers, `DataCollatorForWholeWordMask`: as BERT's, with at most 512 targets.
     HuggingfaceWholeWord,
+    /// google-research/electra, `pretrain/pretrain_helpers.py`: mask or keep, never a random token. Its code draws places
+    /// with replacement; `repeat = true` does that too.
+    Electra,
     /// SpanBERT, `data/masking.py` as its paper uses it: spans of words, an exact budget, a replacement for each span.
     Spanbert,
 }
@@ -81,13 +84,15 @@ pub enum Scope {
     Batch,
 }
 
-/// Most targets of a sequence: `"none"`, `"advised"` or a number.
+/// Most targets of a sequence: `"none"`, `"advised"`, `"slots"` or a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cap {
     /// As many as the budget says.
     None,
     /// rate * maximum length, rounded up: 20 at 128, 77 at 512, as BERT's README advises.
     Advised,
+    /// (rate + 0.005) * maximum length, rounded down: 19 at 128, 79 at 512 (ELECTRA's `max_predictions_per_seq`).
+    Slots,
     /// This many, at least 1. ALBERT's own data: 20 at length 512, which is 3.9 % and not 15 %.
     At(usize),
 }
@@ -131,6 +136,7 @@ impl Serialize for Cap {
         match self {
             Self::None => serializer.serialize_str("none"),
             Self::Advised => serializer.serialize_str("advised"),
+            Self::Slots => serializer.serialize_str("slots"),
             Self::At(count) => serializer.serialize_u64(*count as u64),
         }
     }
@@ -148,14 +154,15 @@ impl Visitor<'_> for CapVisitor {
     type Value = Cap;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"none\", \"advised\" or a number of targets")
+        f.write_str("\"none\", \"advised\", \"slots\" or a number of targets")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Cap, E> {
         match text {
             "none" => Ok(Cap::None),
             "advised" => Ok(Cap::Advised),
-            _ => Err(E::unknown_variant(text, &["none", "advised", "a number of targets"])),
+            "slots" => Ok(Cap::Slots),
+            _ => Err(E::unknown_variant(text, &["none", "advised", "slots", "a number of targets"])),
         }
     }
 
@@ -164,8 +171,8 @@ impl Visitor<'_> for CapVisitor {
     }
 
     fn visit_i64<E: Error>(self, count: i64) -> Result<Cap, E> {
-        let count =
-            u64::try_from(count).map_err(|_| E::custom("cap: write \"none\", \"advised\" or a number above 0"))?;
+        let count = u64::try_from(count)
+            .map_err(|_| E::custom("cap: write \"none\", \"advised\", \"slots\" or a number above 0"))?;
         self.visit_u64(count)
     }
 }

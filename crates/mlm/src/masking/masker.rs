@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::budget::{ceiling, count};
 use super::config::Masking;
-use super::draw::{Cumulative, ngram_lengths, span_lengths, uniform};
+use super::draw::{Cumulative, below, ngram_lengths, span_lengths, uniform};
 use super::knobs::{Budget, BudgetOf, Cap, Eligible, Scope, Unit};
 use super::replace::{Replacement, Replacer};
 use super::units::{self, Chosen};
@@ -48,7 +48,7 @@ pub struct Target {
 pub struct Masked {
     /// What the model sees.
     pub tokens: Vec<u32>,
-    /// What it is asked, by position. Empty where no token may be chosen and where no word fits the budget; and by
+    /// What it is asked, by position; a position twice only with `repeat`. Empty where no token may be chosen and where no word fits the budget; and by
     /// chance with [`Budget::Bernoulli`], with [`Scope::Batch`], and with [`Budget::Probabilistic`] in sequences shorter
     /// than 1 / rate.
     pub targets: Vec<Target>,
@@ -80,6 +80,8 @@ impl Masker {
         let cap = match masking.cap {
             Cap::None => usize::MAX,
             Cap::Advised => ceiling(masking.rate, max_length),
+            // The small number is for products that are integers but for their last bits.
+            Cap::Slots => ((masking.rate + 0.005) * max_length as f64 + 1e-9) as usize,
             Cap::At(count) => count,
         };
         let weight = |count: &u64| ((*count).max(1) as f64).powf(-masking.smoothing);
@@ -171,6 +173,9 @@ impl Masker {
 
     /// `count` single tokens of `places`.
     fn tokens(&self, row: &Row<'_>, places: Vec<u32>, count: usize, rng: &mut ChaCha8Rng) -> Chosen {
+        if self.masking.repeat {
+            return (0..count).map(|_| vec![places[below(places.len(), rng)]]).collect();
+        }
         match &self.weights {
             Some(weights) => units::weighted(&places, |place| weights[row.tokens[place as usize] as usize], count, rng),
             None => units::sample(places.into_iter().map(|place| vec![place]).collect(), count, rng),

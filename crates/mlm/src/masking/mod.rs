@@ -10,6 +10,7 @@ mod units;
 mod validate;
 
 pub use config::Masking;
+pub(crate) use draw::Cumulative;
 pub use knobs::{Budget, BudgetOf, Cap, DrawPer, Eligible, Family, RandomTokens, Scope, Unit};
 pub use masker::{Masked, Masker, Row, Target, Vocabulary};
 pub use replace::Replacement;

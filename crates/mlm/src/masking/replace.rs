@@ -71,6 +71,8 @@ impl Replacer {
         let rest = 1.0 - self.mask;
         let leave: Vec<bool> = groups.iter().map(|_| uniform(rng) < rest).collect();
         let random: Vec<bool> = groups.iter().map(|_| uniform(rng) * rest < self.random).collect();
+        // A place that was drawn twice asks for its original both times, and a mask token there stays.
+        let original = tokens.to_vec();
         let mut targets = Vec::new();
         for ((group, leaves), random) in groups.into_iter().zip(leave).zip(random) {
             let replacement = match (leaves, random) {
@@ -80,7 +82,7 @@ impl Replacer {
             };
             for position in group {
                 let place = &mut tokens[position as usize];
-                let label = *place;
+                let label = original[position as usize];
                 match replacement {
                     Replacement::Mask => *place = self.mask_token,
                     Replacement::Random => *place = self.random_token(rng),

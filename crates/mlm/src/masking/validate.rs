@@ -89,6 +89,11 @@ impl Masking {
                 independent && !matches!(self.unit, Unit::Token | Unit::Word),
                 "budget = \"bernoulli\": needs unit = \"token\" or \"word\"",
             ),
+            (self.repeat && !token, "repeat: needs unit = \"token\""),
+            (
+                self.repeat && (smooth || independent),
+                "repeat: needs smoothing = 0.0 and another budget than \"bernoulli\"",
+            ),
             (words && self.unit != Unit::Word, "budget_of = \"words\": needs unit = \"word\""),
         ];
         match wrong.iter().find(|(wrong, _)| *wrong) {

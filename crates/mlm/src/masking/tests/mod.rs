@@ -20,7 +20,7 @@ const MASK: u32 = 4;
 const FIRST: u32 = 5;
 const SIZE: usize = 105;
 
-const FAMILIES: [Family; 9] = [
+const FAMILIES: [Family; 10] = [
     Family::Bert,
     Family::BertWholeWord,
     Family::Roberta,
@@ -29,6 +29,7 @@ const FAMILIES: [Family; 9] = [
     Family::Distilbert,
     Family::Huggingface,
     Family::HuggingfaceWholeWord,
+    Family::Electra,
     Family::Spanbert,
 ];
 

@@ -1,0 +1,108 @@
+//! Sequences with their special tokens.
+
+use corpus::{Passage, Specials};
+
+/// A sequence with its special tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Laid {
+    /// Token ids.
+    pub tokens: Vec<u32>,
+    /// Whether a word begins with the token.
+    pub word_starts: Vec<bool>,
+    /// Segment of each token.
+    pub segments: Vec<u32>,
+}
+
+/// Consecutive tokens without special tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Segment {
+    /// Token ids.
+    pub tokens: Vec<u32>,
+    /// Whether a word begins with the token.
+    pub word_starts: Vec<bool>,
+}
+
+impl Laid {
+    /// `[CLS] passage [SEP]`; with `separated`, also a separator where another document begins in it.
+    pub fn passage(passage: &Passage, specials: &Specials, separated: bool) -> Self {
+        let mut laid = Self::default();
+        laid.push(specials.cls, true, 0);
+        let mut documents = passage.document_starts.iter().peekable();
+        for (i, (token, starts)) in passage.tokens.iter().zip(&passage.word_starts).enumerate() {
+            let begins = documents.next_if(|start| **start as usize == i).is_some();
+            if begins && separated {
+                laid.push(specials.sep, true, 0);
+            }
+            laid.push(*token, *starts || i == 0, 0);
+        }
+        laid.push(specials.sep, true, 0);
+        laid
+    }
+
+    /// `[CLS] first [SEP] second [SEP]`; without a second segment `[CLS] first [SEP]`. The first separator belongs to
+    /// segment 0.
+    pub fn pair(first: &Segment, second: Option<&Segment>, specials: &Specials) -> Self {
+        let mut laid = Self::default();
+        laid.push(specials.cls, true, 0);
+        for (number, segment) in [Some(first), second].into_iter().flatten().enumerate() {
+            for (i, (token, starts)) in segment.tokens.iter().zip(&segment.word_starts).enumerate() {
+                laid.push(*token, *starts || i == 0, number as u32);
+            }
+            laid.push(specials.sep, true, number as u32);
+        }
+        laid
+    }
+
+    fn push(&mut self, token: u32, word_start: bool, segment: u32) {
+        self.tokens.push(token);
+        self.word_starts.push(word_start);
+        self.segments.push(segment);
+    }
+}
+
+impl Segment {
+    /// The tokens of a passage from `start` to before `end`.
+    pub fn of(passage: &Passage, start: usize, end: usize) -> Self {
+        Self { tokens: passage.tokens[start..end].to_vec(), word_starts: passage.word_starts[start..end].to_vec() }
+    }
+
+    /// How many tokens.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPECIALS: Specials = Specials { cls: 2, sep: 3, pad: 0, unk: 1, mask: 4 };
+
+    #[test]
+    fn the_separator_belongs_to_the_segment_before_it() {
+        let segment = |tokens: &[u32]| Segment { tokens: tokens.to_vec(), word_starts: vec![false; tokens.len()] };
+        let laid = Laid::pair(&segment(&[7, 8]), Some(&segment(&[9])), &SPECIALS);
+        assert_eq!(laid.tokens, [2, 7, 8, 3, 9, 3]);
+        assert_eq!(laid.segments, [0, 0, 0, 0, 1, 1]);
+        assert_eq!(laid.word_starts, [true, true, false, true, true, true], "a segment begins with a word");
+        assert_eq!(Laid::pair(&segment(&[7]), None, &SPECIALS).tokens, [2, 7, 3]);
+    }
+
+    #[test]
+    fn documents_are_separated_if_asked() {
+        let passage = Passage {
+            number: 0,
+            tokens: vec![7, 8, 9],
+            sentence_starts: vec![0, 2],
+            document_starts: vec![2],
+            word_starts: vec![true; 3],
+        };
+        assert_eq!(Laid::passage(&passage, &SPECIALS, false).tokens, [2, 7, 8, 9, 3]);
+        assert_eq!(Laid::passage(&passage, &SPECIALS, true).tokens, [2, 7, 8, 3, 9, 3]);
+    }
+}

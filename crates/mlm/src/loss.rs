@@ -1,0 +1,98 @@
+//! The loss over predicted places, for every objective that has one.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use kernels::{Scores, Targets};
+use objective::{Prediction, Tally, Term};
+use trunk::{Encoder, EncoderConfig, MlmHead, Sequences};
+
+use crate::batch::MlmBatch;
+use crate::masking::Replacement;
+
+/// What the loss and its metrics are called: the loss, how often the most probable token is right, the same where the
+/// token is masked out, and the loss there.
+pub type Names = [&'static str; 4];
+
+/// The names in masked language modelling.
+pub const NAMES: Names = ["mlm/loss", "mlm/accuracy", "mlm/masked_accuracy", "mlm/masked_loss"];
+
+impl MlmBatch {
+    /// The places whose hidden states the loss needs. Independent draws can leave a batch without a target: then it is
+    /// one place, which counts nothing, so that every parameter has a gradient of zero.
+    pub fn asked(&self) -> &[u32] {
+        if self.places.is_empty() { &[0] } else { &self.places }
+    }
+
+    /// The loss term and, in an evaluation pass, its metrics, given the hidden states `[n, hidden]` at
+    /// [`MlmBatch::asked`] and the token table `[vocabulary, embedding]`.
+    pub fn loss(
+        &self,
+        names: Names,
+        head: &MlmHead,
+        table: Tensor<2>,
+        hidden: Tensor<2>,
+        training: bool,
+    ) -> (Term, Vec<Tally>) {
+        let weight = self.labels.len() as f64;
+        let targets = match self.labels.is_empty() {
+            true => Targets { labels: vec![0], weights: Some(vec![0.0]) },
+            false => Targets { labels: self.labels.clone(), weights: None },
+        };
+        let (sum, tallies) = if training || self.labels.is_empty() {
+            (head.loss(hidden, table, targets), Vec::new())
+        } else {
+            let scores = head.scores(hidden.clone(), table.clone(), &self.labels);
+            let tallies = self.tallies(names, &scores);
+            let plain = !hidden.device().is_autodiff();
+            (if plain { scores.losses.sum() } else { head.loss(hidden, table, targets) }, tallies)
+        };
+        (Term { tally: Tally { name: names[0], sum, weight }, coefficient: 1.0 }, tallies)
+    }
+
+    /// How often the most probable token is the right one: over all targets, and over those that are masked out.
+    fn tallies(&self, names: Names, scores: &Scores) -> Vec<Tally> {
+        let Scores { losses, hits } = scores;
+        let masked = |r: &Replacement| if *r == Replacement::Mask { 1.0 } else { 0.0 };
+        let masked: Vec<f32> = self.replacements.iter().map(masked).collect();
+        let weight = masked.iter().map(|m| f64::from(*m)).sum();
+        let n = masked.len();
+        let masked = Tensor::<1>::from_data(TensorData::new(masked, [n]), &hits.device());
+        vec![
+            Tally { name: names[1], sum: hits.clone().sum(), weight: n as f64 },
+            Tally { name: names[2], sum: (hits.clone() * masked.clone()).sum(), weight },
+            Tally { name: names[3], sum: (losses.clone() * masked).sum(), weight },
+        ]
+    }
+}
+
+/// Natural-log probabilities `[n]` of `predictions` in `sequences`.
+pub fn log_probabilities(
+    encoder: &Encoder,
+    head: &MlmHead,
+    sequences: &Sequences,
+    predictions: &[Prediction],
+    device: &Device,
+) -> Tensor<1> {
+    let hidden = encoder.forward_at(&sequences.input(device), &places(sequences, predictions), None);
+    head.scores(hidden, encoder.embeddings.tokens.val(), &labels(predictions)).losses.neg()
+}
+
+/// The flat places of `predictions`.
+pub fn places(sequences: &Sequences, predictions: &[Prediction]) -> Vec<u32> {
+    predictions.iter().map(|p| (p.row * sequences.len + p.position) as u32).collect()
+}
+
+/// The tokens that `predictions` ask for.
+pub fn labels(predictions: &[Prediction]) -> Vec<u32> {
+    predictions.iter().map(|p| p.label).collect()
+}
+
+/// Floating-point operations of the layers over `sequences`.
+pub fn encoder_flops(encoder: &EncoderConfig, sequences: &Sequences) -> f64 {
+    sequences.lengths.iter().map(|len| *len as f64 * encoder.flops_per_token(*len)).sum()
+}
+
+/// Floating-point operations of a masked-language-model head over `targets` places.
+pub fn head_flops(encoder: &EncoderConfig, targets: usize) -> f64 {
+    let width = encoder.embedding_width() as f64;
+    targets as f64 * 2.0 * width * (encoder.hidden as f64 + encoder.vocabulary as f64)
+}

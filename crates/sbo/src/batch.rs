@@ -1,0 +1,140 @@
+//! Masked spans and their boundaries.
+
+use mlm::{Laid, Masked, Maskers, MlmBatch, Pair, Row, Target};
+use objective::{Example, Purpose};
+use rand_chacha::ChaCha8Rng;
+
+/// A masked span whose boundary tokens are not special, in places of the flattened batch (row * len + position).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The token before it.
+    pub left: u32,
+    /// The token after it.
+    pub right: u32,
+}
+
+/// A batch of sequences with masked spans.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SboBatch {
+    /// The sequences and what is masked in them.
+    pub mlm: MlmBatch,
+    /// Spans with a boundary loss, in ascending order.
+    pub spans: Vec<Span>,
+    /// Most tokens of a span that the boundary predicts.
+    pub max_offset: usize,
+    /// Sequences whose pair is asked about, and the answers: 0 the next, 1 of another document.
+    pub rows: Vec<u32>,
+    /// See `rows`.
+    pub answers: Vec<u32>,
+}
+
+/// The tokens predicted from boundaries: for each the two boundary tokens, its offset in the span, and itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Boundary {
+    /// Place of the token before the span.
+    pub left: Vec<u32>,
+    /// Place of the token after the span.
+    pub right: Vec<u32>,
+    /// 0 for the span's first token.
+    pub offsets: Vec<u32>,
+    /// The token.
+    pub labels: Vec<u32>,
+}
+
+impl SboBatch {
+    /// Every token that a boundary predicts.
+    pub fn boundary(&self) -> Boundary {
+        let mut boundary = Boundary::default();
+        for span in &self.spans {
+            let first = self.mlm.places.partition_point(|place| *place <= span.left);
+            let count = ((span.right - span.left - 1) as usize).min(self.max_offset);
+            for offset in 0..count {
+                boundary.left.push(span.left);
+                boundary.right.push(span.right);
+                boundary.offsets.push(offset as u32);
+                boundary.labels.push(self.mlm.labels[first + offset]);
+            }
+        }
+        boundary
+    }
+
+    /// How many tokens that are.
+    pub fn boundary_targets(&self) -> usize {
+        self.spans.iter().map(|span| ((span.right - span.left - 1) as usize).min(self.max_offset)).sum()
+    }
+}
+
+/// Masks sequences and finds the spans.
+pub fn collate(
+    examples: &[Example],
+    pairs: Option<Vec<Pair>>,
+    purpose: Purpose,
+    maskers: &Maskers,
+    specials: &corpus::Specials,
+    max_offset: usize,
+) -> SboBatch {
+    let (mut rows, mut answers) = (Vec::new(), Vec::new());
+    let laid: Vec<Laid> = match &pairs {
+        None => examples.iter().map(|example| Laid::passage(&example.passage, specials, false)).collect(),
+        Some(pairs) => {
+            for (row, pair) in pairs.iter().enumerate() {
+                if let Some(label) = pair.label {
+                    rows.push(row as u32);
+                    answers.push(label);
+                }
+            }
+            pairs.iter().map(|pair| Laid::pair(&pair.first, pair.second.as_ref(), specials)).collect()
+        }
+    };
+    let masked: Vec<Masked> = laid
+        .iter()
+        .zip(examples)
+        .map(|(laid, example)| mask_segments(laid, maskers, purpose, &mut example.rng("mask")))
+        .collect();
+    let mlm = MlmBatch::of(&laid, &masked, specials.pad);
+    let spans = spans(&mlm, &laid, specials);
+    SboBatch { mlm, spans, max_offset, rows, answers }
+}
+
+/// Masks each segment, special tokens included, with a budget of its own.
+fn mask_segments(laid: &Laid, maskers: &Maskers, purpose: Purpose, rng: &mut ChaCha8Rng) -> Masked {
+    let second = laid.segments.partition_point(|segment| *segment == 0);
+    let mut whole = Masked { tokens: Vec::new(), targets: Vec::new() };
+    for (start, end) in [(0, second), (second, laid.tokens.len())] {
+        if start == end {
+            continue;
+        }
+        let row = Row { tokens: &laid.tokens[start..end], word_starts: &laid.word_starts[start..end] };
+        let masked = maskers.of(purpose).mask(&row, rng);
+        let shift = |target: Target| Target { position: target.position + start as u32, ..target };
+        whole.tokens.extend(masked.tokens);
+        whole.targets.extend(masked.targets.into_iter().map(shift));
+    }
+    whole
+}
+
+/// Runs of masked places between tokens that are not special.
+fn spans(mlm: &MlmBatch, laid: &[Laid], specials: &corpus::Specials) -> Vec<Span> {
+    let len = mlm.sequences.len as u32;
+    let mut spans = Vec::new();
+    let mut i = 0;
+    while i < mlm.places.len() {
+        let first = mlm.places[i];
+        let mut last = first;
+        while mlm.places.get(i + 1) == Some(&(last + 1)) && (last + 1) / len == first / len {
+            i += 1;
+            last += 1;
+        }
+        i += 1;
+        let row = &laid[(first / len) as usize];
+        let (start, end) = ((first % len) as usize, (last % len) as usize);
+        let plain = |position: Option<usize>| {
+            let token = position.and_then(|position| row.tokens.get(position));
+            token.is_some_and(|token| *token != specials.cls && *token != specials.sep)
+        };
+        if plain(start.checked_sub(1)) && plain(Some(end + 1)) {
+            spans.push(Span { left: first - 1, right: last + 1 });
+        }
+    }
+    spans
+}

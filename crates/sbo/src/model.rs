@@ -1,0 +1,271 @@
+//! The encoder with its heads, and the objective over it.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use kernels::{Targets, gather, vocabulary_loss, vocabulary_scores};
+use mlm::{
+    Answer, Maskers, NAMES, PairLabels, Pairing, encoder_flops, first_tokens, head_flops, log_probabilities,
+    pair_flops, pair_loss,
+};
+use objective::{Context, Error, Example, Objective, Prediction, Purpose, Shown, Step, Tally, Term};
+use rand_chacha::ChaCha8Rng;
+use trunk::{Encoder, EncoderConfig, MlmHead, Noise, PairHead, Sequences, indices, union};
+
+use crate::batch::{Boundary, SboBatch, collate};
+use crate::config::SboConfig;
+use crate::head::SboHead;
+
+/// Names of the metrics by offset in the span: accuracy, and that of always saying the text's most frequent token.
+const BY_OFFSET: [[&str; 2]; 20] = [
+    ["sbo/accuracy_01", "sbo/unigram_01"],
+    ["sbo/accuracy_02", "sbo/unigram_02"],
+    ["sbo/accuracy_03", "sbo/unigram_03"],
+    ["sbo/accuracy_04", "sbo/unigram_04"],
+    ["sbo/accuracy_05", "sbo/unigram_05"],
+    ["sbo/accuracy_06", "sbo/unigram_06"],
+    ["sbo/accuracy_07", "sbo/unigram_07"],
+    ["sbo/accuracy_08", "sbo/unigram_08"],
+    ["sbo/accuracy_09", "sbo/unigram_09"],
+    ["sbo/accuracy_10", "sbo/unigram_10"],
+    ["sbo/accuracy_11", "sbo/unigram_11"],
+    ["sbo/accuracy_12", "sbo/unigram_12"],
+    ["sbo/accuracy_13", "sbo/unigram_13"],
+    ["sbo/accuracy_14", "sbo/unigram_14"],
+    ["sbo/accuracy_15", "sbo/unigram_15"],
+    ["sbo/accuracy_16", "sbo/unigram_16"],
+    ["sbo/accuracy_17", "sbo/unigram_17"],
+    ["sbo/accuracy_18", "sbo/unigram_18"],
+    ["sbo/accuracy_19", "sbo/unigram_19"],
+    ["sbo/accuracy_20", "sbo/unigram_20"],
+];
+
+/// An encoder with a masked-language-model head, a boundary head unless it counts nothing, and a pair head where there is
+/// a question about pairs.
+#[derive(Module, Debug)]
+pub struct SboModel {
+    /// The encoder.
+    pub encoder: Encoder,
+    /// Predicts tokens from their own hidden states.
+    pub head: MlmHead,
+    /// Predicts them from the boundary of their span.
+    pub boundary: Option<SboHead>,
+    /// Answers the question about the pair.
+    pub pair: Option<PairHead>,
+}
+
+/// Span masking with the span boundary objective.
+#[derive(Debug)]
+pub struct Sbo {
+    config: SboConfig,
+    context: Context,
+    maskers: Maskers,
+    /// The most frequent token of the text.
+    most_frequent: u32,
+}
+
+impl Sbo {
+    fn pairing(&self) -> Option<Pairing> {
+        let labels = self.config.sequences.labels()?;
+        Some(Pairing { labels, max_tokens: self.context.max_length.saturating_sub(3), compat: self.config.compat })
+    }
+
+    fn asks(&self) -> bool {
+        self.config.sequences.labels() == Some(PairLabels::NextSentence)
+    }
+
+    /// The weight of the boundary term; never 0, where fairseq adds one.
+    fn boundary_weight(&self, batch: &SboBatch) -> f64 {
+        (batch.boundary_targets() + usize::from(self.config.compat)) as f64
+    }
+
+    /// The boundary term and, in an evaluation pass, its metrics.
+    fn boundary_loss(
+        &self,
+        head: &SboHead,
+        table: Tensor<2>,
+        hidden: Tensor<2>,
+        batch: &SboBatch,
+        places: &[u32],
+        training: bool,
+    ) -> (Term, Vec<Tally>) {
+        let boundary = batch.boundary();
+        let weight = self.boundary_weight(batch);
+        let term = |sum| Term { tally: Tally { name: "sbo/loss", sum, weight }, coefficient: self.config.weight };
+        if boundary.labels.is_empty() {
+            // One row that counts nothing gives every parameter a gradient.
+            let nothing = Boundary { left: vec![0], right: vec![0], offsets: vec![0], labels: vec![0] };
+            let targets = Targets { labels: vec![0], weights: Some(vec![0.0]) };
+            return (term(vocabulary_loss(head.transform(hidden, &nothing), table, head.bias.val(), targets)), vec![]);
+        }
+        let rows = Boundary {
+            left: indices(places, &boundary.left),
+            right: indices(places, &boundary.right),
+            ..boundary.clone()
+        };
+        let x = head.transform(hidden, &rows);
+        let mut tallies = Vec::new();
+        if !training {
+            let hits = vocabulary_scores(x.clone(), table.clone(), head.bias.val(), &boundary.labels).hits;
+            tallies = self.tallies(&hits, &boundary);
+        }
+        let targets = Targets { labels: boundary.labels, weights: None };
+        (term(vocabulary_loss(x, table, head.bias.val(), targets)), tallies)
+    }
+
+    /// Accuracy over all tokens and by offset.
+    fn tallies(&self, hits: &Tensor<1>, boundary: &Boundary) -> Vec<Tally> {
+        let device = hits.device();
+        let upload = |values: Vec<f32>| {
+            let n = values.len();
+            Tensor::<1>::from_data(TensorData::new(values, [n]), &device)
+        };
+        let one = |yes: bool| f32::from(u8::from(yes));
+        let n = boundary.labels.len() as f64;
+        let mut tallies = vec![Tally { name: "sbo/accuracy", sum: hits.clone().sum(), weight: n }];
+        for (offset, [accuracy, unigram]) in BY_OFFSET.into_iter().enumerate().take(self.config.max_offset) {
+            let here: Vec<f32> = boundary.offsets.iter().map(|o| one(*o as usize == offset)).collect();
+            let usual = |(label, here): (&u32, &f32)| one(*label == self.most_frequent) * here;
+            let usual: Vec<f32> = boundary.labels.iter().zip(&here).map(usual).collect();
+            let weight = here.iter().map(|here| f64::from(*here)).sum();
+            tallies.push(Tally { name: accuracy, sum: (hits.clone() * upload(here)).sum(), weight });
+            tallies.push(Tally { name: unigram, sum: upload(usual).sum(), weight });
+        }
+        tallies
+    }
+}
+
+impl Objective for Sbo {
+    const NAME: &'static str = "sbo";
+    const ABOUT: &'static str = "masked spans, predicted also from their boundaries (SpanBERT)";
+
+    type Config = SboConfig;
+    type Batch = SboBatch;
+    type Model = SboModel;
+
+    fn new(config: SboConfig, context: &Context) -> Result<Self, Error> {
+        if !(config.weight >= 0.0 && config.weight.is_finite()) {
+            return Err(Error(format!("weight = {}: must be at least 0", config.weight)));
+        }
+        if !(1..=BY_OFFSET.len()).contains(&config.max_offset) {
+            let message = format!("max_offset = {}: must be between 1 and {}", config.max_offset, BY_OFFSET.len());
+            return Err(Error(message));
+        }
+        if config.masking.repeat || config.evaluation.repeat {
+            return Err(Error("masking.repeat: spans are drawn without replacement".to_owned()));
+        }
+        if config.offset_width == 0 {
+            return Err(Error("offset_width = 0: must be at least 1".to_owned()));
+        }
+        if config.sequences.labels().is_some() && context.segments < 2 {
+            let message = "sequences: pairs need two segment kinds; write encoder.segments = 2";
+            return Err(Error(message.to_owned()));
+        }
+        let maskers = Maskers::new(&config.masking, &config.evaluation, 0, context)?;
+        let content = |id: &u32| context.special_ids.binary_search(id).is_err();
+        let count = |id: &u32| context.counts.get(*id as usize).copied().unwrap_or(0);
+        let most_frequent = (0..context.vocabulary as u32).filter(content).max_by_key(count).unwrap_or(0);
+        Ok(Self { context: context.clone(), maskers, most_frequent, config })
+    }
+
+    fn room(&self) -> usize {
+        if self.pairing().is_some() { 3 } else { 2 }
+    }
+
+    fn needs_partner(&self) -> bool {
+        self.asks()
+    }
+
+    fn collate(&self, examples: &[Example], purpose: Purpose) -> SboBatch {
+        let pairs = self.pairing().map(|pairing| {
+            let pair = |example: &Example| pairing.pair(example, Answer::Drawn, &mut example.rng("pair"));
+            examples.iter().map(pair).collect()
+        });
+        collate(examples, pairs, purpose, &self.maskers, &self.context.specials, self.config.max_offset)
+    }
+
+    fn sequences<'b>(&self, batch: &'b SboBatch) -> &'b Sequences {
+        &batch.mlm.sequences
+    }
+
+    fn weights(&self, batch: &SboBatch) -> Vec<f64> {
+        let mut weights = vec![batch.mlm.labels.len() as f64];
+        if self.config.weight > 0.0 {
+            weights.push(self.boundary_weight(batch));
+        }
+        if self.asks() {
+            weights.push(batch.rows.len() as f64);
+        }
+        weights
+    }
+
+    fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> SboModel {
+        let shape = (self.config.max_offset, self.config.offset_width);
+        let (stack, head) = (Encoder::init(encoder, rng, device), MlmHead::init(encoder, rng, device));
+        let boundary = (self.config.weight > 0.0).then(|| SboHead::init(encoder, shape, rng, device));
+        let pair = self.asks().then(|| PairHead::init(encoder, rng, device));
+        SboModel { encoder: stack, head, boundary, pair }
+    }
+
+    fn forward(&self, model: &SboModel, batch: &SboBatch, noise: Option<&mut Noise>, device: &Device) -> Step {
+        let training = noise.is_some();
+        let table = model.encoder.embeddings.tokens.val();
+        let (mut ends, mut firsts) = (Vec::new(), Vec::new());
+        if model.boundary.is_some() {
+            ends = batch.spans.iter().flat_map(|span| [span.left, span.right]).collect();
+        }
+        if model.pair.is_some() {
+            firsts = first_tokens(&batch.rows, batch.mlm.sequences.len);
+        }
+        let places = union(&[batch.mlm.asked(), &ends, &firsts]);
+        let hidden = model.encoder.forward_at(&batch.mlm.sequences.input(device), &places, noise);
+        let words = gather(hidden.clone(), indices(&places, batch.mlm.asked()));
+        let (term, mut tallies) = batch.mlm.loss(NAMES, &model.head, table.clone(), words, training);
+        let mut terms = vec![term];
+        let mut add = |(term, more): (Term, Vec<Tally>)| {
+            terms.push(term);
+            tallies.extend(more);
+        };
+        if let Some(head) = &model.boundary {
+            add(self.boundary_loss(head, table, hidden.clone(), batch, &places, training));
+        }
+        if let Some(head) = &model.pair {
+            let first = gather(hidden, indices(&places, &firsts));
+            add(pair_loss(head, first, &batch.answers, ["nsp/loss", "nsp/accuracy"], training));
+        }
+        Step::new(terms, tallies)
+    }
+
+    fn encoder<'m>(&self, model: &'m SboModel) -> &'m Encoder {
+        &model.encoder
+    }
+
+    fn log_probabilities(
+        &self,
+        model: &SboModel,
+        sequences: &Sequences,
+        predictions: &[Prediction],
+        device: &Device,
+    ) -> Option<Tensor<1>> {
+        Some(log_probabilities(&model.encoder, &model.head, sequences, predictions, device))
+    }
+
+    fn show(&self, batch: &SboBatch, row: usize) -> Vec<Shown> {
+        batch.mlm.show(row, &self.context.special_ids)
+    }
+
+    fn remark(&self, batch: &SboBatch, row: usize) -> Option<String> {
+        let len = batch.mlm.sequences.len;
+        let spans = batch.spans.iter().filter(|span| span.left as usize / len == row);
+        let lengths: Vec<String> = spans.map(|span| (span.right - span.left - 1).to_string()).collect();
+        Some(format!("{} spans with a boundary, of {} tokens", lengths.len(), lengths.join(", ")))
+    }
+
+    fn flops(&self, encoder: &EncoderConfig, batch: &SboBatch) -> f64 {
+        let (hidden, width) = (encoder.hidden as f64, encoder.embedding_width() as f64);
+        let inner = hidden * (2.0 * hidden + self.config.offset_width as f64) + hidden * width;
+        let per_token = 2.0 * (inner + width * encoder.vocabulary as f64);
+        let boundary = if self.config.weight > 0.0 { batch.boundary_targets() as f64 * per_token } else { 0.0 };
+        let pair = if self.asks() { pair_flops(encoder, batch.rows.len()) } else { 0.0 };
+        encoder_flops(encoder, &batch.mlm.sequences) + head_flops(encoder, batch.mlm.labels.len()) + boundary + pair
+    }
+}

@@ -1,0 +1,88 @@
+//! The layers, without embeddings.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use kernels::{Noise, Rows, gather};
+use rand_chacha::ChaCha8Rng;
+
+use crate::block::{AttentionBlock, FeedForward};
+use crate::config::{EncoderConfig, NormPlacement};
+use crate::input::Input;
+use crate::layers::{LayerNorm, Linear};
+use crate::sharing::Sharing;
+
+/// Layers that may share their weights, after a projection where the embeddings are narrower or wider than the hidden
+/// states (ALBERT's factorisation, ELECTRA's generator; the norm of the embeddings stands before it, as in the authors'
+/// code).
+#[derive(Module, Debug)]
+pub struct Stack {
+    /// From embedding to hidden width, when they differ.
+    pub projection: Option<Linear>,
+    /// The distinct attention sublayers.
+    pub attention: Vec<AttentionBlock>,
+    /// The distinct feed-forward sublayers.
+    pub feed_forward: Vec<FeedForward>,
+    /// After the last layer, with pre-LN.
+    pub final_norm: Option<LayerNorm>,
+    #[module(skip)]
+    layers: usize,
+    #[module(skip)]
+    sharing: Sharing,
+}
+
+impl Stack {
+    /// New weights from `rng`; `config` must be valid.
+    pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+        let (width, hidden, std) = (config.embedding_width(), config.hidden, config.initializer_range);
+        let (attention, feed_forward) = config.sharing.distinct(config.layers);
+        Self {
+            projection: (width != hidden).then(|| Linear::init(width, hidden, std, rng, device)),
+            attention: (0..attention).map(|_| AttentionBlock::init(config, rng, device)).collect(),
+            feed_forward: (0..feed_forward).map(|_| FeedForward::init(config, rng, device)).collect(),
+            final_norm: (config.norm == NormPlacement::Pre)
+                .then(|| LayerNorm::init(hidden, config.norm_epsilon, device)),
+            layers: config.layers,
+            sharing: config.sharing,
+        }
+    }
+
+    /// The last hidden states of all rows, `[rows, hidden]`, given the embedded tokens `[rows, embedding]`.
+    pub fn forward(&self, x: Tensor<2>, input: &Input, noise: Option<&mut Noise>) -> Tensor<2> {
+        self.run(x, input, None, noise)
+    }
+
+    /// The rows of [`Stack::forward`] at `places` (sequence * len + position, ascending), `[n, hidden]`. Where the device
+    /// computes rows of any length, the last layer leaves out the queries and the feed-forward network of all other rows,
+    /// which nobody looks at.
+    pub fn forward_at(&self, x: Tensor<2>, input: &Input, places: &[u32], noise: Option<&mut Noise>) -> Tensor<2> {
+        let (indices, rows) = input.select(places);
+        match kernels::is_fused(&x.device()) {
+            true => self.run(x, input, Some((&indices, &rows)), noise),
+            false => gather(self.run(x, input, None, noise), indices),
+        }
+    }
+
+    fn run(
+        &self,
+        x: Tensor<2>,
+        input: &Input,
+        at: Option<(&[u32], &Rows)>,
+        mut noise: Option<&mut Noise>,
+    ) -> Tensor<2> {
+        let mut x = match &self.projection {
+            Some(projection) => projection.forward(x),
+            None => x,
+        };
+        for layer in 0..self.layers {
+            let (attention, feed_forward) = self.sharing.of(layer, self.layers);
+            let at = at.filter(|_| layer + 1 == self.layers);
+            x = self.attention[attention].forward(x, input, at, noise.as_deref_mut());
+            let rows = at.map_or(&input.rows, |(_, rows)| rows);
+            x = self.feed_forward[feed_forward].forward(x, rows, noise.as_deref_mut());
+        }
+        match &self.final_norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Tasks about held-out text: the loss, and the questions of each objective.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use corpus::{Builder, Subset};
+use objective::Objective;
+use serde_json::json;
+use toml::Table;
+
+use super::{EvalJob, Task};
+use crate::cli::print;
+use crate::cli::report::{report, table};
+use crate::config::{CorpusConfig, parse};
+use crate::eval::loss::{Means, evaluate};
+use crate::exit::{BadInput, Usage};
+use crate::model::{Found, Loaded};
+use crate::progress::Progress;
+use crate::train::{self, Source};
+
+/// The maskers whose losses `--task units` tells: one for each unit.
+const UNITS: [(&str, &str); 4] =
+    [("token", "bert"), ("word", "bert-whole-word"), ("n-gram", "albert"), ("span", "spanbert")];
+
+/// Evaluates on held-out text.
+pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
+    let args = job.args;
+    let asked = |name: &str, task: &str| match O::NAME == name {
+        true => Ok(()),
+        false => {
+            Err(BadInput(format!("--task {task} needs a model of the objective `{name}`; this one is `{}`", O::NAME)))
+        }
+    };
+    let mut knobs = loaded.knobs.clone();
+    if let Some(family) = &args.masks {
+        mask_as(&mut knobs, family);
+    }
+    match args.task {
+        Task::Sop | Task::Nsp => {
+            let (task, labels) =
+                if args.task == Task::Sop { ("sop", "sentence-order") } else { ("nsp", "next-sentence") };
+            asked("sop", task)?;
+            knobs.insert("labels".to_owned(), labels.into());
+        }
+        Task::Rtd => asked("rtd", "rtd")?,
+        Task::Sbo => asked("sbo", "sbo")?,
+        Task::Units => return units(job, loaded, knobs),
+        Task::Loss | Task::Pll | Task::Blimp | Task::RtdScores => {}
+    }
+    let text = HeldOut::open(job, loaded)?;
+    let (means, passages) = text.evaluate(job, loaded, knobs)?;
+    let mut document = json!({
+        "task": args.task.name(),
+        "model": args.model,
+        "passages": passages,
+        "tokens": means.tokens,
+        "targets": means.targets,
+        "loss": means.loss,
+        "bits": means.loss / std::f64::consts::LN_2,
+        "perplexity": means.loss.exp(),
+    });
+    for metric in &means.metrics {
+        document[&metric.name] = json!(metric.mean);
+    }
+    if let (Task::Sop | Task::Nsp, Some(accuracy)) =
+        (args.task, means.metrics.iter().find(|metric| metric.name == "sop/accuracy"))
+    {
+        // Every pair is asked both ways.
+        let pairs = accuracy.weight / 2.0;
+        let [low, high] = wilson(accuracy.mean, pairs);
+        for (name, value) in [("pairs", pairs), ("accuracy", accuracy.mean), ("low", low), ("high", high)] {
+            document[name] = json!(value);
+        }
+    }
+    report(args.json, &document)
+}
+
+/// Loss and accuracy of a model under one masker for each unit, on the same passages.
+fn units<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: Table) -> Result<()> {
+    let text = HeldOut::open(job, loaded)?;
+    let mut rows = table(&["unit", "targets", "loss", "accuracy"]);
+    let mut document = json!({"task": "units", "model": job.args.model});
+    for (unit, family) in UNITS {
+        let mut knobs = knobs.clone();
+        mask_as(&mut knobs, family);
+        let (means, _) = text.evaluate(job, loaded, knobs)?;
+        let find = |name: &str| means.metrics.iter().find(|metric| metric.name == name);
+        let Some((loss, accuracy)) = find("mlm/loss").zip(find("mlm/accuracy")) else {
+            return Err(BadInput(format!("--task units: a model of `{}` predicts no masked tokens", O::NAME)).into());
+        };
+        rows.add_row([
+            unit.to_owned(),
+            format!("{:.0}", loss.weight),
+            format!("{:.4}", loss.mean),
+            format!("{:.2} %", 100.0 * accuracy.mean),
+        ]);
+        document[unit] = json!({"targets": loss.weight, "loss": loss.mean, "accuracy": accuracy.mean});
+    }
+    if job.args.json { report(true, &document) } else { print(&rows.to_string()) }
+}
+
+/// Evaluation masks as a family sets them, whatever the run's were.
+fn mask_as(knobs: &mut Table, family: &str) {
+    let evaluation = Table::from_iter([("family".to_owned(), family.into())]);
+    knobs.insert("evaluation".to_owned(), evaluation.into());
+}
+
+/// The interval of 95 % around a share of `n` independent answers (Wilson 1927).
+fn wilson(share: f64, n: f64) -> [f64; 2] {
+    const Z: f64 = 1.959_963_984_540_054;
+    let scale = 1.0 + Z * Z / n;
+    let middle = (share + Z * Z / (2.0 * n)) / scale;
+    let half = Z / scale * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    [middle - half, middle + half]
+}
+
+/// The text that is evaluated.
+struct HeldOut {
+    config: CorpusConfig,
+    source: Source,
+}
+
+impl HeldOut {
+    fn open<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<Self> {
+        let args = job.args;
+        let mut config = match job.found {
+            Found::Run { config, .. } => config.corpus.clone(),
+            Found::HuggingFace(_) => CorpusConfig { max_length: loaded.positions, ..CorpusConfig::default() },
+        };
+        config.max_length = args.max_length.unwrap_or(config.max_length);
+        if config.max_length > loaded.positions || config.max_length < 8 {
+            let (length, positions) = (config.max_length, loaded.positions);
+            return Err(
+                BadInput(format!("--max-length {length}: must be between 8 and the model's {positions}")).into()
+            );
+        }
+        config.cache = args.cache.clone().unwrap_or(config.cache);
+        let source = validation_source(job, &config, loaded)?;
+        Ok(Self { config, source })
+    }
+
+    /// The means over the text under an objective with these knobs, and the number of passages.
+    fn evaluate<O: Objective>(&self, job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: Table) -> Result<(Means, usize)> {
+        let args = job.args;
+        let counts = self.source.corpus.token_counts().to_vec();
+        let context = train::context(&loaded.tokenizer, counts, self.config.max_length, &loaded.encoder);
+        let objective = O::new(parse(knobs, "objective.")?, &context)?;
+        let passages = self.source.passages(&self.config, objective.room(), &Progress::default())?;
+        let examples = train::evaluation_set(&passages, args.limit, args.seed, objective.needs_partner());
+        let means = evaluate(&objective, &loaded.model, &examples, args.batch, &loaded.device, &loaded.workers)?;
+        Ok((means, examples.len()))
+    }
+}
+
+/// The documents whose loss is asked for: those of --input, or the run's own validation text.
+fn validation_source<O: Objective>(job: &EvalJob<'_>, config: &CorpusConfig, loaded: &Loaded<O>) -> Result<Source> {
+    let progress = Progress::default();
+    if !job.args.input.is_empty() {
+        let cache = train::cache_folder(config)?;
+        let text = train::text(config, &job.args.input)?;
+        let corpus = Builder::new(&text, &loaded.tokenizer, &cache, &progress).build()?;
+        return Ok(Source { corpus: Arc::new(corpus), subset: Subset::All });
+    }
+    let Found::Run { config: run, .. } = job.found else {
+        let task = job.args.task.name();
+        return Err(Usage(format!("--task {task} needs --input TEXT for a Hugging Face folder")).into());
+    };
+    let mut run = run.as_ref().clone();
+    run.corpus.cache.clone_from(&config.cache);
+    let text = train::Text::prepare(&run, &progress)?;
+    text.valid.ok_or_else(|| BadInput("the run has no validation text; give --input TEXT".to_owned()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662.
+    #[test]
+    fn the_interval_is_wilsons() {
+        let [low, high] = wilson(81.0 / 263.0, 263.0);
+        assert!((low - 0.2553).abs() < 5e-5 && (high - 0.3662).abs() < 5e-5, "{low} {high}");
+    }
+
+    #[test]
+    fn a_family_replaces_every_knob_of_the_evaluation_masks() {
+        let mut knobs: Table = "labels = \"none\"\nevaluation.rate = 0.3".parse().expect("TOML");
+        mask_as(&mut knobs, "spanbert");
+        assert_eq!(knobs.to_string(), "labels = \"none\"\n\n[evaluation]\nfamily = \"spanbert\"\n");
+    }
+}

@@ -1,0 +1,128 @@
+//! `eval`: what a trained model can do.
+
+mod held_out;
+mod sentences;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args as ClapArgs, ValueEnum};
+use objective::Objective;
+
+use super::args::use_threads;
+use crate::backend::Backend;
+use crate::exit::Usage;
+use crate::model::{self, Found, Loaded};
+use crate::registry;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Task {
+    /// Held-out loss with fixed masks, in nats and bits, perplexity, and every metric of the objective.
+    Loss,
+    /// Loss and accuracy on masked tokens, words, n-grams and spans.
+    Units,
+    /// Whether a model of `sop` tells segments in their order from swapped ones, whatever it was trained on.
+    Sop,
+    /// Whether a model of `sop` tells the next segment from one of another document, whatever it was trained on.
+    Nsp,
+    /// How well a model of `rtd` finds replaced tokens: area under the curve, precision, recall, F1.
+    Rtd,
+    /// Loss and accuracy of a model of `sbo` at span boundaries, by offset in the span.
+    Sbo,
+    /// Pseudo-log-likelihood of each line of --input.
+    Pll,
+    /// The discriminator's logit of every token of each line of --input.
+    RtdScores,
+    /// BLiMP: accuracy by paradigm and phenomenon.
+    Blimp,
+}
+
+impl Task {
+    /// Its command-line value.
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// Flags of `eval`.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// A run's folder, a checkpoint in it, or a Hugging Face folder.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// What is measured.
+    #[arg(long, value_enum)]
+    task: Task,
+    /// Text (files, folders or globs), sentences (pll, rtd-scores: one per line), or the folder of BLiMP's JSONL files.
+    /// For tasks about text of a run: the run's validation text when left out.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    input: Vec<String>,
+    /// Write one JSON object per sentence to this file (pll, rtd-scores).
+    #[arg(long, value_name = "FILE.jsonl")]
+    output: Option<PathBuf>,
+    /// Passages that are evaluated or pairs of each paradigm (blimp); 0: all.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    limit: usize,
+    /// Mask as this family does instead of as the run evaluates: bert, albert, spanbert, electra and so on.
+    #[arg(long, value_name = "FAMILY")]
+    masks: Option<String>,
+    /// Seed of the choice of passages and of their masks.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Sequences per forward pass.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    batch: usize,
+    /// Longest sequence; the run's, or the model's positions.
+    #[arg(long, value_name = "N")]
+    max_length: Option<usize>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+    /// Threads; 0: all cores.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// Folder for tokenised text.
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// An evaluation, for the objective whose model it is.
+#[derive(Debug)]
+pub struct EvalJob<'a> {
+    args: &'a Args,
+    found: &'a Found,
+}
+
+/// Runs `eval`.
+///
+/// # Errors
+/// When the model or the input cannot be read, or a signal asks to stop.
+pub fn run(args: Args) -> Result<()> {
+    if args.batch == 0 {
+        return Err(Usage("--batch 0: must be at least 1".to_owned()).into());
+    }
+    use_threads(args.threads)?;
+    let found = model::find(&args.model)?;
+    anstream::eprintln!("model: {}", found.describe());
+    let entry = registry::find(found.objective()?)?;
+    (entry.eval)(&EvalJob { args: &args, found: &found })
+}
+
+/// Evaluates a model of the objective `O`.
+///
+/// # Errors
+/// As [`run`].
+pub fn eval<O: Objective>(job: &EvalJob<'_>) -> Result<()> {
+    let device = job.args.backend.open()?;
+    let loaded: Loaded<O> = model::load(job.found, &device)?;
+    match job.args.task {
+        Task::Pll => sentences::pll(job.args, &loaded),
+        Task::RtdScores => sentences::token_scores(job.args, &loaded),
+        Task::Blimp => sentences::blimp(job.args, &loaded),
+        _ => held_out::run(job, &loaded),
+    }
+}
