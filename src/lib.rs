@@ -12,6 +12,7 @@ pub mod hub;
 pub mod model;
 pub mod progress;
 pub mod registry;
+pub mod report;
 pub mod signals;
 pub mod train;
 pub mod workers;

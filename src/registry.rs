@@ -45,7 +45,8 @@ pub struct Entry {
     pub trials: fn(&Context, &EncoderConfig, &[Example], &Device),
 }
 
-const fn entry<O: Objective>() -> Entry {
+/// The entry of the objective `O`.
+pub const fn entry<O: Objective>() -> Entry {
     Entry {
         name: O::NAME,
         about: O::ABOUT,

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod args;
+mod compare;
 mod completions;
 mod corpus;
 mod devices;
@@ -40,6 +41,8 @@ enum Command {
     Eval(eval::Args),
     /// Show what an objective does to a text.
     Inspect(inspect::Args),
+    /// Compare runs: one table, one page with plots.
+    Compare(compare::Args),
     /// Tokenise text ahead of time, or count what is in it.
     #[command(subcommand)]
     Corpus(corpus::Command),
@@ -73,6 +76,7 @@ pub fn run() -> Result<()> {
         Command::Pretrain(args) => pretrain::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Compare(args) => compare::run(&args),
         Command::Corpus(command) => corpus::run(command),
         Command::Tokenizer(command) => tokenizer::run(command),
         Command::Devices(args) => devices::run(&args),

@@ -334,7 +334,8 @@ impl<'a, O: Objective> Session<'a, O> {
         let device = self.stepper.device.clone().without_autodiff();
         let (model, workers) = (self.stepper.model().valid(), self.stepper.workers.clone());
         let state = &mut self.state;
-        let mut record = json!({"step": state.step, "tokens": state.tokens, "seconds": state.seconds});
+        let mut record =
+            json!({"step": state.step, "tokens": state.tokens, "flops": state.flops, "seconds": state.seconds});
         let mut line = format!("step {:>6}", state.step);
         if !self.valid.is_empty() {
             let (objective, batch) = (self.recipe.objective.as_ref(), self.config.evaluation.batch);

@@ -94,7 +94,10 @@ pub fn text(documents: usize, seed: u64) -> String {
         for _ in 0..3 {
             for _ in 0..4 {
                 let sentence: Vec<&str> = (0..5 + next(8)).map(|_| words[next(words.len())]).collect();
-                text.push_str(&sentence.join(" "));
+                // A capital tells where a sentence begins.
+                let sentence = sentence.join(" ");
+                text.push_str(&sentence[..1].to_uppercase());
+                text.push_str(&sentence[1..]);
                 text.push_str(". ");
             }
             text.push('\n');

@@ -29,3 +29,6 @@ pub use discriminator::RtdHead;
 pub use generator::Generator;
 pub use model::RtdModel;
 pub use objective::Rtd;
+
+#[cfg(test)]
+mod tests;

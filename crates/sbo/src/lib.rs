@@ -22,3 +22,6 @@ pub use batch::{SboBatch, Span};
 pub use config::SboConfig;
 pub use head::SboHead;
 pub use model::{Sbo, SboModel};
+
+#[cfg(test)]
+mod tests;

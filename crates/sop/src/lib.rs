@@ -19,3 +19,6 @@ mod model;
 pub use batch::SopBatch;
 pub use config::SopConfig;
 pub use model::{Sop, SopModel};
+
+#[cfg(test)]
+mod tests;

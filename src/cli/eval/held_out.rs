@@ -62,9 +62,10 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
     for metric in &means.metrics {
         document[&metric.name] = json!(metric.mean);
     }
-    if let (Task::Sop | Task::Nsp, Some(accuracy)) =
-        (args.task, means.metrics.iter().find(|metric| metric.name == "sop/accuracy"))
-    {
+    if let Task::Sop | Task::Nsp = args.task {
+        let accuracy = means.metrics.iter().find(|metric| metric.name == "sop/accuracy").ok_or_else(|| {
+            BadInput("no passage of this text gives a pair: they hold one sentence each; raise --max-length".to_owned())
+        })?;
         // Every pair is asked both ways.
         let pairs = accuracy.weight / 2.0;
         let [low, high] = wilson(accuracy.mean, pairs);

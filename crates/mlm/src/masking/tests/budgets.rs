@@ -178,3 +178,33 @@ fn distilbert_prefers_rare_tokens_as_their_weights_say() {
     }
     assert!(hits.is_sorted(), "rarer tokens more often: {hits:?}");
 }
+
+/// Clark et al.'s `max_predictions_per_seq = int((mask_prob + 0.005) * max_seq_length)`.
+#[test]
+fn electra_has_nineteen_slots_at_128_and_79_at_512_and_130_at_a_quarter_of_512() {
+    let slots = |rate: f64, max_length: usize| {
+        let masking = Masking { rate, ..Masking::of(Family::Electra) };
+        mask(&masker_of(masking, max_length), &sequence(2000, 1), 1).targets.len()
+    };
+    assert_eq!([slots(0.15, 128), slots(0.15, 512), slots(0.25, 512)], [19, 79, 130]);
+}
+
+#[test]
+fn with_replacement_places_repeat_as_often_as_chance_has_it() {
+    let masking = Masking { repeat: true, ..Masking::of(Family::Electra) };
+    let (masker, runs) = (masker_of(masking, 128), 4000);
+    let mut distinct = 0;
+    for seed in 0..runs {
+        let row = sequence(128, 1);
+        let masked = mask(&masker, &row, seed);
+        assert_eq!(masked.targets.len(), 19);
+        let mut places: Vec<u32> = masked.targets.iter().map(|target| target.position).collect();
+        assert!(places.is_sorted());
+        assert!(masked.targets.iter().all(|target| target.label == row.0[target.position as usize]));
+        places.dedup();
+        distinct += places.len();
+    }
+    // 126 (1 - (125 / 126)^19) = 17.70 of 19; one standard deviation of the mean is 0.02.
+    let mean = distinct as f64 / runs as f64;
+    assert!((mean - 17.70).abs() < 0.08, "{mean}");
+}

@@ -30,7 +30,7 @@ fn what_is_written_has_every_knob_and_reads_back_equal() {
         for cap in [Masking::of(family).cap, Cap::None] {
             let masking = Masking { cap, span_max: 7, ..Masking::of(family) };
             let text = toml::to_string(&masking).expect("TOML");
-            assert_eq!(text.lines().count(), 16, "{text}");
+            assert_eq!(text.lines().count(), 17, "{text}");
             assert_eq!(read(&text), masking);
             assert_eq!(masker(family, 128).masking(), &Masking::of(family));
         }
@@ -53,9 +53,9 @@ fn wrong_knobs_are_named() {
         ("span_p = 1.0", "span_p = 1: must be above 0 and below 1"),
         ("smoothing = -1.0", "smoothing = -1: must be between 0 and 10"),
         ("cap = 0", "cap = 0: must be at least 1, or \"none\""),
-        ("cap = -1", "cap: write \"none\", \"advised\" or a number above 0"),
-        ("cap = \"all\"", "unknown variant `all`, expected one of `none`, `advised`, `a number of targets`"),
-        ("cap = true", "expected \"none\", \"advised\" or a number of targets"),
+        ("cap = -1", "cap: write \"none\", \"advised\", \"slots\" or a number above 0"),
+        ("cap = \"all\"", "unknown variant `all`, expected one of `none`, `advised`, `slots`, `a number of targets`"),
+        ("cap = true", "expected \"none\", \"advised\", \"slots\" or a number of targets"),
         ("scope = \"batch\"\nunit = \"span\"", "scope = \"batch\": needs unit = \"token\""),
         ("scope = \"batch\"", "scope = \"batch\": needs budget = \"ceiling\""),
         ("family = \"distilbert\"\ncap = 20", "scope = \"batch\": needs cap = \"none\""),

@@ -31,7 +31,7 @@ fn labels_are_originals_and_everything_else_is_left_alone() {
 }
 
 #[test]
-fn eighty_ten_ten() {
+fn eighty_ten_ten_or_electras_eighty_five_and_fifteen() {
     for family in FAMILIES {
         let masker = masker(family, 128);
         let mut counts = [0.0; 3];
@@ -55,7 +55,9 @@ fn eighty_ten_ten() {
             }
         }
         let n = counts.iter().sum();
-        let good = counts.iter().zip([0.8, 0.1, 0.1]).all(|(count, share)| near(*count, n, share));
+        // ELECTRA has no random tokens.
+        let shares = if family == Family::Electra { [0.85, 0.0, 0.15] } else { [0.8, 0.1, 0.1] };
+        let good = counts.iter().zip(shares).all(|(count, share)| near(*count, n, share));
         assert!(good, "{family:?} {counts:?}");
     }
 }

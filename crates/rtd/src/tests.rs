@@ -1,0 +1,254 @@
+//! Samples, labels and losses by hand, and what reaches which parameter.
+
+use ::objective::{Context, Example, Objective, Purpose};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use corpus::{Passage, Specials};
+use kernels::Noise;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use trunk::EncoderConfig;
+
+use crate::{GeneratorConfig, Kind, Rtd, RtdBatch, RtdConfig, RtdModel, Tying, Variant};
+
+fn context() -> Context {
+    Context {
+        specials: Specials { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 },
+        special_ids: (0..5).collect(),
+        vocabulary: 50,
+        counts: (0..50).map(|id| if id < 5 { 0 } else { id }).collect(),
+        max_length: 32,
+        segments: 2,
+    }
+}
+
+fn encoder() -> EncoderConfig {
+    EncoderConfig {
+        vocabulary: 50,
+        hidden: 16,
+        feed_forward: 24,
+        positions: 32,
+        dropout: 0.0,
+        attention_dropout: 0.0,
+        ..EncoderConfig::default()
+    }
+}
+
+fn examples() -> Vec<Example> {
+    let passage = |number: u64| {
+        let n = 14 + 3 * number as u32;
+        let tokens = (0..n).map(|i| 5 + (i * 11 + number as u32) % 45).collect();
+        let word_starts = vec![true; n as usize];
+        Passage { number, tokens, sentence_starts: vec![0], document_starts: vec![], word_starts }
+    };
+    (0..4).map(|n| Example { passage: passage(n), seed: 1, epoch: 0, partner: None }).collect()
+}
+
+fn objective(config: RtdConfig) -> Rtd {
+    Rtd::new(config, &context()).expect("an objective")
+}
+
+fn model(objective: &Rtd, device: &Device) -> RtdModel {
+    objective.init(&encoder(), &mut ChaCha8Rng::seed_from_u64(1), device)
+}
+
+fn batch(objective: &Rtd) -> RtdBatch {
+    objective.collate(&examples(), Purpose::Training)
+}
+
+#[test]
+fn a_sample_that_equals_the_original_is_no_replacement() {
+    let batch = batch(&objective(RtdConfig::default()));
+    let mut samples = batch.mlm.labels.clone();
+    samples[0] = if samples[0] == 7 { 8 } else { 7 };
+    let corrupted = batch.corrupt(&samples);
+    assert_eq!(corrupted.replaced.iter().filter(|replaced| **replaced).count(), 1);
+    assert!(corrupted.replaced[0]);
+    let original = batch.mlm.unmasked();
+    let different = corrupted.sequences.tokens.iter().zip(&original.tokens).filter(|(a, b)| a != b).count();
+    assert_eq!(different, 1, "every other token is the original, not a mask");
+    let input = corrupted.sequences.input(&Device::flex());
+    let (replaced, real) = corrupted.rows(&input);
+    assert_eq!(replaced.iter().filter(|replaced| **replaced).count(), 1);
+    assert!(real.iter().all(|real| *real));
+    let special = |i: &usize| [2, 3].contains(&input.tokens[*i]);
+    assert!((0..replaced.len()).filter(special).all(|i| !replaced[i]), "special tokens are original");
+}
+
+#[test]
+fn several_samples_at_a_place_are_averaged_in_the_authors_way() {
+    let mut batch = batch(&objective(RtdConfig { compat: true, ..RtdConfig::default() }));
+    batch.mlm.places = vec![3, 3, 5];
+    batch.mlm.labels = vec![10, 10, 12];
+    let corrupted = batch.corrupt(&[20, 25, 12]);
+    assert_eq!(corrupted.places, [3, 5]);
+    assert_eq!(corrupted.sequences.tokens[3], 22, "(20 + 25) / 2, rounded down");
+    assert_eq!(corrupted.replaced, [true, false]);
+}
+
+#[test]
+fn padding_does_not_count_where_the_device_computes_it() {
+    let batch = batch(&objective(RtdConfig::default()));
+    let corrupted = batch.corrupt(&batch.mlm.labels.clone());
+    let mut input = corrupted.sequences.input(&Device::flex());
+    let lengths = vec![corrupted.sequences.len; corrupted.sequences.batch()];
+    input.rows = kernels::Rows::of_lengths(&lengths);
+    let (_, real) = corrupted.rows(&input);
+    let count = real.iter().filter(|real| **real).count();
+    assert_eq!(count, corrupted.sequences.real_tokens());
+    assert!(count < real.len());
+}
+
+/// The gradient of the loss with respect to a parameter, or none.
+fn gradient(objective: &Rtd, model: &RtdModel, term: usize, of: impl Fn(&RtdModel) -> Tensor<2>) -> Option<Vec<f32>> {
+    let device = Device::flex().autodiff();
+    let batch = batch(objective);
+    let noise = &mut Noise::new(vec![0; 4]);
+    let step = objective.forward(model, &batch, Some(noise), &device);
+    let gradients = step.terms[term].tally.sum.clone().backward();
+    let found = of(model).grad(&gradients)?;
+    Some(found.into_data().iter::<f32>().collect())
+}
+
+#[test]
+fn the_discriminator_reaches_the_generator_only_through_shared_tables() {
+    let device = Device::flex().autodiff();
+    for tying in [Tying::Embeddings, Tying::Tokens, Tying::None] {
+        let generator = GeneratorConfig { tying, size: 0.5, ..GeneratorConfig::default() };
+        let objective = objective(RtdConfig { generator, ..RtdConfig::default() });
+        let model = model(&objective, &device);
+        let stack = |m: &RtdModel| {
+            m.generator.as_ref().and_then(|g| g.stack.as_ref()).expect("layers").attention[0].query.weight.val()
+        };
+        assert!(gradient(&objective, &model, 1, stack).is_none(), "{tying:?}: samples carry no gradient");
+        assert!(gradient(&objective, &model, 0, stack).is_some());
+        let table = |m: &RtdModel| m.encoder.embeddings.tokens.val();
+        let positions = |m: &RtdModel| m.encoder.embeddings.places.positions.val();
+        let shares = |found: Option<Vec<f32>>| found.is_some_and(|g| g.iter().any(|x| *x != 0.0));
+        assert_eq!(shares(gradient(&objective, &model, 0, table)), tying != Tying::None, "{tying:?}");
+        assert_eq!(shares(gradient(&objective, &model, 0, positions)), tying == Tying::Embeddings, "{tying:?}");
+    }
+}
+
+#[test]
+fn a_frozen_generator_has_no_gradient_and_no_loss() {
+    let generator = GeneratorConfig { tying: Tying::None, size: 1.0, frozen: true, ..GeneratorConfig::default() };
+    let objective = objective(RtdConfig { generator, ..RtdConfig::default() });
+    let device = Device::flex().autodiff();
+    let model = model(&objective, &device);
+    assert_eq!(objective.weights(&batch(&objective)).len(), 1);
+    assert!(!model.generator.as_ref().expect("one").head.transform.weight.is_require_grad());
+    assert_eq!(
+        objective.ancestor("generator.stack.attention.0.query.weight"),
+        "encoder.stack.attention.0.query.weight"
+    );
+    assert_eq!(objective.ancestor("generator.places.norm.gamma"), "encoder.embeddings.places.norm.gamma");
+    assert_eq!(objective.ancestor("generator.tokens"), "encoder.embeddings.tokens");
+    assert_eq!(objective.ancestor("generator.head.bias"), "head.bias");
+}
+
+#[test]
+fn samples_by_frequency_follow_the_counts_and_uniform_ones_do_not() {
+    let share = |kind: Kind| {
+        let generator = GeneratorConfig { kind, ..GeneratorConfig::default() };
+        let objective = objective(RtdConfig { generator, ..RtdConfig::default() });
+        let mut drawn = Vec::new();
+        for epoch in 0..800 {
+            let examples: Vec<Example> = examples().into_iter().map(|e| Example { epoch, ..e }).collect();
+            drawn.extend(objective.collate(&examples, Purpose::Training).drawn);
+        }
+        assert!(drawn.iter().all(|id| *id >= 5), "no special token");
+        drawn.iter().filter(|id| **id >= 40).count() as f64 / drawn.len() as f64
+    };
+    // Counts are the ids: (40 + ... + 49) / (5 + ... + 49) = 445 / 1215; ten of 45 ids.
+    assert!((share(Kind::Unigram) - 445.0 / 1215.0).abs() < 0.02);
+    assert!((share(Kind::Uniform) - 10.0 / 45.0).abs() < 0.02);
+}
+
+#[test]
+fn the_copy_gates_loss_is_the_mixture_and_so_is_its_gradient() {
+    let generator = GeneratorConfig { kind: Kind::Uniform, ..GeneratorConfig::default() };
+    let objective = objective(RtdConfig { variant: Variant::AllTokensMlm, generator, ..RtdConfig::default() });
+    let device = Device::flex().autodiff();
+    let model = model(&objective, &device);
+    let batch = batch(&objective);
+    // The same from all logits at once: p = D [input is original] + (1 - D) softmax.
+    let corrupted = batch.corrupt(&batch.drawn);
+    let input = corrupted.sequences.input(&device);
+    let (replaced, _) = corrupted.rows(&input);
+    let hidden = model.encoder.forward(&input, None);
+    let (head, gate) = (model.head.as_ref().expect("a head"), model.gate.as_ref().expect("a gate"));
+    let table = model.encoder.embeddings.tokens.val();
+    let softmax = burn::tensor::activation::softmax(head.logits(hidden.clone(), table), 1);
+    let original: Vec<u32> = batch.mlm.unmasked().input(&device).tokens;
+    let labels: Vec<i32> = original.iter().map(|id| *id as i32).collect();
+    let n = labels.len();
+    let labels = Tensor::<1, burn::tensor::Int>::from_data(labels.as_slice(), &device);
+    let p = softmax.gather(1, labels.unsqueeze_dim(1)).reshape([n]);
+    let copies: Vec<f32> = replaced.iter().map(|replaced| f32::from(u8::from(!replaced))).collect();
+    let copies = Tensor::<1>::from_data(copies.as_slice(), &device);
+    let d = burn::tensor::activation::sigmoid(gate.forward(hidden)).reshape([n]);
+    let want = (d.clone() * copies + (d.neg() + 1.0) * p).log().sum().neg();
+    let got = objective.forward(&model, &batch, Some(&mut Noise::new(vec![0; 4])), &device).terms[0].tally.sum.clone();
+    let number = |x: &Tensor<1>| x.clone().into_scalar::<f32>();
+    assert!((number(&got) - number(&want)).abs() < 1e-4 * number(&want), "{} is not {}", number(&got), number(&want));
+    let (got, want) = (got.backward(), want.backward());
+    let table = &model.encoder.embeddings.tokens;
+    let query = &model.encoder.stack.attention[0].query.weight;
+    for parameter in [table, query, &gate.weight, &head.transform.weight] {
+        let values = |gradients| -> Vec<f32> {
+            let gradient: Tensor<2> = parameter.val().grad(gradients).expect("a gradient");
+            gradient.into_data().iter::<f32>().collect()
+        };
+        let (got, want) = (values(&got), values(&want));
+        let largest = want.iter().fold(1e-6f32, |most, x| most.max(x.abs()));
+        for (got, want) in got.iter().zip(&want) {
+            assert!((got - want).abs() < 1e-4 * largest, "{got} is not {want} of {largest}");
+        }
+    }
+}
+
+#[test]
+fn tied_embeddings_take_the_gradients_of_both_networks() {
+    let objective = objective(RtdConfig::default());
+    let device = Device::flex().autodiff();
+    let model = model(&objective, &device);
+    let table = |m: &RtdModel| m.encoder.embeddings.tokens.val();
+    let [generator, discriminator] = [0, 1].map(|term| gradient(&objective, &model, term, table).expect("a gradient"));
+    let batch = batch(&objective);
+    let step = objective.forward(&model, &batch, Some(&mut Noise::new(vec![0; 4])), &device);
+    let both = step.terms[0].tally.sum.clone() + step.terms[1].tally.sum.clone();
+    let gradients = both.backward();
+    let both: Vec<f32> = table(&model).grad(&gradients).expect("a gradient").into_data().iter::<f32>().collect();
+    for ((a, b), both) in generator.iter().zip(&discriminator).zip(&both) {
+        assert!((a + b - both).abs() < 1e-4, "{a} + {b} is not {both}");
+    }
+}
+
+#[test]
+fn every_variant_and_generator_learns_a_batch() {
+    let mut configs = Vec::new();
+    for variant in [Variant::Electra, Variant::Electra15, Variant::ReplaceMlm, Variant::AllTokensMlm] {
+        configs.push(RtdConfig { variant, ..RtdConfig::default() });
+    }
+    for kind in [Kind::Unigram, Kind::Uniform] {
+        let generator = GeneratorConfig { kind, ..GeneratorConfig::default() };
+        configs.push(RtdConfig { generator, ..RtdConfig::default() });
+    }
+    let all = GeneratorConfig { tying: Tying::All, size: 1.0, ..GeneratorConfig::default() };
+    configs.push(RtdConfig { generator: all, ..RtdConfig::default() });
+    configs.push(RtdConfig { compat: true, ..RtdConfig::default() });
+    for config in configs {
+        let name = format!("{config:?}");
+        let objective = objective(config);
+        let bench = ::objective::trials::Bench {
+            objective: &objective,
+            encoder: encoder(),
+            examples: examples(),
+            device: Device::flex(),
+        };
+        println!("{name}");
+        bench.run();
+        assert!(model(&objective, &Device::flex()).num_params() > 0);
+    }
+}

@@ -1,0 +1,113 @@
+//! Spans and boundaries by hand and over many seeds.
+
+use corpus::{Passage, Specials};
+use objective::{Context, Example, Objective, Purpose};
+
+use crate::batch::SboBatch;
+use crate::{Sbo, SboConfig, Span};
+
+fn context() -> Context {
+    Context {
+        specials: Specials { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 },
+        special_ids: (0..5).collect(),
+        vocabulary: 200,
+        counts: (0..200).map(|id| u64::from(id != 7) + 100 * u64::from(id == 9)).collect(),
+        max_length: 130,
+        segments: 2,
+    }
+}
+
+fn example(number: u64, n: u32, seed: u64) -> Example {
+    let passage = |number: u64| Passage {
+        number,
+        tokens: (0..n).map(|i| 5 + (i * 31 + number as u32 * 7) % 195).collect(),
+        sentence_starts: vec![0, n / 2],
+        document_starts: vec![],
+        word_starts: (0..n).map(|i| i % 3 != 1).collect(),
+    };
+    Example { passage: passage(number), seed, epoch: 0, partner: Some(passage(number + 1000)) }
+}
+
+fn batch(config: &SboConfig, seed: u64) -> SboBatch {
+    let examples: Vec<Example> = (0..3).map(|i| example(i, 40 + 30 * i as u32, seed)).collect();
+    Sbo::new(config.clone(), &context()).expect("an objective").collate(&examples, Purpose::Training)
+}
+
+#[test]
+fn boundaries_are_never_masked_never_special_and_enclose_masked_tokens_only() {
+    for seed in 0..300 {
+        let batch = batch(&SboConfig::default(), seed);
+        let masked = |place: u32| batch.mlm.places.binary_search(&place).is_ok();
+        let original = batch.mlm.unmasked();
+        for Span { left, right } in &batch.spans {
+            assert_eq!(*left as usize / original.len, *right as usize / original.len, "within a sequence");
+            for end in [*left, *right] {
+                assert!(!masked(end) && original.tokens[end as usize] > 4);
+            }
+            assert!((left + 1..*right).all(masked));
+        }
+        assert!(batch.spans.windows(2).all(|pair| pair[0].right <= pair[1].left), "disjoint and not adjacent");
+    }
+}
+
+#[test]
+fn each_span_has_one_kind_of_replacement_and_the_budget_is_exact() {
+    for seed in 0..100 {
+        let batch = batch(&SboConfig::default(), seed);
+        for span in &batch.spans {
+            let first = batch.mlm.places.partition_point(|place| *place <= span.left);
+            let kinds = &batch.mlm.replacements[first..first + (span.right - span.left - 1) as usize];
+            assert!(kinds.iter().all(|kind| *kind == kinds[0]));
+        }
+        let count = |row: usize| {
+            let len = batch.mlm.sequences.len;
+            batch.mlm.places.iter().filter(|place| **place as usize / len == row).count()
+        };
+        for row in 0..3 {
+            let content = batch.mlm.sequences.lengths[row] - 2;
+            assert_eq!(count(row), (15 * content).div_ceil(100));
+        }
+    }
+}
+
+#[test]
+fn a_boundary_predicts_its_spans_tokens_in_order_up_to_the_largest_offset() {
+    let batch = SboBatch { spans: vec![Span { left: 2, right: 6 }], max_offset: 2, ..batch(&SboConfig::default(), 1) };
+    let mut batch = batch;
+    batch.mlm.places = vec![3, 4, 5, 9];
+    batch.mlm.labels = vec![13, 14, 15, 19];
+    let boundary = batch.boundary();
+    assert_eq!(boundary.labels, [13, 14]);
+    assert_eq!(boundary.offsets, [0, 1]);
+    assert_eq!((boundary.left, boundary.right), (vec![2, 2], vec![6, 6]));
+    assert_eq!(batch.boundary_targets(), 2);
+}
+
+#[test]
+fn in_pairs_each_segment_has_a_budget_of_its_own() {
+    let config = SboConfig { sequences: crate::config::Sequences::NextSentence, ..SboConfig::default() };
+    for seed in 0..100 {
+        let batch = batch(&config, seed);
+        let (sequences, original) = (&batch.mlm.sequences, batch.mlm.unmasked());
+        for row in 0..3 {
+            for segment in 0..2 {
+                let here = |i: &usize| sequences.segments[row * sequences.len + i] == segment;
+                let places: Vec<usize> = (0..sequences.lengths[row]).filter(here).collect();
+                let place = |i: &usize| (row * sequences.len + i) as u32;
+                let content = places.iter().filter(|i| original.tokens[place(i) as usize] > 4).count();
+                let masked = places.iter().filter(|i| batch.mlm.places.contains(&place(i))).count();
+                assert_eq!(masked, (15 * content).div_ceil(100), "seed {seed}, row {row}, segment {segment}");
+            }
+        }
+        assert_eq!(batch.rows, [0, 1, 2]);
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let error = |config: SboConfig| Sbo::new(config, &context()).expect_err("refused").to_string();
+    let default = SboConfig::default;
+    assert!(error(SboConfig { max_offset: 21, ..default() }).contains("between 1 and 20"));
+    assert!(error(SboConfig { weight: -1.0, ..default() }).contains("objective.weight = -1"));
+    assert!(error(SboConfig { offset_width: 0, ..default() }).contains("offset_width = 0"));
+}

@@ -1,0 +1,210 @@
+//! `compare`: one table, and one page, over any number of runs and seeds.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args as ClapArgs;
+use serde_json::{Value, json};
+
+use super::print;
+use super::report::{report, table};
+use crate::exit::{BadInput, Usage};
+use crate::report::{Arm, Axis, Run, arms, page};
+
+/// Flags of `compare`.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// Folders of runs. Runs that differ only in their seed are put together.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// Metrics that are compared; the validation loss and those with an accuracy, F1 or area under the curve when left out.
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    metric: Vec<String>,
+    /// Which arm the others are compared with; the first when left out.
+    #[arg(long, value_name = "NAME")]
+    baseline: Option<String>,
+    /// What curves are drawn over.
+    #[arg(long, value_enum, default_value_t)]
+    over: Axis,
+    /// Write the table to this file.
+    #[arg(long, value_name = "FILE.csv")]
+    csv: Option<PathBuf>,
+    /// Write a page with table and plots to this file; it needs no other file.
+    #[arg(long, value_name = "FILE.html")]
+    html: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `compare`.
+///
+/// # Errors
+/// When a folder holds no run, no run is finished, or a file cannot be written.
+pub fn run(args: &Args) -> Result<()> {
+    let mut runs = Vec::new();
+    for folder in &args.runs {
+        match Run::read(folder)? {
+            Some(run) => runs.push(run),
+            None => tracing::warn!("{} is not finished and is left out", folder.display()),
+        }
+    }
+    if runs.is_empty() {
+        return Err(BadInput("none of these runs is finished".to_owned()).into());
+    }
+    let metrics = metrics(&args.metric, &runs)?;
+    let mut arms = arms(runs);
+    if let Some(name) = &args.baseline {
+        let names: Vec<&str> = arms.iter().map(|arm| arm.name.as_str()).collect();
+        let known = names.join(", ");
+        let at = names.iter().position(|other| other == name);
+        let at = at.ok_or_else(|| Usage(format!("--baseline {name}: there is no such arm; known: {known}")))?;
+        arms[..=at].rotate_right(1);
+    }
+    let (header, rows) = rows(&arms, &metrics);
+    if let Some(path) = &args.csv {
+        let context = || format!("cannot write {}", path.display());
+        let mut file = csv::Writer::from_path(path).with_context(context)?;
+        file.write_record(csv_header(&metrics)).with_context(context)?;
+        for arm in &arms {
+            file.write_record(csv_row(arm, &arms[0], &metrics)).with_context(context)?;
+        }
+        file.flush().with_context(context)?;
+    }
+    if let Some(path) = &args.html {
+        let all: Vec<String> = all_metrics(&arms);
+        std::fs::write(path, page(&arms, &header, &rows, &all, args.over))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if args.json {
+        let document: Vec<Value> = arms.iter().map(|arm| document(arm, &arms[0], &metrics)).collect();
+        return report(true, &json!({"arms": document}));
+    }
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let mut text = table(&header);
+    for row in rows {
+        text.add_row(row);
+    }
+    print(&text.to_string())
+}
+
+/// The metrics that are compared.
+fn metrics(asked: &[String], runs: &[Run]) -> Result<Vec<String>> {
+    let all = |name: &str| runs.iter().any(|run| run.value(name).is_some());
+    if let Some(strange) = asked.iter().find(|name| !all(name)) {
+        let mut known: Vec<&str> = runs.iter().flat_map(Run::metrics).collect();
+        known.sort_unstable();
+        known.dedup();
+        return Err(Usage(format!("--metric {strange}: no run has it; known: {}", known.join(", "))).into());
+    }
+    if !asked.is_empty() {
+        return Ok(asked.to_vec());
+    }
+    let telling = |name: &&str| {
+        let last = name.rsplit('/').next().unwrap_or(name);
+        *name == "loss" || ["accuracy", "f1", "auc", "overall"].contains(&last)
+    };
+    let mut names: Vec<&str> = runs.iter().flat_map(Run::metrics).filter(telling).collect();
+    // The loss first, then by name.
+    names.sort_unstable_by_key(|name| (*name != "loss", *name));
+    names.dedup();
+    Ok(names.into_iter().map(str::to_owned).collect())
+}
+
+fn all_metrics(arms: &[Arm]) -> Vec<String> {
+    let runs = arms.iter().flat_map(|arm| &arm.runs);
+    let mut names: Vec<&str> = runs.flat_map(Run::metrics).collect();
+    names.sort_unstable_by_key(|name| (*name != "loss", *name));
+    names.dedup();
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// Quantities of the budget: their name, field in the summary, unit, and what they are divided by.
+const BUDGET: [(&str, &str, f64); 4] = [
+    ("parameters, M", "parameters", 1e6),
+    ("tokens, M", "tokens", 1e6),
+    ("FLOPs, T", "flops", 1e12),
+    ("minutes", "seconds", 60.0),
+];
+
+fn rows(arms: &[Arm], metrics: &[String]) -> (Vec<String>, Vec<Vec<String>>) {
+    let mut header = vec!["arm".to_owned(), "runs".to_owned()];
+    for metric in metrics {
+        header.push(metric.clone());
+        if arms.len() > 1 {
+            header.push("difference".to_owned());
+        }
+    }
+    header.extend(BUDGET.map(|(name, ..)| name.to_owned()));
+    let row = |arm: &Arm| {
+        let mut row = vec![arm.name.clone(), arm.runs.len().to_string()];
+        for metric in metrics {
+            row.push(arm.summary(metric).map_or("-".to_owned(), |(mean, deviation)| match deviation {
+                Some(deviation) => format!("{mean:.4} ± {deviation:.4}"),
+                None => format!("{mean:.4}"),
+            }));
+            if arms.len() > 1 {
+                let same = std::ptr::eq(arm, &arms[0]);
+                let difference = if same { None } else { arm.difference(&arms[0], metric) };
+                row.push(difference.map_or("-".to_owned(), |difference| match difference.interval {
+                    Some(half) => {
+                        let (low, high) = (difference.mean - half, difference.mean + half);
+                        format!("{:+.4} [{low:+.4}, {high:+.4}]", difference.mean)
+                    }
+                    None => format!("{:+.4}", difference.mean),
+                }));
+            }
+        }
+        let amount = |(_, field, unit): (&str, &str, f64)| {
+            arm.summary(field).map_or("-".to_owned(), |(mean, _)| format!("{:.2}", mean / unit))
+        };
+        row.extend(BUDGET.map(amount));
+        row
+    };
+    (header, arms.iter().map(row).collect())
+}
+
+fn csv_header(metrics: &[String]) -> Vec<String> {
+    let of = |metric: &String| {
+        ["mean", "deviation", "difference", "difference_low", "difference_high"].map(|part| format!("{metric}:{part}"))
+    };
+    let mut header = vec!["arm".to_owned(), "runs".to_owned()];
+    header.extend(metrics.iter().flat_map(of));
+    header.extend(BUDGET.map(|(_, field, _)| field.to_owned()));
+    header
+}
+
+fn csv_row(arm: &Arm, baseline: &Arm, metrics: &[String]) -> Vec<String> {
+    let text = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+    let mut row = vec![arm.name.clone(), arm.runs.len().to_string()];
+    for metric in metrics {
+        let summary = arm.summary(metric);
+        let difference = arm.difference(baseline, metric);
+        let bound = |sign: f64| difference.and_then(|d| Some(d.mean + sign * d.interval?));
+        row.push(text(summary.map(|(mean, _)| mean)));
+        row.push(text(summary.and_then(|(_, deviation)| deviation)));
+        row.push(text(difference.map(|d| d.mean)));
+        row.extend([-1.0, 1.0].map(|sign| text(bound(sign))));
+    }
+    row.extend(BUDGET.map(|(_, field, _)| text(arm.summary(field).map(|(mean, _)| mean))));
+    row
+}
+
+fn document(arm: &Arm, baseline: &Arm, metrics: &[String]) -> Value {
+    let mut found = json!({});
+    for metric in metrics {
+        let difference = arm.difference(baseline, metric);
+        let summary = arm.summary(metric);
+        found[metric] = json!({
+            "values": arm.values(metric),
+            "mean": summary.map(|(mean, _)| mean),
+            "deviation": summary.and_then(|(_, deviation)| deviation),
+            "difference": difference.map(|d| d.mean),
+            "interval": difference.and_then(|d| Some([d.mean - d.interval?, d.mean + d.interval?])),
+        });
+    }
+    let budget = BUDGET.map(|(_, field, _)| (field.to_owned(), json!(arm.summary(field).map(|(mean, _)| mean))));
+    let folders: Vec<_> = arm.runs.iter().map(|run| run.folder.display().to_string()).collect();
+    let budget: serde_json::Map<String, Value> = budget.into_iter().collect();
+    json!({"arm": arm.name, "runs": folders, "metrics": found, "budget": budget})
+}

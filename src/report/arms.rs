@@ -1,0 +1,154 @@
+//! Runs that differ only in their seed, put together and compared.
+
+use super::run::Run;
+use super::statistics::{deviation, mean, paired_interval, welch_interval};
+use crate::config::differing_keys;
+
+/// Runs with one configuration and different seeds.
+#[derive(Clone, Debug)]
+pub struct Arm {
+    /// What it is called.
+    pub name: String,
+    /// Its runs, by seed.
+    pub runs: Vec<Run>,
+}
+
+/// How a quantity of an arm differs from that of another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    /// Mean of the one minus mean of the other.
+    pub mean: f64,
+    /// Half the width of the interval of 95 %; none where there is no spread to tell it from.
+    pub interval: Option<f64>,
+}
+
+/// The arms of runs, in the order in which they are met. An arm has the name that its runs share when a number at the end
+/// (`-1`, `-seed1`) is taken off, or else the keys in which its configuration differs from the first arm's.
+pub fn arms(runs: Vec<Run>) -> Vec<Arm> {
+    let mut arms: Vec<Arm> = Vec::new();
+    for run in runs {
+        match arms.iter_mut().find(|arm| arm.runs[0].config == run.config) {
+            Some(arm) => arm.runs.push(run),
+            None => arms.push(Arm { name: String::new(), runs: vec![run] }),
+        }
+    }
+    for arm in &mut arms {
+        arm.runs.sort_by_key(|run| run.seed);
+    }
+    let mut names: Vec<String> = arms.iter().map(|arm| shared_name(&arm.runs)).collect();
+    let unclear = |name: &String| name.is_empty() || names.iter().filter(|other| *other == name).count() > 1;
+    if names.iter().any(unclear) {
+        names = arms.iter().map(|arm| difference_name(&arms[0], arm)).collect();
+    }
+    for (arm, name) in arms.iter_mut().zip(names) {
+        arm.name = name;
+    }
+    arms
+}
+
+fn shared_name(runs: &[Run]) -> String {
+    let number = |run: &Run| run.name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+    let base = |run: &Run| number(run).trim_end_matches("seed").trim_end_matches(['-', '_', '.']).to_owned();
+    match runs {
+        [run] if number(run).ends_with("seed") => base(run),
+        [run] => run.name.clone(),
+        [first, rest @ ..] if rest.iter().all(|run| base(run) == base(first)) => base(first),
+        _ => String::new(),
+    }
+}
+
+fn difference_name(first: &Arm, arm: &Arm) -> String {
+    let config = &arm.runs[0].config;
+    let keys = differing_keys(&first.runs[0].config, config);
+    if keys.is_empty() {
+        return "baseline".to_owned();
+    }
+    let value = |key: &String| {
+        let find = |table: &toml::Table| {
+            let mut parts = key.split('.');
+            let value = table.get(parts.next()?)?;
+            parts.try_fold(value, |value, part| value.as_table()?.get(part)).cloned()
+        };
+        format!("{key}={}", find(config).map_or("-".to_owned(), |value| value.to_string()))
+    };
+    keys.iter().map(value).collect::<Vec<_>>().join(" ")
+}
+
+impl Arm {
+    /// The quantity in each run that has it, by seed.
+    pub fn values(&self, name: &str) -> Vec<f64> {
+        self.runs.iter().filter_map(|run| run.value(name)).collect()
+    }
+
+    /// Mean and standard deviation of a quantity over the seeds.
+    pub fn summary(&self, name: &str) -> Option<(f64, Option<f64>)> {
+        let values = self.values(name);
+        (!values.is_empty()).then(|| (mean(&values), deviation(&values)))
+    }
+
+    /// How a quantity differs from that of `other`: seed by seed where both have the same seeds, else as of independent
+    /// samples.
+    pub fn difference(&self, other: &Self, name: &str) -> Option<Difference> {
+        let (mine, theirs) = (self.values(name), other.values(name));
+        if mine.is_empty() || theirs.is_empty() {
+            return None;
+        }
+        let seeds = |arm: &Self| -> Vec<u64> { arm.runs.iter().map(|run| run.seed).collect() };
+        let interval = if seeds(self) == seeds(other) && mine.len() == theirs.len() {
+            let differences: Vec<f64> = mine.iter().zip(&theirs).map(|(a, b)| a - b).collect();
+            paired_interval(&differences)
+        } else {
+            welch_interval(&mine, &theirs)
+        };
+        Some(Difference { mean: mean(&mine) - mean(&theirs), interval })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn run(name: &str, seed: u64, config: &str, loss: f64) -> Run {
+        Run {
+            folder: name.into(),
+            name: name.to_owned(),
+            seed,
+            config: config.parse().expect("TOML"),
+            summary: BTreeMap::new(),
+            evaluations: vec![BTreeMap::from([("loss".to_owned(), loss)])],
+        }
+    }
+
+    #[test]
+    fn runs_that_differ_in_their_seed_are_an_arm() {
+        let found = arms(vec![
+            run("plain-seed2", 2, "a = 1", 3.0),
+            run("other-seed1", 1, "a = 2", 5.0),
+            run("plain-seed1", 1, "a = 1", 1.0),
+        ]);
+        let names: Vec<&str> = found.iter().map(|arm| arm.name.as_str()).collect();
+        assert_eq!(names, ["plain", "other"]);
+        assert_eq!(found[0].values("loss"), [1.0, 3.0], "by seed");
+        assert_eq!(found[0].summary("loss"), Some((2.0, Some(2f64.sqrt()))));
+    }
+
+    #[test]
+    fn without_a_common_name_an_arm_is_called_by_what_differs() {
+        let found =
+            arms(vec![run("x", 1, "a = 1", 1.0), run("y", 2, "a = 1", 1.0), run("z", 1, "a = 2\n[b]\nc = \"d\"", 1.0)]);
+        assert_eq!(found[1].name, "a=2 b={ c = \"d\" }");
+        assert_eq!(found[0].name, "baseline");
+    }
+
+    #[test]
+    fn the_same_seeds_are_compared_pair_by_pair() {
+        let arm = |losses: [f64; 3]| Arm {
+            name: String::new(),
+            runs: (0..3).map(|seed| run("x", seed, "", losses[seed as usize])).collect(),
+        };
+        let found = arm([2.0, 4.0, 9.0]).difference(&arm([1.0, 3.0, 8.0]), "loss").expect("a difference");
+        assert_eq!(found, Difference { mean: 1.0, interval: Some(0.0) });
+        assert_eq!(arm([1.0; 3]).difference(&arm([1.0; 3]), "none"), None);
+    }
+}

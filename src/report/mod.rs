@@ -1,0 +1,11 @@
+//! From run folders to tables, plots and one page.
+
+pub mod arms;
+mod page;
+mod plot;
+mod run;
+mod statistics;
+
+pub use arms::{Arm, Difference, arms};
+pub use page::page;
+pub use run::{Axis, Run};

@@ -1,0 +1,130 @@
+//! One run, read from its folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use serde_json::{Map, Value};
+use toml::Table;
+
+use crate::config::RunConfig;
+use crate::exit::BadInput;
+use crate::model::run_config;
+
+/// What curves are drawn over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Axis {
+    /// Optimizer steps.
+    Step,
+    /// Tokens trained on.
+    #[default]
+    Tokens,
+    /// Floating-point operations.
+    Flops,
+    /// Seconds in the loop.
+    Seconds,
+}
+
+impl Axis {
+    /// Its field in `evals.jsonl`.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Tokens => "tokens",
+            Self::Flops => "flops",
+            Self::Seconds => "seconds",
+        }
+    }
+}
+
+/// Fields of an evaluation that are no metric.
+const PROGRESS: [&str; 4] = ["step", "tokens", "flops", "seconds"];
+
+/// A finished run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// The last part of the folder's path.
+    pub name: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Everything that it was told but the seed.
+    pub config: Table,
+    /// Numbers of `summary.json`.
+    pub summary: BTreeMap<String, f64>,
+    /// Every evaluation: its progress and its metrics.
+    pub evaluations: Vec<BTreeMap<String, f64>>,
+}
+
+impl Run {
+    /// Reads a run; none where it is not finished.
+    ///
+    /// # Errors
+    /// When the folder holds no run, or a file of it is damaged.
+    pub fn read(folder: &Path) -> Result<Option<Self>> {
+        if !folder.join("run.toml").is_file() {
+            return Err(BadInput(format!("{} is no run: it has no run.toml", folder.display())).into());
+        }
+        let config: RunConfig = *run_config(folder)?;
+        let Ok(summary) = fs::read_to_string(folder.join("summary.json")) else { return Ok(None) };
+        let summary: Map<String, Value> =
+            serde_json::from_str(&summary).with_context(|| format!("{}: summary.json", folder.display()))?;
+        let evaluations = fs::read_to_string(folder.join("evals.jsonl")).unwrap_or_default();
+        let evaluations = evaluations.lines().map(|line| Ok(numbers(&serde_json::from_str(line)?)));
+        let evaluations: Result<Vec<_>> = evaluations.collect();
+        let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        let mut table = Table::try_from(&config)?;
+        for key in ["seed", "threads"] {
+            table.remove(key);
+        }
+        if let Some(corpus) = table.get_mut("corpus").and_then(toml::Value::as_table_mut) {
+            corpus.remove("cache");
+        }
+        Ok(Some(Self {
+            folder: folder.to_owned(),
+            name: name.unwrap_or_else(|| folder.display().to_string()),
+            seed: config.seed,
+            config: table,
+            summary: numbers(&summary),
+            evaluations: evaluations.with_context(|| format!("{}: evals.jsonl", folder.display()))?,
+        }))
+    }
+
+    /// A metric of the last evaluation that has it, or a number of the summary.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        let last = self.evaluations.iter().rev().find_map(|evaluation| evaluation.get(name));
+        last.or_else(|| self.summary.get(name)).copied()
+    }
+
+    /// The names of all metrics, sorted.
+    pub fn metrics(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.evaluations.iter().flat_map(|e| e.keys()).map(String::as_str).collect();
+        names.retain(|name| !PROGRESS.contains(name));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Points (axis, metric) of every evaluation that has both.
+    pub fn curve(&self, axis: Axis, metric: &str) -> Vec<(f64, f64)> {
+        let point = |e: &BTreeMap<String, f64>| Some((*e.get(axis.field())?, *e.get(metric)?));
+        self.evaluations.iter().filter_map(point).filter(|(_, y)| y.is_finite()).collect()
+    }
+}
+
+/// The numbers of a JSON object; those of an object within it are called `outer/inner`.
+fn numbers(object: &Map<String, Value>) -> BTreeMap<String, f64> {
+    let mut found = BTreeMap::new();
+    for (name, value) in object {
+        match value {
+            Value::Object(inner) => {
+                found.extend(numbers(inner).into_iter().map(|(part, value)| (format!("{name}/{part}"), value)));
+            }
+            value => found.extend(value.as_f64().map(|value| (name.clone(), value))),
+        }
+    }
+    found
+}

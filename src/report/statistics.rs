@@ -1,0 +1,66 @@
+//! Means, spreads, and intervals of differences.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// The mean.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The standard deviation of a sample; none of a single value.
+pub fn deviation(values: &[f64]) -> Option<f64> {
+    Some(variance(values)?.sqrt())
+}
+
+fn variance(values: &[f64]) -> Option<f64> {
+    let mean = mean(values);
+    let sum: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
+    (values.len() > 1).then(|| sum / (values.len() - 1) as f64)
+}
+
+/// Half the width of the interval of 95 % around the mean of differences `values` (Student's t).
+pub fn paired_interval(values: &[f64]) -> Option<f64> {
+    let n = values.len() as f64;
+    Some(t(n - 1.0)? * deviation(values)? / n.sqrt())
+}
+
+/// Half the width of the interval of 95 % around the difference of the means of two samples (Welch 1947).
+pub fn welch_interval(a: &[f64], b: &[f64]) -> Option<f64> {
+    let (a, b) = ((variance(a)? / a.len() as f64, a.len() as f64), (variance(b)? / b.len() as f64, b.len() as f64));
+    let sum = a.0 + b.0;
+    if sum == 0.0 {
+        return Some(0.0);
+    }
+    let freedom = sum.powi(2) / (a.0.powi(2) / (a.1 - 1.0) + b.0.powi(2) / (b.1 - 1.0));
+    Some(t(freedom)? * sum.sqrt())
+}
+
+/// The 97.5th percentile of Student's t.
+fn t(freedom: f64) -> Option<f64> {
+    StudentsT::new(0.0, 1.0, freedom).ok().map(|t| t.inverse_cdf(0.975))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(a: Option<f64>, b: f64) -> bool {
+        a.is_some_and(|a| (a - b).abs() < 1e-3 * b.abs())
+    }
+
+    #[test]
+    fn intervals_by_hand() {
+        // Deviation 1, n = 3: 4.3027 / sqrt(3).
+        assert!(near(paired_interval(&[1.0, 2.0, 3.0]), 4.3027 / 3f64.sqrt()));
+        // Equal variances of 1 with three values each: four degrees of freedom, 2.7764 * sqrt(2 / 3).
+        assert!(near(welch_interval(&[1.0, 2.0, 3.0], &[5.0, 6.0, 7.0]), 2.7764 * (2f64 / 3.0).sqrt()));
+    }
+
+    #[test]
+    fn one_run_has_no_spread() {
+        assert_eq!(
+            (deviation(&[1.0]), paired_interval(&[1.0]), welch_interval(&[1.0], &[2.0, 3.0])),
+            (None, None, None)
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! What holds for every objective, typed as a user would, and the tasks that belong to each.
+
+mod common;
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use bert_variants::registry::OBJECTIVES;
+use common::{Sandbox, last_step};
+use serde_json::Value;
+
+/// Runs the command and reads its one JSON document.
+fn json(command: &mut assert_cmd::Command) -> Value {
+    let assert = command.arg("--json").assert().success();
+    serde_json::from_slice(&assert.get_output().stdout).expect("one JSON document and nothing else")
+}
+
+fn number(document: &Value, name: &str) -> f64 {
+    document[name].as_f64().unwrap_or_else(|| panic!("{name} in {document}"))
+}
+
+#[test]
+fn every_objective_gives_the_same_weights_for_any_number_of_threads_and_after_being_killed() {
+    let sandbox = Sandbox::new(20);
+    for entry in OBJECTIVES {
+        let name = entry.name;
+        let run = |out: &str| {
+            let mut command = sandbox.pretrain(out, 25);
+            command.args(["--objective", name, "--checkpoint-every", "4"]);
+            command
+        };
+        let whole = format!("{name}-whole");
+        run(&whole).args(["--threads", "1"]).assert().success();
+        for threads in ["2", "4"] {
+            let out = format!("{name}-{threads}");
+            run(&out).args(["--threads", threads]).assert().success();
+            assert_eq!(sandbox.weights(&whole), sandbox.weights(&out), "{name}, {threads} threads");
+        }
+        let killed = format!("{name}-killed");
+        let command = run(&killed);
+        let mut child = Command::new(command.get_program())
+            .args(command.get_args())
+            .current_dir(sandbox.path(""))
+            .env("XDG_CACHE_HOME", sandbox.path("cache"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("started");
+        while last_step(&sandbox.path(&killed)) < 6 {
+            sleep(Duration::from_millis(2));
+            assert!(child.try_wait().expect("a process").is_none(), "{name}: it ended before it was killed");
+        }
+        child.kill().expect("SIGKILL");
+        child.wait().expect("a process");
+        run(&killed).assert().success();
+        assert_eq!(sandbox.weights(&whole), sandbox.weights(&killed), "{name}: resumed");
+    }
+}
+
+#[test]
+fn pairs_are_judged_both_ways_by_a_model_trained_on_either() {
+    let sandbox = Sandbox::new(20);
+    for labels in ["none", "next-sentence", "sentence-order"] {
+        let set = format!("objective.labels={labels}");
+        sandbox.pretrain(labels, 15).args(["--objective", "sop", "--set", &set]).assert().success();
+        for task in ["sop", "nsp"] {
+            let found = json(sandbox.command("eval").args(["--model", labels, "--task", task]));
+            let accuracy = number(&found, "accuracy");
+            assert!(number(&found, "low") <= accuracy && accuracy <= number(&found, "high"));
+            assert!(number(&found, "pairs") > 10.0 && (0.0..=1.0).contains(&accuracy));
+            assert!(number(&found, "mlm/loss") > 0.0);
+        }
+    }
+    let wrong = sandbox.command("eval").args(["--model", "none", "--task", "rtd"]).assert().code(3);
+    let message = String::from_utf8_lossy(&wrong.get_output().stderr).into_owned();
+    assert!(message.contains("needs a model of the objective `rtd`; this one is `sop`"), "{message}");
+}
+
+#[test]
+fn a_discriminator_is_judged_without_padding_and_scores_every_token() {
+    let sandbox = Sandbox::new(20);
+    sandbox.pretrain("run", 30).args(["--objective", "rtd"]).assert().success();
+    let found = json(sandbox.command("eval").args(["--model", "run", "--task", "rtd"]));
+    for name in ["rtd/auc", "rtd/accuracy", "rtd/replaced", "generator/accuracy", "rtd/sampled_originals"] {
+        assert!((0.0..=1.0).contains(&number(&found, name)), "{name}");
+    }
+    fs::write(sandbox.path("lines.txt"), "the river runs\nstone and wind\n").expect("written");
+    let scores = ["--model", "run", "--task", "rtd-scores", "--input", "lines.txt", "--output", "scores.jsonl"];
+    sandbox.command("eval").args(scores).assert().success();
+    let rows: Vec<Value> = fs::read_to_string(sandbox.path("scores.jsonl"))
+        .expect("scores")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!((rows.len(), rows[1]["text"].as_str()), (2, Some("stone and wind")));
+    for row in &rows {
+        let (tokens, logits) = (row["tokens"].as_array().expect("tokens"), row["logits"].as_array().expect("logits"));
+        assert_eq!((tokens.len(), tokens[0].as_str()), (logits.len(), Some("[CLS]")));
+    }
+    let shown = json(sandbox.command("inspect").args(["--model", "run", "--corpus", "train.txt", "--count", "3"]));
+    let tokens: Vec<&Value> = shown["passages"]
+        .as_array()
+        .expect("passages")
+        .iter()
+        .flat_map(|p| p["tokens"].as_array().expect("t"))
+        .collect();
+    let replaced: Vec<&&Value> = tokens.iter().filter(|token| token["mark"] == "replaced").collect();
+    assert!(!replaced.is_empty() && replaced.iter().all(|token| token["token"] != token["label"]));
+    assert!(tokens.iter().all(|token| token["token"] != "[MASK]"), "the model's own samples stand there");
+}
+
+#[test]
+fn span_boundaries_are_judged_by_offset_and_units_apart() {
+    let sandbox = Sandbox::new(20);
+    sandbox.pretrain("run", 15).args(["--objective", "sbo"]).assert().success();
+    let found = json(sandbox.command("eval").args(["--model", "run", "--task", "sbo"]));
+    for name in ["sbo/loss", "sbo/accuracy", "sbo/accuracy_01", "sbo/unigram_01", "sbo/accuracy_02"] {
+        number(&found, name);
+    }
+    let units = json(sandbox.command("eval").args(["--model", "run", "--task", "units"]));
+    for unit in ["token", "word", "n-gram", "span"] {
+        assert!(number(&units[unit], "loss") > 0.0 && number(&units[unit], "targets") > 10.0, "{unit}");
+    }
+    let masks = json(sandbox.command("eval").args(["--model", "run", "--task", "loss", "--masks", "roberta"]));
+    assert_ne!(number(&masks, "mlm/loss"), number(&found, "mlm/loss"));
+}
+
+#[test]
+fn two_stages_are_two_runs() {
+    let sandbox = Sandbox::new(20);
+    sandbox.pretrain("generator", 10).assert().success();
+    let frozen = [
+        "--objective",
+        "rtd",
+        "--init",
+        "generator",
+        "--set",
+        "objective.generator.frozen=true",
+        "--set",
+        "objective.generator.tying=none",
+        "--set",
+        "objective.generator.size=1.0",
+    ];
+    let run = sandbox.pretrain("second", 10).args(frozen).assert().success();
+    let message = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+    assert!(message.contains("new weights for discriminator.dense.bias"), "{message}");
+    let read = |out: &str| {
+        let bytes = sandbox.weights(out);
+        let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+        let all = file.tensors().into_iter().map(|(name, tensor)| (name, tensor.data().to_vec()));
+        all.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (first, second) = (read("generator"), read("second"));
+    assert_eq!(first["encoder.embeddings.tokens"], second["generator.tokens"], "the generator was not trained");
+    assert_eq!(first["head.bias"], second["generator.head.bias"]);
+    assert_ne!(first["encoder.embeddings.tokens"], second["encoder.embeddings.tokens"], "the encoder was");
+    let other = sandbox.pretrain("none", 1).args(["--init", "nowhere"]).assert().code(3);
+    assert!(String::from_utf8_lossy(&other.get_output().stderr).contains("nowhere is no model"));
+}
+
+#[test]
+fn equal_compute_can_be_asked_for() {
+    let sandbox = Sandbox::new(20);
+    let flops = |objective: &str| {
+        let mut command = sandbox.command("pretrain");
+        command.args(["--config", "small.toml", "--corpus", "train.txt", "--valid", "valid.txt", "--out", objective]);
+        command.args(["--objective", objective, "--flops", "2e9"]);
+        let summary = json(&mut command);
+        (number(&summary, "flops"), number(&summary, "step"))
+    };
+    let (mlm, rtd) = (flops("mlm"), flops("rtd"));
+    assert!(mlm.0 >= 2e9 && rtd.0 >= 2e9 && mlm.0 < 2.2e9 && rtd.0 < 2.2e9, "{mlm:?} {rtd:?}");
+    assert!(rtd.1 < mlm.1, "two networks make fewer steps of the same compute");
+}
+
+#[test]
+fn runs_are_compared_over_seeds_in_every_form() {
+    let sandbox = Sandbox::new(20);
+    for (arm, rate) in [("plain", "1e-3"), ("fast", "4e-3")] {
+        for seed in ["1", "2", "3"] {
+            let out = format!("{arm}-seed{seed}");
+            let flags = ["--seed", seed, "--learning-rate", rate, "--eval-every", "5"];
+            sandbox.pretrain(&out, 10).args(flags).assert().success();
+        }
+    }
+    let folders = ["plain-seed1", "plain-seed2", "plain-seed3", "fast-seed3", "fast-seed1", "fast-seed2"];
+    let found = json(sandbox.command("compare").args(folders).args(["--metric", "loss"]));
+    let arms = found["arms"].as_array().expect("arms");
+    assert_eq!(arms.iter().map(|arm| arm["arm"].as_str().expect("a name")).collect::<Vec<_>>(), ["plain", "fast"]);
+    let loss = &arms[1]["metrics"]["loss"];
+    let last = sandbox.records("fast-seed1", "evals.jsonl")[1]["loss"].as_f64().expect("a loss");
+    assert_eq!(loss["values"][0].as_f64(), Some(last), "by seed, from the last evaluation");
+    let difference = number(loss, "mean") - number(&arms[0]["metrics"]["loss"], "mean");
+    assert!((number(loss, "difference") - difference).abs() < 1e-12);
+    let (low, high) = (loss["interval"][0].as_f64().expect("low"), loss["interval"][1].as_f64().expect("high"));
+    assert!(low < difference && difference < high);
+
+    let files = ["--csv", "table.csv", "--html", "page.html", "--baseline", "fast"];
+    let text = sandbox.command("compare").args(folders).args(files).assert().success();
+    let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
+    let first = text.lines().find(|line| line.contains(" fast ") || line.contains(" plain ")).expect("a row");
+    assert!(first.contains("fast") && first.contains('±'), "{text}");
+    let table = fs::read_to_string(sandbox.path("table.csv")).expect("written");
+    assert!(table.starts_with("arm,runs,loss:mean,") && table.lines().count() == 3, "{table}");
+    let page = fs::read_to_string(sandbox.path("page.html")).expect("written");
+    assert!(page.contains("<polyline") && page.contains("fast-seed2") && !page.contains("http"), "one file, no links");
+
+    fs::remove_file(sandbox.path("fast-seed1/summary.json")).expect("removed");
+    let left = sandbox.command("compare").args(folders).assert().success();
+    assert!(String::from_utf8_lossy(&left.get_output().stderr).contains("fast-seed1 is not finished and is left out"));
+    let wrong = sandbox.command("compare").args(["plain-seed1", "--metric", "los"]).assert().code(2);
+    assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("known: bits, loss"));
+}
