@@ -4,6 +4,8 @@ CARGO ?= cargo
 FEATURES ?=
 # Options of the demo's training, such as DEMO="--steps 300".
 DEMO ?=
+# Options of the sweeps, such as SWEEPS="--corpus TEXT --valid TEXT".
+SWEEPS ?= --smoke
 
 CARGO_FLAGS = --release --workspace $(if $(FEATURES),--features $(FEATURES))
 BIN = target/release/bert-variants
@@ -11,7 +13,7 @@ ifdef CARGO_TARGET_DIR
 BIN = $(CARGO_TARGET_DIR)/release/bert-variants
 endif
 
-.PHONY: help check fmt clippy test build bench demo parity
+.PHONY: help check fmt clippy test build sweeps bench demo parity
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -35,6 +37,9 @@ demo: build ## pretrain on corpora/tiny for one to two minutes, then evaluate
 	$(BIN) eval --model runs/demo --task loss
 	$(BIN) eval --model runs/demo --task pll --input corpora/tiny/sentences.txt
 	$(BIN) inspect --preset demo --corpus corpora/tiny/train --count 2
+
+sweeps: build ## the papers' tables at small scale: a smoke run, or SWEEPS="--corpus TEXT --valid TEXT"
+	@for sweep in sweeps/[!l]*.sh; do BERT_VARIANTS=$(abspath $(BIN)) $$sweep $(SWEEPS) || exit 1; done
 
 bench: ## every kernel against its composition, then a training step against PyTorch (makes a Python environment)
 	$(CARGO) bench -p kernels

@@ -16,10 +16,21 @@ pub struct Means {
     pub loss: f64,
     /// Every loss term and metric, in the order of the objective.
     pub metrics: Vec<Metric>,
+    /// Bits and perplexity, where the loss is a single mean over predicted tokens.
+    pub uncertainty: Option<Uncertainty>,
     /// Targets of the first loss term.
     pub targets: f64,
     /// Tokens seen, special tokens included.
     pub tokens: u64,
+}
+
+/// A loss per token in other units.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Uncertainty {
+    /// The loss in bits.
+    pub bits: f64,
+    /// e to the loss in nats.
+    pub perplexity: f64,
 }
 
 /// A mean.
@@ -86,7 +97,7 @@ impl Sums {
     /// The means. A metric without any weight is left out.
     pub fn means(&self) -> Means {
         let mean = |(_, sum, weight): &(&str, f64, f64)| if *weight > 0.0 { sum / weight } else { 0.0 };
-        let loss = self.coefficients.iter().zip(&self.entries).map(|(c, entry)| c * mean(entry)).sum();
+        let loss: f64 = self.coefficients.iter().zip(&self.entries).map(|(c, entry)| c * mean(entry)).sum();
         let entries = self.entries.iter().filter(|entry| entry.2 > 0.0);
         let metric = |entry: &(&str, f64, f64)| Metric { name: entry.0.to_owned(), mean: mean(entry), weight: entry.2 };
         let mut metrics: Vec<Metric> = entries.map(metric).collect();
@@ -94,7 +105,9 @@ impl Sums {
         let detected = detection(&self.decisions).into_iter();
         metrics.extend(detected.map(|(name, mean)| Metric { name, mean, weight }));
         let targets = self.entries.first().map_or(0.0, |entry| entry.2);
-        Means { loss, metrics, targets, tokens: self.tokens }
+        let single = self.coefficients.as_slice() == [1.0];
+        let uncertainty = single.then(|| Uncertainty { bits: loss / std::f64::consts::LN_2, perplexity: loss.exp() });
+        Means { loss, metrics, uncertainty, targets, tokens: self.tokens }
     }
 }
 

@@ -117,6 +117,7 @@ mod tests {
             config: config.parse().expect("TOML"),
             summary: BTreeMap::new(),
             evaluations: vec![BTreeMap::from([("loss".to_owned(), loss)])],
+            results: BTreeMap::new(),
         }
     }
 

@@ -57,6 +57,8 @@ pub struct Run {
     pub summary: BTreeMap<String, f64>,
     /// Every evaluation: its progress and its metrics.
     pub evaluations: Vec<BTreeMap<String, f64>>,
+    /// Numbers of the files `eval-NAME.json` in the folder, which `eval --json` printed, as `eval/NAME/...`.
+    pub results: BTreeMap<String, f64>,
 }
 
 impl Run {
@@ -90,18 +92,20 @@ impl Run {
             config: table,
             summary: numbers(&summary),
             evaluations: evaluations.with_context(|| format!("{}: evals.jsonl", folder.display()))?,
+            results: results(folder)?,
         }))
     }
 
     /// A metric of the last evaluation that has it, or a number of the summary.
     pub fn value(&self, name: &str) -> Option<f64> {
         let last = self.evaluations.iter().rev().find_map(|evaluation| evaluation.get(name));
-        last.or_else(|| self.summary.get(name)).copied()
+        last.or_else(|| self.results.get(name)).or_else(|| self.summary.get(name)).copied()
     }
 
     /// The names of all metrics, sorted.
     pub fn metrics(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.evaluations.iter().flat_map(|e| e.keys()).map(String::as_str).collect();
+        let evaluated = self.evaluations.iter().flat_map(|e| e.keys());
+        let mut names: Vec<&str> = evaluated.chain(self.results.keys()).map(String::as_str).collect();
         names.retain(|name| !PROGRESS.contains(name));
         names.sort_unstable();
         names.dedup();
@@ -113,6 +117,18 @@ impl Run {
         let point = |e: &BTreeMap<String, f64>| Some((*e.get(axis.field())?, *e.get(metric)?));
         self.evaluations.iter().filter_map(point).filter(|(_, y)| y.is_finite()).collect()
     }
+}
+
+fn results(folder: &Path) -> Result<BTreeMap<String, f64>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(name) = name.strip_prefix("eval-").and_then(|name| name.strip_suffix(".json")) else { continue };
+        let object = serde_json::from_str(&fs::read_to_string(&path)?).with_context(|| path.display().to_string())?;
+        found.extend(numbers(&object).into_iter().map(|(part, value)| (format!("eval/{name}/{part}"), value)));
+    }
+    Ok(found)
 }
 
 /// The numbers of a JSON object; those of an object within it are called `outer/inner`.

@@ -21,6 +21,7 @@ use super::optimizer::Optimizer;
 use super::step::{Losses, Stepper};
 use super::weights;
 use crate::config::RunConfig;
+use crate::eval::loss::Metric;
 use crate::eval::{blimp, loss};
 use crate::exit::{BadInput, Diverged};
 use crate::model::Loaded;
@@ -345,10 +346,17 @@ impl<'a, O: Objective> Session<'a, O> {
                 Err(_interrupted) => return Ok(()),
             };
             record["loss"] = json!(means.loss);
-            record["bits"] = json!(means.loss / std::f64::consts::LN_2);
-            record["perplexity"] = json!(means.loss.exp());
+            line += &format!("  valid loss {:.4}", means.loss);
+            if let Some(uncertainty) = means.uncertainty {
+                record["bits"] = json!(uncertainty.bits);
+                record["perplexity"] = json!(uncertainty.perplexity);
+                line += &format!("  perplexity {:.2}", uncertainty.perplexity);
+            }
+            let telling = |metric: &&Metric| ["accuracy", "auc"].iter().any(|end| metric.name.ends_with(end));
+            for metric in means.metrics.iter().filter(telling).filter(|metric| !metric.name.contains("masked")) {
+                line += &format!("  {} {:.4}", metric.name, metric.mean);
+            }
             means.metrics.iter().for_each(|metric| record[&metric.name] = json!(metric.mean));
-            line += &format!("  valid loss {:.4}  perplexity {:.2}", means.loss, means.loss.exp());
             state.valid_loss = Some(means.loss);
             if means.loss.is_finite() && state.best.is_none_or(|best| means.loss < best.loss) {
                 state.best = Some(Best { step: state.step, loss: means.loss });

@@ -56,9 +56,11 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
         "tokens": means.tokens,
         "targets": means.targets,
         "loss": means.loss,
-        "bits": means.loss / std::f64::consts::LN_2,
-        "perplexity": means.loss.exp(),
     });
+    if let Some(uncertainty) = means.uncertainty {
+        document["bits"] = json!(uncertainty.bits);
+        document["perplexity"] = json!(uncertainty.perplexity);
+    }
     for metric in &means.metrics {
         document[&metric.name] = json!(metric.mean);
     }

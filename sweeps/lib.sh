@@ -1,0 +1,107 @@
+# What the sweeps share. A sweep sources this file, then calls `arm` for each of its arms and `table` at the end.
+#
+#   sweeps/NAME.sh [--smoke] [--corpus PATH] [--valid PATH] [--out DIR] [--preset NAME] [--tokens N] [--seeds "1 2 3"]
+#                  [-- FLAGS OF PRETRAIN]
+#
+# Every arm is trained with every seed on the same data order and the same budget. A sweep that was interrupted is
+# continued by the same command: finished runs are skipped, others resume. A run that fails is reported at the end, and
+# the others go on. --smoke does all of it with a very small model on corpora/tiny.
+set -uo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+name=$(basename "$0" .sh)
+bin=${BERT_VARIANTS:-$root/target/release/bert-variants}
+corpus= valid= out= smoke=
+preset=tiny tokens=20000000 seeds="1 2 3"
+extra=()
+failed=()
+finished=()
+
+usage() {
+  sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | sed '$d'
+  exit "$1"
+}
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --smoke) smoke=yes ;;
+    --corpus | --valid | --out | --preset | --tokens | --seeds)
+      [ $# -ge 2 ] || { echo "$1 needs a value" >&2; usage 2; }
+      printf -v "${1#--}" '%s' "$2"
+      shift
+      ;;
+    --) shift; extra=("$@"); break ;;
+    --help | -h) usage 0 ;;
+    *) echo "unknown: $1" >&2; usage 2 ;;
+  esac
+  shift
+done
+
+if [ -n "$smoke" ]; then
+  : "${corpus:=$root/corpora/tiny/train}" "${valid:=$root/corpora/tiny/valid}" "${out:=$root/runs/smoke/$name}"
+  seeds="1 2" tokens=3000
+  extra+=(--tokenizer train:wordpiece:1024 --max-length 48 --batch 8 --set evaluation.passages=16 --set log.every=1
+    --set encoder.hidden=32 --set encoder.heads=2 --set encoder.feed_forward=64 --set encoder.positions=48)
+elif [ -z "$corpus" ] || [ -z "$valid" ]; then
+  echo "give --corpus and --valid, or --smoke" >&2
+  usage 2
+fi
+: "${out:=$root/runs/$name}"
+[ -x "$bin" ] || { echo "$bin is missing: run make build, or set BERT_VARIANTS" >&2; exit 1; }
+mkdir -p "$out"
+budget=(--tokens "$tokens")
+
+# arm NAME FLAGS...: trains the arm with every seed.
+arm() {
+  local arm=$1 seed run
+  shift
+  for seed in $seeds; do
+    run=$out/$arm-seed$seed
+    if [ -f "$run/summary.json" ]; then
+      finished+=("$run")
+      continue
+    fi
+    echo "$name: $arm, seed $seed" >&2
+    if "$bin" pretrain --preset "$preset" --corpus "$corpus" --valid "$valid" --seed "$seed" "${budget[@]}" \
+      "${extra[@]}" "$@" --out "$run" >"$run.log" 2>&1; then
+      finished+=("$run")
+    else
+      local code=$?
+      # Interrupted: the user wants to stop, not to go on with the next run.
+      if [ $code = 130 ] || [ $code = 143 ]; then
+        echo "$name: stopped; the same command continues" >&2
+        exit $code
+      fi
+      failed+=("$run (exit $code, see $run.log)")
+    fi
+  done
+}
+
+# evaluate TASK FLAGS...: evaluates every finished run, for `table` to find as eval/TASK/...
+evaluate() {
+  local task=$1 run
+  shift
+  for run in "${finished[@]}"; do
+    [ -f "$run/eval-$task.json" ] && continue
+    if "$bin" eval --model "$run" --task "$task" "$@" --json >"$run/eval-$task.json.tmp" 2>>"$run.log"; then
+      mv "$run/eval-$task.json.tmp" "$run/eval-$task.json"
+    else
+      rm -f "$run/eval-$task.json.tmp"
+      failed+=("$run (eval --task $task, see $run.log)")
+    fi
+  done
+}
+
+# table METRICS...: the table, as text on stdout and beside the runs as CSV and as a page.
+table() {
+  local run
+  if [ ${#finished[@]} -gt 0 ]; then
+    "$bin" compare "${finished[@]}" --metric "$@" --csv "$out/$name.csv" --html "$out/$name.html" || failed+=("compare")
+    echo "also in $out/$name.csv and $out/$name.html" >&2
+  fi
+  if [ ${#failed[@]} -gt 0 ]; then
+    echo "$name: failed:" >&2
+    printf '  %s\n' "${failed[@]}" >&2
+    exit 1
+  fi
+}
