@@ -48,15 +48,16 @@ fn a_run_leaves_everything_that_was_promised() {
 #[test]
 fn the_loss_falls_and_eval_agrees_with_the_log() {
     let sandbox = Sandbox::new(30);
-    sandbox.pretrain("run", 150).args(["--eval-every", "75"]).assert().success();
+    sandbox.pretrain("run", 150).args(["--eval-every", "25"]).assert().success();
     let evals = sandbox.records("run", "evals.jsonl");
     let loss = |i: usize| evals[i]["loss"].as_f64().expect("a loss");
     let first = sandbox.records("run", "metrics.jsonl")[0]["loss"].as_f64().expect("a loss");
     // From about ln(vocabulary) to below the entropy of the words, which were drawn evenly.
-    assert!(loss(1) < loss(0) && loss(1) < first - 1.0, "{first}, {}, {}", loss(0), loss(1));
+    let last = loss(evals.len() - 1);
+    assert!(last < loss(0) && last < first - 1.0, "{first}, {}, {last}", loss(0));
     let eval = sandbox.command("eval").args(["--model", "run", "--task", "loss", "--json"]).assert().success();
     let again = json(&eval)["loss"].as_f64().expect("a loss");
-    assert!((again - loss(1)).abs() < 1e-5, "{again} is not {}", loss(1));
+    assert!((again - last).abs() < 1e-5, "{again} is not {last}");
     let pll = sandbox.path("sentences.txt");
     fs::write(&pll, "the old house falls.\na cold river runs under the bridge.\n").expect("written");
     let mut eval = sandbox.command("eval");

@@ -16,11 +16,14 @@ const LONGEST: usize = 64;
 /// A token's id, and the byte of the text after its last.
 pub type Token = (u32, usize);
 
+/// Pieces, and the ids of their tokens with the byte of the piece after the last of each.
+type Shard = HashMap<Box<str>, Box<[(u32, u8)]>>;
+
 /// The memory of pieces and their tokens.
 #[derive(Debug)]
 pub struct Memory {
     hasher: RandomState,
-    shards: Vec<RwLock<HashMap<Box<str>, Box<[(u32, u8)]>>>>,
+    shards: Vec<RwLock<Shard>>,
 }
 
 impl Memory {
