@@ -58,7 +58,10 @@ impl Text {
             let valid = source(&all, Subset::Valid { valid_fraction: fraction, seed: SPLIT_SEED });
             (source(&all, Subset::Train { valid_fraction: fraction, seed: SPLIT_SEED }), Some(valid))
         } else {
-            tracing::warn!("there is no validation text: give --valid PATH or --valid-fraction F to evaluate");
+            // Who asked for none knows it.
+            if fraction > 0.0 {
+                tracing::warn!("a text of one document cannot be split: give --valid PATH to evaluate");
+            }
             (source(&all, Subset::All), None)
         };
         Ok(Self { tokenizer, train, valid })

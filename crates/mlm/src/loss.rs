@@ -96,3 +96,37 @@ pub fn head_flops(encoder: &EncoderConfig, targets: usize) -> f64 {
     let width = encoder.embedding_width() as f64;
     targets as f64 * 2.0 * width * (encoder.hidden as f64 + encoder.vocabulary as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MlmModel;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn the_token_table_takes_the_gradients_of_the_input_and_of_the_output() {
+        let config = EncoderConfig { vocabulary: 30, hidden: 16, feed_forward: 24, positions: 8, ..Default::default() };
+        let device = Device::flex().autodiff();
+        let model = MlmModel::init(&config, &mut ChaCha8Rng::seed_from_u64(1), &device);
+        let sequences = Sequences::pad(&[vec![2, 7, 4, 9, 3], vec![2, 4, 8, 3]], 0);
+        let replacements = vec![Replacement::Mask; 2];
+        let batch = MlmBatch { sequences, places: vec![2, 6], labels: vec![11, 7], replacements };
+        let input = batch.sequences.input(&device);
+        let table = || model.encoder.embeddings.tokens.val();
+        let gradient = |input_table: Tensor<2>, output_table: Tensor<2>| -> Vec<f32> {
+            let embedded = model.encoder.embeddings.places.forward(input_table, &input, None);
+            let hidden = model.encoder.stack.forward_at(embedded, &input, &batch.places, None);
+            let (term, _) = batch.loss(NAMES, &model.head, output_table, hidden, true);
+            let gradients = term.tally.sum.backward();
+            table().grad(&gradients).expect("a gradient").into_data().iter::<f32>().collect()
+        };
+        let both = gradient(table(), table());
+        let (of_input, of_output) = (gradient(table(), table().detach()), gradient(table().detach(), table()));
+        for ((a, b), both) in of_input.iter().zip(&of_output).zip(&both) {
+            assert!((a + b - both).abs() < 1e-5, "{a} + {b} is not {both}");
+        }
+        let used = |values: &[f32]| values.chunks(16).filter(|row| row.iter().any(|x| *x != 0.0)).count();
+        assert_eq!((used(&of_input), used(&of_output)), (6, 30), "rows of the tokens seen; all rows of the softmax");
+    }
+}

@@ -105,3 +105,20 @@ fn an_encoder_with_one_segment_is_refused() {
     let error = Sop::new(SopConfig::default(), &context(1)).expect_err("refused").to_string();
     assert!(error.contains("encoder.segments = 2"), "{error}");
 }
+
+/// Section 3.1 of the paper says 12 million; with both heads transformers counts 11,813,810 for albert-base.
+#[test]
+fn alberts_base_has_its_number_of_parameters() {
+    let encoder = EncoderConfig {
+        vocabulary: 30_000,
+        hidden: 768,
+        embedding: 128,
+        layers: 12,
+        heads: 12,
+        feed_forward: 3072,
+        sharing: trunk::Sharing::All,
+        ..EncoderConfig::default()
+    };
+    let model = objective(PairLabels::SentenceOrder).init(&encoder, &mut ChaCha8Rng::seed_from_u64(1), &Device::flex());
+    assert_eq!(burn::module::Module::num_params(&model), 11_813_810);
+}
