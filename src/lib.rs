@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod eval;
 pub mod exit;
+pub mod finetune;
 pub mod hub;
 pub mod model;
 pub mod progress;

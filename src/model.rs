@@ -14,8 +14,9 @@ use trunk::EncoderConfig;
 
 use crate::config::{RunConfig, parse};
 use crate::exit::BadInput;
+use crate::hub::HubModel;
 use crate::train::checkpoint;
-use crate::train::weights;
+use crate::train::weights::{self, Weights};
 use crate::workers::Workers;
 use crate::{hub, registry};
 
@@ -31,8 +32,13 @@ pub enum Found {
         /// The checkpoint's folder.
         checkpoint: PathBuf,
     },
-    /// A folder that transformers wrote.
-    HuggingFace(PathBuf),
+    /// A folder that transformers wrote, or a model that was imported from one.
+    Hub {
+        /// The folder.
+        folder: PathBuf,
+        /// What it holds.
+        model: Box<HubModel>,
+    },
 }
 
 /// Finds out what `folder` holds.
@@ -46,7 +52,13 @@ pub fn find(folder: &Path) -> Result<Found> {
         let good = found
             .checkpoint
             .ok_or_else(|| BadInput(format!("{} is a run without a checkpoint; train it first", folder.display())))?;
-        return Ok(Found::Run { config: run_config(folder)?, run: folder.to_owned(), checkpoint: good.path });
+        let config = run_config(folder)?;
+        // What was fine-tuned is worth what its best checkpoint is.
+        let checkpoint = match good.state["best"]["step"].as_u64() {
+            Some(step) if config.data.is_some() => checkpoint::of_step(folder, step)?,
+            _ => good.path,
+        };
+        return Ok(Found::Run { config, run: folder.to_owned(), checkpoint });
     }
     if folder.join("state.json").is_file() {
         let absolute = folder.canonicalize().with_context(|| format!("cannot open {}", folder.display()))?;
@@ -56,15 +68,22 @@ pub fn find(folder: &Path) -> Result<Found> {
         checkpoint::verify(&absolute).map_err(|error| BadInput(error.to_string()))?;
         return Ok(Found::Run { config: run_config(run)?, run: run.to_owned(), checkpoint: absolute });
     }
-    if hub::is_hub_folder(folder) {
-        return Ok(Found::HuggingFace(folder.to_owned()));
+    let model = if hub::is_native(folder) {
+        hub::read_native(folder)?
+    } else if hub::is_hub_folder(folder) {
+        hub::read(folder)?
+    } else {
+        return Err(BadInput(format!(
+            "{} is no model: expected a run's folder (run.toml), a checkpoint in it (state.json), an imported model \
+             (model.toml), or a Hugging Face folder (config.json and model.safetensors)",
+            folder.display()
+        ))
+        .into());
+    };
+    if !model.unused.is_empty() {
+        tracing::warn!("{}: not used: {}", folder.display(), model.unused.join(", "));
     }
-    Err(BadInput(format!(
-        "{} is no model: expected a run's folder (run.toml), a checkpoint in it (state.json), or a Hugging Face folder \
-         (config.json and model.safetensors)",
-        folder.display()
-    ))
-    .into())
+    Ok(Found::Hub { folder: folder.to_owned(), model: Box::new(model) })
 }
 
 /// The configuration in a run's folder.
@@ -83,7 +102,9 @@ impl Found {
     pub fn describe(&self) -> String {
         match self {
             Self::Run { checkpoint, .. } => format!("checkpoint {}", checkpoint.display()),
-            Self::HuggingFace(folder) => format!("Hugging Face folder {}", folder.display()),
+            Self::Hub { folder, model } => {
+                format!("{} in {}", model.architecture.class(model.config.family), folder.display())
+            }
         }
     }
 
@@ -94,8 +115,21 @@ impl Found {
     pub fn objective(&self) -> Result<&str> {
         match self {
             Self::Run { config, .. } => Ok(config.objective_name()?),
-            Self::HuggingFace(_) => Ok(mlm::Mlm::NAME),
+            Self::Hub { model, .. } => Ok(model.objective().0),
         }
+    }
+
+    /// The shape of the encoder.
+    ///
+    /// # Errors
+    /// When the tokenizer does not fit it.
+    pub fn encoder(&self) -> Result<EncoderConfig> {
+        let mut encoder = match self {
+            Self::Run { config, .. } => config.encoder.clone(),
+            Self::Hub { model, .. } => model.config.encoder.clone(),
+        };
+        fit_vocabulary(&mut encoder, &self.tokenizer()?)?;
+        Ok(encoder)
     }
 
     /// The tokenizer that belongs to the model.
@@ -105,7 +139,7 @@ impl Found {
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         Ok(match self {
             Self::Run { run, .. } => Tokenizer::open(&run.join("tokenizer.json"))?,
-            Self::HuggingFace(folder) => Tokenizer::open(folder)?,
+            Self::Hub { folder, .. } => Tokenizer::open(folder)?,
         })
     }
 }
@@ -142,13 +176,7 @@ pub fn load<O: Objective>(found: &Found, device: &Device) -> Result<Loaded<O>> {
             let weights = weights::read(&checkpoint.join("model.safetensors"))?;
             (config.objective_knobs(), config.encoder.clone(), weights)
         }
-        Found::HuggingFace(folder) => {
-            let model = hub::read(folder)?;
-            if !model.unused.is_empty() {
-                tracing::warn!("{}: not used: {}", folder.display(), model.unused.join(", "));
-            }
-            (toml::Table::new(), model.encoder, model.weights)
-        }
+        Found::Hub { model, .. } => (model.objective().1, model.config.encoder.clone(), model.weights.clone()),
     };
     fit_vocabulary(&mut encoder, &tokenizer)?;
     // Counts of the training text only matter to training masks.
@@ -156,11 +184,30 @@ pub fn load<O: Objective>(found: &Found, device: &Device) -> Result<Loaded<O>> {
     let context = crate::train::context(&tokenizer, counts, encoder.positions, &encoder);
     let objective = O::new(parse(knobs.clone(), "objective.")?, &context)?;
     let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(0), device);
-    let model = weights::load(model, &weights)?.valid();
+    let model = match found {
+        Found::Run { .. } => weights::load(model, &weights)?,
+        Found::Hub { .. } => load_parts::<O>(model, weights, &found.describe())?,
+    };
+    let model = model.valid();
     let positions = encoder.positions;
     let workers = Arc::new(Workers::new(device, usize::MAX)?);
     let objective = Arc::new(objective);
     Ok(Loaded { objective, knobs, encoder, model, tokenizer, positions, device: device.clone(), workers })
+}
+
+/// Loads those of `weights` that the model has; parts of other models are left.
+fn load_parts<O: Objective>(model: O::Model, mut weights: Weights, described: &str) -> Result<O::Model> {
+    let wanted = weights::collect(&model);
+    if let Some(missing) = wanted.keys().find(|name| !weights.contains_key(*name)) {
+        return Err(BadInput(format!(
+            "{described} has no `{missing}`, which a model of `{}` needs; train it with pretrain --init",
+            O::NAME
+        ))
+        .into());
+    }
+    weights.retain(|name, _| wanted.contains_key(name));
+    Ok(weights::load(model, &weights)
+        .map_err(|error| BadInput(format!("{described}: config.json and weights: {error}")))?)
 }
 
 /// Replaces the initial weights of `model` by those in `folder` that it has too, under the same name or, where a masked
@@ -172,7 +219,7 @@ pub fn start_from<O: Objective>(objective: &O, model: O::Model, folder: &Path) -
     let found = find(folder)?;
     let there = match &found {
         Found::Run { checkpoint, .. } => weights::read(&checkpoint.join("model.safetensors"))?,
-        Found::HuggingFace(folder) => hub::read(folder)?.weights,
+        Found::Hub { model, .. } => model.weights.clone(),
     };
     let (mut start, mut fresh) = (weights::collect(&model), Vec::new());
     for (name, weight) in &mut start {
@@ -190,8 +237,10 @@ pub fn start_from<O: Objective>(objective: &O, model: O::Model, folder: &Path) -
             None => fresh.push(name.clone()),
         }
     }
-    if fresh.len() == start.len() {
-        return Err(BadInput(format!("--init {}: it has no parameter of this model", folder.display())).into());
+    let layers = |name: &&String| name.starts_with("encoder.stack.");
+    if start.keys().filter(layers).count() == fresh.iter().filter(layers).count() {
+        let message = "no parameter of its layers has a name of this model's; it was written by another version";
+        return Err(BadInput(format!("--init {}: {message}", folder.display())).into());
     }
     if !fresh.is_empty() {
         tracing::warn!("--init {}: new weights for {}", folder.display(), fresh.join(", "));

@@ -10,8 +10,10 @@ use sbo::Sbo;
 use sop::Sop;
 use toml::Table;
 use trunk::EncoderConfig;
+use tune::Tune;
 
 use crate::cli::eval::EvalJob;
+use crate::cli::fill_mask::FillMaskJob;
 use crate::cli::inspect::InspectJob;
 use crate::config::{RunConfig, parse};
 use crate::exit::BadInput;
@@ -26,6 +28,9 @@ pub const OBJECTIVES: &[Entry] = &[
     entry::<Sbo>(),
 ];
 
+/// What `finetune` trains; its models are evaluated like the others.
+const FINETUNE: Entry = entry::<Tune>();
+
 /// An objective with its type erased.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
@@ -39,6 +44,8 @@ pub struct Entry {
     pub pretrain: fn(&PretrainJob<'_>) -> Result<()>,
     /// Evaluates a trained model.
     pub eval: fn(&EvalJob<'_>) -> Result<()>,
+    /// Predicts masked tokens.
+    pub fill_mask: fn(&FillMaskJob<'_>) -> Result<()>,
     /// Shows what the objective does to a text.
     pub inspect: fn(&InspectJob<'_>) -> Result<()>,
     /// Runs the trials of the contract with the default knobs; panics with what went wrong.
@@ -56,6 +63,7 @@ pub const fn entry<O: Objective>() -> Entry {
         },
         pretrain: train::pretrain::<O>,
         eval: cli::eval::eval::<O>,
+        fill_mask: cli::fill_mask::fill_mask::<O>,
         inspect: cli::inspect::inspect::<O>,
         trials: |context, encoder, examples, device| {
             let objective = O::new(O::Config::default(), context).expect("the defaults are valid");
@@ -70,7 +78,7 @@ pub const fn entry<O: Objective>() -> Entry {
 /// # Errors
 /// When there is none, with the known names.
 pub fn find(name: &str) -> Result<&'static Entry, BadInput> {
-    OBJECTIVES.iter().find(|entry| entry.name == name).ok_or_else(|| {
+    OBJECTIVES.iter().chain([&FINETUNE]).find(|entry| entry.name == name).ok_or_else(|| {
         let names: Vec<&str> = OBJECTIVES.iter().map(|entry| entry.name).collect();
         BadInput(format!("no objective `{name}`; known: {}", names.join(", ")))
     })

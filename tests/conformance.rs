@@ -34,13 +34,13 @@ fn encoder() -> EncoderConfig {
 fn passage(number: u64) -> Passage {
     let tokens: Vec<u32> = (0..12 + 2 * (number as u32 % 10)).map(|i| 5 + (i * 7 + number as u32) % 35).collect();
     let word_starts = (0..tokens.len()).map(|i| i % 3 != 1).collect();
-    Passage { number, sentence_starts: vec![0, 6], document_starts: vec![], word_starts, tokens }
+    Passage { number, sentence_starts: vec![0, 6], document_starts: vec![], word_starts, tokens, spans: vec![] }
 }
 
 fn examples() -> Vec<Example> {
     let example = |number: u64| {
         let partner = Some(passage(number + 10));
-        Example { passage: passage(number), seed: 3, epoch: 0, partner }
+        Example { passage: passage(number), seed: 3, epoch: 0, partner, answer: None }
     };
     (0..4).map(example).collect()
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 /// What each crate may use, directly.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("corpus", &[]),
+    ("tasks", &["corpus"]),
     ("kernels", &[]),
     ("trunk", &["kernels"]),
     ("objective", &["trunk", "kernels", "corpus"]),
@@ -15,7 +16,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sop", &["mlm", "objective", "trunk", "kernels", "corpus"]),
     ("rtd", &["mlm", "objective", "trunk", "kernels", "corpus"]),
     ("sbo", &["mlm", "objective", "trunk", "kernels", "corpus"]),
-    ("bert-variants", &["sop", "rtd", "sbo", "mlm", "objective", "trunk", "kernels", "corpus"]),
+    ("tune", &["tasks", "objective", "trunk", "kernels", "corpus"]),
+    ("bert-variants", &["tune", "sop", "rtd", "sbo", "mlm", "objective", "trunk", "kernels", "tasks", "corpus"]),
 ];
 
 /// What each crate uses, tests aside, as Cargo tells it.

@@ -127,7 +127,7 @@ fn gradients_are_equal(family: &str) {
     let device = Device::flex().autodiff();
     let hub = hub::read(&folder(family)).expect("read");
     let loaded = load(family, &Device::flex());
-    let fresh = loaded.objective.init(&hub.encoder, &mut ChaCha8Rng::seed_from_u64(0), &device);
+    let fresh = loaded.objective.init(&hub.config.encoder, &mut ChaCha8Rng::seed_from_u64(0), &device);
     let model = weights::load(fresh, &hub.weights).expect("loaded");
     let bytes = fs::read(folder(family).join("expected.safetensors")).expect("expected");
     let batch = batch(&SafeTensors::deserialize(&bytes).expect("safetensors"));

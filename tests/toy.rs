@@ -6,9 +6,9 @@ use bert_variants::config::{Layers, RunConfig};
 use bert_variants::registry::{Entry, entry};
 use bert_variants::train::{PretrainJob, Resume};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use common::Sandbox;
-use objective::{Context, Error, Example, Mark, Objective, Prediction, Purpose, Shown, Step, Tally, Term};
+use objective::{Context, Error, Example, Mark, Objective, Purpose, Shown, Step, Tally, Term};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use trunk::{Encoder, EncoderConfig, Linear, Noise, Sequences};
@@ -105,16 +105,6 @@ impl Objective for Parity {
 
     fn encoder<'m>(&self, model: &'m ParityModel) -> &'m Encoder {
         &model.encoder
-    }
-
-    fn log_probabilities(
-        &self,
-        _model: &ParityModel,
-        _sequences: &Sequences,
-        _predictions: &[Prediction],
-        _device: &Device,
-    ) -> Option<Tensor<1>> {
-        None
     }
 
     fn show(&self, batch: &ParityBatch, row: usize) -> Vec<Shown> {

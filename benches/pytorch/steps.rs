@@ -76,7 +76,7 @@ fn main() -> Result<()> {
     let objective = Arc::new(Mlm::new(MlmConfig::default(), &context)?);
     let device = Device::flex().autodiff();
     let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(1), &device);
-    let optimizer = Optimizer::new(OptimizerConfig { clip_norm: 1.0, ..OptimizerConfig::default() });
+    let optimizer = Optimizer::new(OptimizerConfig { clip_norm: 1.0, ..OptimizerConfig::default() }, args.layers);
     let workers = Arc::new(Workers::new(&device, args.parts)?);
     let mut stepper = Stepper::new(objective, model, optimizer, device, workers);
     let batches: Vec<MlmBatch> = (0..BATCHES as u64).map(|seed| batch(&args, seed)).collect();

@@ -82,7 +82,7 @@ pub fn inspect<O: Objective>(job: &InspectJob<'_>) -> Result<()> {
     let order = corpus::Order::new(passages.len(), config.seed);
     let partner = objective.needs_partner();
     let examples: Vec<Example> = (0..args.count.min(passages.len()))
-        .map(|i| train::example(&passages, order.at(args.epoch, i), config.seed, args.epoch, partner))
+        .map(|i| passages.get(order.at(args.epoch, i), config.seed, args.epoch, partner))
         .collect();
     let batch = objective.collate(&examples, Purpose::Training);
     let shown = match &job.found {

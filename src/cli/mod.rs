@@ -6,8 +6,13 @@ mod completions;
 mod corpus;
 mod devices;
 pub mod eval;
+mod export;
+pub mod fill_mask;
+mod finetune;
+mod import;
 pub mod inspect;
 mod man;
+mod predict;
 mod pretrain;
 pub mod report;
 mod tokenizer;
@@ -43,6 +48,16 @@ enum Command {
     Inspect(inspect::Args),
     /// Compare runs: one table, one page with plots.
     Compare(compare::Args),
+    /// Learn labelled data from a pretrained model: classes, scores, tags, answers.
+    Finetune(Box<finetune::Args>),
+    /// Use a fine-tuned model on new text.
+    Predict(predict::Args),
+    /// The most probable tokens at masked places of a text.
+    FillMask(fill_mask::Args),
+    /// Write a model as transformers reads it.
+    Export(export::Args),
+    /// Read a Hugging Face folder into this program's own format.
+    Import(import::Args),
     /// Tokenise text ahead of time, or count what is in it.
     #[command(subcommand)]
     Corpus(corpus::Command),
@@ -77,6 +92,11 @@ pub fn run() -> Result<()> {
         Command::Eval(args) => eval::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Compare(args) => compare::run(&args),
+        Command::Finetune(args) => finetune::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::FillMask(args) => fill_mask::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Corpus(command) => corpus::run(command),
         Command::Tokenizer(command) => tokenizer::run(command),
         Command::Devices(args) => devices::run(&args),

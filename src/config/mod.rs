@@ -14,6 +14,7 @@ use trunk::EncoderConfig;
 
 use crate::backend::Backend;
 use crate::exit::BadInput;
+use crate::finetune::DataConfig;
 use crate::train::budget::Budget;
 use crate::train::optimizer::OptimizerConfig;
 use crate::train::schedule::ScheduleConfig;
@@ -39,6 +40,9 @@ pub struct RunConfig {
     pub encoder: EncoderConfig,
     /// Text, tokens and passages.
     pub corpus: CorpusConfig,
+    /// Labelled data, in runs that learn them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataConfig>,
     /// How long to train.
     pub budget: Budget,
     /// Sequences of a step.
@@ -67,6 +71,7 @@ impl Default for RunConfig {
             objective,
             encoder: EncoderConfig::default(),
             corpus: CorpusConfig::default(),
+            data: None,
             budget: Budget::default(),
             batch: BatchConfig::default(),
             optimizer: OptimizerConfig::default(),

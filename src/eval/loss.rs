@@ -50,6 +50,7 @@ pub struct Part {
     coefficients: Vec<f64>,
     entries: Vec<(&'static str, f64, f64)>,
     decisions: Option<Decisions>,
+    outputs: Vec<Vec<f32>>,
     tokens: u64,
 }
 
@@ -59,7 +60,13 @@ impl Part {
         let coefficients = step.terms.iter().map(|term| term.coefficient).collect();
         let tallies = step.terms.into_iter().map(|term| term.tally).chain(step.tallies);
         let read = |Tally { name, sum, weight }| (name, f64::from(sum.into_scalar::<f32>()), weight);
-        Self { coefficients, entries: tallies.map(read).collect(), decisions: step.decisions, tokens }
+        Self {
+            coefficients,
+            entries: tallies.map(read).collect(),
+            decisions: step.decisions,
+            outputs: step.outputs,
+            tokens,
+        }
     }
 }
 
@@ -69,6 +76,7 @@ pub struct Sums {
     coefficients: Vec<f64>,
     entries: Vec<(&'static str, f64, f64)>,
     decisions: Decisions,
+    outputs: Vec<Vec<f32>>,
     tokens: u64,
 }
 
@@ -91,6 +99,7 @@ impl Sums {
             self.decisions.scores.extend(decisions.scores);
             self.decisions.answers.extend(decisions.answers);
         }
+        self.outputs.extend(part.outputs);
         self.tokens += part.tokens;
     }
 
@@ -127,11 +136,29 @@ pub fn evaluate<O: Objective>(
 where
     O::Model: Sync,
 {
-    let mut order: Vec<&Example> = examples.iter().collect();
-    order.sort_by_key(|example| example.passage.tokens.len());
+    Ok(answer(objective, model, examples, batch, device, workers)?.0)
+}
+
+/// As [`evaluate`], with what the model said about each example, in their order, where the objective tells.
+///
+/// # Errors
+/// When a signal asks to stop.
+pub fn answer<O: Objective>(
+    objective: &O,
+    model: &O::Model,
+    examples: &[Example],
+    batch: usize,
+    device: &Device,
+    workers: &Workers,
+) -> Result<(Means, Vec<Vec<f32>>), Interrupted>
+where
+    O::Model: Sync,
+{
+    let mut order: Vec<usize> = (0..examples.len()).collect();
+    order.sort_by_key(|i| examples[*i].passage.tokens.len());
     let parts = workers.map(order.chunks(batch).collect(), |part| {
         signals::check()?;
-        let part: Vec<Example> = part.iter().map(|example| (*example).clone()).collect();
+        let part: Vec<Example> = part.iter().map(|i| examples[*i].clone()).collect();
         let batch = objective.collate(&part, Purpose::Evaluation);
         let tokens = objective.sequences(&batch).real_tokens() as u64;
         Ok(Part::read(objective.forward(model, &batch, None, device), tokens))
@@ -140,7 +167,15 @@ where
     for part in parts {
         sums.add(part?);
     }
-    Ok(sums.means())
+    let mut means = sums.means();
+    let mut outputs = vec![Vec::new(); sums.outputs.len()];
+    for (i, output) in order.into_iter().zip(sums.outputs) {
+        outputs[i] = output;
+    }
+    let weight = outputs.len() as f64;
+    let judged = objective.judge(examples, &outputs).into_iter();
+    means.metrics.extend(judged.map(|(name, mean)| Metric { name: name.to_owned(), mean, weight }));
+    Ok((means, outputs))
 }
 
 #[cfg(test)]
@@ -157,6 +192,7 @@ mod tests {
             terms: vec![Term { tally: tally("x/loss", sum, weight), coefficient: 2.0 }],
             tallies: vec![tally("x/accuracy", 1.0, weight), tally("x/rare", 0.0, 0.0)],
             decisions: None,
+            outputs: Vec::new(),
         };
         let mut sums = Sums::default();
         sums.add(Part::read(step(8.0, 2.0), 10));

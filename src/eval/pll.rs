@@ -4,7 +4,7 @@
 //! that a rare word of many pieces is not given away by its own end. Special tokens are never masked nor counted.
 
 use anyhow::Result;
-use objective::{Objective, Prediction};
+use objective::Objective;
 use serde::Serialize;
 use trunk::Sequences;
 
@@ -107,13 +107,14 @@ fn compute<O: Objective>(loaded: &Loaded<O>, copies: &[Copy]) -> Result<Vec<f64>
     signals::check()?;
     let rows: Vec<&[u32]> = copies.iter().map(|copy| copy.tokens.as_slice()).collect();
     let sequences = Sequences::pad(&rows, loaded.tokenizer.specials().pad);
-    let ask = |(row, copy): (usize, &Copy)| Prediction { row, position: copy.position, label: copy.label };
-    let predictions: Vec<Prediction> = copies.iter().enumerate().map(ask).collect();
-    let (objective, device) = (&loaded.objective, &loaded.device);
-    let values = objective
-        .log_probabilities(&loaded.model, &sequences, &predictions, device)
+    let place = |(row, copy): (usize, &Copy)| (row * sequences.len + copy.position) as u32;
+    let places: Vec<u32> = copies.iter().enumerate().map(place).collect();
+    let labels: Vec<u32> = copies.iter().map(|copy| copy.label).collect();
+    let predicted = loaded
+        .objective
+        .predict(&loaded.model, &sequences, &places, &loaded.device)
         .ok_or_else(|| BadInput(format!("a model of the objective `{}` gives no probabilities of tokens", O::NAME)))?;
-    Ok(values.into_data().iter::<f32>().map(f64::from).collect())
+    Ok(predicted.log_probabilities(&labels).into_data().iter::<f32>().map(f64::from).collect())
 }
 
 #[cfg(test)]

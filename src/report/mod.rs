@@ -4,7 +4,7 @@ pub mod arms;
 mod page;
 mod plot;
 mod run;
-mod statistics;
+pub mod statistics;
 
 pub use arms::{Arm, Difference, arms};
 pub use page::page;

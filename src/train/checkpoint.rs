@@ -103,6 +103,16 @@ pub fn latest_good(run: &Path) -> Result<Newest> {
     Ok(newest)
 }
 
+/// The checkpoint of a step.
+///
+/// # Errors
+/// When it is missing or damaged.
+pub fn of_step(run: &Path, step: u64) -> Result<PathBuf> {
+    let path = run.join(FOLDER).join(name(step));
+    verify(&path).with_context(|| format!("the checkpoint {} is damaged", path.display()))?;
+    Ok(path)
+}
+
 /// Checks every file of the checkpoint in `path` against its manifest and returns its state.
 ///
 /// # Errors

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use corpus::{Builder, Corpus, Order, PackingConfig, Passages, Subset, Tokenizer, TokenizerModel, TrainConfig, Watch};
-use objective::{Context, Example};
+use corpus::{
+    Builder, Corpus, Order, PackingConfig, Passage, Passages, Subset, Tokenizer, TokenizerModel, TrainConfig, Watch,
+};
+use objective::{Answer, Context, Example};
 use trunk::EncoderConfig;
 
 use crate::config::{CorpusConfig, RunConfig};
@@ -90,7 +92,7 @@ impl Source {
     ///
     /// # Errors
     /// When there is no text, or the index cannot be written.
-    pub fn passages(&self, config: &CorpusConfig, room: usize, watch: &dyn Watch) -> Result<Passages> {
+    pub fn passages(&self, config: &CorpusConfig, room: usize, watch: &dyn Watch) -> Result<Examples> {
         let packing = PackingConfig {
             max_tokens: config.max_length - room,
             across: config.across,
@@ -98,24 +100,83 @@ impl Source {
             short_share: config.short_share,
             seed: SPLIT_SEED,
         };
-        Ok(Passages::open(&self.corpus, self.subset, packing, watch)?)
+        Ok(Examples::Text(Passages::open(&self.corpus, self.subset, packing, watch)?))
     }
 }
 
-/// Passage `number` as it is met in `epoch` of the run with `seed` by an objective that does or does not need a partner.
-pub fn example(passages: &Passages, number: u64, seed: u64, epoch: u64, partner: bool) -> Example {
-    let partner = if partner { passages.partner(number, seed, epoch) } else { None };
-    Example { passage: passages.get(number), seed, epoch, partner }
+/// What a run trains on.
+#[derive(Debug)]
+pub enum Examples {
+    /// Passages of a text.
+    Text(Passages),
+    /// Labelled sequences.
+    Labelled(Arc<Vec<Labelled>>),
 }
 
-/// The fixed evaluation examples: `count` passages (0: all), always the same for the same text, packing and seed.
-pub fn evaluation_set(passages: &Passages, count: usize, seed: u64, partner: bool) -> Vec<Example> {
-    let len = passages.len();
+/// A sequence, special tokens included, with its label, if it is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labelled {
+    /// The tokens.
+    pub tokens: Vec<u32>,
+    /// Where the second segment begins.
+    pub second: Option<u32>,
+    /// The label.
+    pub answer: Option<Answer>,
+}
+
+impl Examples {
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Text(passages) => passages.len(),
+            Self::Labelled(rows) => rows.len() as u64,
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Tokens of all of them.
+    pub fn tokens(&self) -> u64 {
+        match self {
+            Self::Text(passages) => passages.tokens(),
+            Self::Labelled(rows) => rows.iter().map(|row| row.tokens.len() as u64).sum(),
+        }
+    }
+
+    /// Number `number` as it is met in `epoch` of the run with `seed` by an objective that does or does not need a partner.
+    pub fn get(&self, number: u64, seed: u64, epoch: u64, partner: bool) -> Example {
+        match self {
+            Self::Text(passages) => {
+                let partner = if partner { passages.partner(number, seed, epoch) } else { None };
+                Example { passage: passages.get(number), seed, epoch, partner, answer: None }
+            }
+            Self::Labelled(rows) => {
+                let row = &rows[number as usize];
+                let passage = Passage {
+                    number,
+                    tokens: row.tokens.clone(),
+                    sentence_starts: std::iter::once(0).chain(row.second).collect(),
+                    document_starts: Vec::new(),
+                    word_starts: vec![true; row.tokens.len()],
+                    spans: Vec::new(),
+                };
+                Example { passage, seed, epoch, partner: None, answer: row.answer.clone() }
+            }
+        }
+    }
+}
+
+/// The fixed evaluation examples: `count` of them (0: all), always the same for the same text, packing and seed.
+pub fn evaluation_set(source: &Examples, count: usize, seed: u64, partner: bool) -> Vec<Example> {
+    let len = source.len();
     let count = if count == 0 { len } else { len.min(count as u64) };
     let order = Order::new(len, seed);
     let mut numbers: Vec<u64> = (0..count).map(|i| order.at(0, i)).collect();
     numbers.sort_unstable();
-    numbers.into_iter().map(|n| example(passages, n, seed, Example::EVALUATION, partner)).collect()
+    numbers.into_iter().map(|n| source.get(n, seed, Example::EVALUATION, partner)).collect()
 }
 
 /// The text at `paths`, cut as `config` says.

@@ -5,10 +5,10 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use anyhow::{Result, anyhow};
-use corpus::{Order, Passages};
+use corpus::Order;
 use objective::{Example, Objective, Purpose};
 
-use super::data::example;
+use super::data::Examples;
 
 /// Batches that a worker keeps ready.
 const AHEAD: usize = 2;
@@ -44,8 +44,8 @@ pub struct Micro<B> {
 pub struct Recipe<O> {
     /// Makes batches.
     pub objective: Arc<O>,
-    /// The text.
-    pub passages: Passages,
+    /// What is trained on.
+    pub examples: Examples,
     /// Seed of the run.
     pub seed: u64,
     /// Sequences of a step.
@@ -56,15 +56,15 @@ pub struct Recipe<O> {
 
 impl<O: Objective> Recipe<O> {
     /// The batch of step `step` (counted from 0). Rows follow one another through the epochs without a break: row r is
-    /// passage number order(epoch, position) with epoch = r / n and position = r % n for n passages.
+    /// example number order(epoch, position) with epoch = r / n and position = r % n for n examples.
     pub fn batch(&self, step: u64) -> GlobalBatch<O::Batch> {
-        let n = self.passages.len();
+        let n = self.examples.len();
         let order = Order::new(n, self.seed);
         let first = step * self.size as u64;
         let partner = self.objective.needs_partner();
         let example = |row: u64| {
             let epoch = row / n;
-            example(&self.passages, order.at(epoch, row % n), self.seed, epoch, partner)
+            self.examples.get(order.at(epoch, row % n), self.seed, epoch, partner)
         };
         let examples: Vec<Example> = (first..first + self.size as u64).map(example).collect();
         let passages = examples.iter().map(|example| example.passage.number).collect();

@@ -44,6 +44,10 @@ pub struct OptimizerConfig {
     pub decay_all: bool,
     /// Largest norm of the whole gradient; 0: no limit.
     pub clip_norm: f64,
+    /// The rate of embeddings and layers is multiplied with this to the power of their distance from the head, which is
+    /// n + 2 - depth with the embeddings at depth 0, layer i of n at depth i and the head at n + 2, as in the authors'
+    /// ELECTRA (`optimization.py`; 0.8 for small and base, 0.9 for large). 1: none.
+    pub layer_decay: f64,
 }
 
 impl Default for OptimizerConfig {
@@ -58,6 +62,7 @@ impl Default for OptimizerConfig {
             bias_correction: true,
             decay_all: false,
             clip_norm: 1.0,
+            layer_decay: 1.0,
         }
     }
 }
@@ -76,6 +81,12 @@ impl OptimizerConfig {
             ("epsilon", self.epsilon, self.epsilon > 0.0, "must be above 0"),
             ("weight_decay", self.weight_decay, self.weight_decay >= 0.0, "must not be negative"),
             ("clip_norm", self.clip_norm, self.clip_norm >= 0.0, "must not be negative; 0 is no limit"),
+            (
+                "layer_decay",
+                self.layer_decay,
+                self.layer_decay > 0.0 && self.layer_decay <= 1.0,
+                "must be above 0 and at most 1",
+            ),
         ];
         match checks.iter().find(|(_, value, good, _)| !(*good && value.is_finite())) {
             Some((name, value, _, reason)) => Err(BadInput(format!("optimizer.{name} = {value}: {reason}"))),
@@ -88,14 +99,16 @@ impl OptimizerConfig {
 #[derive(Debug)]
 pub struct Optimizer {
     config: OptimizerConfig,
+    /// Distinct layers of the encoder.
+    layers: usize,
     count: i32,
     moments: BTreeMap<String, Moments>,
 }
 
 impl Optimizer {
-    /// An optimizer that has not taken a step.
-    pub fn new(config: OptimizerConfig) -> Self {
-        Self { config, count: 0, moments: BTreeMap::new() }
+    /// An optimizer that has not taken a step, for a model whose encoder has `layers` distinct layers.
+    pub fn new(config: OptimizerConfig, layers: usize) -> Self {
+        Self { config, layers, count: 0, moments: BTreeMap::new() }
     }
 
     /// What it was made from.
@@ -207,7 +220,9 @@ impl ModuleMapper for Update<'_> {
         param.map(|value| {
             let device = value.device();
             let flat = value.inner().reshape([n]);
-            let new = self.optimizer.update(&name, flat, gradient, self.scale.clone(), decays, self.learning_rate);
+            let distance = distance(&name, self.optimizer.layers);
+            let rate = self.learning_rate * self.optimizer.config.layer_decay.powi(distance);
+            let new = self.optimizer.update(&name, flat, gradient, self.scale.clone(), decays, rate);
             // The device carries autodiff and the way of checkpointing.
             let new = new.reshape(shape);
             match device.gradient_checkpointing_strategy() {
@@ -216,6 +231,19 @@ impl ModuleMapper for Update<'_> {
             }
         })
     }
+}
+
+/// How far a parameter is from the head, see [`OptimizerConfig::layer_decay`].
+fn distance(name: &str, layers: usize) -> i32 {
+    let head = layers + 2;
+    let Some(part) = name.strip_prefix("encoder.") else { return 0 };
+    let layer = part.split('.').nth(2).and_then(|index| index.parse::<usize>().ok());
+    let depth = match layer {
+        Some(layer) => layer + 1,
+        None if part.starts_with("stack.final_norm") => layers,
+        None => 0,
+    };
+    (head - depth.min(head)) as i32
 }
 
 #[cfg(test)]
@@ -245,7 +273,7 @@ mod tests {
 
     fn moved(config: &OptimizerConfig) -> Vec<f32> {
         let before = collect(&layer())["weight"].values.clone();
-        let after = Optimizer::new(config.clone()).step(layer(), gradient(1), one(), config.learning_rate);
+        let after = Optimizer::new(config.clone(), 0).step(layer(), gradient(1), one(), config.learning_rate);
         collect(&after)["weight"].values.iter().zip(before).map(|(a, b)| a - b).collect()
     }
 
@@ -302,7 +330,7 @@ mod tests {
             for (bias_correction, decay_all) in [(true, false), (false, false), (false, true)] {
                 let config =
                     OptimizerConfig { kind, bias_correction, decay_all, weight_decay: 0.1, ..Default::default() };
-                let mut optimizer = Optimizer::new(config.clone());
+                let mut optimizer = Optimizer::new(config.clone(), 0);
                 let mut module = layer();
                 for step in 1..=10 {
                     module = optimizer.step(module, gradient(step), one(), 1e-2);
@@ -323,11 +351,11 @@ mod tests {
         let run = |optimizer: &mut Optimizer, module: Linear, from: usize, to: usize| {
             (from..to).fold(module, |module, step| optimizer.step(module, gradient(step), one(), 1e-2))
         };
-        let mut straight = Optimizer::new(config.clone());
+        let mut straight = Optimizer::new(config.clone(), 0);
         let whole = run(&mut straight, layer(), 0, 6);
-        let mut first = Optimizer::new(config.clone());
+        let mut first = Optimizer::new(config.clone(), 0);
         let half = run(&mut first, layer(), 0, 3);
-        let mut second = Optimizer::new(config);
+        let mut second = Optimizer::new(config, 0);
         let mut state = first.state();
         second.restore(&state, &collect(&half), &Device::flex()).expect("a state");
         let resumed = run(&mut second, half, 3, 6);
@@ -335,6 +363,15 @@ mod tests {
         state.remove("square.bias");
         let error = second.restore(&state, &collect(&whole), &Device::flex()).expect_err("refused").to_string();
         assert_eq!(error, "the optimizer's state has no `square.bias`");
+    }
+
+    #[test]
+    fn the_rate_falls_with_the_distance_from_the_head() {
+        let of = |name| distance(name, 12);
+        assert_eq!(of("task.output.weight"), 0);
+        assert_eq!(of("encoder.stack.feed_forward.11.inner.weight"), 2);
+        assert_eq!(of("encoder.stack.attention.0.query.weight"), 13);
+        assert_eq!((of("encoder.embeddings.tokens"), of("encoder.stack.projection.weight")), (14, 14));
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::Device;
+use corpus::Tokenizer;
 use objective::{Objective, Purpose};
 use serde_json::json;
 use std::time::Instant;
 use trunk::{EncoderConfig, Noise};
 
 use super::budget::Progress;
-use super::data::{Text, example};
 use super::feed::Recipe;
 use super::run::PretrainJob;
 use crate::cli::inspect::{legend, paint};
@@ -25,7 +25,7 @@ pub fn tell<O: Objective>(
     encoder: &EncoderConfig,
     recipe: &Recipe<O>,
     model: &O::Model,
-    text: &Text,
+    tokenizer: &Tokenizer,
     device: &Device,
 ) -> Result<()> {
     let config = job.config;
@@ -37,7 +37,7 @@ pub fn tell<O: Objective>(
     let one = Progress {
         step: 1,
         tokens: batch.tokens,
-        epochs: config.batch.size as f64 / recipe.passages.len() as f64,
+        epochs: config.batch.size as f64 / recipe.examples.len() as f64,
         flops,
         seconds,
     };
@@ -46,8 +46,8 @@ pub fn tell<O: Objective>(
         "objective": O::NAME,
         "parameters": parameters,
         "vocabulary": encoder.vocabulary,
-        "passages": recipe.passages.len(),
-        "content_tokens": recipe.passages.tokens(),
+        "passages": recipe.examples.len(),
+        "content_tokens": recipe.examples.tokens(),
         "steps": steps,
         "tokens": steps * batch.tokens as f64,
         "epochs": steps * one.epochs,
@@ -61,12 +61,12 @@ pub fn tell<O: Objective>(
         return Ok(());
     }
     print(&format!("\nwhat the model is shown:  {}", legend()))?;
-    let examples: Vec<_> = (0..recipe.passages.len().min(3))
-        .map(|number| example(&recipe.passages, number, recipe.seed, 0, objective.needs_partner()))
+    let examples: Vec<_> = (0..recipe.examples.len().min(3))
+        .map(|number| recipe.examples.get(number, recipe.seed, 0, objective.needs_partner()))
         .collect();
     let batch = objective.collate(&examples, Purpose::Training);
     for row in 0..examples.len() {
-        print(&format!("\n{}", paint(&objective.show(&batch, row), &text.tokenizer)))?;
+        print(&format!("\n{}", paint(&objective.show(&batch, row), tokenizer)))?;
         if let Some(remark) = objective.remark(&batch, row) {
             print(&remark)?;
         }

@@ -8,13 +8,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use objective::Objective;
+use burn::tensor::Device;
+use corpus::Tokenizer;
+use objective::{Example, Objective};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use toml::Table;
+use trunk::EncoderConfig;
 
 use super::checkpoint;
-use super::data::{Text, evaluation_set};
+use super::data::{Examples, Text, evaluation_set};
 use super::feed::Recipe;
 use super::log::{RunRow, append_row, write_aside, write_json};
 use super::plan;
@@ -83,8 +86,8 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<()> {
     let mut encoder = config.encoder.clone();
     model::fit_vocabulary(&mut encoder, &text.tokenizer)?;
     let knobs = config.objective_knobs();
-    let objective = Arc::new(O::new(parse(knobs, "objective.")?, &text.context(config.corpus.max_length, &encoder))?);
-    let passages = text.train.passages(&config.corpus, objective.room(), &progress)?;
+    let objective = O::new(parse(knobs, "objective.")?, &text.context(config.corpus.max_length, &encoder))?;
+    let examples = text.train.passages(&config.corpus, objective.room(), &progress)?;
     let valid = match &text.valid {
         Some(source) => {
             let passages = source.passages(&config.corpus, objective.room(), &progress)?;
@@ -92,29 +95,58 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<()> {
         }
         None => Vec::new(),
     };
+    let summary =
+        train(job, state, Material { objective, encoder, tokenizer: text.tokenizer, examples, valid, device })?;
+    summary.map_or(Ok(()), |summary| report(job.json, &serde_json::to_value(summary)?))
+}
+
+/// What a run is made of.
+#[derive(Debug)]
+pub struct Material<O> {
+    /// The objective.
+    pub objective: O,
+    /// Shape of the encoder, the vocabulary known.
+    pub encoder: EncoderConfig,
+    /// The tokenizer.
+    pub tokenizer: Tokenizer,
+    /// What it trains on.
+    pub examples: Examples,
+    /// What it is evaluated on; may be empty.
+    pub valid: Vec<Example>,
+    /// Where to compute.
+    pub device: Device,
+}
+
+/// Trains in a folder that holds nothing, or the same run unfinished; nothing comes of a dry run.
+///
+/// # Errors
+/// As [`pretrain`].
+pub fn train<O: Objective>(job: &PretrainJob<'_>, state: Folder, material: Material<O>) -> Result<Option<Summary>> {
+    let (config, Material { objective, encoder, tokenizer, examples, valid, device }) = (job.config, material);
     let device = device.autodiff();
     let device = if encoder.gradient_checkpointing { device.gradient_checkpointing() } else { device };
     let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(config.seed), &device);
     let model = match config.init.as_os_str().is_empty() {
         true => model,
-        false => model::start_from(objective.as_ref(), model, &config.init)?,
+        false => model::start_from(&objective, model, &config.init)?,
     };
     let recipe = Arc::new(Recipe {
-        objective,
-        passages,
+        objective: Arc::new(objective),
+        examples,
         seed: config.seed,
         size: config.batch.size,
         micro: config.micro_batch(),
     });
     if job.dry_run {
-        return plan::tell(job, &encoder, &recipe, &model, &text, &device);
+        plan::tell(job, &encoder, &recipe, &model, &tokenizer, &device)?;
+        return Ok(None);
     }
     let _lock = lock(job.out)?;
     if let Folder::Empty = state {
         write_aside(&job.out.join("run.toml"), toml::to_string(config)?.as_bytes())?;
     }
-    text.tokenizer.save(&job.out.join("tokenizer.json"))?;
-    let mut session = Session::new(config, job.out, encoder, recipe, model, text.tokenizer, valid, device)?;
+    tokenizer.save(&job.out.join("tokenizer.json"))?;
+    let mut session = Session::new(config, job.out, encoder, recipe, model, tokenizer, valid, device)?;
     let good = checkpoint::latest_good(job.out)?;
     good.warnings.iter().for_each(|warning| anstream::eprintln!("warning: {warning}"));
     match (good.checkpoint, job.resume) {
@@ -128,10 +160,11 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<()> {
         (None, _) => {}
     }
     let summary = session.train()?;
-    finish(job, &summary)
+    finish(job, &summary)?;
+    Ok(Some(summary))
 }
 
-/// Writes `summary.json` and the row in `runs.csv`, and prints the summary.
+/// Writes `summary.json` and the row in `runs.csv`.
 fn finish(job: &PretrainJob<'_>, summary: &Summary) -> Result<()> {
     let run = job.out.display().to_string();
     let row = RunRow {
@@ -150,18 +183,25 @@ fn finish(job: &PretrainJob<'_>, summary: &Summary) -> Result<()> {
     };
     let beside = job.out.canonicalize().ok().and_then(|out| out.parent().map(|parent| parent.join("runs.csv")));
     append_row(&beside.unwrap_or_else(|| PathBuf::from("runs.csv")), &row)?;
-    write_json(&job.out.join("summary.json"), summary)?;
-    report(job.json, &serde_json::to_value(summary)?)
+    write_json(&job.out.join("summary.json"), summary)
 }
 
 /// What the run's folder holds.
-enum Folder {
+#[derive(Debug)]
+pub enum Folder {
+    /// Nothing.
     Empty,
+    /// This run, not at its end.
     Unfinished,
+    /// This run, and its summary.
     Finished(serde_json::Value),
 }
 
-fn inspect_folder(job: &PretrainJob<'_>) -> Result<Folder> {
+/// Looks into the run's folder.
+///
+/// # Errors
+/// When it holds something else, or a run with another configuration.
+pub fn inspect_folder(job: &PretrainJob<'_>) -> Result<Folder> {
     let out = job.out.display();
     let occupied = match fs::read_dir(job.out) {
         Ok(mut entries) => entries.any(|entry| entry.is_ok_and(|entry| !is_trace(&entry.file_name()))),

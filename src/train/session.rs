@@ -8,7 +8,7 @@ use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::Device;
 use corpus::Tokenizer;
-use objective::{Example, Objective};
+use objective::{Example, Goal, Objective};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use trunk::EncoderConfig;
@@ -46,11 +46,13 @@ struct State {
     valid_loss: Option<f64>,
 }
 
-/// The step with the lowest validation loss.
+/// The best evaluation, see [`Goal`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Best {
     step: u64,
     loss: f64,
+    /// What was compared: the higher the better.
+    score: f64,
 }
 
 /// What `summary.json` holds.
@@ -72,7 +74,7 @@ pub struct Summary {
     pub parameters: usize,
     /// Last validation loss, nats.
     pub valid_loss: Option<f64>,
-    /// Best validation loss, nats.
+    /// Validation loss of the best evaluation, nats.
     pub best_loss: Option<f64>,
     /// The step it was reached at.
     pub best_step: Option<u64>,
@@ -124,7 +126,8 @@ impl<'a, O: Objective> Session<'a, O> {
     ) -> Result<Self> {
         let parts = config.batch.size.div_ceil(config.micro_batch());
         let workers = Arc::new(Workers::new(&device, parts)?);
-        let optimizer = Optimizer::new(config.optimizer.clone());
+        let (attention, feed_forward) = encoder.sharing.distinct(encoder.layers);
+        let optimizer = Optimizer::new(config.optimizer.clone(), attention.max(feed_forward));
         let stepper = Stepper::new(recipe.objective.clone(), model, optimizer, device, workers);
         Ok(Self {
             config,
@@ -208,7 +211,7 @@ impl<'a, O: Objective> Session<'a, O> {
         Progress {
             step: self.state.step,
             tokens: self.state.tokens,
-            epochs: rows as f64 / self.recipe.passages.len() as f64,
+            epochs: rows as f64 / self.recipe.examples.len() as f64,
             flops: self.state.flops,
             seconds: self.state.seconds,
         }
@@ -358,8 +361,14 @@ impl<'a, O: Objective> Session<'a, O> {
             }
             means.metrics.iter().for_each(|metric| record[&metric.name] = json!(metric.mean));
             state.valid_loss = Some(means.loss);
-            if means.loss.is_finite() && state.best.is_none_or(|best| means.loss < best.loss) {
-                state.best = Some(Best { step: state.step, loss: means.loss });
+            let score = match objective.goal() {
+                Goal::LowestLoss => -means.loss,
+                Goal::Highest(name) => {
+                    means.metrics.iter().find(|metric| metric.name == name).map_or(-means.loss, |metric| metric.mean)
+                }
+            };
+            if score.is_finite() && state.best.is_none_or(|best| score > best.score) {
+                state.best = Some(Best { step: state.step, loss: means.loss, score });
             }
         }
         let folder = &self.config.evaluation.blimp;

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
+use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -76,17 +77,39 @@ pub fn read(path: &Path) -> Result<Weights, BadInput> {
     file.tensors().into_iter().map(|(name, view)| Ok((name, HostTensor::read(&view).map_err(|e| bad(&e))?))).collect()
 }
 
+/// Little-endian floats of 16 or 32 bits.
+///
+/// # Errors
+/// When `dtype` is another.
+pub fn decode(dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>, BadInput> {
+    let half = |value: fn([u8; 2]) -> f32| bytes.chunks_exact(2).map(|b| value([b[0], b[1]])).collect();
+    match dtype {
+        Dtype::F32 => Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()),
+        Dtype::F16 => Ok(half(|b| f16::from_le_bytes(b).to_f32())),
+        Dtype::BF16 => Ok(half(|b| bf16::from_le_bytes(b).to_f32())),
+        other => Err(BadInput(format!("holds {other:?}; known: F32, F16, BF16"))),
+    }
+}
+
 impl HostTensor {
     /// A tensor of a safetensors file.
     ///
     /// # Errors
-    /// When its elements are not 32-bit floats.
+    /// When its elements are no floats of 16 or 32 bits.
     pub fn read(view: &TensorView<'_>) -> Result<Self, BadInput> {
-        if view.dtype() != Dtype::F32 {
-            return Err(BadInput(format!("holds {:?}; only F32 is read", view.dtype())));
-        }
-        let value = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        Ok(Self { shape: view.shape().to_vec(), values: view.data().chunks_exact(4).map(value).collect() })
+        Ok(Self { shape: view.shape().to_vec(), values: decode(view.dtype(), view.data())? })
+    }
+
+    /// The matrix turned: linear weights are `[out, in]` in Hugging Face's files and `[in, out]` here.
+    ///
+    /// # Errors
+    /// When it has not two axes.
+    pub fn transposed(&self) -> Result<Self, BadInput> {
+        let [rows, columns] = self.shape[..] else {
+            return Err(BadInput(format!("a linear weight has two axes, not {:?}", self.shape)));
+        };
+        let at = |i: usize| self.values[(i % rows) * columns + i / rows];
+        Ok(Self { shape: vec![columns, rows], values: (0..rows * columns).map(at).collect() })
     }
 
     /// Copies `tensor` to the host.
@@ -207,6 +230,22 @@ mod tests {
         let x = Tensor::<2>::ones([1, 2], &Device::flex().autodiff());
         let grads = loaded.forward(x).sum().backward();
         assert!(loaded.weight.grad(&grads).is_some(), "a loaded parameter has a gradient");
+    }
+
+    #[test]
+    fn linear_weights_are_turned() {
+        let tensor = HostTensor { shape: vec![2, 3], values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0] };
+        let turned = tensor.transposed().expect("two axes");
+        assert_eq!((turned.shape.clone(), &turned.values[..]), (vec![3, 2], &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0][..]));
+        assert_eq!(turned.transposed().expect("two axes"), tensor);
+    }
+
+    #[test]
+    fn half_precision_is_read() {
+        // 1.5 is 0x3e00 in binary16 and 0x3fc0 in bfloat16.
+        assert_eq!(decode(Dtype::F16, &[0x00, 0x3e]).expect("floats"), [1.5]);
+        assert_eq!(decode(Dtype::BF16, &[0xc0, 0x3f]).expect("floats"), [1.5]);
+        assert!(decode(Dtype::I64, &[0; 8]).expect_err("refused").to_string().contains("known: F32"));
     }
 
     #[test]

@@ -73,6 +73,8 @@ pub struct Passage {
     pub document_starts: Vec<u32>,
     /// Whether a word begins with the token; true for the first.
     pub word_starts: Vec<bool>,
+    /// Annotated spans, as ranges of tokens, ascending.
+    pub spans: Vec<Range<u32>>,
 }
 
 /// The passages of a subset of a corpus.
@@ -183,6 +185,7 @@ impl Passages {
             sentence_starts,
             document_starts: within(self.corpus.document_starts()),
             word_starts,
+            spans: Vec::new(),
         }
     }
 }

@@ -81,8 +81,7 @@ impl Maskers {
 
     /// Masks sequences, each with the generator of its example (as [`Maskers::drawn`] gives it).
     pub fn batch(&self, laid: &[Laid], drawn: &[&Example], purpose: Purpose) -> MlmBatch {
-        let rows: Vec<Row<'_>> =
-            laid.iter().map(|laid| Row { tokens: &laid.tokens, word_starts: &laid.word_starts }).collect();
+        let rows: Vec<Row<'_>> = laid.iter().map(Laid::row).collect();
         let mut rngs: Vec<_> = drawn.iter().map(|example| example.rng("mask")).collect();
         MlmBatch::of(laid, &self.of(purpose).mask_batch(&rows, &mut rngs), self.pad)
     }

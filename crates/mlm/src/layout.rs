@@ -2,6 +2,8 @@
 
 use corpus::{Passage, Specials};
 
+use crate::masking::Row;
+
 /// A sequence with its special tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Laid {
@@ -11,6 +13,8 @@ pub struct Laid {
     pub word_starts: Vec<bool>,
     /// Segment of each token.
     pub segments: Vec<u32>,
+    /// The number of the annotated span that each token is in, counted from 1; 0: none.
+    pub spans: Vec<u32>,
 }
 
 /// Consecutive tokens without special tokens.
@@ -20,22 +24,25 @@ pub struct Segment {
     pub tokens: Vec<u32>,
     /// Whether a word begins with the token.
     pub word_starts: Vec<bool>,
+    /// The number of the annotated span that each token is in, counted from 1; 0: none.
+    pub spans: Vec<u32>,
 }
 
 impl Laid {
     /// `[CLS] passage [SEP]`; with `separated`, also a separator where another document begins in it.
     pub fn passage(passage: &Passage, specials: &Specials, separated: bool) -> Self {
         let mut laid = Self::default();
-        laid.push(specials.cls, true, 0);
+        laid.push(specials.cls, true, 0, 0);
+        let spans = span_numbers(passage);
         let mut documents = passage.document_starts.iter().peekable();
         for (i, (token, starts)) in passage.tokens.iter().zip(&passage.word_starts).enumerate() {
             let begins = documents.next_if(|start| **start as usize == i).is_some();
             if begins && separated {
-                laid.push(specials.sep, true, 0);
+                laid.push(specials.sep, true, 0, 0);
             }
-            laid.push(*token, *starts || i == 0, 0);
+            laid.push(*token, *starts || i == 0, 0, spans[i]);
         }
-        laid.push(specials.sep, true, 0);
+        laid.push(specials.sep, true, 0, 0);
         laid
     }
 
@@ -43,27 +50,37 @@ impl Laid {
     /// segment 0.
     pub fn pair(first: &Segment, second: Option<&Segment>, specials: &Specials) -> Self {
         let mut laid = Self::default();
-        laid.push(specials.cls, true, 0);
+        laid.push(specials.cls, true, 0, 0);
         for (number, segment) in [Some(first), second].into_iter().flatten().enumerate() {
             for (i, (token, starts)) in segment.tokens.iter().zip(&segment.word_starts).enumerate() {
-                laid.push(*token, *starts || i == 0, number as u32);
+                laid.push(*token, *starts || i == 0, number as u32, segment.spans[i]);
             }
-            laid.push(specials.sep, true, number as u32);
+            laid.push(specials.sep, true, number as u32, 0);
         }
         laid
     }
 
-    fn push(&mut self, token: u32, word_start: bool, segment: u32) {
+    /// What a masker sees of it.
+    pub fn row(&self) -> Row<'_> {
+        Row { tokens: &self.tokens, word_starts: &self.word_starts, spans: &self.spans }
+    }
+
+    fn push(&mut self, token: u32, word_start: bool, segment: u32, span: u32) {
         self.tokens.push(token);
         self.word_starts.push(word_start);
         self.segments.push(segment);
+        self.spans.push(span);
     }
 }
 
 impl Segment {
     /// The tokens of a passage from `start` to before `end`.
     pub fn of(passage: &Passage, start: usize, end: usize) -> Self {
-        Self { tokens: passage.tokens[start..end].to_vec(), word_starts: passage.word_starts[start..end].to_vec() }
+        Self {
+            tokens: passage.tokens[start..end].to_vec(),
+            word_starts: passage.word_starts[start..end].to_vec(),
+            spans: span_numbers(passage)[start..end].to_vec(),
+        }
     }
 
     /// How many tokens.
@@ -77,6 +94,15 @@ impl Segment {
     }
 }
 
+/// The number of the annotated span that each token of a passage is in, counted from 1; 0: none.
+fn span_numbers(passage: &Passage) -> Vec<u32> {
+    let mut numbers = vec![0; passage.tokens.len()];
+    for (number, span) in passage.spans.iter().enumerate() {
+        numbers[span.start as usize..span.end as usize].fill(number as u32 + 1);
+    }
+    numbers
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,7 +111,11 @@ mod tests {
 
     #[test]
     fn the_separator_belongs_to_the_segment_before_it() {
-        let segment = |tokens: &[u32]| Segment { tokens: tokens.to_vec(), word_starts: vec![false; tokens.len()] };
+        let segment = |tokens: &[u32]| Segment {
+            tokens: tokens.to_vec(),
+            word_starts: vec![false; tokens.len()],
+            spans: vec![0; tokens.len()],
+        };
         let laid = Laid::pair(&segment(&[7, 8]), Some(&segment(&[9])), &SPECIALS);
         assert_eq!(laid.tokens, [2, 7, 8, 3, 9, 3]);
         assert_eq!(laid.segments, [0, 0, 0, 0, 1, 1]);
@@ -101,8 +131,11 @@ mod tests {
             sentence_starts: vec![0, 2],
             document_starts: vec![2],
             word_starts: vec![true; 3],
+            spans: vec![0..1, 1..3],
         };
         assert_eq!(Laid::passage(&passage, &SPECIALS, false).tokens, [2, 7, 8, 9, 3]);
-        assert_eq!(Laid::passage(&passage, &SPECIALS, true).tokens, [2, 7, 8, 3, 9, 3]);
+        let separated = Laid::passage(&passage, &SPECIALS, true);
+        assert_eq!(separated.tokens, [2, 7, 8, 3, 9, 3]);
+        assert_eq!(separated.spans, [0, 1, 2, 0, 2, 0]);
     }
 }

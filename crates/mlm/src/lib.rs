@@ -25,7 +25,7 @@ mod pairs;
 pub use batch::{Maskers, MlmBatch};
 pub use config::MlmConfig;
 pub use layout::{Laid, Segment};
-pub use loss::{NAMES, Names, encoder_flops, head_flops, labels, log_probabilities, places};
+pub use loss::{NAMES, Names, encoder_flops, head_flops, predicted};
 pub use masking::*;
 pub use model::{Mlm, MlmModel};
 pub use pair_loss::{first_tokens, pair_flops, pair_loss};

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kernels::{Scores, Targets};
-use objective::{Prediction, Tally, Term};
-use trunk::{Encoder, EncoderConfig, MlmHead, Sequences};
+use objective::{Tally, Term};
+use trunk::{Encoder, EncoderConfig, MlmHead, Predicted, Sequences};
 
 use crate::batch::MlmBatch;
 use crate::masking::Replacement;
@@ -64,26 +64,16 @@ impl MlmBatch {
     }
 }
 
-/// Natural-log probabilities `[n]` of `predictions` in `sequences`.
-pub fn log_probabilities(
-    encoder: &Encoder,
-    head: &MlmHead,
+/// What predicts the tokens at `places` of `sequences`.
+pub fn predicted<'m>(
+    encoder: &'m Encoder,
+    head: &'m MlmHead,
     sequences: &Sequences,
-    predictions: &[Prediction],
+    places: &[u32],
     device: &Device,
-) -> Tensor<1> {
-    let hidden = encoder.forward_at(&sequences.input(device), &places(sequences, predictions), None);
-    head.scores(hidden, encoder.embeddings.tokens.val(), &labels(predictions)).losses.neg()
-}
-
-/// The flat places of `predictions`.
-pub fn places(sequences: &Sequences, predictions: &[Prediction]) -> Vec<u32> {
-    predictions.iter().map(|p| (p.row * sequences.len + p.position) as u32).collect()
-}
-
-/// The tokens that `predictions` ask for.
-pub fn labels(predictions: &[Prediction]) -> Vec<u32> {
-    predictions.iter().map(|p| p.label).collect()
+) -> Predicted<'m> {
+    let hidden = encoder.forward_at(&sequences.input(device), places, None);
+    Predicted { hidden, head, table: encoder.embeddings.tokens.val() }
 }
 
 /// Floating-point operations of the layers over `sequences`.

@@ -2,14 +2,14 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use objective::{Context, Error, Example, Objective, Prediction, Purpose, Shown, Step};
+use objective::{Context, Error, Example, Objective, Purpose, Shown, Step};
 use rand_chacha::ChaCha8Rng;
-use trunk::{Encoder, EncoderConfig, MlmHead, Noise, Sequences};
+use trunk::{Encoder, EncoderConfig, MlmHead, Noise, Predicted, Sequences};
 
 use crate::batch::{Maskers, MlmBatch};
 use crate::config::MlmConfig;
 use crate::layout::Laid;
-use crate::loss::{NAMES, encoder_flops, head_flops, log_probabilities};
+use crate::loss::{NAMES, encoder_flops, head_flops, predicted};
 
 /// An encoder with a masked-language-model head whose output layer is the token table.
 #[derive(Module, Debug)]
@@ -89,14 +89,14 @@ impl Objective for Mlm {
         &model.encoder
     }
 
-    fn log_probabilities(
+    fn predict<'m>(
         &self,
-        model: &MlmModel,
+        model: &'m MlmModel,
         sequences: &Sequences,
-        predictions: &[Prediction],
+        places: &[u32],
         device: &Device,
-    ) -> Option<Tensor<1>> {
-        Some(log_probabilities(&model.encoder, &model.head, sequences, predictions, device))
+    ) -> Option<Predicted<'m>> {
+        Some(predicted(&model.encoder, &model.head, sequences, places, device))
     }
 
     fn show(&self, batch: &MlmBatch, row: usize) -> Vec<Shown> {

@@ -141,12 +141,12 @@ mod tests {
             at += *len as u32;
         }
         let tokens = (0..n as u32).map(|i| first + i).collect();
-        Passage { number, tokens, sentence_starts, document_starts: vec![], word_starts: vec![true; n] }
+        Passage { number, tokens, sentence_starts, document_starts: vec![], word_starts: vec![true; n], spans: vec![] }
     }
 
     fn example(sentences: &[usize]) -> Example {
         let partner = Some(passage(9, &[3, 4, 5], 500));
-        Example { passage: passage(0, sentences, 100), seed: 1, epoch: 0, partner }
+        Example { passage: passage(0, sentences, 100), seed: 1, epoch: 0, partner, answer: None }
     }
 
     fn pairing(labels: PairLabels, compat: bool) -> Pairing {

@@ -3,12 +3,12 @@
 use std::fmt::Debug;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use corpus::Specials;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use trunk::{Encoder, EncoderConfig, Noise, Sequences};
+use trunk::{Encoder, EncoderConfig, Noise, Predicted, Sequences};
 
 use crate::{Example, Shown, Step};
 
@@ -38,15 +38,13 @@ pub enum Purpose {
     Evaluation,
 }
 
-/// A place in a batch and the token whose probability is asked for.
+/// Which of a run's evaluations is the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prediction {
-    /// Sequence in the batch.
-    pub row: usize,
-    /// Token in the sequence.
-    pub position: usize,
-    /// The token asked for.
-    pub label: u32,
+pub enum Goal {
+    /// The one with the lowest loss.
+    LowestLoss,
+    /// The one with the highest value of this metric.
+    Highest(&'static str),
 }
 
 /// Why an objective cannot be made.
@@ -100,15 +98,17 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// The encoder within the model.
     fn encoder<'m>(&self, model: &'m Self::Model) -> &'m Encoder;
 
-    /// Natural-log probabilities `[n]` of `predictions` in `sequences`, in order; none where the objective's model is
-    /// no masked language model.
-    fn log_probabilities(
+    /// What predicts the tokens at the flat `places` (row * len + position, ascending) of `sequences`; none where the
+    /// objective's model is no masked language model.
+    fn predict<'m>(
         &self,
-        model: &Self::Model,
-        sequences: &Sequences,
-        predictions: &[Prediction],
-        device: &Device,
-    ) -> Option<Tensor<1>>;
+        _model: &'m Self::Model,
+        _sequences: &Sequences,
+        _places: &[u32],
+        _device: &Device,
+    ) -> Option<Predicted<'m>> {
+        None
+    }
 
     /// The score of every token of `sequences`, special tokens included and padding not: the logit that a discriminator
     /// gives it for being replaced. None where the objective has no discriminator.
@@ -133,6 +133,16 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// starts from, when a run is initialised from one.
     fn ancestor(&self, name: &str) -> String {
         name.to_owned()
+    }
+
+    /// Metrics by name that are no means over examples, given what the model said about each ([`Step::outputs`]).
+    fn judge(&self, _examples: &[Example], _outputs: &[Vec<f32>]) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+
+    /// Which evaluation is the best.
+    fn goal(&self) -> Goal {
+        Goal::LowestLoss
     }
 
     /// Floating-point operations of one forward pass over `batch`.

@@ -16,6 +16,22 @@ pub struct Example {
     /// A passage of another document, drawn by the same key, for objectives that ask for one; none where the text has no
     /// other document.
     pub partner: Option<Passage>,
+    /// What is to be learnt about it, where the data are labelled.
+    pub answer: Option<Answer>,
+}
+
+/// The label of an example, whose passage then holds a whole sequence, special tokens included, with a sentence for each
+/// segment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// A class by its number.
+    Class(u32),
+    /// A number.
+    Score(f32),
+    /// A class for each token of the sequence; none where nothing is asked.
+    Tags(Vec<Option<u32>>),
+    /// The first and the last token of a span.
+    Span(u32, u32),
 }
 
 impl Example {

@@ -17,7 +17,7 @@ mod show;
 mod step;
 pub mod trials;
 
-pub use contract::{Context, Error, Objective, Prediction, Purpose};
-pub use example::Example;
+pub use contract::{Context, Error, Goal, Objective, Purpose};
+pub use example::{Answer, Example};
 pub use show::{Mark, Shown};
 pub use step::{Decisions, Step, Tally, Term};

@@ -44,12 +44,14 @@ pub struct Step {
     pub tallies: Vec<Tally>,
     /// Yes-or-no questions; only in evaluation passes.
     pub decisions: Option<Decisions>,
+    /// What the model says about each example, for [`crate::Objective::judge`]; only in evaluation passes.
+    pub outputs: Vec<Vec<f32>>,
 }
 
 impl Step {
     /// A step of these terms and metrics.
     pub fn new(terms: Vec<Term>, tallies: Vec<Tally>) -> Self {
-        Self { terms, tallies, decisions: None }
+        Self { terms, tallies, decisions: None, outputs: Vec::new() }
     }
 
     /// The share of this micro-batch in the loss of its step, `[1]`, given each term's weight over the whole step.

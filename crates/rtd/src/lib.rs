@@ -25,7 +25,7 @@ mod objective;
 
 pub use batch::RtdBatch;
 pub use config::{GeneratorConfig, Kind, RtdConfig, Tying, Variant};
-pub use discriminator::RtdHead;
+pub use discriminator::{RtdHead, binary_cross_entropy};
 pub use generator::Generator;
 pub use model::RtdModel;
 pub use objective::Rtd;

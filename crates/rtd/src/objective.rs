@@ -1,11 +1,11 @@
 //! Replaced-token detection and its ablations as an objective.
 
-use ::objective::{Context, Decisions, Error, Example, Mark, Objective, Prediction, Purpose, Shown, Step, Tally, Term};
+use ::objective::{Context, Decisions, Error, Example, Mark, Objective, Purpose, Shown, Step, Tally, Term};
 use burn::tensor::{Device, Tensor};
 use kernels::{Sampling, Targets, vocabulary_sample};
-use mlm::{Maskers, NAMES, Names, encoder_flops, head_flops, labels, log_probabilities, places};
+use mlm::{Maskers, NAMES, Names, encoder_flops, head_flops, predicted};
 use rand_chacha::ChaCha8Rng;
-use trunk::{Encoder, EncoderConfig, MlmHead, Noise, Sequences};
+use trunk::{Encoder, EncoderConfig, MlmHead, Noise, Predicted, Sequences};
 
 use crate::batch::{Corrupted, RtdBatch, collate};
 use crate::config::{Kind, RtdConfig, Variant};
@@ -282,21 +282,19 @@ impl Objective for Rtd {
     }
 
     /// Those of the encoder where it predicts tokens, else of the generator.
-    fn log_probabilities(
+    fn predict<'m>(
         &self,
-        model: &RtdModel,
+        model: &'m RtdModel,
         sequences: &Sequences,
-        predictions: &[Prediction],
+        places: &[u32],
         device: &Device,
-    ) -> Option<Tensor<1>> {
+    ) -> Option<Predicted<'m>> {
         if let Some(head) = &model.head {
-            return Some(log_probabilities(&model.encoder, head, sequences, predictions, device));
+            return Some(predicted(&model.encoder, head, sequences, places, device));
         }
         let generator = model.generator.as_ref()?;
-        let input = sequences.input(device);
-        let hidden = generator.hidden(&model.encoder, &input, &places(sequences, predictions), None);
-        let table = generator.table(&model.encoder);
-        Some(generator.head.scores(hidden, table, &labels(predictions)).losses.neg())
+        let hidden = generator.hidden(&model.encoder, &sequences.input(device), places, None);
+        Some(Predicted { hidden, head: &generator.head, table: generator.table(&model.encoder) })
     }
 
     fn token_scores(&self, model: &RtdModel, sequences: &Sequences, device: &Device) -> Option<Vec<Vec<f32>>> {

@@ -39,9 +39,9 @@ fn examples() -> Vec<Example> {
         let n = 14 + 3 * number as u32;
         let tokens = (0..n).map(|i| 5 + (i * 11 + number as u32) % 45).collect();
         let word_starts = vec![true; n as usize];
-        Passage { number, tokens, sentence_starts: vec![0], document_starts: vec![], word_starts }
+        Passage { number, tokens, sentence_starts: vec![0], document_starts: vec![], word_starts, spans: vec![] }
     };
-    (0..4).map(|n| Example { passage: passage(n), seed: 1, epoch: 0, partner: None }).collect()
+    (0..4).map(|n| Example { passage: passage(n), seed: 1, epoch: 0, partner: None, answer: None }).collect()
 }
 
 fn objective(config: RtdConfig) -> Rtd {

@@ -104,7 +104,8 @@ fn mask_segments(laid: &Laid, maskers: &Maskers, purpose: Purpose, rng: &mut Cha
         if start == end {
             continue;
         }
-        let row = Row { tokens: &laid.tokens[start..end], word_starts: &laid.word_starts[start..end] };
+        let (tokens, word_starts) = (&laid.tokens[start..end], &laid.word_starts[start..end]);
+        let row = Row { tokens, word_starts, spans: &laid.spans[start..end] };
         let masked = maskers.of(purpose).mask(&row, rng);
         let shift = |target: Target| Target { position: target.position + start as u32, ..target };
         whole.tokens.extend(masked.tokens);

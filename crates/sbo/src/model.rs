@@ -4,12 +4,12 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use kernels::{Targets, gather, vocabulary_loss, vocabulary_scores};
 use mlm::{
-    Answer, Maskers, NAMES, PairLabels, Pairing, encoder_flops, first_tokens, head_flops, log_probabilities,
-    pair_flops, pair_loss,
+    Answer, Maskers, NAMES, PairLabels, Pairing, encoder_flops, first_tokens, head_flops, pair_flops, pair_loss,
+    predicted,
 };
-use objective::{Context, Error, Example, Objective, Prediction, Purpose, Shown, Step, Tally, Term};
+use objective::{Context, Error, Example, Objective, Purpose, Shown, Step, Tally, Term};
 use rand_chacha::ChaCha8Rng;
-use trunk::{Encoder, EncoderConfig, MlmHead, Noise, PairHead, Sequences, indices, union};
+use trunk::{Encoder, EncoderConfig, MlmHead, Noise, PairHead, Predicted, Sequences, indices, union};
 
 use crate::batch::{Boundary, SboBatch, collate};
 use crate::config::SboConfig;
@@ -239,14 +239,14 @@ impl Objective for Sbo {
         &model.encoder
     }
 
-    fn log_probabilities(
+    fn predict<'m>(
         &self,
-        model: &SboModel,
+        model: &'m SboModel,
         sequences: &Sequences,
-        predictions: &[Prediction],
+        places: &[u32],
         device: &Device,
-    ) -> Option<Tensor<1>> {
-        Some(log_probabilities(&model.encoder, &model.head, sequences, predictions, device))
+    ) -> Option<Predicted<'m>> {
+        Some(predicted(&model.encoder, &model.head, sequences, places, device))
     }
 
     fn show(&self, batch: &SboBatch, row: usize) -> Vec<Shown> {

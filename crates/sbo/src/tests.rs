@@ -24,8 +24,9 @@ fn example(number: u64, n: u32, seed: u64) -> Example {
         sentence_starts: vec![0, n / 2],
         document_starts: vec![],
         word_starts: (0..n).map(|i| i % 3 != 1).collect(),
+        spans: vec![],
     };
-    Example { passage: passage(number), seed, epoch: 0, partner: Some(passage(number + 1000)) }
+    Example { passage: passage(number), seed, epoch: 0, partner: Some(passage(number + 1000)), answer: None }
 }
 
 fn batch(config: &SboConfig, seed: u64) -> SboBatch {

@@ -1,14 +1,13 @@
 //! The encoder with two heads, and the objective over it.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use mlm::{
-    Maskers, NAMES, PairLabels, Pairing, encoder_flops, first_tokens, head_flops, log_probabilities, pair_flops,
-    pair_loss,
+    Maskers, NAMES, PairLabels, Pairing, encoder_flops, first_tokens, head_flops, pair_flops, pair_loss, predicted,
 };
-use objective::{Context, Error, Example, Objective, Prediction, Purpose, Shown, Step};
+use objective::{Context, Error, Example, Objective, Purpose, Shown, Step};
 use rand_chacha::ChaCha8Rng;
-use trunk::{Encoder, EncoderConfig, MlmHead, Noise, PairHead, Sequences, indices, union};
+use trunk::{Encoder, EncoderConfig, MlmHead, Noise, PairHead, Predicted, Sequences, indices, union};
 
 use crate::batch::{SopBatch, collate};
 use crate::config::SopConfig;
@@ -112,14 +111,14 @@ impl Objective for Sop {
         &model.encoder
     }
 
-    fn log_probabilities(
+    fn predict<'m>(
         &self,
-        model: &SopModel,
+        model: &'m SopModel,
         sequences: &Sequences,
-        predictions: &[Prediction],
+        places: &[u32],
         device: &Device,
-    ) -> Option<Tensor<1>> {
-        Some(log_probabilities(&model.encoder, &model.head, sequences, predictions, device))
+    ) -> Option<Predicted<'m>> {
+        Some(predicted(&model.encoder, &model.head, sequences, places, device))
     }
 
     fn show(&self, batch: &SopBatch, row: usize) -> Vec<Shown> {

@@ -30,11 +30,18 @@ fn passage(number: u64, sentences: &[u32], first: u32) -> Passage {
         sentence_starts: starts.collect(),
         document_starts: vec![],
         word_starts: vec![true; n as usize],
+        spans: vec![],
     }
 }
 
 fn example(number: u64, sentences: &[u32]) -> Example {
-    Example { passage: passage(number, sentences, 5), seed: 1, epoch: 0, partner: Some(passage(99, &[4, 4], 40)) }
+    Example {
+        passage: passage(number, sentences, 5),
+        seed: 1,
+        epoch: 0,
+        partner: Some(passage(99, &[4, 4], 40)),
+        answer: None,
+    }
 }
 
 fn objective(labels: PairLabels) -> Sop {

@@ -16,6 +16,17 @@ pub enum NormPlacement {
     Pre,
 }
 
+/// When a linear map stands between embeddings and layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmbeddingProjection {
+    /// When their widths differ, as in the authors' ALBERT and ELECTRA.
+    #[default]
+    Auto,
+    /// Always, as in Hugging Face's ALBERT.
+    Always,
+}
+
 /// Shape and behaviour of the encoder; the `[encoder]` table of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -26,6 +37,8 @@ pub struct EncoderConfig {
     pub hidden: usize,
     /// Width of the embedding tables; 0 means `hidden`. ALBERT: 128.
     pub embedding: usize,
+    /// When a linear map stands between embeddings and layers.
+    pub embedding_projection: EmbeddingProjection,
     /// Number of layers. BERT-base: 12.
     pub layers: usize,
     /// Attention heads; they must divide `hidden`. BERT-base: 12.
@@ -36,7 +49,7 @@ pub struct EncoderConfig {
     pub positions: usize,
     /// Rows of the position table before the first used one. BERT: 0; RoBERTa: 2.
     pub position_offset: usize,
-    /// Segment kinds. BERT: 2; RoBERTa: 1.
+    /// Segment kinds. BERT: 2; RoBERTa: 1; DistilBERT: 0, which is no table at all.
     pub segments: usize,
     /// Non-linearity of the feed-forward networks and of the head.
     pub activation: Activation,
@@ -63,6 +76,7 @@ impl Default for EncoderConfig {
             vocabulary: 0,
             hidden: 128,
             embedding: 0,
+            embedding_projection: EmbeddingProjection::Auto,
             layers: 2,
             heads: 2,
             feed_forward: 512,
@@ -96,6 +110,11 @@ impl EncoderConfig {
         if self.embedding == 0 { self.hidden } else { self.embedding }
     }
 
+    /// Whether a linear map stands between embeddings and layers.
+    pub fn projects(&self) -> bool {
+        self.embedding_projection == EmbeddingProjection::Always || self.embedding_width() != self.hidden
+    }
+
     /// Checks that the values fit together.
     ///
     /// # Errors
@@ -109,7 +128,6 @@ impl EncoderConfig {
             ("layers", self.layers),
             ("heads", self.heads),
             ("feed_forward", self.feed_forward),
-            ("segments", self.segments),
         ] {
             if value == 0 {
                 return error(field, &value, "must be at least 1");
@@ -135,14 +153,11 @@ impl EncoderConfig {
         if !(self.initializer_range > 0.0 && self.initializer_range <= 1.0) {
             return error("initializer_range", &self.initializer_range, "must be above 0 and at most 1");
         }
-        if let Sharing::Groups(groups) = self.sharing
-            && !(1..=self.layers).contains(&groups)
+        if let Sharing::Groups { groups, inner } = self.sharing
+            && !(inner > 0 && self.layers.is_multiple_of(inner) && (1..=self.layers / inner).contains(&groups))
         {
-            return error(
-                "sharing",
-                &self.sharing,
-                &format!("needs 1 to {} groups, one layer or more each", self.layers),
-            );
+            let reason = format!("{} layers must be a whole number of sets, and no fewer than the groups", self.layers);
+            return error("sharing", &self.sharing, &reason);
         }
         Ok(())
     }
@@ -154,7 +169,7 @@ impl EncoderConfig {
         let (h, ff) = (self.hidden as f64, self.feed_forward as f64);
         let products = 8.0 * h * h + 4.0 * h * ff;
         let attention = 4.0 * len as f64 * h;
-        let projection = if self.embedding_width() == self.hidden { 0.0 } else { 2.0 * self.embedding as f64 * h };
+        let projection = if self.projects() { 2.0 * self.embedding_width() as f64 * h } else { 0.0 };
         self.layers as f64 * (products + attention) + projection
     }
 }
@@ -174,7 +189,9 @@ mod tests {
         assert_eq!(message(|c| c.heads = 3), "encoder.heads = 3: must divide encoder.hidden = 128");
         assert_eq!(message(|c| c.layers = 0), "encoder.layers = 0: must be at least 1");
         assert_eq!(message(|c| c.dropout = 1.0), "encoder.dropout = 1: must be at least 0 and below 1");
-        assert!(message(|c| c.sharing = Sharing::Groups(5)).starts_with("encoder.sharing = groups:5"));
+        assert!(
+            message(|c| c.sharing = Sharing::Groups { groups: 5, inner: 1 }).starts_with("encoder.sharing = groups:5")
+        );
         assert!(message(|c| c.norm_epsilon = f64::NAN).starts_with("encoder.norm_epsilon"));
     }
 

@@ -24,8 +24,8 @@ pub struct Embeddings {
 pub struct PlaceEmbeddings {
     /// `[position_offset + positions, embedding]`
     pub positions: Param<Tensor<2>>,
-    /// `[segments, embedding]`
-    pub segments: Param<Tensor<2>>,
+    /// `[segments, embedding]`, where there are any.
+    pub segments: Option<Param<Tensor<2>>>,
     /// Over the embedding width.
     pub norm: LayerNorm,
     #[module(skip)]
@@ -57,7 +57,7 @@ impl PlaceEmbeddings {
         let (width, std) = (config.embedding_width(), config.initializer_range);
         Self {
             positions: truncated_normal([config.position_offset + config.positions, width], std, rng, device),
-            segments: truncated_normal([config.segments, width], std, rng, device),
+            segments: (config.segments > 0).then(|| truncated_normal([config.segments, width], std, rng, device)),
             norm: LayerNorm::init(width, config.norm_epsilon, device),
             offset: config.position_offset,
             dropout: config.dropout,
@@ -67,13 +67,13 @@ impl PlaceEmbeddings {
     /// The sum of token, position and segment embeddings, normalised and dropped out, `[rows, embedding]`, given the
     /// token table `[vocabulary, embedding]`.
     pub fn forward(&self, tokens: Tensor<2>, input: &Input, noise: Option<&mut Noise>) -> Tensor<2> {
-        let lookup = Lookup {
-            tokens: input.tokens.clone(),
-            segments: input.segments.clone(),
-            rows: input.rows.clone(),
-            offset: self.offset,
+        let (segments, ids) = match &self.segments {
+            Some(table) => (table.val(), input.segments.clone()),
+            None => (Tensor::zeros([1, tokens.dims()[1]], &tokens.device()), Vec::new()),
         };
-        let sum = kernels::embed(tokens, self.segments.val(), self.positions.val(), lookup);
+        let lookup =
+            Lookup { tokens: input.tokens.clone(), segments: ids, rows: input.rows.clone(), offset: self.offset };
+        let sum = kernels::embed(tokens, segments, self.positions.val(), lookup);
         dropout(self.norm.forward(sum), Mask::draw(noise, self.dropout, &input.rows))
     }
 }

@@ -37,4 +37,10 @@ impl Encoder {
         let x = self.embeddings.forward(input, noise.as_deref_mut());
         self.stack.forward_at(x, input, places, noise)
     }
+
+    /// See [`Stack::hidden_states`].
+    pub fn hidden_states(&self, input: &Input, mut noise: Option<&mut Noise>) -> Vec<Tensor<2>> {
+        let x = self.embeddings.forward(input, noise.as_deref_mut());
+        self.stack.hidden_states(x, input, noise)
+    }
 }

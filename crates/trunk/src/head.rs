@@ -57,3 +57,26 @@ impl MlmHead {
         kernels::vocabulary_scores(self.transform(hidden), table, self.bias.val(), labels)
     }
 }
+
+/// Hidden states at which tokens are predicted, and what predicts them.
+#[derive(Debug)]
+pub struct Predicted<'m> {
+    /// `[n, hidden]`
+    pub hidden: Tensor<2>,
+    /// The head.
+    pub head: &'m MlmHead,
+    /// The token table, `[vocabulary, embedding]`.
+    pub table: Tensor<2>,
+}
+
+impl Predicted<'_> {
+    /// Logits, `[n, vocabulary]`.
+    pub fn logits(self) -> Tensor<2> {
+        self.head.logits(self.hidden, self.table)
+    }
+
+    /// The natural-log probability of each of `tokens`, `[n]`, without holding all logits.
+    pub fn log_probabilities(self, tokens: &[u32]) -> Tensor<1> {
+        self.head.scores(self.hidden, self.table, tokens).losses.neg()
+    }
+}

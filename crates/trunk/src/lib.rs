@@ -24,10 +24,10 @@ mod sharing;
 mod stack;
 
 pub use block::{AttentionBlock, FeedForward};
-pub use config::{ConfigError, EncoderConfig, NormPlacement};
+pub use config::{ConfigError, EmbeddingProjection, EncoderConfig, NormPlacement};
 pub use embeddings::{Embeddings, PlaceEmbeddings, token_table};
 pub use encoder::Encoder;
-pub use head::MlmHead;
+pub use head::{MlmHead, Predicted};
 pub use init::{constant, truncated_normal};
 pub use input::{Input, Sequences, indices, union};
 pub use kernels::{Activation, Noise};

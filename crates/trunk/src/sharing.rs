@@ -18,8 +18,14 @@ pub enum Sharing {
     Attention,
     /// One feed-forward network for all layers.
     FeedForward,
-    /// This many sets; layer i of n uses set floor(i / n * sets).
-    Groups(usize),
+    /// ALBERT's groups (`num_hidden_groups`), each a set of `inner` layers (`inner_group_num`) that follow one another.
+    /// Of n sets that run one after another, set i is that of group floor(i / n * groups).
+    Groups {
+        /// Distinct sets.
+        groups: usize,
+        /// Layers of a set.
+        inner: usize,
+    },
 }
 
 impl Sharing {
@@ -30,12 +36,17 @@ impl Sharing {
             Self::All => (1, 1),
             Self::Attention => (1, layers),
             Self::FeedForward => (layers, 1),
-            Self::Groups(groups) => (groups, groups),
+            Self::Groups { groups, inner } => (groups * inner, groups * inner),
         }
     }
 
     /// Which distinct (attention, feed-forward) sublayer `layer` of `layers` uses.
     pub fn of(self, layer: usize, layers: usize) -> (usize, usize) {
+        if let Self::Groups { groups, inner } = self {
+            let group = (layer / inner) * groups / (layers / inner);
+            let distinct = group * inner + layer % inner;
+            return (distinct, distinct);
+        }
         let (attention, feed_forward) = self.distinct(layers);
         (layer * attention / layers, layer * feed_forward / layers)
     }
@@ -48,7 +59,8 @@ impl fmt::Display for Sharing {
             Self::All => f.write_str("all"),
             Self::Attention => f.write_str("attention"),
             Self::FeedForward => f.write_str("feed-forward"),
-            Self::Groups(groups) => write!(f, "groups:{groups}"),
+            Self::Groups { groups, inner: 1 } => write!(f, "groups:{groups}"),
+            Self::Groups { groups, inner } => write!(f, "groups:{groups}x{inner}"),
         }
     }
 }
@@ -62,13 +74,17 @@ impl FromStr for Sharing {
             "all" => Ok(Self::All),
             "attention" => Ok(Self::Attention),
             "feed-forward" => Ok(Self::FeedForward),
-            _ => text
-                .strip_prefix("groups:")
-                .and_then(|n| n.parse().ok())
-                .map(Self::Groups)
-                .ok_or_else(|| format!("no sharing `{text}`; known: none, all, attention, feed-forward, groups:N")),
+            _ => text.strip_prefix("groups:").and_then(groups).ok_or_else(|| {
+                format!("no sharing `{text}`; known: none, all, attention, feed-forward, groups:N, groups:NxINNER")
+            }),
         }
     }
+}
+
+/// `2` or `2x3`.
+fn groups(text: &str) -> Option<Sharing> {
+    let (groups, inner) = text.split_once('x').unwrap_or((text, "1"));
+    Some(Sharing::Groups { groups: groups.parse().ok()?, inner: inner.parse().ok()? })
 }
 
 impl TryFrom<String> for Sharing {
@@ -96,13 +112,17 @@ mod tests {
         assert_eq!(map(Sharing::All), vec![(0, 0); 6]);
         assert_eq!(map(Sharing::Attention), (0..6).map(|i| (0, i)).collect::<Vec<_>>());
         assert_eq!(map(Sharing::FeedForward), (0..6).map(|i| (i, 0)).collect::<Vec<_>>());
-        let thirds: Vec<usize> = map(Sharing::Groups(3)).iter().map(|m| m.0).collect();
-        assert_eq!(thirds, [0, 0, 1, 1, 2, 2]);
+        let sets = |groups, inner| map(Sharing::Groups { groups, inner }).iter().map(|m| m.0).collect::<Vec<_>>();
+        assert_eq!(sets(3, 1), [0, 0, 1, 1, 2, 2]);
+        assert_eq!(sets(1, 2), [0, 1, 0, 1, 0, 1]);
+        assert_eq!(sets(3, 2), [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]
     fn names_are_read_back() {
-        for sharing in [Sharing::None, Sharing::All, Sharing::Attention, Sharing::FeedForward, Sharing::Groups(4)] {
+        let groups = [1, 3].map(|inner| Sharing::Groups { groups: 4, inner });
+        for sharing in [Sharing::None, Sharing::All, Sharing::Attention, Sharing::FeedForward].into_iter().chain(groups)
+        {
             assert_eq!(sharing.to_string().parse(), Ok(sharing));
         }
         assert!("half".parse::<Sharing>().expect_err("unknown").contains("known: none"));

@@ -16,7 +16,7 @@ use crate::sharing::Sharing;
 /// code).
 #[derive(Module, Debug)]
 pub struct Stack {
-    /// From embedding to hidden width, when they differ.
+    /// From embedding to hidden width, see [`EncoderConfig::projects`].
     pub projection: Option<Linear>,
     /// The distinct attention sublayers.
     pub attention: Vec<AttentionBlock>,
@@ -36,7 +36,7 @@ impl Stack {
         let (width, hidden, std) = (config.embedding_width(), config.hidden, config.initializer_range);
         let (attention, feed_forward) = config.sharing.distinct(config.layers);
         Self {
-            projection: (width != hidden).then(|| Linear::init(width, hidden, std, rng, device)),
+            projection: config.projects().then(|| Linear::init(width, hidden, std, rng, device)),
             attention: (0..attention).map(|_| AttentionBlock::init(config, rng, device)).collect(),
             feed_forward: (0..feed_forward).map(|_| FeedForward::init(config, rng, device)).collect(),
             final_norm: (config.norm == NormPlacement::Pre)
@@ -62,6 +62,19 @@ impl Stack {
         }
     }
 
+    /// What the first layer takes and what each layer gives, the last one normalised with pre-LN: one more than there are
+    /// layers, each `[rows, hidden]`.
+    pub fn hidden_states(&self, x: Tensor<2>, input: &Input, mut noise: Option<&mut Noise>) -> Vec<Tensor<2>> {
+        let mut states = vec![self.project(x)];
+        for layer in 0..self.layers {
+            let x = states[layer].clone();
+            states.push(self.layer(layer, x, input, None, noise.as_deref_mut()));
+        }
+        let last = states.pop().map(|x| self.normalise(x));
+        states.extend(last);
+        states
+    }
+
     fn run(
         &self,
         x: Tensor<2>,
@@ -69,17 +82,36 @@ impl Stack {
         at: Option<(&[u32], &Rows)>,
         mut noise: Option<&mut Noise>,
     ) -> Tensor<2> {
-        let mut x = match &self.projection {
+        let mut x = self.project(x);
+        for layer in 0..self.layers {
+            let at = at.filter(|_| layer + 1 == self.layers);
+            x = self.layer(layer, x, input, at, noise.as_deref_mut());
+        }
+        self.normalise(x)
+    }
+
+    fn layer(
+        &self,
+        layer: usize,
+        x: Tensor<2>,
+        input: &Input,
+        at: Option<(&[u32], &Rows)>,
+        mut noise: Option<&mut Noise>,
+    ) -> Tensor<2> {
+        let (attention, feed_forward) = self.sharing.of(layer, self.layers);
+        let x = self.attention[attention].forward(x, input, at, noise.as_deref_mut());
+        let rows = at.map_or(&input.rows, |(_, rows)| rows);
+        self.feed_forward[feed_forward].forward(x, rows, noise)
+    }
+
+    fn project(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.projection {
             Some(projection) => projection.forward(x),
             None => x,
-        };
-        for layer in 0..self.layers {
-            let (attention, feed_forward) = self.sharing.of(layer, self.layers);
-            let at = at.filter(|_| layer + 1 == self.layers);
-            x = self.attention[attention].forward(x, input, at, noise.as_deref_mut());
-            let rows = at.map_or(&input.rows, |(_, rows)| rows);
-            x = self.feed_forward[feed_forward].forward(x, rows, noise.as_deref_mut());
         }
+    }
+
+    fn normalise(&self, x: Tensor<2>) -> Tensor<2> {
         match &self.final_norm {
             Some(norm) => norm.forward(x),
             None => x,

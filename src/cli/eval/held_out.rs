@@ -128,7 +128,7 @@ impl HeldOut {
         let args = job.args;
         let mut config = match job.found {
             Found::Run { config, .. } => config.corpus.clone(),
-            Found::HuggingFace(_) => CorpusConfig { max_length: loaded.positions, ..CorpusConfig::default() },
+            Found::Hub { .. } => CorpusConfig { max_length: loaded.positions, ..CorpusConfig::default() },
         };
         config.max_length = args.max_length.unwrap_or(config.max_length);
         if config.max_length > loaded.positions || config.max_length < 8 {

@@ -2,9 +2,11 @@
 
 mod open;
 mod pieces;
+mod sentencepiece;
 mod train;
 mod words;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,8 +56,8 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Opens `tokenizer.json`, `vocab.txt`, `vocab.json` (with `merges.txt` beside it), or a folder that holds one of
-    /// these.
+    /// Opens `tokenizer.json`, `vocab.txt`, `vocab.json` (with `merges.txt` beside it), `spiece.model`, or a folder that
+    /// holds one of these.
     ///
     /// # Errors
     /// When there is none, it cannot be read, or it lacks a special token.
@@ -106,9 +108,7 @@ impl Tokenizer {
             Some(memory) => memory.tokens(&self.inner, text),
             None => pieces::tokens(&self.inner, text),
         };
-        // A Unigram model matches a special token that is spelt out; to a text it is an unknown word.
-        let known = |id: u32| if self.special_ids.binary_search(&id).is_ok() { self.specials.unk } else { id };
-        let tokens: Vec<u32> = found.iter().map(|(id, _)| known(*id)).collect();
+        let tokens: Vec<u32> = found.iter().map(|(id, _)| self.known(*id)).collect();
         let mut word_starts: Vec<bool> = tokens.iter().map(|id| self.vocabulary[*id as usize].1).collect();
         let mut sentence_starts = Vec::new();
         let mut from = 0;
@@ -135,9 +135,29 @@ impl Tokenizer {
         Encoded { tokens, word_starts, sentence_starts }
     }
 
+    /// The same tokens, and the bytes of the text each of them stands for, as a range on character boundaries without white
+    /// space at its ends; empty for a token that is nothing but white space. Tokens that are parts of one character share
+    /// its range.
+    pub fn encode_offsets(&self, text: &str) -> (Vec<u32>, Vec<Range<usize>>) {
+        let encoding = self.inner.encode(text, false).expect("encoding without truncation does not fail");
+        let tokens = encoding.get_ids().iter().map(|id| self.known(*id)).collect();
+        let ranges = encoding.get_offsets().iter().map(|(start, end)| trimmed(text, *start, *end)).collect();
+        (tokens, ranges)
+    }
+
+    /// A Unigram model matches a special token that is spelt out; to a text it is an unknown word.
+    fn known(&self, id: u32) -> u32 {
+        if self.special_ids.binary_search(&id).is_ok() { self.specials.unk } else { id }
+    }
+
     /// The text of tokens, special tokens left out.
     pub fn decode(&self, tokens: &[u32]) -> String {
         self.inner.decode(tokens, true).unwrap_or_default()
+    }
+
+    /// The text of `tokenizer.json`.
+    pub fn json(&self) -> &str {
+        &self.json
     }
 
     /// Writes `tokenizer.json`.
@@ -166,6 +186,14 @@ fn is_space(text: &str, tokens: &[pieces::Token]) -> bool {
     start < end && text.get(start..end).is_some_and(|token| token.trim().is_empty())
 }
 
+/// The bytes from `start` to `end`, widened to whole characters, without white space at their ends.
+fn trimmed(text: &str, start: usize, end: usize) -> Range<usize> {
+    let (start, end) = (text.floor_char_boundary(start), text.ceil_char_boundary(end));
+    let token = &text[start..end.max(start)];
+    let start = start + token.len() - token.trim_start().len();
+    start..start + token.trim().len()
+}
+
 fn specials(inner: &Inner) -> Result<Specials> {
     let find = |names: &[&str]| {
         names.iter().find_map(|name| inner.token_to_id(name)).ok_or_else(|| {
@@ -179,4 +207,73 @@ fn specials(inner: &Inner) -> Result<Specials> {
         unk: find(&["[UNK]", "<unk>"])?,
         mask: find(&["[MASK]", "<mask>"])?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{below, keyed_rng};
+
+    fn wordpiece() -> Tokenizer {
+        let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##a", "##b", "e", "##e", ".", "中"];
+        let vocabulary = words.iter().enumerate().map(|(id, word)| ((*word).to_owned(), id.into())).collect();
+        tokenizer(&open::wordpiece_parts(vocabulary, true))
+    }
+
+    fn byte_level() -> Tokenizer {
+        let mut words: Vec<String> = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map(str::to_owned).to_vec();
+        let mut alphabet: Vec<char> =
+            tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet().into_iter().collect();
+        alphabet.sort_unstable();
+        words.extend(alphabet.into_iter().map(String::from));
+        words.extend(["\u{120}a", "ab"].map(str::to_owned));
+        let vocabulary = words.iter().enumerate().map(|(id, word)| (word.clone(), id.into())).collect();
+        let merges = [("\u{120}", "a"), ("a", "b")].map(|(a, b)| serde_json::json!([a, b])).to_vec();
+        tokenizer(&open::byte_level_parts(vocabulary, merges))
+    }
+
+    fn unigram() -> Tokenizer {
+        let pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "\u{2581}", "\u{2581}a", "a", "b", "e", "."];
+        let pieces = pieces.iter().enumerate().map(|(id, piece)| serde_json::json!([piece, -(id as f64)])).collect();
+        tokenizer(&open::unigram_parts(pieces, 1, true))
+    }
+
+    fn tokenizer(parts: &serde_json::Value) -> Tokenizer {
+        Tokenizer::new(open::from_json(parts, "test".as_ref()).expect("a tokenizer")).expect("special tokens")
+    }
+
+    /// What each token of the text stands for.
+    fn parts(tokenizer: &Tokenizer, text: &str) -> Vec<String> {
+        tokenizer.encode_offsets(text).1.into_iter().map(|range| text[range].to_owned()).collect()
+    }
+
+    #[test]
+    fn offsets_point_at_the_text_as_it_was_written() {
+        assert_eq!(parts(&wordpiece(), "  Ab\u{c9}. 中 zz"), ["A", "b", "\u{c9}", ".", "中", "zz"]);
+        assert_eq!(parts(&byte_level(), "ab a\u{e9}"), ["ab", "a", "\u{e9}", "\u{e9}"]);
+        assert_eq!(parts(&unigram(), "a b\u{e9}."), ["a", "", "b", "\u{e9}", "."]);
+    }
+
+    #[test]
+    fn offsets_belong_to_the_tokens_of_encode_and_run_forward() {
+        let alphabet =
+            [" ", "  ", "\t", "a", "B", "ab", "\u{e9}", "e\u{301}", "\u{1f600}", "中", ".", "[MASK]", "\0", "\u{fb01}"];
+        for (number, tokenizer) in [wordpiece(), byte_level(), unigram()].iter().enumerate() {
+            for seed in 0..1000 {
+                let mut rng = keyed_rng("offsets", seed, number as u64, 0);
+                let length = below(16, &mut rng);
+                let text: String = (0..length).map(|_| alphabet[below(alphabet.len(), &mut rng)]).collect();
+                let (tokens, ranges) = tokenizer.encode_offsets(&text);
+                assert_eq!(tokens, tokenizer.encode(&text).tokens, "{text:?}");
+                assert_eq!(tokens.len(), ranges.len());
+                for range in &ranges {
+                    let part = text.get(range.clone()).expect("character boundaries");
+                    assert_eq!(part, part.trim(), "{text:?}");
+                }
+                for pair in ranges.windows(2) {
+                    assert!(pair[0].start <= pair[1].start && pair[0].end <= pair[1].end, "{text:?}");
+                }
+            }
+        }
+    }
 }

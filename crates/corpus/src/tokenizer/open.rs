@@ -5,25 +5,31 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use tokenizers::Tokenizer;
 
+use super::sentencepiece;
 use crate::error::{Error, Result};
 
 /// Opens a tokenizer file or a folder with one.
 pub fn open(path: &Path) -> Result<Tokenizer> {
     if path.is_dir() {
-        let found =
-            ["tokenizer.json", "vocab.txt", "vocab.json"].iter().map(|name| path.join(name)).find(|p| p.is_file());
+        let found = ["tokenizer.json", "vocab.txt", "vocab.json", "spiece.model"]
+            .iter()
+            .map(|name| path.join(name))
+            .find(|p| p.is_file());
         return match found {
             Some(file) => open(&file),
             None => Err(Error::data(format!(
-                "the folder {} holds no tokenizer.json, vocab.txt, or vocab.json with merges.txt",
+                "the folder {} holds no tokenizer.json, vocab.txt, vocab.json with merges.txt, or spiece.model",
                 path.display()
             ))),
         };
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if name.ends_with(".model") {
+        return sentencepiece::open(path, &settings(folder));
+    }
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::data(format!("cannot read the tokenizer {}: {error}", path.display())))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
     if name.ends_with(".txt") {
         return from_json(&wordpiece(&text, lowercases(folder, &text)), path);
     }
@@ -45,11 +51,15 @@ pub fn from_json(parts: &Value, path: &Path) -> Result<Tokenizer> {
 
 /// `do_lower_case` of `tokenizer_config.json`; without it, whether no token but the bracketed ones has a capital letter.
 fn lowercases(folder: &Path, vocabulary: &str) -> bool {
-    let config = std::fs::read_to_string(folder.join("tokenizer_config.json")).ok();
-    let config: Option<Value> = config.and_then(|text| serde_json::from_str(&text).ok());
     let plain = |line: &&str| !line.starts_with('[');
     let cased = || vocabulary.lines().filter(plain).any(|line| line.contains(|c: char| c.is_ascii_uppercase()));
-    config.and_then(|config| config["do_lower_case"].as_bool()).unwrap_or_else(|| !cased())
+    settings(folder)["do_lower_case"].as_bool().unwrap_or_else(|| !cased())
+}
+
+/// What `tokenizer_config.json` says, if it is there.
+fn settings(folder: &Path) -> Value {
+    let text = std::fs::read_to_string(folder.join("tokenizer_config.json")).ok();
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)
 }
 
 /// BERT's WordPiece from a `vocab.txt`: the line number is the id.

@@ -46,6 +46,9 @@ pub enum Unit {
     /// Words up to a geometric length, from the start of the word that a random token is in; cut where the budget ends,
     /// so that the budget is met to the token.
     Span,
+    /// Half of the time a span that the text's annotation names, such as an entity or a noun phrase, half of the time a
+    /// word; needs corpus.annotations = "spans".
+    Annotated,
 }
 
 /// How many are chosen.

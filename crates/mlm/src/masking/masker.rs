@@ -30,6 +30,15 @@ pub struct Row<'a> {
     pub tokens: &'a [u32],
     /// Whether a word begins with the token. A special token is always a word of its own, and a word begins after it.
     pub word_starts: &'a [bool],
+    /// The number of the annotated span that each token is in, 0 where it is in none; only [`Unit::Annotated`] looks.
+    pub spans: &'a [u32],
+}
+
+/// The places of each annotated span, in the order of the text.
+fn annotated(row: &Row<'_>, places: &[u32]) -> Chosen {
+    let number = |place: &u32| row.spans.get(*place as usize).copied().unwrap_or(0);
+    let inside: Vec<u32> = places.iter().copied().filter(|place| number(place) > 0).collect();
+    inside.chunk_by(|a, b| number(a) == number(b)).map(<[u32]>::to_vec).collect()
 }
 
 /// A token to predict.
@@ -137,7 +146,8 @@ impl Masker {
     fn mask_together(&self, rows: &[Row<'_>], rng: &mut ChaCha8Rng) -> Vec<Masked> {
         let tokens: Vec<u32> = rows.iter().flat_map(|row| row.tokens).copied().collect();
         let word_starts: Vec<bool> = rows.iter().flat_map(|row| row.word_starts).copied().collect();
-        let Masked { tokens, targets } = self.mask(&Row { tokens: &tokens, word_starts: &word_starts }, rng);
+        let whole = Row { tokens: &tokens, word_starts: &word_starts, spans: &[] };
+        let Masked { tokens, targets } = self.mask(&whole, rng);
         let (mut tokens, mut targets) = (tokens.as_slice(), targets.as_slice());
         let mut start = 0;
         let mut split = |row: &Row<'_>| {
@@ -168,6 +178,7 @@ impl Masker {
             Unit::Word => units::words(words, count, rng),
             Unit::Ngram => units::ngrams(&words, &self.ngrams, ngram_max, count, rng),
             Unit::Span => units::spans(&words, &self.spans, count, rng),
+            Unit::Annotated => units::annotated(words, annotated(row, &places), count, rng),
         }
     }
 

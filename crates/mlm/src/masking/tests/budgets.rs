@@ -129,7 +129,8 @@ fn independent_words_are_chosen_at_the_rate() {
 fn distilberts_budget_is_of_the_batch() {
     let masker = masker(Family::Distilbert, 128);
     let rows: Vec<Sequence> = (0..8).map(|i| sequence(8 + 5 * i, i as u64)).collect();
-    let views: Vec<Row<'_>> = rows.iter().map(|(tokens, word_starts)| Row { tokens, word_starts }).collect();
+    let views: Vec<Row<'_>> =
+        rows.iter().map(|(tokens, word_starts)| Row { tokens, word_starts, spans: &[] }).collect();
     let total: usize = rows.iter().map(|row| row.0.len()).sum();
     let mut empty = 0;
     for seed in 0..500 {
@@ -153,7 +154,7 @@ fn a_batch_of_one_is_masked_as_a_sequence_is() {
     let masker = masker(Family::Distilbert, 128);
     assert_eq!(masker.masking().scope, Scope::Batch);
     let (tokens, word_starts) = sequence(40, 1);
-    let row = Row { tokens: &tokens, word_starts: &word_starts };
+    let row = Row { tokens: &tokens, word_starts: &word_starts, spans: &[] };
     assert_eq!(masker.mask_batch(&[row], &mut [rng(7)]), [masker.mask(&row, &mut rng(7))]);
 }
 

@@ -73,7 +73,7 @@ fn sequence(len: usize, seed: u64) -> Sequence {
 }
 
 fn mask(masker: &Masker, (tokens, word_starts): &Sequence, seed: u64) -> Masked {
-    masker.mask(&Row { tokens, word_starts }, &mut rng(seed))
+    masker.mask(&Row { tokens, word_starts, spans: &[] }, &mut rng(seed))
 }
 
 /// Places of each word of a [`sequence`], the special tokens' included.
@@ -127,7 +127,8 @@ fn draws_stay_the_same_over_versions() {
 #[test]
 fn a_batch_is_masked_as_its_sequences_are() {
     let rows: Vec<Sequence> = (0..4).map(|i| sequence(30 + i, i as u64)).collect();
-    let views: Vec<Row<'_>> = rows.iter().map(|(tokens, word_starts)| Row { tokens, word_starts }).collect();
+    let views: Vec<Row<'_>> =
+        rows.iter().map(|(tokens, word_starts)| Row { tokens, word_starts, spans: &[] }).collect();
     for family in FAMILIES.into_iter().filter(|family| *family != Family::Distilbert) {
         let masker = masker(family, 128);
         let mut rngs: Vec<ChaCha8Rng> = (0..4).map(rng).collect();

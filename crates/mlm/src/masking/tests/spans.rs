@@ -2,7 +2,8 @@
 
 use super::super::config::Masking;
 use super::super::draw::{Cumulative, span_lengths};
-use super::super::knobs::Family;
+use super::super::knobs::{Family, Unit};
+use super::super::masker::Row;
 use super::super::replace::Replacement;
 use super::super::units;
 use super::{chosen, mask, masker, masker_of, near, rng, sequence, words};
@@ -100,4 +101,27 @@ fn at_bert_length_spans_are_as_many_and_as_long_as_simulated() {
     let mean = counts.iter().sum::<usize>() as f64 / 2000.0;
     // The published digit, and five standard errors: about 3 / sqrt(2000).
     assert!((mean - 19.5).abs() < 0.05 + 5.0 * 3.0 / 2000f64.sqrt(), "{mean}");
+}
+
+#[test]
+fn annotated_spans_are_chosen_half_of_the_time_and_whole() {
+    // 40 words; places 8 to 11 and 20 to 23 are annotated.
+    let tokens: Vec<u32> = (10..50).collect();
+    let mut spans = vec![0; 40];
+    spans[8..12].fill(1);
+    spans[20..24].fill(2);
+    let masking = Masking { unit: Unit::Annotated, rate: 0.1, ..Masking::of(Family::Spanbert) };
+    let masker = masker_of(masking, 128);
+    let (mut inside, mut all) = (0, 0);
+    for seed in 0..2000 {
+        let row = Row { tokens: &tokens, word_starts: &[true; 40], spans: &spans };
+        let masked = masker.mask(&row, &mut rng(seed));
+        assert_eq!(masked.targets.len(), 4, "the budget is met to the token");
+        all += masked.targets.len();
+        inside += masked.targets.iter().filter(|target| spans[target.position as usize] > 0).count();
+    }
+    // With b tokens left, f(b) = b / 2 + (1/5 + f(b - 1)) / 2 of them are inside, a word being inside by chance one time in
+    // five: f(4) = 3.25, which single words alone would make 0.8.
+    let share = inside as f64 / all as f64;
+    assert!((share - 3.25 / 4.0).abs() < 0.02, "{share}");
 }

@@ -1,0 +1,71 @@
+//! ALBERT's `spiece.model`: a SentencePiece Unigram model as transformers converts it (`AlbertConverter`).
+
+use std::path::Path;
+
+use sentencepiece_model::{ModelType, SentencePieceModel};
+use serde_json::{Value, json};
+use tokenizers::Tokenizer;
+use tokenizers::normalizers::{Lowercase, NFKD, NormalizerWrapper, Precompiled, Replace, Sequence, StripAccents};
+
+use super::open::from_json;
+use crate::error::{Error, Result};
+
+/// The tokenizer of a model file; case and accents are kept if the `settings` of `tokenizer_config.json` say so.
+pub fn open(path: &Path, settings: &Value) -> Result<Tokenizer> {
+    let bad = |error: &dyn std::fmt::Display| Error::data(format!("{}: {error}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
+    let model =
+        SentencePieceModel::from_slice(&bytes).map_err(|error| bad(&format!("no SentencePiece model: {error}")))?;
+    let trainer = model.trainer().ok_or_else(|| bad(&"the model does not say how it was trained"))?;
+    if trainer.model_type() != ModelType::Unigram {
+        return Err(bad(&"only SentencePiece's Unigram models are read, as ALBERT's is"));
+    }
+    let piece = |piece: &sentencepiece_model::SentencePiece| {
+        // A number with a comma behind it is two pieces.
+        let penalty = if number_and_comma(piece.piece()) { 100.0 } else { 0.0 };
+        json!([piece.piece(), f64::from(piece.score()) - penalty])
+    };
+    let pieces: Vec<Value> = model.pieces().iter().map(piece).collect();
+    let special = |(id, piece): (usize, &sentencepiece_model::SentencePiece)| {
+        let name = piece.piece();
+        let known = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"].contains(&name);
+        known.then(|| {
+            json!({
+                "id": id, "content": name, "single_word": false, "lstrip": name == "[MASK]", "rstrip": false,
+                "normalized": false, "special": true,
+            })
+        })
+    };
+    let added: Vec<Value> = model.pieces().iter().enumerate().filter_map(special).collect();
+    let metaspace = json!({"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "always", "split": true});
+    let parts = json!({
+        "version": "1.0",
+        "added_tokens": added,
+        "normalizer": null,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, metaspace]},
+        "post_processor": null,
+        "decoder": metaspace,
+        "model": {"type": "Unigram", "unk_id": trainer.unk_id(), "vocab": pieces, "byte_fallback": false},
+    });
+    let mut tokenizer = from_json(&parts, path)?;
+    let replace = |from: &str| Replace::new(from, "\"").map(NormalizerWrapper::from).map_err(|error| bad(&error));
+    let mut steps = vec![replace("``")?, replace("''")?];
+    if settings["keep_accents"].as_bool() != Some(true) {
+        steps.extend([NFKD.into(), StripAccents.into()]);
+    }
+    if settings["do_lower_case"].as_bool() != Some(false) {
+        steps.push(Lowercase.into());
+    }
+    let charsmap = model.normalizer().map_or(&[][..], |normalizer| normalizer.precompiled_charsmap());
+    if !charsmap.is_empty() {
+        steps.push(Precompiled::from(charsmap).map_err(|error| bad(&error))?.into());
+    }
+    tokenizer.with_normalizer(Some(Sequence::new(steps))).map_err(|error| bad(&error))?;
+    Ok(tokenizer)
+}
+
+/// Whether a piece ends with a digit and a comma.
+fn number_and_comma(piece: &str) -> bool {
+    let mut ends = piece.chars().rev();
+    piece.chars().count() >= 2 && ends.next() == Some(',') && ends.next().is_some_and(|c| c.is_ascii_digit())
+}

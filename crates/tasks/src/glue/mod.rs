@@ -1,0 +1,234 @@
+//! The tasks of GLUE (Wang et al. 2019) as they are downloaded: files, columns, classes and metrics.
+
+mod files;
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::labels::Labels;
+use crate::metrics::{ClassMetric, ScoreMetric};
+use crate::table::{LabelKind, Table};
+use files::Files;
+
+/// Which part of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// To learn from.
+    Train,
+    /// To choose and to compare with; MNLI has two, one of the genres of training (matched) and one of others.
+    Dev,
+    /// Without labels: they are with the benchmark's server.
+    Test,
+}
+
+/// A file of a split.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// Its name without ending: `dev`, `dev_matched`.
+    pub name: String,
+    /// What it holds.
+    pub table: Table,
+}
+
+/// What is predicted, and what a prediction is judged by: the metrics in the paper's order, the first one decides.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// A class.
+    Class {
+        /// The classes in the order of BERT's `run_classifier.py` and ELECTRA's; other code bases differ.
+        labels: &'static [&'static str],
+        /// What counts.
+        metrics: &'static [ClassMetric],
+    },
+    /// A number.
+    Score {
+        /// What counts.
+        metrics: &'static [ScoreMetric],
+    },
+}
+
+/// A task of GLUE.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe {
+    /// Its name in the paper: `SST-2`.
+    pub name: &'static str,
+    /// What is predicted.
+    pub target: Target,
+    files: &'static Files,
+}
+
+impl Recipe {
+    /// All of them, in the paper's order. WNLI is left out as in the papers to compare with.
+    pub const ALL: [Self; 8] = [
+        class("CoLA", &["0", "1"], &[ClassMetric::Matthews], &files::COLA),
+        class("SST-2", &["0", "1"], &[ClassMetric::Accuracy], &files::SST2),
+        class("MRPC", &["0", "1"], PARAPHRASE, &files::MRPC),
+        Self {
+            name: "STS-B",
+            target: Target::Score { metrics: &[ScoreMetric::Pearson, ScoreMetric::Spearman] },
+            files: &files::STSB,
+        },
+        class("QQP", &["0", "1"], PARAPHRASE, &files::QQP),
+        class("MNLI", &["contradiction", "entailment", "neutral"], &[ClassMetric::Accuracy], &files::MNLI),
+        class("QNLI", &["entailment", "not_entailment"], &[ClassMetric::Accuracy], &files::QNLI),
+        class("RTE", &["entailment", "not_entailment"], &[ClassMetric::Accuracy], &files::RTE),
+    ];
+
+    /// The task of a name, with or without hyphen and capitals.
+    ///
+    /// # Errors
+    /// When there is none; the message lists them.
+    pub fn find(name: &str) -> Result<Self> {
+        let plain = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
+        Self::ALL.into_iter().find(|recipe| plain(recipe.name) == plain(name)).ok_or_else(|| {
+            let known = Self::ALL.map(|recipe| recipe.name).join(", ");
+            Error::data(format!("no task `{name}` in GLUE; known: {known}"))
+        })
+    }
+
+    /// Reads a split from the task's folder: one part, of MNLI's development and test data two. Rows of another length are
+    /// left out and told in [`Table::skipped`].
+    ///
+    /// # Errors
+    /// When a file is missing or at fault, or a class is none of the task's.
+    pub fn read(&self, folder: &Path, split: Split) -> Result<Vec<Part>> {
+        self.files.read(self, folder, split)
+    }
+
+    /// The task's classes; `None` where a number is predicted.
+    pub fn labels(&self) -> Option<Labels> {
+        match self.target {
+            Target::Class { labels, .. } => Some(Labels::new(labels.iter().copied()).expect("distinct classes")),
+            Target::Score { .. } => None,
+        }
+    }
+
+    fn kind(&self) -> LabelKind {
+        match self.target {
+            Target::Class { .. } => LabelKind::Class,
+            Target::Score { .. } => LabelKind::Score,
+        }
+    }
+}
+
+/// F1 of the pairs that mean the same, and accuracy.
+const PARAPHRASE: &[ClassMetric] = &[ClassMetric::F1 { positive: 1 }, ClassMetric::Accuracy];
+
+const fn class(
+    name: &'static str,
+    labels: &'static [&'static str],
+    metrics: &'static [ClassMetric],
+    files: &'static Files,
+) -> Recipe {
+    Recipe { name, target: Target::Class { labels, metrics }, files }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Label;
+
+    /// What a recipe reads from a file of this name and content.
+    fn parts(task: &str, files: &[(&str, &str)], split: Split) -> Result<Vec<Part>> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
+        Recipe::find(task).unwrap().read(folder.path(), split)
+    }
+
+    /// The only example of a file: its texts and its label.
+    fn only(task: &str, file: &str, content: &str, split: Split) -> (String, Option<String>, Option<Label>) {
+        let mut parts = parts(task, &[(file, content)], split).unwrap();
+        assert_eq!((parts.len(), parts[0].table.examples.len()), (1, 1));
+        let example = parts[0].table.examples.remove(0);
+        (example.first, example.second, example.label)
+    }
+
+    fn text(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    fn name(name: &str) -> Option<Label> {
+        Some(Label::Class(name.to_owned()))
+    }
+
+    #[test]
+    fn tasks_are_found_however_they_are_spelt() {
+        for spelling in ["SST-2", "sst2", "sst_2", "Sst-2"] {
+            assert_eq!(Recipe::find(spelling).unwrap().name, "SST-2");
+        }
+        assert_eq!(
+            Recipe::find("WNLI").unwrap_err().to_string(),
+            "no task `WNLI` in GLUE; known: CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE"
+        );
+    }
+
+    #[test]
+    fn every_layout_is_read_as_downloaded() {
+        let train = Split::Train;
+        assert_eq!(
+            only("CoLA", "train.tsv", "gj04\t0\t*\tThe the sang.\n", train),
+            ("The the sang.".to_owned(), None, name("0"))
+        );
+        assert_eq!(
+            only("SST-2", "train.tsv", "sentence\tlabel\na delight \t1\n", train),
+            ("a delight ".to_owned(), None, name("1"))
+        );
+        let mrpc = "\u{feff}Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n1\t7\t8\tHe \"left.\tHe went.\r\n";
+        for file in ["train.tsv", "msr_paraphrase_train.txt"] {
+            assert_eq!(only("MRPC", file, mrpc, train), ("He \"left.".to_owned(), text("He went."), name("1")));
+        }
+        let head = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n";
+        let row = "0\tnews\tf\t2012\t1\ts\tt\tA cat.\tA dog.\t2.250\n";
+        assert_eq!(
+            only("STS-B", "train.tsv", &format!("{head}{row}"), train),
+            ("A cat.".to_owned(), text("A dog."), Some(Label::Score(2.25)))
+        );
+        let qqp = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t2\t3\tWhy?\tHow?\t0\n";
+        assert_eq!(only("QQP", "train.tsv", qqp, train), ("Why?".to_owned(), text("How?"), name("0")));
+        let qnli = "index\tquestion\tsentence\tlabel\n0\tWho?\tShe.\tnot_entailment\n";
+        assert_eq!(only("QNLI", "train.tsv", qnli, train), ("Who?".to_owned(), text("She."), name("not_entailment")));
+        let rte = "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\tentailment\n";
+        assert_eq!(only("RTE", "dev.tsv", rte, Split::Dev), ("A.".to_owned(), text("B."), name("entailment")));
+    }
+
+    #[test]
+    fn mnli_is_measured_on_two_files_with_more_columns_than_training() {
+        let row = |label| format!("sentence1\tsentence2\tlabel1\tgold_label\nA.\tB.\tneutral\t{label}\n");
+        let files = [("dev_matched.tsv", &*row("neutral")), ("dev_mismatched.tsv", &*row("entailment"))];
+        let parts = parts("MNLI", &files, Split::Dev).unwrap();
+        let found: Vec<_> =
+            parts.iter().map(|part| (part.name.as_str(), part.table.examples[0].label.clone())).collect();
+        assert_eq!(found, [("dev_matched", name("neutral")), ("dev_mismatched", name("entailment"))]);
+    }
+
+    #[test]
+    fn test_files_have_no_labels_and_colas_has_a_header() {
+        let cola = "index\tsentence\n0\tIt rains.\n";
+        assert_eq!(only("CoLA", "test.tsv", cola, Split::Test), ("It rains.".to_owned(), None, None));
+        let mrpc = "index\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t1\t2\tA.\tB.\n";
+        assert_eq!(only("MRPC", "test.tsv", mrpc, Split::Test), ("A.".to_owned(), text("B."), None));
+    }
+
+    #[test]
+    fn broken_rows_are_told_and_foreign_classes_are_errors() {
+        let qqp = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t2\t3\tWhy\n1\t2\t3\tA?\tB?\t1\n";
+        let parts = |task, content| parts(task, &[("train.tsv", content)], Split::Train);
+        assert_eq!(parts("QQP", qqp).unwrap()[0].table.skipped, [2]);
+        let rte = "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\tneutral\n";
+        let message = parts("RTE", rte).unwrap_err().to_string();
+        assert!(
+            message.ends_with("train.tsv:2: `neutral` is no class of RTE; known: entailment, not_entailment"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_missing_file_is_told_with_every_name_it_could_have() {
+        let message = parts("MRPC", &[], Split::Train).unwrap_err().to_string();
+        assert!(message.starts_with("MRPC: no train.tsv or msr_paraphrase_train.txt in "), "{message}");
+        let message = parts("MNLI", &[], Split::Dev).unwrap_err().to_string();
+        assert!(message.starts_with("MNLI: no dev_matched.tsv in "), "{message}");
+    }
+}

@@ -1,0 +1,149 @@
+//! The classes of a task, in the order of a classifier's outputs.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The names of the classes; the place of a name is the number of its output. At least two, each once, none empty. Stored
+/// beside a model, because the order differs between code bases.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct Labels(Vec<String>);
+
+impl Labels {
+    /// The classes in a given order.
+    ///
+    /// # Errors
+    /// When there are fewer than two, or a name is empty or there twice.
+    pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        if names.len() < 2 {
+            return Err(Error::data(format!("classes {}: there must be two at least", list(&names))));
+        }
+        for (place, name) in names.iter().enumerate() {
+            if name.trim().is_empty() {
+                return Err(Error::data(format!("class {place} has no name")));
+            }
+            if names[..place].contains(name) {
+                return Err(Error::data(format!("class `{name}` is named twice; give each once")));
+            }
+        }
+        Ok(Self(names))
+    }
+
+    /// The classes that occur in a training set: in numeric order where all are integers, else in the order of their
+    /// characters.
+    ///
+    /// # Errors
+    /// When there are fewer than two; the message names the file.
+    pub fn found<'a>(names: impl IntoIterator<Item = &'a str>, path: &Path) -> Result<Self> {
+        let mut names: Vec<&str> = names.into_iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        match names[..] {
+            [] => return Err(Error::data(format!("{} has no labels", path.display()))),
+            [only] => {
+                let message = "there is nothing to learn; give examples of another class, or choose another --label";
+                return Err(Error::data(format!("{}: every label is `{only}`; {message}", path.display())));
+            }
+            _ => {}
+        }
+        if let Some(numbers) = names.iter().map(|name| name.parse().ok()).collect::<Option<Vec<i64>>>() {
+            let mut numbered: Vec<(i64, &str)> = numbers.into_iter().zip(names).collect();
+            numbered.sort_unstable();
+            names = numbered.into_iter().map(|(_, name)| name).collect();
+        }
+        Self::new(names)
+    }
+
+    /// The number of a class.
+    ///
+    /// # Errors
+    /// When there is no such class; the message names the place where it stands, and the classes there are.
+    pub fn index(&self, name: &str, path: &Path, line: usize) -> Result<u32> {
+        let place = self.0.iter().position(|known| known == name).ok_or_else(|| {
+            let known = list(&self.0);
+            Error::line(path, line, format!("the label `{name}` does not occur in training; known: {known}"))
+        })?;
+        Ok(place as u32)
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl TryFrom<Vec<String>> for Labels {
+    type Error = Error;
+
+    fn try_from(names: Vec<String>) -> Result<Self> {
+        Self::new(names)
+    }
+}
+
+impl From<Labels> for Vec<String> {
+    fn from(labels: Labels) -> Self {
+        labels.0
+    }
+}
+
+/// The names, of a long list the first ones.
+fn list(names: &[String]) -> String {
+    let shown = 30.min(names.len());
+    let more = if shown < names.len() { format!(" and {} more", names.len() - shown) } else { String::new() };
+    format!("{}{more}", names[..shown].join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(names: &[&str]) -> Result<Labels> {
+        Labels::found(names.iter().copied(), Path::new("train.tsv"))
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        found(names).unwrap().names().to_vec()
+    }
+
+    #[test]
+    fn integers_stand_in_numeric_order_and_other_names_in_that_of_their_characters() {
+        assert_eq!(names(&["10", "9", "-1", "9"]), ["-1", "9", "10"]);
+        assert_eq!(names(&["10", "9", "b"]), ["10", "9", "b"]);
+        assert_eq!(names(&["no", "Yes", "maybe"]), ["Yes", "maybe", "no"]);
+    }
+
+    #[test]
+    fn one_class_is_nothing_to_learn() {
+        assert_eq!(
+            found(&["good", "good"]).unwrap_err().to_string(),
+            "train.tsv: every label is `good`; there is nothing to learn; give examples of another class, or choose \
+             another --label"
+        );
+        assert_eq!(found(&[]).unwrap_err().to_string(), "train.tsv has no labels");
+    }
+
+    #[test]
+    fn an_unseen_label_is_told_with_its_place_and_the_known_ones() {
+        let labels = found(&["neg", "pos"]).unwrap();
+        assert_eq!(labels.index("pos", Path::new("dev.tsv"), 7).unwrap(), 1);
+        assert_eq!(
+            labels.index("bad", Path::new("dev.tsv"), 7).unwrap_err().to_string(),
+            "dev.tsv:7: the label `bad` does not occur in training; known: neg, pos"
+        );
+    }
+
+    #[test]
+    fn labels_are_stored_as_a_list_and_checked_when_read() {
+        let labels = Labels::new(["entailment", "not_entailment"]).unwrap();
+        let stored = serde_json::to_string(&labels).unwrap();
+        assert_eq!(stored, r#"["entailment","not_entailment"]"#);
+        assert_eq!(serde_json::from_str::<Labels>(&stored).unwrap(), labels);
+        for wrong in [r#"["a"]"#, r#"["a","a"]"#, r#"["a"," "]"#] {
+            assert!(serde_json::from_str::<Labels>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The JSON of SQuAD.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::anchor::{Place, place};
+use super::{Answer, Misplaced, Paragraph, Question, Squad};
+use crate::error::{self, Error, Result, utf8};
+
+/// As in the file. Any field may be missing, so that the message can say of which question.
+#[derive(Deserialize)]
+struct File {
+    data: Option<Vec<Article>>,
+}
+
+#[derive(Deserialize)]
+struct Article {
+    title: Option<String>,
+    paragraphs: Option<Vec<RawParagraph>>,
+}
+
+#[derive(Deserialize)]
+struct RawParagraph {
+    context: Option<String>,
+    qas: Option<Vec<RawQuestion>>,
+}
+
+#[derive(Deserialize)]
+struct RawQuestion {
+    id: Option<String>,
+    question: Option<String>,
+    #[serde(default)]
+    answers: Vec<RawAnswer>,
+    #[serde(default)]
+    is_impossible: bool,
+}
+
+#[derive(Deserialize)]
+struct RawAnswer {
+    text: Option<String>,
+    answer_start: Option<usize>,
+}
+
+/// Reads a file. See [`Squad::open`].
+pub fn read(path: &Path) -> Result<Squad> {
+    let bytes = error::read(path)?;
+    let at_fault = |message: String| Error::data(format!("{}: {message}", path.display()));
+    let file: File = serde_json::from_str(utf8(&bytes, path, 1)?)
+        .map_err(|error| at_fault(format!("this is no SQuAD file: {error}")))?;
+    let articles = file.data.ok_or_else(|| at_fault("no field `data` with the articles".to_owned()))?;
+    let squad = articles_of(articles).map_err(at_fault)?;
+    if squad.questions().next().is_none() {
+        return Err(at_fault("there are no questions".to_owned()));
+    }
+    Ok(squad)
+}
+
+fn articles_of(articles: Vec<Article>) -> std::result::Result<Squad, String> {
+    let mut squad = Squad::default();
+    let mut ids = HashSet::new();
+    for (number, article) in articles.into_iter().enumerate() {
+        let title = article.title.unwrap_or_default();
+        let place = format!("article {number} ({title})");
+        for (number, paragraph) in required(article.paragraphs, "paragraphs", &place)?.into_iter().enumerate() {
+            let place = format!("{place}, paragraph {number}");
+            let context = required(paragraph.context, "context", &place)?;
+            let mut questions = Vec::new();
+            for (number, question) in required(paragraph.qas, "qas", &place)?.into_iter().enumerate() {
+                let question = read_question(question, &context, number, &place, &mut squad.misplaced)?;
+                if !ids.insert(question.id.clone()) {
+                    return Err(format!("{place}: the question id {} is there twice; give each its own", question.id));
+                }
+                questions.push(question);
+            }
+            squad.paragraphs.push(Paragraph { title: title.clone(), context, questions });
+        }
+    }
+    Ok(squad)
+}
+
+fn read_question(
+    question: RawQuestion,
+    context: &str,
+    number: usize,
+    paragraph: &str,
+    misplaced: &mut Vec<Misplaced>,
+) -> std::result::Result<Question, String> {
+    let id = required(question.id, "id", &format!("{paragraph}, question {number}"))?;
+    let place_of = format!("{paragraph}, question {id}");
+    let text = required(question.question, "question", &place_of)?;
+    let mut answers = Vec::new();
+    for answer in question.answers {
+        let text = required(answer.text, "text", &format!("{place_of}, an answer"))?;
+        let said = required(answer.answer_start, "answer_start", &format!("{place_of}, the answer `{text}`"))?;
+        let mut elsewhere = |found| misplaced.push(Misplaced { id: id.clone(), text: text.clone(), said, found });
+        let range = match place(context, &text, said) {
+            Place::AsSaid(range) => Some(range),
+            Place::Nearest(range) => {
+                elsewhere(Some(context[..range.start].chars().count()));
+                Some(range)
+            }
+            Place::Nowhere => {
+                elsewhere(None);
+                None
+            }
+        };
+        answers.push(Answer { text, range });
+    }
+    Ok(Question { id, text, answers, impossible: question.is_impossible })
+}
+
+fn required<T>(field: Option<T>, name: &str, place: &str) -> std::result::Result<T, String> {
+    field.ok_or_else(|| format!("{place}: no field `{name}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn open(content: &Value) -> Result<Squad> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dev.json");
+        std::fs::write(&path, content.to_string()).unwrap();
+        Squad::open(&path)
+    }
+
+    fn fault(content: &Value) -> String {
+        let message = open(content).unwrap_err().to_string();
+        message.split_once("dev.json: ").expect("the message names the file").1.to_owned()
+    }
+
+    /// A file with one paragraph.
+    fn file(questions: &Value) -> Value {
+        let paragraph = json!({"context": "Zoë met Čech in Brno. Čech left.", "qas": questions});
+        json!({"version": "v2.0", "data": [{"title": "Brno", "paragraphs": [paragraph]}]})
+    }
+
+    #[test]
+    fn questions_with_and_without_answers_are_read() {
+        let squad = open(&file(&json!([
+            {"id": "a", "question": "Who?", "answers": [{"text": "Čech ", "answer_start": 8}], "is_impossible": false},
+            {"id": "b", "question": "Why?", "answers": [], "is_impossible": true, "plausible_answers": [
+                {"text": "Brno", "answer_start": 16}
+            ]},
+        ])))
+        .unwrap();
+        let questions: Vec<&Question> = squad.questions().map(|(_, question)| question).collect();
+        assert_eq!(questions[0].answers, [Answer { text: "Čech ".to_owned(), range: Some(9..14) }]);
+        assert_eq!(questions[0].target(), Some(&(9..14)));
+        assert_eq!((questions[1].impossible, questions[1].target()), (true, None));
+        assert!(squad.has_impossible() && squad.misplaced.is_empty());
+    }
+
+    #[test]
+    fn answers_out_of_place_are_moved_and_told() {
+        let squad = open(&file(&json!([{"id": "a", "question": "Who?", "answers": [
+            {"text": "Oslo", "answer_start": 3}, {"text": "Čech", "answer_start": 21}, {"text": "Zoë", "answer_start": 0},
+        ]}])))
+        .unwrap();
+        let misplaced = |text: &str, said, found| Misplaced { id: "a".to_owned(), text: text.to_owned(), said, found };
+        assert_eq!(squad.misplaced, [misplaced("Oslo", 3, None), misplaced("Čech", 21, Some(22))]);
+        let paragraph = &squad.paragraphs[0];
+        assert_eq!(paragraph.context[paragraph.questions[0].target().unwrap().clone()], *"Čech");
+    }
+
+    #[test]
+    fn a_missing_field_is_told_with_its_place() {
+        let question = |question: Value| fault(&file(&json!([question])));
+        let place = "article 0 (Brno), paragraph 0, question";
+        assert_eq!(question(json!({"question": "Who?"})), format!("{place} 0: no field `id`"));
+        assert_eq!(question(json!({"id": "q7"})), format!("{place} q7: no field `question`"));
+        assert_eq!(
+            question(json!({"id": "q7", "question": "Who?", "answers": [{"text": "Zoë"}]})),
+            format!("{place} q7, the answer `Zoë`: no field `answer_start`")
+        );
+        assert_eq!(fault(&json!({})), "no field `data` with the articles");
+        assert_eq!(fault(&json!({"data": [{"title": "A"}]})), "article 0 (A): no field `paragraphs`");
+        assert!(fault(&json!([])).starts_with("this is no SQuAD file: "));
+        assert_eq!(fault(&json!({"data": []})), "there are no questions");
+        let twice = json!([{"id": "x", "question": "?"}, {"id": "x", "question": "?"}]);
+        assert_eq!(
+            fault(&file(&twice)),
+            "article 0 (Brno), paragraph 0: the question id x is there twice; give each its own"
+        );
+    }
+}

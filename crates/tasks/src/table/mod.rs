@@ -1,0 +1,301 @@
+//! Labelled texts and pairs of texts out of tables with named columns: TSV, CSV and JSON lines.
+
+mod delimited;
+mod json_lines;
+
+use std::path::Path;
+
+use crate::error::{Error, Result, utf8};
+
+/// A text or a pair of texts, and perhaps what it is labelled with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// Where it begins in its file, from 1.
+    pub line: usize,
+    /// The text, as written; it may be empty.
+    pub first: String,
+    /// The other text of a pair.
+    pub second: Option<String>,
+    /// The label, where the table is read with one.
+    pub label: Option<Label>,
+}
+
+/// What an example is labelled with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Label {
+    /// The name of a class, never empty.
+    Class(String),
+    /// A finite number to be predicted.
+    Score(f64),
+}
+
+/// Whether the label names a class or is a number to be predicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelKind {
+    /// Classification.
+    Class,
+    /// Regression.
+    Score,
+}
+
+/// Whether the first line of TSV or CSV names the columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Header {
+    /// It does.
+    #[default]
+    Present,
+    /// It is an example already; the columns are called 0, 1, 2 and so on.
+    Absent,
+}
+
+/// What to do with a row that has another number of fields than the header (without a header: than the first row), or with a
+/// JSON line that lacks a column. GLUE's QQP has a few.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ragged {
+    /// An error.
+    #[default]
+    Refuse,
+    /// Leave it out, and tell its line in [`Table::skipped`].
+    Skip,
+}
+
+/// Which columns of a table to read, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Columns {
+    /// The column with the text.
+    pub text: String,
+    /// The column with the other text of a pair.
+    pub pair: Option<String>,
+    /// The column with the label; `None` for data that is to be predicted.
+    pub label: Option<String>,
+    /// What the label is.
+    pub kind: LabelKind,
+    /// Whether the columns have names; JSON lines always name them.
+    pub header: Header,
+    /// What to do with a row of another length.
+    pub ragged: Ragged,
+}
+
+impl Columns {
+    /// Texts of one column with the classes of another, under a header.
+    pub fn classes(text: impl Into<String>, label: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            pair: None,
+            label: Some(label.into()),
+            kind: LabelKind::Class,
+            header: Header::Present,
+            ragged: Ragged::Refuse,
+        }
+    }
+}
+
+/// The examples of a file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// They, in the order of the file; at least one.
+    pub examples: Vec<Example>,
+    /// The lines that [`Ragged::Skip`] left out.
+    pub skipped: Vec<usize>,
+}
+
+impl Table {
+    /// Reads a table: TSV, where quotes are characters, CSV, where they quote, or JSON lines, told by the ending of the name
+    /// (`.tsv`, `.txt`, `.csv`, `.jsonl`). Blank lines are no rows.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not UTF-8 or empty, lacks a column, or a row has too few or too many fields, a label
+    /// that is empty, or a score that is no number; each names the file and the line.
+    pub fn open(path: &Path, columns: &Columns) -> Result<Self> {
+        let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let table = match ending.as_str() {
+            "tsv" | "txt" => delimited::read(path, delimited::Dialect::Tsv, columns),
+            "csv" => delimited::read(path, delimited::Dialect::Csv, columns),
+            "jsonl" => json_lines::read(path, columns),
+            _ => {
+                let known = "tables end in .tsv, .csv or .jsonl";
+                Err(Error::data(format!("cannot tell what kind of table {} is; {known}", path.display())))
+            }
+        }?;
+        if table.examples.is_empty() {
+            return Err(Error::data(format!("{} holds no examples", path.display())));
+        }
+        Ok(table)
+    }
+}
+
+/// The text of a file, without a byte order mark.
+fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
+    let text = utf8(bytes, path, 1)?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// That a column is missing: which one, the flag that chooses it, and those there are.
+fn missing(role: Role, name: &str, there: &[&str]) -> String {
+    format!("no column `{name}`; choose one with {}: {}", role.flag(), there.join(", "))
+}
+
+/// What a column is read for.
+#[derive(Clone, Copy)]
+enum Role {
+    Text,
+    Pair,
+    Label,
+}
+
+impl Role {
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Text => "--text",
+            Self::Pair => "--pair",
+            Self::Label => "--label",
+        }
+    }
+}
+
+/// A label as it is written.
+fn label(written: &str, kind: LabelKind) -> std::result::Result<Label, String> {
+    if written.trim().is_empty() {
+        return Err("the label is empty; fill it in, or take the row out".to_owned());
+    }
+    match kind {
+        LabelKind::Class => Ok(Label::Class(written.to_owned())),
+        LabelKind::Score => match written.trim().parse::<f64>() {
+            Ok(score) if score.is_finite() => Ok(Label::Score(score)),
+            _ => Err(format!("the label `{written}` is no number; write one such as 3.5, or take labels as classes")),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a file of this name and content.
+    fn table(name: &str, content: impl AsRef<[u8]>, columns: &Columns) -> Result<Table> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        Table::open(&path, columns)
+    }
+
+    /// What is said after the file's name.
+    fn fault(name: &str, content: impl AsRef<[u8]>, columns: &Columns) -> String {
+        let message = table(name, content, columns).unwrap_err().to_string();
+        message.split_once(name).expect("the message names the file").1.to_owned()
+    }
+
+    fn simple() -> Columns {
+        Columns::classes("sentence", "label")
+    }
+
+    fn pairs() -> Columns {
+        Columns { pair: Some("b".to_owned()), ..Columns::classes("a", "label") }
+    }
+
+    fn example(line: usize, first: &str, label: &str) -> Example {
+        Example { line, first: first.to_owned(), second: None, label: Some(Label::Class(label.to_owned())) }
+    }
+
+    #[test]
+    fn a_quote_is_a_character_of_tsv_and_quotes_in_csv() {
+        let tsv = "sentence\tlabel\n\"Open\tyes\r\n\n say \"\"so\"\", \tno\n";
+        assert_eq!(
+            table("a.tsv", tsv, &simple()).unwrap().examples,
+            [example(2, "\"Open", "yes"), example(4, " say \"\"so\"\", ", "no")]
+        );
+        let csv = "label,sentence\r\nyes,\"a, \"\"b\"\"\nc\"\r\n\r\n\r\nno,d\n";
+        assert_eq!(
+            table("a.csv", csv, &simple()).unwrap().examples,
+            [example(2, "a, \"b\"\nc", "yes"), example(6, "d", "no")]
+        );
+    }
+
+    #[test]
+    fn json_lines_hold_names_numbers_and_truths() {
+        let lines = "{\"label\": 1, \"sentence\": \"a\\tb\"}\n\n{\"sentence\": \"\", \"label\": true}\n";
+        assert_eq!(
+            table("a.jsonl", lines, &simple()).unwrap().examples,
+            [example(1, "a\tb", "1"), example(3, "", "true")]
+        );
+        let scores = Columns { kind: LabelKind::Score, ..simple() };
+        let read = table("a.jsonl", "{\"label\": 2.5, \"sentence\": \"a\"}", &scores).unwrap();
+        assert_eq!(read.examples[0].label, Some(Label::Score(2.5)));
+    }
+
+    #[test]
+    fn columns_without_names_are_numbers() {
+        let columns = Columns { header: Header::Absent, ..Columns::classes("3", "1") };
+        assert_eq!(
+            table("cola.tsv", "\u{feff}gj04\t1\t\tBirds sing.\ngj04\t0\t*\tSing birds the.\n", &columns)
+                .unwrap()
+                .examples,
+            [example(1, "Birds sing.", "1"), example(2, "Sing birds the.", "0")]
+        );
+        let columns = Columns { header: Header::Absent, ..Columns::classes("7", "1") };
+        assert_eq!(fault("a.tsv", "x\ty\n", &columns), ":1: no column `7`; choose one with --text: 0, 1");
+    }
+
+    #[test]
+    fn pairs_and_unlabelled_rows_are_read_too() {
+        let columns = Columns { label: None, ..pairs() };
+        let read = table("a.csv", "b,a\nsecond,first\n", &columns).unwrap();
+        let expected = Example { line: 2, first: "first".to_owned(), second: Some("second".to_owned()), label: None };
+        assert_eq!(read.examples, [expected]);
+    }
+
+    #[test]
+    fn a_missing_column_is_told_with_its_flag_and_the_columns_there_are() {
+        let tsv = "\u{feff}a\ttarget\nx\ty\n";
+        assert_eq!(fault("a.tsv", tsv, &simple()), ":1: no column `sentence`; choose one with --text: a, target");
+        assert_eq!(fault("a.tsv", tsv, &pairs()), ":1: no column `b`; choose one with --pair: a, target");
+        let labels = Columns::classes("a", "label");
+        assert_eq!(fault("a.tsv", tsv, &labels), ":1: no column `label`; choose one with --label: a, target");
+        let lines = "{\"sentence\": \"a\", \"label\": 0}\n{\"sentence\": \"a\", \"gold\": 0}\n";
+        assert_eq!(
+            fault("a.jsonl", lines, &simple()),
+            ":2: no column `label`; choose one with --label: gold, sentence"
+        );
+    }
+
+    #[test]
+    fn a_row_of_another_length_is_refused_or_left_out_by_name() {
+        let tsv = "sentence\tlabel\na\t1\nb\nc\t0\t9\nd\t0\n";
+        assert_eq!(
+            fault("a.tsv", tsv, &simple()),
+            ":3: 1 fields where the first line has 2; mend the row or take it out"
+        );
+        let skip = Columns { ragged: Ragged::Skip, ..simple() };
+        let read = table("a.tsv", tsv, &skip).unwrap();
+        assert_eq!((read.examples.len(), read.skipped), (2, vec![3, 4]));
+        let lines = "{\"sentence\": \"a\", \"label\": 0}\n{\"label\": 0}\n";
+        assert_eq!(table("a.jsonl", lines, &skip).unwrap().skipped, [2]);
+    }
+
+    #[test]
+    fn files_at_fault_are_named_with_the_line() {
+        assert_eq!(
+            fault("a.tsv", b"sentence\tlabel\na\t1\nb\xe9\t0\n", &simple()),
+            ":3: not UTF-8 (byte 0xe9); convert the file, such as with `iconv -t UTF-8`"
+        );
+        assert_eq!(fault("a.tsv", "", &simple()), " holds no examples");
+        assert_eq!(fault("a.csv", "sentence,label\n", &simple()), " holds no examples");
+        assert_eq!(
+            fault("a.csv", "sentence,label\na, \n", &simple()),
+            ":2: the label is empty; fill it in, or take the row out"
+        );
+        let scores = Columns { kind: LabelKind::Score, ..simple() };
+        assert_eq!(
+            fault("a.csv", "sentence,label\na,4.5\nb,inf\n", &scores),
+            ":3: the label `inf` is no number; write one such as 3.5, or take labels as classes"
+        );
+        assert!(fault("a.jsonl", "{\"sentence\": \"a\"\n", &simple()).starts_with(":1: no JSON object on one line: "));
+        assert_eq!(
+            fault("a.jsonl", "{\"sentence\": 3, \"label\": 1}\n", &simple()),
+            ":1: `sentence` is 3, not a text in quotes"
+        );
+        assert_eq!(fault("a.xlsx", "", &simple()), " is; tables end in .tsv, .csv or .jsonl");
+        let gone = Table::open(Path::new("no/such.tsv"), &simple()).unwrap_err();
+        assert!(gone.to_string().starts_with("cannot read no/such.tsv: "), "{gone}");
+    }
+}

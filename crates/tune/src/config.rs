@@ -1,0 +1,83 @@
+//! The `[objective]` table of fine-tuning.
+
+use ::objective::Error;
+use serde::{Deserialize, Serialize};
+
+/// The `[objective]` table of fine-tuning.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TuneConfig {
+    /// What is predicted.
+    pub kind: Kind,
+    /// The classes or tags, in the order of their numbers.
+    pub labels: Vec<String>,
+    /// How the head is built.
+    pub head: HeadStyle,
+    /// Dropout in the head. BERT: 0.1.
+    pub dropout: f64,
+}
+
+/// What is predicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The class of a sentence or a pair.
+    #[default]
+    Classification,
+    /// A number for a sentence or a pair.
+    Regression,
+    /// The tag of every word.
+    Tagging,
+    /// Where in a context the answer to a question stands.
+    Question,
+}
+
+/// How the head over the first token is built; heads over all tokens are a linear map in every family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadStyle {
+    /// `dropout(tanh(h W + b)) V + c`, W the pretrained pooler: BERT, ALBERT, SpanBERT.
+    #[default]
+    Bert,
+    /// `dropout(tanh(dropout(h) W + b)) V + c`, W new.
+    Roberta,
+    /// `dropout(gelu(dropout(h) W + b)) V + c`, as transformers has it for ELECTRA.
+    Electra,
+    /// `dropout(h) V + c`, as the authors of ELECTRA fine-tune.
+    ElectraAuthors,
+    /// `dropout(relu(h W + b)) V + c`.
+    Distilbert,
+    /// `relu(tanh(h W + b)) V + c`, without dropout.
+    Tinybert,
+}
+
+impl TuneConfig {
+    /// Numbers that the head gives for a sequence or a token.
+    pub fn outputs(&self) -> usize {
+        match self.kind {
+            Kind::Classification | Kind::Tagging => self.labels.len(),
+            Kind::Regression => 1,
+            Kind::Question => 2,
+        }
+    }
+
+    /// Whether the head looks at the first token only.
+    pub fn of_sequence(&self) -> bool {
+        matches!(self.kind, Kind::Classification | Kind::Regression)
+    }
+
+    /// Checks that the values fit together.
+    ///
+    /// # Errors
+    /// Names the first that does not, and what it should be.
+    pub fn validate(&self) -> Result<(), Error> {
+        let named = matches!(self.kind, Kind::Classification | Kind::Tagging);
+        if named && self.labels.len() < 2 {
+            return Err(Error(format!("labels = {:?}: there must be at least two", self.labels)));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(Error(format!("dropout = {}: must be at least 0 and below 1", self.dropout)));
+        }
+        Ok(())
+    }
+}

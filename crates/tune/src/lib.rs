@@ -1,0 +1,25 @@
+//! Fine-tuning (Devlin et al. 2019, section 4): an encoder and a small head learn labelled data.
+//!
+//! A sentence or a pair gets a class (`-log p(y | h_1)`) or a score (`(s - y)^2`) from the first token's hidden state
+//! `h_1`; a token gets a tag from its own; an answer in a context gets its first and last token,
+//! `(-log p(start) - log p(end)) / 2`, each a softmax over the sequence. [`HeadStyle`] has the heads of the papers as
+//! transformers builds them.
+//!
+//! An example's passage is a whole sequence, special tokens included, with one sentence a segment; its label is
+//! [`objective::Answer`].
+//!
+//! Where we differ from transformers: the softmax over an answer's ends runs over the tokens of the sequence, not over
+//! the padding of the batch it happens to be in, so that padding changes nothing.
+
+mod batch;
+mod config;
+mod head;
+mod objective;
+
+pub use batch::{Answers, TuneBatch, collate};
+pub use config::{HeadStyle, Kind, TuneConfig};
+pub use head::TaskHead;
+pub use objective::{Tune, TuneModel};
+
+#[cfg(test)]
+mod tests;

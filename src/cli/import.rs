@@ -1,0 +1,40 @@
+//! `import`: a Hugging Face folder in this program's own format.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+use corpus::Tokenizer;
+
+use super::print;
+use crate::exit::BadInput;
+use crate::hub;
+
+/// Flags of `import`.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// A Hugging Face folder: config.json, weights (model.safetensors, its shards, or pytorch_model.bin) and a tokenizer.
+    #[arg(long, value_name = "DIR")]
+    from: PathBuf,
+    /// The folder to write.
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+}
+
+/// Runs `import`.
+///
+/// # Errors
+/// When the folder cannot be read, holds what is not known, or the other cannot be written.
+pub fn run(args: &Args) -> Result<()> {
+    if !hub::is_hub_folder(&args.from) {
+        return Err(BadInput(format!("{} has no config.json", args.from.display())).into());
+    }
+    let model = hub::read(&args.from)?;
+    let tokenizer = Tokenizer::open(&args.from)?;
+    crate::model::fit_vocabulary(&mut model.config.encoder.clone(), &tokenizer)?;
+    hub::write_native(&args.to, &model, &tokenizer)?;
+    let unused =
+        if model.unused.is_empty() { String::new() } else { format!("; not used: {}", model.unused.join(", ")) };
+    let class = model.architecture.class(model.config.family);
+    print(&format!("{}: {class}, {} tensors{unused}", args.to.display(), model.weights.len()))
+}

@@ -1,0 +1,77 @@
+//! `predict`: a fine-tuned model on new text.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args as ClapArgs;
+use tune::{Kind, Tune, TuneConfig};
+
+use super::args::use_threads;
+use super::{finetune, print};
+use crate::backend::Backend;
+use crate::config::parse;
+use crate::finetune::{DataConfig, Encoder, judge, read_split};
+use crate::model::{self, Found, Loaded};
+
+/// Flags of `predict`.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// The folder of a fine-tuned run, or a Hugging Face folder of a fine-tuned class.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Data as for training, without labels or with labels that are not looked at; for single sentences also a text file
+    /// with one a line.
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Write one JSON object per row, sentence or question to this file.
+    #[arg(long, value_name = "FILE.jsonl")]
+    output: Option<PathBuf>,
+    /// The column or field of the sentence or the words; left out, as in training.
+    #[arg(long, value_name = "COLUMN")]
+    text: Option<String>,
+    /// The column of the second sentence; left out, as in training.
+    #[arg(long, value_name = "COLUMN")]
+    pair: Option<String>,
+    /// Sequences per forward pass.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    batch: usize,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+    /// Threads; 0: all cores.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+}
+
+/// Runs `predict`.
+///
+/// # Errors
+/// When the model is not fine-tuned, or the input cannot be read.
+pub fn run(args: &Args) -> Result<()> {
+    use_threads(args.threads)?;
+    let found = model::find(&args.model)?;
+    anstream::eprintln!("model: {}", found.describe());
+    finetune::require(&found)?;
+    let loaded: Loaded<Tune> = model::load(&found, &args.backend.open()?)?;
+    let tune: TuneConfig = parse(loaded.knobs.clone(), "objective.")?;
+    let (trained, max_length) = match &found {
+        Found::Run { config, .. } => (config.data.clone().unwrap_or_default(), config.corpus.max_length),
+        Found::Hub { .. } => (DataConfig::default(), loaded.positions.min(512)),
+    };
+    let lines = args.input.extension().is_some_and(|ending| ending == "txt") && tune.kind != Kind::Tagging;
+    let data = DataConfig {
+        text: if lines { "0".to_owned() } else { args.text.clone().unwrap_or_else(|| trained.text.clone()) },
+        pair: args.pair.clone().unwrap_or_else(|| trained.pair.clone()),
+        label: String::new(),
+        header: trained.header && !lines,
+        ..trained
+    };
+    let encoder = Encoder::new(&loaded.tokenizer, max_length);
+    let split = read_split(&data, tune.kind, encoder, &tune.labels, "input", &args.input)?;
+    let judged = judge(&loaded, &tune, &data, &split, args.batch)?;
+    let text: String = judged.predictions.iter().map(|line| format!("{line}\n")).collect();
+    match &args.output {
+        Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
+        None => print(text.trim_end()),
+    }
+}

@@ -1,0 +1,48 @@
+//! Texts to sequences with special tokens.
+
+use corpus::Tokenizer;
+use objective::Answer;
+use tasks::Layout;
+
+use crate::train::Labelled;
+
+/// Lays texts out as a family does.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoder<'a> {
+    /// Makes tokens.
+    pub tokenizer: &'a Tokenizer,
+    /// How two texts are joined.
+    pub layout: Layout,
+    /// Longest sequence, special tokens included.
+    pub max_length: usize,
+}
+
+impl<'a> Encoder<'a> {
+    /// An encoder for a tokenizer's family: RoBERTa's where sequences begin with `<s>`.
+    pub fn new(tokenizer: &'a Tokenizer, max_length: usize) -> Self {
+        let roberta = tokenizer.token(tokenizer.specials().cls) == Some("<s>");
+        Self { tokenizer, layout: if roberta { Layout::Roberta } else { Layout::Bert }, max_length }
+    }
+
+    /// `[CLS] first [SEP]`, or both texts joined. What is too long is cut at the end, of two texts always the longer one
+    /// (`_truncate_seq_pair` in the authors' BERT).
+    pub fn texts(&self, first: &str, second: Option<&str>, answer: Option<Answer>) -> Labelled {
+        let specials = self.tokenizer.specials();
+        let mut first = self.tokenizer.encode(first).tokens;
+        let Some(second) = second else {
+            first.truncate(self.max_length.saturating_sub(2));
+            return Labelled { tokens: [vec![specials.cls], first, vec![specials.sep]].concat(), second: None, answer };
+        };
+        let mut second = self.tokenizer.encode(second).tokens;
+        let room = self.max_length.saturating_sub(self.layout.specials());
+        while first.len() + second.len() > room {
+            if first.len() > second.len() {
+                first.pop()
+            } else {
+                second.pop()
+            };
+        }
+        let joined = self.layout.join(&specials, &first, &second);
+        Labelled { tokens: joined.tokens, second: Some(joined.second as u32), answer }
+    }
+}
