@@ -42,6 +42,14 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = cause.downcast_ref::<corpus::Error>() {
         return Some(if error.is_bad_data() { 3 } else { 1 });
     }
+    if let Some(error) = cause.downcast_ref::<tasks::Error>() {
+        return Some(match error {
+            tasks::Error::Data(_) => 3,
+            // A file that was named and is not there.
+            tasks::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 3,
+            tasks::Error::Io { .. } => 1,
+        });
+    }
     let is = [
         (cause.is::<Usage>(), 2),
         (cause.is::<BadInput>(), 3),

@@ -355,7 +355,9 @@ impl<'a, O: Objective> Session<'a, O> {
                 record["perplexity"] = json!(uncertainty.perplexity);
                 line += &format!("  perplexity {:.2}", uncertainty.perplexity);
             }
-            let telling = |metric: &&Metric| ["accuracy", "auc"].iter().any(|end| metric.name.ends_with(end));
+            let telling = |metric: &&Metric| {
+                ["accuracy", "auc", "exact", "spearman"].iter().any(|end| metric.name.ends_with(end))
+            };
             for metric in means.metrics.iter().filter(telling).filter(|metric| !metric.name.contains("masked")) {
                 line += &format!("  {} {:.4}", metric.name, metric.mean);
             }
@@ -367,7 +369,8 @@ impl<'a, O: Objective> Session<'a, O> {
                     means.metrics.iter().find(|metric| metric.name == name).map_or(-means.loss, |metric| metric.mean)
                 }
             };
-            if score.is_finite() && state.best.is_none_or(|best| score > best.score) {
+            let better = |best: Best| score > best.score || (score == best.score && means.loss < best.loss);
+            if score.is_finite() && state.best.is_none_or(better) {
                 state.best = Some(Best { step: state.step, loss: means.loss, score });
             }
         }

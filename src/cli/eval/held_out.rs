@@ -1,11 +1,14 @@
 //! Tasks about held-out text: the loss, and the questions of each objective.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use corpus::{Builder, Subset};
-use objective::Objective;
-use serde_json::json;
+use objective::{Example, Objective, Purpose, Shown};
+use serde_json::{Value, json};
 use toml::Table;
 
 use super::{EvalJob, Task};
@@ -150,9 +153,33 @@ impl HeldOut {
         let objective = O::new(parse(knobs, "objective.")?, &context)?;
         let passages = self.source.passages(&self.config, objective.room(), &Progress::default())?;
         let examples = train::evaluation_set(&passages, args.limit, args.seed, objective.needs_partner());
+        if let Some(path) = &args.output {
+            write_examples(path, &objective, &examples)?;
+        }
         let means = evaluate(&objective, &loaded.model, &examples, args.batch, &loaded.device, &loaded.workers)?;
         Ok((means, examples.len()))
     }
+}
+
+/// Writes what the model is shown and asked: one JSON object a sequence, with token ids, segments and, where a token is
+/// asked for, its id.
+fn write_examples<O: Objective>(path: &Path, objective: &O, examples: &[Example]) -> Result<()> {
+    let context = || format!("cannot write {}", path.display());
+    let mut file = BufWriter::new(File::create(path).with_context(context)?);
+    for example in examples {
+        let batch = objective.collate(std::slice::from_ref(example), Purpose::Evaluation);
+        for row in 0..objective.sequences(&batch).batch() {
+            let shown = objective.show(&batch, row);
+            let column = |value: fn(&Shown) -> Value| shown.iter().map(value).collect::<Vec<Value>>();
+            let record = json!({
+                "tokens": column(|shown| shown.token.into()),
+                "segments": column(|shown| shown.segment.into()),
+                "labels": column(|shown| shown.label.into()),
+            });
+            writeln!(file, "{record}").with_context(context)?;
+        }
+    }
+    file.flush().with_context(context)
 }
 
 /// The documents whose loss is asked for: those of --input, or the run's own validation text.

@@ -58,7 +58,8 @@ pub struct Args {
     /// For tasks about text of a run: the run's validation text when left out.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     input: Vec<String>,
-    /// Write one JSON object per sentence to this file (pll, rtd-scores).
+    /// Write one JSON object per sentence to this file: its scores (pll, rtd-scores), or the tokens that the model is shown
+    /// and asked (tasks about held-out text).
     #[arg(long, value_name = "FILE.jsonl")]
     output: Option<PathBuf>,
     /// Passages that are evaluated or pairs of each paradigm (blimp); 0: all.
