@@ -214,3 +214,29 @@ fn the_other_commands_answer() {
     let bash = stdout(&sandbox.command("completions").arg("bash").assert().success());
     assert!(bash.contains("bert-variants"));
 }
+
+#[test]
+fn spans_of_an_annotation_are_masked() {
+    let sandbox = Sandbox::new(12);
+    // The second word of every line that has two.
+    let annotate = |name: &str| {
+        let text = fs::read_to_string(sandbox.path(name)).expect("a text");
+        let span = |line: &str| {
+            let mut blanks = line.char_indices().filter(|(_, c)| *c == ' ').map(|(at, _)| at);
+            match (blanks.next(), blanks.next()) {
+                (Some(start), Some(end)) => format!("{}:{end}\n", start + 1),
+                _ => "\n".to_owned(),
+            }
+        };
+        let spans: String = text.lines().map(span).collect();
+        fs::write(sandbox.path(&format!("{name}.spans")), spans).expect("written");
+    };
+    let flags = ["--set", "corpus.annotations=spans", "--set", "objective.masking.unit=annotated"];
+    let missing = sandbox.pretrain("run", 2).args(flags).assert().code(3);
+    assert!(stderr(&missing).contains("train.txt.spans"), "{}", stderr(&missing));
+    annotate("train.txt");
+    annotate("valid.txt");
+    sandbox.pretrain("run", 2).args(flags).assert().success();
+    let without = sandbox.pretrain("other", 2).args(&flags[2..]).assert().code(3);
+    assert!(stderr(&without).contains("corpus.annotations = \"spans\""), "{}", stderr(&without));
+}

@@ -8,7 +8,7 @@ mod presets;
 
 use std::path::PathBuf;
 
-use corpus::{Across, DocumentBoundary};
+use corpus::{Across, Annotations, DocumentBoundary};
 use serde::{Deserialize, Serialize};
 use trunk::EncoderConfig;
 
@@ -97,6 +97,8 @@ pub struct CorpusConfig {
     pub document: DocumentBoundary,
     /// The text field of a JSON line or column of a Parquet file.
     pub text_field: String,
+    /// What is read beside the text: none, or spans (`NAME.txt.spans`, or the field `spans` of a JSON line).
+    pub annotations: Annotations,
     /// A tokenizer's file or folder, or `train:MODEL:SIZE` with MODEL one of wordpiece, bpe, unigram.
     pub tokenizer: String,
     /// Whether a tokenizer trained here lower-cases (WordPiece and Unigram).
@@ -119,6 +121,7 @@ impl Default for CorpusConfig {
             valid_fraction: 0.05,
             document: DocumentBoundary::default(),
             text_field: "text".to_owned(),
+            annotations: Annotations::None,
             tokenizer: "train:wordpiece:8192".to_owned(),
             lowercase: true,
             max_length: 128,
@@ -263,6 +266,14 @@ impl RunConfig {
         ] {
             if value == 0 {
                 return bad(format!("{name} = 0: must be at least 1"));
+            }
+        }
+        for table in ["masking", "evaluation"] {
+            let unit = self.objective.get(table).and_then(|masking| masking.get("unit")?.as_str());
+            if unit == Some("annotated") && self.corpus.annotations == Annotations::None {
+                return bad(format!(
+                    "objective.{table}.unit = \"annotated\": the text has no annotations; write corpus.annotations = \"spans\""
+                ));
             }
         }
         if self.log.every == 0 {

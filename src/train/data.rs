@@ -181,8 +181,12 @@ pub fn evaluation_set(source: &Examples, count: usize, seed: u64, partner: bool)
 
 /// The text at `paths`, cut as `config` says.
 pub fn text(config: &CorpusConfig, paths: &[String]) -> Result<corpus::Text> {
-    let text =
-        corpus::TextConfig { paths: paths.to_vec(), document: config.document, text_field: config.text_field.clone() };
+    let text = corpus::TextConfig {
+        paths: paths.to_vec(),
+        document: config.document,
+        text_field: config.text_field.clone(),
+        annotations: config.annotations,
+    };
     Ok(corpus::Text::open(text)?)
 }
 

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::annotations::Annotations;
 use crate::corpus::Corpus;
 use crate::duplicates::Duplicates;
 use crate::error::{Error, Result};
 use crate::reader::{Documents, Event};
 use crate::shards::{FileEntry, Hashed, ShardWriter};
+use crate::spans::{TokenSpans, token_spans};
 use crate::text::{Text, TextConfig};
 use crate::tokenizer::{Encoded, Tokenizer};
 use crate::watch::{Watch, check};
@@ -30,6 +32,9 @@ pub struct Manifest {
     pub text: TextConfig,
     /// blake3 of each file of text.
     pub content: Vec<String>,
+    /// blake3 of each file of spans beside the text, where spans were asked for.
+    #[serde(default)]
+    pub annotations: Vec<String>,
     /// blake3 of the tokenizer.
     pub tokenizer: String,
     /// Token ids of the tokenizer.
@@ -59,6 +64,12 @@ pub struct Counts {
     pub unknown: u64,
     /// Paragraphs that were cut because they were longer than 1 MiB.
     pub cut: u64,
+    /// Annotated spans, as tokens; those that share a word are one.
+    #[serde(default)]
+    pub spans: u64,
+    /// Annotated spans that were left out: they go over a line break or a cut, or hold nothing that became a token.
+    #[serde(default)]
+    pub dropped_spans: u64,
 }
 
 /// Builds corpora in a cache folder, where they are found again by what they were made from.
@@ -86,7 +97,16 @@ impl<'a> Builder<'a> {
         let settings = serde_json::to_string(&settings).expect("settings are JSON");
         // Neither names nor places of files matter, only what kind they are and what is in them.
         let kinds: Vec<String> = self.text.inputs.iter().map(|i| format!("{:?}{:?}", i.kind, i.compression)).collect();
-        let key = blake3::hash(format!("{settings}{kinds:?}{content:?}").as_bytes()).to_hex();
+        let mut identity = format!("{settings}{kinds:?}{content:?}");
+        let annotations = match self.text.config.annotations {
+            Annotations::None => Vec::new(),
+            Annotations::Spans => {
+                let hashes = self.text.spans_content(self.watch)?;
+                identity.push_str(&format!("spans{hashes:?}"));
+                hashes
+            }
+        };
+        let key = blake3::hash(identity.as_bytes()).to_hex();
         let folder = self.cache.join(&key[..16]);
         fs::create_dir_all(self.cache).map_err(Error::io("make the folder", self.cache))?;
         // Another process that builds the same is waited for; it leaves the corpus for us.
@@ -100,7 +120,7 @@ impl<'a> Builder<'a> {
             fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
         }
         let aside = self.cache.join(format!("{}.tmp", &key[..16]));
-        let built = self.write(&aside, content).and_then(|()| {
+        let built = self.write(&aside, content, annotations).and_then(|()| {
             fs::rename(&aside, &folder).map_err(Error::io("rename", &aside))?;
             Corpus::open(&folder)
         });
@@ -112,14 +132,14 @@ impl<'a> Builder<'a> {
         built
     }
 
-    fn write(&self, folder: &Path, content: Vec<String>) -> Result<()> {
+    fn write(&self, folder: &Path, content: Vec<String>, annotations: Vec<String>) -> Result<()> {
         if folder.exists() {
             fs::remove_dir_all(folder).map_err(Error::io("remove", folder))?;
         }
         fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
         self.watch.stage("tokenising", Some(self.text.bytes()));
         let mut writing = Writing {
-            writer: ShardWriter::create(folder, self.tokenizer.vocabulary_size())?,
+            writer: ShardWriter::create(folder, self.tokenizer.vocabulary_size(), self.text.config.annotations)?,
             duplicates: Duplicates::new(folder),
             counts: Counts::default(),
             tokens: vec![0; self.tokenizer.vocabulary_size()],
@@ -127,20 +147,21 @@ impl<'a> Builder<'a> {
         };
         let mut documents = self.text.documents();
         let mut batch = read(&mut documents)?;
-        let mut encoded: Vec<(Event, Encoded)> = Vec::new();
+        let mut encoded: Vec<(Event, Encoded, TokenSpans)> = Vec::new();
         // While one batch is tokenised, the one before it is written and the one after it read.
         while !batch.is_empty() || !encoded.is_empty() {
             check(self.watch)?;
             let beside = || {
-                encoded.into_iter().try_for_each(|(event, encoded)| writing.take(&event, &encoded))?;
+                encoded.into_iter().try_for_each(|(event, encoded, spans)| writing.take(&event, &encoded, &spans))?;
                 read(&mut documents)
             };
             let encode = |event| {
-                let encoded = match &event {
-                    Event::Paragraph(text) => self.tokenizer.encode(text),
-                    Event::EndOfDocument => Encoded::default(),
+                let Event::Paragraph { text, spans } = &event else {
+                    return (event, Encoded::default(), TokenSpans::default());
                 };
-                (event, encoded)
+                let encoded = self.tokenizer.encode(text);
+                let spans = token_spans(self.tokenizer, text, &encoded, spans);
+                (event, encoded, spans)
             };
             let next;
             (encoded, next) = rayon::join(|| batch.into_par_iter().map(encode).collect(), beside);
@@ -148,11 +169,12 @@ impl<'a> Builder<'a> {
             self.watch.advance(documents.progress());
         }
         writing.counts.cut = documents.cut;
+        writing.counts.dropped_spans += documents.dropped_spans;
         self.watch.finish();
-        self.finish(folder, writing, content)
+        self.finish(folder, writing, content, annotations)
     }
 
-    fn finish(&self, folder: &Path, writing: Writing, content: Vec<String>) -> Result<()> {
+    fn finish(&self, folder: &Path, writing: Writing, content: Vec<String>, annotations: Vec<String>) -> Result<()> {
         let mut counts = writing.counts;
         counts.tokens = writing.writer.tokens;
         if counts.tokens == 0 {
@@ -170,6 +192,7 @@ impl<'a> Builder<'a> {
             format: FORMAT,
             text: self.text.config.clone(),
             content,
+            annotations,
             tokenizer: self.tokenizer.hash(),
             vocabulary: self.tokenizer.vocabulary_size(),
             counts,
@@ -187,7 +210,7 @@ fn read(documents: &mut Documents) -> Result<Vec<Event>> {
     let (mut batch, mut size) = (Vec::new(), 0);
     while size < BATCH_BYTES && batch.len() < 1 << 16 {
         let Some(event) = documents.next().transpose()? else { break };
-        if let Event::Paragraph(text) = &event {
+        if let Event::Paragraph { text, .. } = &event {
             size += text.len();
         }
         batch.push(event);
@@ -203,6 +226,10 @@ fn report(counts: &Counts) {
     }
     if counts.cut > 0 {
         tracing::warn!("{} paragraphs were longer than 1 MiB and were cut", counts.cut);
+    }
+    if counts.dropped_spans > 0 {
+        let (n, kept) = (counts.dropped_spans, counts.spans);
+        tracing::warn!("{n} annotated spans go over a line break or hold no token and were left out; {kept} are kept");
     }
     if share(counts.unknown, counts.tokens) > 1.0 {
         let percent = share(counts.unknown, counts.tokens);
@@ -224,16 +251,18 @@ struct Writing {
 }
 
 impl Writing {
-    fn take(&mut self, event: &Event, encoded: &Encoded) -> Result<()> {
+    fn take(&mut self, event: &Event, encoded: &Encoded, spans: &TokenSpans) -> Result<()> {
         match event {
-            Event::Paragraph(text) => self.paragraph(text, encoded),
+            Event::Paragraph { text, .. } => self.paragraph(text, encoded, spans),
             Event::EndOfDocument => self.end(),
         }
     }
 
-    fn paragraph(&mut self, text: &str, encoded: &Encoded) -> Result<()> {
+    fn paragraph(&mut self, text: &str, encoded: &Encoded, spans: &TokenSpans) -> Result<()> {
         self.counts.bytes += text.len() as u64;
         self.duplicates.paragraph(text);
+        self.counts.spans += spans.ranges.len() as u64;
+        self.counts.dropped_spans += spans.dropped;
         if encoded.tokens.is_empty() {
             return Ok(());
         }
@@ -244,6 +273,7 @@ impl Writing {
         self.counts.sentences += encoded.sentence_starts.len() as u64;
         self.counts.words += encoded.word_starts.iter().filter(|starts| **starts).count() as u64;
         encoded.tokens.iter().for_each(|token| self.tokens[*token as usize] += 1);
+        self.writer.spans(&spans.ranges)?;
         self.writer.paragraph(&encoded.tokens, &encoded.word_starts, &encoded.sentence_starts)
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::text::Text;
@@ -17,23 +18,35 @@ impl Text {
             return Ok(hashes);
         }
         watch.stage("reading", Some(self.bytes()));
-        let mut hashes = Vec::new();
-        let mut buffer = vec![0; 1 << 20];
-        for input in &self.inputs {
-            let mut file = File::open(&input.path).map_err(Error::io("open", &input.path))?;
-            let mut hasher = blake3::Hasher::new();
-            loop {
-                check(watch)?;
-                let read = file.read(&mut buffer).map_err(Error::io("read", &input.path))?;
-                if read == 0 {
-                    break;
-                }
-                hasher.update(&buffer[..read]);
-                watch.advance(read as u64);
-            }
-            hashes.push(hasher.finalize().to_hex().to_string());
-        }
+        let hashes = self.inputs.iter().map(|input| hash(&input.path, watch)).collect::<Result<_>>()?;
         watch.finish();
         Ok(self.hashes.get_or_init(|| hashes))
+    }
+
+    /// blake3 of every file of spans beside the text, in hexadecimal.
+    ///
+    /// # Errors
+    /// When a file cannot be read or the caller stops.
+    pub(crate) fn spans_content(&self, watch: &dyn Watch) -> Result<Vec<String>> {
+        watch.stage("reading spans", None);
+        let paths = self.inputs.iter().filter_map(|input| input.spans.as_ref());
+        let hashes = paths.map(|path| hash(path, watch)).collect::<Result<_>>()?;
+        watch.finish();
+        Ok(hashes)
+    }
+}
+
+fn hash(path: &Path, watch: &dyn Watch) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        check(watch)?;
+        let read = file.read(&mut buffer).map_err(Error::io("read", path))?;
+        if read == 0 {
+            return Ok(hasher.finalize().to_hex().to_string());
+        }
+        hasher.update(&buffer[..read]);
+        watch.advance(read as u64);
     }
 }

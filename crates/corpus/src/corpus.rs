@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::annotations::Annotations;
 use crate::builder::{Manifest, manifest_path};
 use crate::error::{Error, Result};
-use crate::shards::{Map, SHARD_TOKENS, is_wide, shard_name};
+use crate::shards::{Map, SHARD_TOKENS, SPANS, is_wide, shard_name};
 
 /// A tokenised text.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct Corpus {
     words: Map,
     sentences: Map,
     documents: Map,
+    spans: Map,
     counts: Vec<u64>,
 }
 
@@ -41,6 +43,10 @@ pub struct Statistics {
     pub unknown_share: f64,
     /// Paragraphs that were cut because they were too long.
     pub cut_paragraphs: u64,
+    /// Annotated spans.
+    pub spans: u64,
+    /// Annotated spans that were left out, as [`Counts::dropped_spans`](crate::Counts::dropped_spans).
+    pub dropped_spans: u64,
     /// Tokens in a word.
     pub tokens_per_word: f64,
     /// Median, and 95th percentile, of the tokens of a sentence.
@@ -71,8 +77,12 @@ impl Corpus {
         let number = manifest.counts.tokens.div_ceil(SHARD_TOKENS);
         let shards = (0..number).into_par_iter().map(|i| open(&shard_name(i))).collect::<Result<Vec<_>>>()?;
         let (words, sentences, documents) = (open("words.bin")?, open("sentences.bin")?, open("documents.bin")?);
+        let spans = match manifest.text.annotations {
+            Annotations::None => Map::default(),
+            Annotations::Spans => open(SPANS)?,
+        };
         let counts = open("counts.bin")?.numbers().to_vec();
-        Ok(Self { folder: folder.to_owned(), shards, words, sentences, documents, counts, manifest })
+        Ok(Self { folder: folder.to_owned(), shards, words, sentences, documents, spans, counts, manifest })
     }
 
     /// Where it lies.
@@ -136,6 +146,11 @@ impl Corpus {
         self.documents.numbers()
     }
 
+    /// Start and end of each annotated span, in tokens, rising.
+    pub(crate) fn spans(&self) -> &[[u64; 2]] {
+        self.spans.pairs()
+    }
+
     /// What is in the text.
     pub fn statistics(&self) -> Statistics {
         let counts = &self.manifest.counts;
@@ -149,6 +164,8 @@ impl Corpus {
             bytes: counts.bytes,
             unknown_share: share(counts.unknown, counts.tokens),
             cut_paragraphs: counts.cut,
+            spans: counts.spans,
+            dropped_spans: counts.dropped_spans,
             tokens_per_word: share(counts.tokens, counts.words),
             sentence_tokens: percentiles(self.sentence_starts(), counts.tokens),
             document_tokens: percentiles(self.document_starts(), counts.tokens),

@@ -52,7 +52,7 @@ impl Lines {
             let inside = if self.compressed { " of the decompressed text" } else { "" };
             Error::data(format!("{} is not UTF-8 at byte {at}{inside}; {hint}", path.display()))
         })?;
-        while text.ends_with(['\n', '\r']) {
+        while ended && text.ends_with(['\n', '\r']) {
             text.pop();
         }
         if offset == 0 && text.starts_with('\u{feff}') {

@@ -73,7 +73,8 @@ pub struct Passage {
     pub document_starts: Vec<u32>,
     /// Whether a word begins with the token; true for the first.
     pub word_starts: Vec<bool>,
-    /// Annotated spans, as ranges of tokens, ascending.
+    /// The spans that the user annotated, as tokens of whole words, ascending and apart; without those that an edge of the
+    /// passage cuts.
     pub spans: Vec<Range<u32>>,
 }
 
@@ -179,13 +180,17 @@ impl Passages {
         sentence_starts.insert(0, 0);
         let mut word_starts: Vec<bool> = range.clone().map(|token| self.corpus.word_starts(token)).collect();
         word_starts[0] = true;
+        let spans = self.corpus.spans();
+        let first = spans.partition_point(|[start, _]| *start < range.start);
+        let inside = spans[first..].iter().take_while(|[_, end]| *end <= range.end);
+        let spans = inside.map(|span| span.map(|token| (token - range.start) as u32)).map(|[a, b]| a..b).collect();
         Passage {
             number,
             tokens: self.corpus.read(range.clone()),
             sentence_starts,
             document_starts: within(self.corpus.document_starts()),
             word_starts,
-            spans: Vec::new(),
+            spans,
         }
     }
 }

@@ -3,16 +3,18 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
 
+use crate::annotations::{Annotations, Parts, SpanLines, of_record, place};
 use crate::error::{Error, Result};
 use crate::lines::{Line, Lines};
 use crate::table::Rows;
-use crate::text::{Compression, DocumentBoundary, Input, Kind, Text};
+use crate::text::{Compression, DocumentBoundary, Input, Kind, Text, TextConfig, spans_compression};
 
 /// The longest JSON line that is read.
 const LONGEST_RECORD: usize = 256 << 20;
@@ -22,8 +24,13 @@ const LONGEST_PARAGRAPH: usize = 1 << 20;
 /// A piece of the stream of documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A paragraph, never blank, without line breaks.
-    Paragraph(String),
+    /// A paragraph.
+    Paragraph {
+        /// Never blank, without line breaks.
+        text: String,
+        /// What the user annotated, in bytes of the text: ascending, apart, without white space at their ends.
+        spans: Vec<Range<usize>>,
+    },
     /// The document that the paragraphs before belong to is over.
     EndOfDocument,
 }
@@ -39,10 +46,12 @@ pub struct Documents<'a> {
     reported: u64,
     /// Paragraphs that were cut because they were too long.
     pub cut: u64,
+    /// Annotated spans that hold nothing but white space, or go over a line break or a cut.
+    pub dropped_spans: u64,
 }
 
 enum Source {
-    Plain(Lines),
+    Plain(Lines, Option<SpanLines>),
     JsonLines(Lines, usize),
     Parquet(Rows),
 }
@@ -58,6 +67,7 @@ impl<'a> Documents<'a> {
             consumed: Arc::default(),
             reported: 0,
             cut: 0,
+            dropped_spans: 0,
         }
     }
 
@@ -78,28 +88,35 @@ impl<'a> Documents<'a> {
         };
         let path = &self.text.inputs[self.next_input - 1].path;
         let more = match source {
-            Source::Plain(lines) => match lines.next(path)? {
-                Some(line) => {
-                    self.plain(line);
+            Source::Plain(lines, annotation) => match (lines.next(path)?, annotation) {
+                (Some(line), annotation) => {
+                    let spans = annotation.as_mut().map(|spans| spans.next(&line, path, &mut self.dropped_spans));
+                    let spans = spans.transpose()?.unwrap_or_default();
+                    self.plain(&line, spans);
                     true
                 }
-                None => false,
+                (None, Some(annotation)) => {
+                    annotation.finish(path)?;
+                    false
+                }
+                (None, None) => false,
             },
             Source::JsonLines(lines, number) => match lines.next(path)? {
                 Some(line) => {
                     *number += 1;
                     let (number, line) = (*number, line.text);
                     if !line.trim().is_empty() {
-                        let document = record(&line, &self.text.config.text_field, path, number)?;
-                        self.document(&document);
+                        let place = place(path, number);
+                        let (text, spans) = record(&line, &self.text.config, &place, &mut self.dropped_spans)?;
+                        self.document(&text, spans);
                     }
                     true
                 }
                 None => false,
             },
             Source::Parquet(rows) => match rows.next(path)? {
-                Some(document) => {
-                    self.document(&document);
+                Some(text) => {
+                    self.document(&text, Vec::new());
                     true
                 }
                 None => false,
@@ -112,14 +129,14 @@ impl<'a> Documents<'a> {
         Ok(true)
     }
 
-    fn plain(&mut self, line: Line) {
+    fn plain(&mut self, line: &Line, spans: Vec<Range<usize>>) {
         self.cut += u64::from(!line.complete);
         let blank = line.text.trim().is_empty();
         match self.text.config.document {
             DocumentBoundary::BlankLine if blank => self.end(),
             _ if blank => {}
             boundary => {
-                self.paragraph(line.text.trim());
+                self.paragraph(&line.text, line.text.trim(), &mut Parts::new(spans));
                 if boundary == DocumentBoundary::Line && line.complete {
                     self.end();
                 }
@@ -128,23 +145,27 @@ impl<'a> Documents<'a> {
     }
 
     /// A document whose lines are paragraphs.
-    fn document(&mut self, text: &str) {
+    fn document(&mut self, text: &str, spans: Vec<Range<usize>>) {
+        let mut spans = Parts::new(spans);
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let mut rest = line;
             while rest.len() > LONGEST_PARAGRAPH {
                 let (head, tail) = rest.split_at(cut_at(rest, LONGEST_PARAGRAPH));
                 self.cut += 1;
-                self.paragraph(head.trim());
+                self.paragraph(text, head.trim(), &mut spans);
                 rest = tail.trim_start();
             }
-            self.paragraph(rest);
+            self.paragraph(text, rest, &mut spans);
         }
         self.end();
     }
 
-    fn paragraph(&mut self, text: &str) {
+    /// A paragraph that is a part of `whole`, with the spans in it.
+    fn paragraph(&mut self, whole: &str, text: &str, spans: &mut Parts) {
         if !text.is_empty() {
-            self.ready.push_back(Event::Paragraph(text.to_owned()));
+            let start = text.as_ptr().addr() - whole.as_ptr().addr();
+            let spans = spans.take(start..start + text.len(), &mut self.dropped_spans);
+            self.ready.push_back(Event::Paragraph { text: text.to_owned(), spans });
             self.open = true;
         }
     }
@@ -191,39 +212,64 @@ fn open(input: &Input, text: &Text, consumed: &Arc<AtomicU64>) -> Result<Source>
     if input.kind == Kind::Parquet {
         return Ok(Source::Parquet(Rows::open(file, path, &text.config.text_field, consumed.clone())?));
     }
-    let counted = Counted { file, consumed: consumed.clone() };
-    let reader: Box<dyn BufRead + Send> = match input.compression {
-        Compression::None => Box::new(BufReader::with_capacity(1 << 16, counted)),
-        Compression::Gzip => Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(counted)))),
+    let reader = decompressed(Counted { file, consumed: consumed.clone() }, path, input.compression)?;
+    let compressed = input.compression != Compression::None;
+    if input.kind == Kind::JsonLines {
+        return Ok(Source::JsonLines(Lines::new(reader, LONGEST_RECORD, false, compressed), 0));
+    }
+    let spans = input.spans.as_deref().map(open_spans).transpose()?;
+    Ok(Source::Plain(Lines::new(reader, LONGEST_PARAGRAPH, true, compressed), spans))
+}
+
+fn open_spans(path: &Path) -> Result<SpanLines> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    let compression = spans_compression(path);
+    let reader = decompressed(file, path, compression)?;
+    Ok(SpanLines::new(Lines::new(reader, LONGEST_RECORD, false, compression != Compression::None), path))
+}
+
+fn decompressed<R: Read + Send + 'static>(
+    file: R,
+    path: &Path,
+    compression: Compression,
+) -> Result<Box<dyn BufRead + Send>> {
+    Ok(match compression {
+        Compression::None => Box::new(BufReader::with_capacity(1 << 16, file)),
+        Compression::Gzip => Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(file)))),
         Compression::Zstd => {
-            let decoder = zstd::Decoder::new(counted).map_err(Error::io("read", path))?;
+            let decoder = zstd::Decoder::new(file).map_err(Error::io("read", path))?;
             Box::new(BufReader::new(decoder))
         }
-    };
-    let compressed = input.compression != Compression::None;
-    Ok(match input.kind {
-        Kind::JsonLines => Source::JsonLines(Lines::new(reader, LONGEST_RECORD, false, compressed), 0),
-        _ => Source::Plain(Lines::new(reader, LONGEST_PARAGRAPH, true, compressed)),
     })
 }
 
-fn record(line: &str, field: &str, path: &Path, number: usize) -> Result<String> {
-    let place = || format!("{}, line {number}", path.display());
+/// The text of a JSON line, and its spans where they are asked for.
+fn record(
+    line: &str,
+    config: &TextConfig,
+    place: &str,
+    dropped_spans: &mut u64,
+) -> Result<(String, Vec<Range<usize>>)> {
     let value: serde_json::Value =
-        serde_json::from_str(line).map_err(|error| Error::data(format!("{}: no JSON: {error}", place())))?;
+        serde_json::from_str(line).map_err(|error| Error::data(format!("{place}: no JSON: {error}")))?;
     let Some(object) = value.as_object() else {
-        return Err(Error::data(format!("{}: not a JSON object", place())));
+        return Err(Error::data(format!("{place}: not a JSON object")));
     };
+    let field = &config.text_field;
     match object.get(field) {
-        Some(serde_json::Value::String(text)) => Ok(text.clone()),
-        Some(_) => Err(Error::data(format!("{}: the field `{field}` is no string", place()))),
+        Some(serde_json::Value::String(text)) => {
+            let spans = match config.annotations {
+                Annotations::None => Vec::new(),
+                Annotations::Spans => of_record(object.get("spans"), text, place, dropped_spans)?,
+            };
+            Ok((text.clone(), spans))
+        }
+        Some(_) => Err(Error::data(format!("{place}: the field `{field}` is no string"))),
         None => {
             let known: Vec<&str> = object.keys().map(String::as_str).collect();
             let known = known.join(", ");
-            Err(Error::data(format!(
-                "{}: there is no field `{field}`; it has: {known}. Name the right one with --text-field",
-                place()
-            )))
+            let hint = "Name the right one with --text-field";
+            Err(Error::data(format!("{place}: there is no field `{field}`; it has: {known}. {hint}")))
         }
     }
 }

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
+use crate::annotations::Annotations;
 use crate::error::{Error, Result};
 
 /// Tokens of a shard; the last one of a corpus has fewer.
 pub const SHARD_TOKENS: u64 = 1 << 26;
 
+/// The file of spans.
+pub const SPANS: &str = "spans.bin";
 /// Bytes of a file that are hashed and written at once.
 const HELD_BYTES: usize = 1 << 18;
 
@@ -62,7 +66,8 @@ impl Hashed {
 }
 
 /// Writes tokens (two bytes each where the vocabulary allows, else four), word starts (a bit a token), and where
-/// sentences and documents start (eight bytes each, counted in tokens).
+/// sentences and documents start (eight bytes each, counted in tokens); where asked for, where spans start and end (the
+/// same, two numbers each).
 pub struct ShardWriter {
     folder: PathBuf,
     wide: bool,
@@ -73,13 +78,18 @@ pub struct ShardWriter {
     bits: (u8, u8),
     sentences: Hashed,
     documents: Hashed,
+    spans: Option<Hashed>,
     files: BTreeMap<String, FileEntry>,
     /// Tokens written.
     pub tokens: u64,
 }
 
 impl ShardWriter {
-    pub fn create(folder: &Path, vocabulary: usize) -> Result<Self> {
+    pub fn create(folder: &Path, vocabulary: usize, annotations: Annotations) -> Result<Self> {
+        let spans = match annotations {
+            Annotations::None => None,
+            Annotations::Spans => Some(Hashed::create(&folder.join(SPANS))?),
+        };
         Ok(Self {
             folder: folder.to_owned(),
             wide: is_wide(vocabulary),
@@ -89,6 +99,7 @@ impl ShardWriter {
             bits: (0, 0),
             sentences: Hashed::create(&folder.join("sentences.bin"))?,
             documents: Hashed::create(&folder.join("documents.bin"))?,
+            spans,
             files: BTreeMap::new(),
             tokens: 0,
         })
@@ -96,6 +107,15 @@ impl ShardWriter {
 
     pub fn start_document(&mut self) -> Result<()> {
         self.documents.write(&self.tokens.to_le_bytes())
+    }
+
+    /// The spans of the paragraph that comes next, counted from its first token.
+    pub fn spans(&mut self, spans: &[Range<u32>]) -> Result<()> {
+        let Some(file) = &mut self.spans else { return Ok(()) };
+        spans
+            .iter()
+            .flat_map(|span| [span.start, span.end])
+            .try_for_each(|token| file.write(&(self.tokens + u64::from(token)).to_le_bytes()))
     }
 
     /// A paragraph's tokens, word starts and sentence starts (counted from the paragraph's first token).
@@ -155,6 +175,9 @@ impl ShardWriter {
         {
             self.files.insert(name.to_owned(), file.finish()?);
         }
+        if let Some(file) = self.spans {
+            self.files.insert(SPANS.to_owned(), file.finish()?);
+        }
         Ok(self.files)
     }
 }
@@ -169,7 +192,7 @@ pub fn shard_name(number: u64) -> String {
 }
 
 /// A file mapped into memory; an empty one is an empty slice.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Map(Option<Mmap>);
 
 impl Map {
@@ -197,5 +220,11 @@ impl Map {
     pub fn numbers(&self) -> &[u64] {
         // A map begins at a page, and the file's size was checked.
         bytemuck::cast_slice(self.bytes())
+    }
+
+    /// The eight-byte numbers of the file, two by two.
+    pub fn pairs(&self) -> &[[u64; 2]] {
+        // An empty slice of bytes need not lie where numbers may.
+        self.0.as_deref().map(bytemuck::cast_slice).unwrap_or_default()
     }
 }

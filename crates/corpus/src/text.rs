@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+use crate::annotations::Annotations;
 use crate::error::{Error, Result};
 use crate::reader::Documents;
 
@@ -30,6 +31,9 @@ pub struct TextConfig {
     pub document: DocumentBoundary,
     /// The field of a JSON line, or the column of a Parquet file, that holds a document.
     pub text_field: String,
+    /// What is read beside the text.
+    #[serde(default)]
+    pub annotations: Annotations,
 }
 
 /// What a file holds, by its name.
@@ -65,6 +69,8 @@ pub struct Input {
     pub compression: Compression,
     /// Its size on disk.
     pub bytes: u64,
+    /// The file of its spans, where these are asked for and do not lie in the file itself.
+    pub spans: Option<PathBuf>,
 }
 
 /// Text files, found and checked, not yet read.
@@ -81,7 +87,7 @@ impl Text {
     /// Finds the files that `config` names. Folders are searched through, and only files of known kinds taken from them.
     ///
     /// # Errors
-    /// When a path names nothing, or a folder holds no text file.
+    /// When a path names nothing, a folder holds no text file, or a file lacks the annotations that are asked for.
     pub fn open(config: TextConfig) -> Result<Self> {
         let mut inputs = Vec::new();
         for path in &config.paths {
@@ -89,6 +95,14 @@ impl Text {
         }
         if inputs.is_empty() {
             return Err(Error::data("no text was given: name at least one file, folder or glob"));
+        }
+        if config.annotations == Annotations::Spans {
+            // A glob may name the annotations with the text.
+            inputs.retain(|input| !is_annotation(&input.path));
+            inputs.iter_mut().try_for_each(|input| {
+                input.spans = find_spans(input)?;
+                Ok(())
+            })?;
         }
         Ok(Self { config, inputs, hashes: OnceLock::new() })
     }
@@ -146,16 +160,12 @@ fn folder(path: &Path) -> Result<Vec<Input>> {
 
 fn input(path: &Path, (kind, compression): (Kind, Compression)) -> Result<Input> {
     let metadata = path.metadata().map_err(Error::io("open", path))?;
-    Ok(Input { path: path.to_owned(), kind, compression, bytes: metadata.len() })
+    Ok(Input { path: path.to_owned(), kind, compression, bytes: metadata.len(), spans: None })
 }
 
 fn classify(path: &Path) -> Option<(Kind, Compression)> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
-    let (stem, compression) = match (name.strip_suffix(".gz"), name.strip_suffix(".zst")) {
-        (Some(stem), _) => (stem, Compression::Gzip),
-        (_, Some(stem)) => (stem, Compression::Zstd),
-        _ => (name.as_str(), Compression::None),
-    };
+    let (stem, compression) = compression(&name);
     let kind = match stem.rsplit_once('.').map(|(_, extension)| extension) {
         Some("txt") => Kind::Plain,
         Some("jsonl" | "json") => Kind::JsonLines,
@@ -167,6 +177,49 @@ fn classify(path: &Path) -> Option<(Kind, Compression)> {
     Some((kind, compression))
 }
 
+/// A name without the extension of a compression, and that compression.
+fn compression(name: &str) -> (&str, Compression) {
+    match (name.strip_suffix(".gz"), name.strip_suffix(".zst")) {
+        (Some(stem), _) => (stem, Compression::Gzip),
+        (_, Some(stem)) => (stem, Compression::Zstd),
+        _ => (name, Compression::None),
+    }
+}
+
+/// How the file of spans is compressed.
+pub(crate) fn spans_compression(path: &Path) -> Compression {
+    compression(&path.to_string_lossy()).1
+}
+
+fn is_annotation(path: &Path) -> bool {
+    compression(&path.to_string_lossy()).0.ends_with(".spans")
+}
+
+fn find_spans(input: &Input) -> Result<Option<PathBuf>> {
+    let path = input.path.display();
+    match input.kind {
+        Kind::JsonLines => return Ok(None),
+        Kind::Parquet => {
+            let hint = "write it as JSON lines, or set annotations to none";
+            return Err(Error::data(format!("{path}: spans are read beside text files and from JSON lines; {hint}")));
+        }
+        Kind::Plain => {}
+    }
+    let name = input.path.to_string_lossy();
+    let name = if input.compression == Compression::None { &name } else { compression(&name).0 };
+    let places = ["", ".gz", ".zst"].map(|extension| PathBuf::from(format!("{name}.spans{extension}")));
+    let mut found = places.into_iter().filter(|place| place.exists());
+    match (found.next(), found.next()) {
+        (Some(place), None) => Ok(Some(place)),
+        (Some(one), Some(other)) => {
+            Err(Error::data(format!("{} and {} annotate {path}; keep one of them", one.display(), other.display())))
+        }
+        (None, _) => Err(Error::data(format!(
+            "{path} has no spans: there is no {name}.spans (or .spans.gz, .spans.zst); write it, or set annotations to none"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,7 +228,12 @@ mod tests {
     fn open(paths: &[&Path]) -> Result<Text> {
         let paths = paths.iter().map(|path| path.display().to_string()).collect();
         let text_field = "text".to_owned();
-        Text::open(TextConfig { paths, document: DocumentBoundary::BlankLine, text_field })
+        Text::open(TextConfig {
+            paths,
+            document: DocumentBoundary::BlankLine,
+            text_field,
+            annotations: Annotations::None,
+        })
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use corpus::{
-    Across, Builder, Corpus, DocumentBoundary, Event, PackingConfig, Passages, Quiet, Result, Subset, Text, TextConfig,
-    Tokenizer, TokenizerModel, TrainConfig,
+    Across, Annotations, Builder, Corpus, DocumentBoundary, Event, PackingConfig, Passages, Quiet, Result, Subset,
+    Text, TextConfig, Tokenizer, TokenizerModel, TrainConfig,
 };
 use tempfile::TempDir;
 
@@ -17,14 +17,14 @@ fn text(paths: &[&Path]) -> Text {
 
 fn open(paths: &[&Path], document: DocumentBoundary) -> Result<Text> {
     let paths = paths.iter().map(|path| path.display().to_string()).collect();
-    Text::open(TextConfig { paths, document, text_field: "text".to_owned() })
+    Text::open(TextConfig { paths, document, text_field: "text".to_owned(), annotations: Annotations::None })
 }
 
 fn documents(text: &Text) -> Result<Vec<Vec<String>>> {
     let mut documents = vec![Vec::new()];
     for event in text.documents() {
         match event? {
-            Event::Paragraph(paragraph) => documents.last_mut().expect("one").push(paragraph),
+            Event::Paragraph { text, .. } => documents.last_mut().expect("one").push(text),
             Event::EndOfDocument => documents.push(Vec::new()),
         }
     }

@@ -229,7 +229,7 @@ fn count_words(text: &Text, parts: &Value, sample: u64, watch: &dyn Watch) -> Re
     let (mut size, mut number) = (0, 0u64);
     let mut documents = text.documents();
     while let Some(event) = documents.next() {
-        let Event::Paragraph(paragraph) = event? else { continue };
+        let Event::Paragraph { text: paragraph, .. } = event? else { continue };
         number += 1;
         if !(number - 1).is_multiple_of(stride) {
             continue;
