@@ -48,3 +48,5 @@ bench: ## every kernel against its composition, then a training step against PyT
 
 parity: ## make the reference numbers of tests/fixtures again (needs Python with torch and transformers)
 	python3 tests/fixtures/make_parity.py
+	python3 tests/fixtures/make_heads.py
+	python3 tests/fixtures/make_old.py
