@@ -318,6 +318,21 @@ fn tensors_are_the_same_after_import_and_export() {
     assert!(count >= 25, "{count} folders");
 }
 
+/// The released BERT says that it is a BertForMaskedLM, and its file has the pooler and the head of pairs too.
+#[test]
+fn heads_that_a_file_has_are_read_whatever_its_class() {
+    let there = tempfile::tempdir().expect("a folder");
+    for name in ["config.json", "model.safetensors", "vocab.txt"] {
+        fs::copy(folder("bert-pretraining").join(name), there.path().join(name)).expect("copied");
+    }
+    let config = fs::read_to_string(there.path().join("config.json")).expect("read");
+    let config = config.replace("BertForPreTraining", "BertForMaskedLM");
+    fs::write(there.path().join("config.json"), config).expect("written");
+    let hub = hub::read(there.path()).expect("read");
+    assert_eq!((hub.architecture, hub.unused.len()), (Architecture::PreTraining, 0));
+    assert!(hub.weights == hub::read(&folder("bert-pretraining")).expect("read").weights);
+}
+
 #[test]
 fn alberts_sentencepiece_model_is_read_as_transformers_converts_it() {
     let folder = folder("albert-masked");

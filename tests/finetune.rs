@@ -65,6 +65,12 @@ fn a_class_is_learnt_predicted_and_exported() {
     sandbox.command("predict").args(predict).assert().success();
     let said: Vec<Value> = sandbox.records("", "said.jsonl");
     assert_eq!(said.iter().map(|row| row["label"].as_str().expect("a label")).collect::<Vec<_>>(), ["wet", "dry"]);
+    // A test set can be given later; nothing is trained again.
+    let test = ["--out", "runs", "--seeds", "2", "--test", "dev.tsv", "--json"];
+    let later = json(&sandbox.command("finetune").args(CLASSES).args(test).assert().success());
+    assert_eq!(later["mean"]["test"]["accuracy"], results["mean"]["dev"]["accuracy"]);
+    let eval = ["--model", "runs/seed-1", "--task", "loss"];
+    assert!(stderr(&sandbox.command("eval").args(eval).assert().code(3)).contains("fine-tuned"));
     // The folder that transformers reads says the same, with the names of the classes.
     sandbox.command("export").args(["--model", "runs/seed-1", "--to", "there"]).assert().success();
     let config: Value =

@@ -82,7 +82,7 @@ impl Architecture {
     ];
 
     /// Whether transformers has it for `family`.
-    fn is_of(self, family: Family) -> bool {
+    pub fn is_of(self, family: Family) -> bool {
         match self {
             Self::PreTraining => matches!(family, Family::Bert | Family::Albert),
             Self::Discriminator => family == Family::Electra,

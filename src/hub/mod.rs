@@ -61,7 +61,14 @@ pub fn read(folder: &Path) -> Result<HubModel, BadInput> {
             family.prefix()
         ))
     })?;
-    let architecture = config.architecture.unwrap_or_else(|| detect(family, &tensors));
+    let architecture = match config.architecture {
+        // The released BERT says that it is a BertForMaskedLM, and has the heads of both.
+        Some(Architecture::MaskedLm) if has_heads(family, Architecture::PreTraining, &tensors) => {
+            Architecture::PreTraining
+        }
+        Some(architecture) => architecture,
+        None => detect(family, &tensors),
+    };
     let needed = [names::encoder(family, &config.encoder, prefix), names::heads(family, architecture)].concat();
     let optional = names::extras(family, architecture, prefix);
     let mut found = Weights::new();
@@ -94,9 +101,6 @@ pub fn read(folder: &Path) -> Result<HubModel, BadInput> {
 
 /// Which heads a file without `architectures` has.
 fn detect(family: Family, tensors: &Weights) -> Architecture {
-    let has = |architecture: &Architecture| {
-        names::heads(family, *architecture).iter().all(|name| tensors.contains_key(&name.theirs))
-    };
     let known = [
         Architecture::PreTraining,
         Architecture::MaskedLm,
@@ -105,8 +109,13 @@ fn detect(family: Family, tensors: &Weights) -> Architecture {
         Architecture::Token,
         Architecture::Discriminator,
     ];
-    let possible = known.into_iter().filter(|it| Architecture::of_class(&it.class(family), family) == Some(*it));
-    possible.into_iter().find(has).unwrap_or(Architecture::Encoder)
+    known.into_iter().find(|it| has_heads(family, *it, tensors)).unwrap_or(Architecture::Encoder)
+}
+
+/// Whether `family` has the class and a file every head of it.
+fn has_heads(family: Family, architecture: Architecture, tensors: &Weights) -> bool {
+    architecture.is_of(family)
+        && names::heads(family, architecture).iter().all(|name| tensors.contains_key(&name.theirs))
 }
 
 /// Writes `config.json`, `model.safetensors` and the tokenizer, as transformers reads them.
@@ -123,7 +132,9 @@ pub fn write(folder: &Path, model: &HubModel, tokenizer: &Tokenizer) -> Result<(
     ]
     .concat();
     let mut tensors = Weights::new();
-    for name in all {
+    // A pooler that no part of the class computes with is left out.
+    let pooled = matches!(model.architecture, Architecture::Encoder | Architecture::PreTraining);
+    for name in all.into_iter().filter(|name| pooled || !name.ours.starts_with("pair.pooler.")) {
         if let Some(tensor) = model.weights.get(&name.ours) {
             let tensor = if name.transposed { tensor.transposed()? } else { HostTensor::clone(tensor) };
             tensors.insert(name.theirs, tensor);

@@ -126,11 +126,12 @@ pub fn heads(family: Family, architecture: Architecture) -> Vec<Name> {
     names.0
 }
 
-/// What a model may have besides and nothing here computes with until it is asked to: the pooler of a bare encoder
-/// (`prefix` as in [`encoder`]), and TinyBERT's map to the teacher's width.
+/// What a file may have besides: a pooler (`prefix` as in [`encoder`]), which is a bare encoder's own and which files of
+/// other classes hold by chance, and TinyBERT's map to the teacher's width.
 pub fn extras(family: Family, architecture: Architecture, prefix: &str) -> Vec<Name> {
     let mut names = Names::default();
-    if matches!(family, Family::Bert | Family::Albert | Family::Roberta) && architecture == Architecture::Encoder {
+    let pools = matches!(family, Family::Bert | Family::Albert | Family::Roberta);
+    if pools && !matches!(architecture, Architecture::PreTraining | Architecture::Sequence) {
         names.pooler("pair.pooler", family, prefix);
     }
     if family == Family::Bert {

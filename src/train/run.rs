@@ -67,7 +67,7 @@ pub struct PretrainJob<'a> {
 }
 
 /// Keys that change no result: a run may be continued with others.
-const FREE_KEYS: [&str; 2] = ["threads", "corpus.cache"];
+const FREE_KEYS: [&str; 3] = ["threads", "corpus.cache", "data.test"];
 
 /// Trains the objective `O`.
 ///

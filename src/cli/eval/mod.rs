@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args as ClapArgs, ValueEnum};
 use objective::Objective;
+use tune::Tune;
 
 use super::args::use_threads;
 use crate::backend::Backend;
-use crate::exit::Usage;
+use crate::exit::{BadInput, Usage};
 use crate::model::{self, Found, Loaded};
 use crate::registry;
 
@@ -110,6 +111,10 @@ pub fn run(args: Args) -> Result<()> {
     let found = model::find(&args.model)?;
     anstream::eprintln!("model: {}", found.describe());
     let entry = registry::find(found.objective()?)?;
+    if entry.name == Tune::NAME {
+        let message = "a fine-tuned model: `finetune` measures it on --dev and --test, `predict` uses it";
+        return Err(BadInput(format!("{} is {message}", args.model.display())).into());
+    }
     (entry.eval)(&EvalJob { args: &args, found: &found })
 }
 
