@@ -7,6 +7,7 @@ use crate::composed;
 use crate::cpu::attention::Heads;
 use crate::cpu::dropout::Mask;
 use crate::dropout::weight_factors;
+use crate::fused::distillation::Distillation;
 use crate::fused::{Fused, is_fused, runs_fused};
 use crate::rows::Rows;
 
@@ -19,7 +20,7 @@ pub struct Attention {
     pub queries: Rows,
     /// The tokens that are seen, each by those of its sequence.
     pub keys: Rows,
-    /// Added to the scores, from [`padding_bias`].
+    /// Added to the scores, from [`padding_bias`]; a rectangle with a bias is computed as composed operations.
     pub bias: Option<Tensor<4>>,
 }
 
@@ -34,7 +35,7 @@ pub fn padding_bias(lengths: &[usize], len: usize, device: &Device) -> Option<Te
 /// the result is `[queries, d]`. `mask` drops weights and is drawn for the queries.
 pub fn attention(queries: Tensor<2>, packed: Tensor<2>, options: Attention, mask: Option<Mask>) -> Tensor<2> {
     let Attention { heads, queries: asking, keys, bias } = options;
-    if runs_fused(&queries) {
+    if bias.is_none() && runs_fused(&queries) {
         let shape = Heads { heads, queries: asking, keys, mask };
         return Tensor::from_dispatch(Dispatch::attend(queries.into_dispatch(), packed.into_dispatch(), shape));
     }
@@ -42,6 +43,21 @@ pub fn attention(queries: Tensor<2>, packed: Tensor<2>, options: Attention, mask
     let (batch, device) = (keys.batch(), queries.device());
     let factors = mask.map(|mask| weight_factors(&mask, heads, keys.len() / batch, &device));
     composed::attention(queries, packed, heads, batch, bias, factors)
+}
+
+/// `Q K^T / sqrt(d / heads)` with the bias, before the softmax, shapes as in [`attention`]: sequence after sequence, in each
+/// `[heads, queries, keys]`, flat. A rectangle has scores of padding too.
+pub fn attention_scores(queries: Tensor<2>, packed: Tensor<2>, options: &Attention) -> Tensor<1> {
+    let Attention { heads, queries: asking, keys, bias } = options;
+    if bias.is_none() && runs_fused(&queries) {
+        let shape = Heads { heads: *heads, queries: asking.clone(), keys: keys.clone(), mask: None };
+        return Tensor::from_dispatch(Dispatch::attention_scores(
+            queries.into_dispatch(),
+            packed.into_dispatch(),
+            shape,
+        ));
+    }
+    composed::attention_scores(queries, packed, *heads, keys.batch(), bias.clone()).flatten(0, 3)
 }
 
 #[cfg(test)]
@@ -133,6 +149,33 @@ mod tests {
     }
 
     #[test]
+    fn scores_are_products_of_queries_and_keys_over_the_root_of_the_width() {
+        // One head of width 4: (1, 1, 1, 1) . (2, 4, 6, 8) / 2 = 10.
+        let packed = matrix(&[2.0, 4.0, 6.0, 8.0, 0.0, 0.0, 0.0, 0.0], 8);
+        let scores = attention_scores(matrix(&[1.0; 4], 4), packed, &whole(1, &[1]));
+        assert_eq!(host(&scores), [10.0]);
+    }
+
+    #[test]
+    fn scores_and_their_gradients_are_those_of_the_composed_operation() {
+        for (heads, width, len, lengths) in SHAPES {
+            let (d, batch) = (heads * width, lengths.len());
+            let (q, kv) = (leaf([batch * len, d], 1), leaf([batch * len, 2 * d], 51));
+            let ids = composed::ids(&real(lengths, len), &q.device());
+            let (some_q, some_kv) = (q.clone().select(0, ids.clone()), kv.clone().select(0, ids));
+            let fused = attention_scores(some_q, some_kv, &whole(heads, lengths));
+            let square = composed::attention_scores(q.clone(), kv.clone(), heads, batch, None);
+            let parts = lengths
+                .iter()
+                .enumerate()
+                .map(|(b, n)| square.clone().slice([b..b + 1, 0..heads, 0..*n, 0..*n]).reshape([heads * n * n]));
+            let plain = value_and_gradients(&Tensor::cat(parts.collect(), 0), &[], &[&q, &kv]);
+            let fused = value_and_gradients(&fused, &[], &[&q, &kv]);
+            assert_close(&fused, &plain, 5e-6, &format!("{lengths:?} of {len}, {heads} heads of {width}"));
+        }
+    }
+
+    #[test]
     fn bits_do_not_depend_on_the_threads() {
         let lengths = [31, 7, 20, 31, 1, 30];
         let run = |threads| {
@@ -140,7 +183,8 @@ mod tests {
                 let (q, kv) = (leaf([120, 24], 5), leaf([120, 48], 6));
                 let mask = Mask::draw(Some(&mut Noise::new((0..6).collect())), 0.1, &Rows::of_lengths(&lengths));
                 let out = attention(q.clone(), kv.clone(), whole(3, &lengths), mask);
-                value_and_gradients(&out, &[], &[&q, &kv])
+                let scores = attention_scores(q.clone(), kv.clone(), &whole(3, &lengths));
+                [value_and_gradients(&out, &[], &[&q, &kv]), value_and_gradients(&scores, &[], &[&q, &kv])]
             })
         };
         let one = run(1);

@@ -1,11 +1,13 @@
 //! The same operations as ordinary tensor code, on every backend. Shapes and meanings are those of the functions of the
 //! same name in the crate's root, where a drawn dropout mask is `[rows, width]` or `[batch, heads, len, len]`.
 
-use burn::tensor::activation::{gelu, gelu_approximate, log_softmax, relu};
+use burn::tensor::activation::{gelu, gelu_approximate, log_softmax, relu, sigmoid};
 use burn::tensor::{Device, Int, Tensor, TensorData, module};
 
 use crate::activation::Activation;
+use crate::cpu::divergence::Measure;
 use crate::cpu::embedding::Lookup;
+use crate::cpu::lstm::Direction;
 use crate::cpu::vocabulary::{Sampling, Targets, gumbel};
 use crate::norm::Norm;
 
@@ -50,16 +52,31 @@ pub fn attention(
     mask: Option<Tensor<4>>,
 ) -> Tensor<2> {
     let [rows, d] = queries.dims();
-    let width = d / heads;
-    let split = |x: Tensor<2>| x.reshape([batch, rows / batch, heads, width]).swap_dims(1, 2);
-    let part = |i: usize| split(packed.clone().slice([0..rows, i * d..(i + 1) * d]));
-    let mut scores = (split(queries) * (1.0 / (width as f64).sqrt())).matmul(part(0).transpose());
-    if let Some(bias) = bias {
-        scores = scores + bias;
-    }
-    let weights = burn::tensor::activation::softmax(scores, 3);
+    let values = split_heads(packed.clone().slice([0..rows, d..2 * d]), heads, batch);
+    let weights = burn::tensor::activation::softmax(attention_scores(queries, packed, heads, batch, bias), 3);
     let weights = mask.map_or(weights.clone(), |mask| weights * mask);
-    weights.matmul(part(1)).swap_dims(1, 2).reshape([rows, d])
+    weights.matmul(values).swap_dims(1, 2).reshape([rows, d])
+}
+
+/// `Q K^T / sqrt(width) + bias`, `[batch, heads, len, len]`.
+pub fn attention_scores(
+    queries: Tensor<2>,
+    packed: Tensor<2>,
+    heads: usize,
+    batch: usize,
+    bias: Option<Tensor<4>>,
+) -> Tensor<4> {
+    let [rows, d] = queries.dims();
+    let keys = split_heads(packed.slice([0..rows, 0..d]), heads, batch);
+    let scale = 1.0 / ((d / heads) as f64).sqrt();
+    let scores = (split_heads(queries, heads, batch) * scale).matmul(keys.transpose());
+    bias.map_or(scores.clone(), |bias| scores + bias)
+}
+
+/// `[batch * len, d]` to `[batch, heads, len, d / heads]`.
+fn split_heads(x: Tensor<2>, heads: usize, batch: usize) -> Tensor<4> {
+    let [rows, d] = x.dims();
+    x.reshape([batch, rows / batch, heads, d / heads]).swap_dims(1, 2)
 }
 
 /// The bias that hides the keys after the first `lengths[i]` of sequence i, `[batch, 1, 1, len]`.
@@ -96,6 +113,41 @@ pub fn vocabulary_loss(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>, tar
         Some(weights) => (losses * Tensor::from_data(weights.as_slice(), &device)).sum(),
         None => losses.sum(),
     }
+}
+
+/// The sum of `measure` over rows of logits, `[1]`.
+pub fn distance(logits: Tensor<2>, known: Tensor<2>, measure: Measure) -> Tensor<1> {
+    let Measure::Divergence { temperature } = measure else {
+        return (logits - known).powi_scalar(2).sum();
+    };
+    let (learnt, known) = (log_softmax(logits / temperature, 1), log_softmax(known / temperature, 1));
+    (known.clone().exp() * (known - learnt)).sum() * (temperature * temperature)
+}
+
+/// The hidden states of a long short-term memory over a rectangle of sequences, those of padding 0, `[batch * len, width]`.
+pub fn lstm(inputs: Tensor<2>, recurrent: Tensor<2>, lengths: &[usize], direction: Direction) -> Tensor<2> {
+    let ([rows, wide], [width, _], device) = (inputs.dims(), recurrent.dims(), inputs.device());
+    let (batch, len) = (lengths.len(), rows / lengths.len());
+    let inputs = inputs.reshape([batch, len, wide]);
+    let (mut hidden, mut cell) =
+        (Tensor::<2>::zeros([batch, width], &device), Tensor::<2>::zeros([batch, width], &device));
+    let mut states = vec![hidden.clone(); len];
+    let order: Vec<usize> = match direction {
+        Direction::Forward => (0..len).collect(),
+        Direction::Backward => (0..len).rev().collect(),
+    };
+    for t in order {
+        let sums = inputs.clone().slice([0..batch, t..t + 1, 0..wide]).reshape([batch, wide]);
+        let sums = sums + hidden.matmul(recurrent.clone());
+        let gate = |i: usize| sums.clone().slice([0..batch, i * width..(i + 1) * width]);
+        // A sequence that has not begun, read from the end, is where it started.
+        let real: Vec<f32> = lengths.iter().map(|length| if t < *length { 1.0 } else { 0.0 }).collect();
+        let real = Tensor::<1>::from_data(real.as_slice(), &device).reshape([batch, 1]);
+        cell = (sigmoid(gate(1)) * cell + sigmoid(gate(0)) * gate(2).tanh()) * real.clone();
+        hidden = sigmoid(gate(3)) * cell.clone().tanh() * real;
+        states[t] = hidden.clone();
+    }
+    Tensor::stack::<3>(states, 1).reshape([rows, width])
 }
 
 /// A token for each row, drawn from the softmax of its logits.

@@ -72,7 +72,7 @@ pub fn vocabulary_sample(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>, s
 }
 
 /// The tensor without its graph.
-fn plain<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+pub(crate) fn plain<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if x.device().is_autodiff() { x.inner() } else { x }
 }
 

@@ -50,12 +50,12 @@ pub fn weight_index(head: usize, query: u32) -> u32 {
 
 /// One head of one sequence of a batch of width `d`.
 #[derive(Clone, Copy)]
-struct Head {
-    index: usize,
-    heads: usize,
-    d: usize,
-    queries: usize,
-    keys: usize,
+pub(super) struct Head {
+    pub index: usize,
+    pub heads: usize,
+    pub d: usize,
+    pub queries: usize,
+    pub keys: usize,
 }
 
 impl Head {
@@ -64,35 +64,35 @@ impl Head {
     }
 
     /// The columns of this head in the queries of its sequence, `[queries, d]`.
-    fn of_queries<'a>(&self, rows: &'a [f32]) -> Matrix<'a> {
+    pub fn of_queries<'a>(&self, rows: &'a [f32]) -> Matrix<'a> {
         Matrix::strided(&rows[self.index * self.width()..], self.queries, self.width(), self.d)
     }
 
     /// The columns of this head in the keys (0) or values (1) of its sequence, packed `[keys, 2 * d]`.
-    fn of_packed<'a>(&self, packed: &'a [f32], which: usize) -> Matrix<'a> {
+    pub fn of_packed<'a>(&self, packed: &'a [f32], which: usize) -> Matrix<'a> {
         let start = which * self.d + self.index * self.width();
         Matrix::strided(&packed[start..], self.keys, self.width(), 2 * self.d)
     }
 
-    fn queries_mut<'a>(&self, rows: &'a mut [f32]) -> MatrixMut<'a> {
+    pub fn queries_mut<'a>(&self, rows: &'a mut [f32]) -> MatrixMut<'a> {
         MatrixMut::strided(&mut rows[self.index * self.width()..], self.d)
     }
 
-    fn packed_mut<'a>(&self, packed: &'a mut [f32], which: usize) -> MatrixMut<'a> {
+    pub fn packed_mut<'a>(&self, packed: &'a mut [f32], which: usize) -> MatrixMut<'a> {
         MatrixMut::strided(&mut packed[which * self.d + self.index * self.width()..], 2 * self.d)
     }
 
-    fn square<'a>(&self, weights: &'a [f32]) -> Matrix<'a> {
+    pub fn square<'a>(&self, weights: &'a [f32]) -> Matrix<'a> {
         Matrix::new(weights, self.queries, self.keys)
     }
 
-    fn scale(&self) -> f32 {
+    pub fn scale(&self) -> f32 {
         1.0 / (self.width() as f32).sqrt()
     }
 }
 
 /// Cuts `rows` of `width` elements at the sequences.
-fn split<'a>(mut values: &'a mut [f32], rows: &Rows, width: usize) -> Vec<&'a mut [f32]> {
+pub(super) fn split<'a>(mut values: &'a mut [f32], rows: &Rows, width: usize) -> Vec<&'a mut [f32]> {
     let cut = |b| {
         let (part, rest) = std::mem::take(&mut values).split_at_mut(rows.range(b).len() * width);
         values = rest;
@@ -102,7 +102,7 @@ fn split<'a>(mut values: &'a mut [f32], rows: &Rows, width: usize) -> Vec<&'a mu
 }
 
 /// The elements of the rows of sequence `b`.
-fn part<'a>(values: &'a [f32], rows: &Rows, b: usize, width: usize) -> &'a [f32] {
+pub(super) fn part<'a>(values: &'a [f32], rows: &Rows, b: usize, width: usize) -> &'a [f32] {
     let range = rows.range(b);
     &values[range.start * width..range.end * width]
 }

@@ -6,11 +6,14 @@
 pub mod activation;
 pub mod adam;
 pub mod attention;
+pub mod divergence;
 pub mod dropout;
 pub mod embedding;
+pub mod lstm;
 pub mod matmul;
 pub mod norm;
 pub mod parts;
+pub mod scores;
 pub mod softmax;
 pub mod vectors;
 pub mod vocabulary;

@@ -48,13 +48,41 @@ pub struct Gradients {
     pub bias: Vec<f32>,
 }
 
+impl Gradients {
+    /// Room for the gradients of `layer`.
+    pub(super) fn of(layer: Layer<'_>) -> Self {
+        let (hidden, table) = (unwritten(layer.hidden.len()), unwritten(layer.table.len()));
+        Self { hidden, table, bias: vec![0.0; layer.vocabulary()] }
+    }
+
+    /// Takes the gradients of the logits of the rows `hidden`, of which `first` is the first, back through the products;
+    /// that of the table is added to what stands there, or written.
+    pub(super) fn take_back(&mut self, layer: Layer<'_>, first: usize, hidden: &[f32], logits: &[f32], output: Output) {
+        let (vocabulary, width) = (layer.vocabulary(), layer.width);
+        let n = hidden.len() / width;
+        let logits = Matrix::new(logits, n, vocabulary);
+        let table = Matrix::new(layer.table, vocabulary, width);
+        let target = MatrixMut::new(&mut self.hidden[first * width..(first + n) * width], width);
+        multiply(target, logits, table, 1.0, Output::Replace, Threads::Pool);
+        let target = MatrixMut::new(&mut self.table, width);
+        multiply(target, logits.transposed(), Matrix::new(hidden, n, width), 1.0, output, Threads::Pool);
+    }
+}
+
 impl Layer<'_> {
-    fn vocabulary(&self) -> usize {
+    pub(super) fn vocabulary(&self) -> usize {
         self.bias.len()
     }
 
+    /// The logits of `hidden`, `[n, width]`, without their bias.
+    pub(super) fn products(&self, hidden: &[f32], logits: &mut [f32]) {
+        let table = Matrix::new(self.table, self.vocabulary(), self.width).transposed();
+        let hidden = Matrix::new(hidden, hidden.len() / self.width, self.width);
+        multiply(MatrixMut::new(logits, self.vocabulary()), hidden, table, 1.0, Output::Replace, Threads::Pool);
+    }
+
     /// Rows whose logits are held at a time.
-    fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         (CHUNK / self.vocabulary()).max(16)
     }
 
@@ -66,10 +94,7 @@ impl Layer<'_> {
         for (i, hidden) in self.hidden.chunks(rows * self.width).enumerate() {
             let n = hidden.len() / self.width;
             let logits = &mut logits[..n * vocabulary];
-            let table = Matrix::new(self.table, vocabulary, self.width).transposed();
-            let hidden_matrix = Matrix::new(hidden, n, self.width);
-            let target = MatrixMut::new(logits, vocabulary);
-            multiply(target, hidden_matrix, table, 1.0, Output::Replace, Threads::Pool);
+            self.products(hidden, logits);
             f(i * rows, hidden, logits);
         }
     }
@@ -127,11 +152,7 @@ pub fn gumbel(key: u64, token: u32) -> f32 {
 /// The weighted sum of the losses and its gradients.
 pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradients) {
     let (vocabulary, width) = (layer.vocabulary(), layer.width);
-    let mut gradients = Gradients {
-        hidden: unwritten(layer.hidden.len()),
-        table: unwritten(layer.table.len()),
-        bias: vec![0.0; vocabulary],
-    };
+    let mut gradients = Gradients::of(layer);
     let mut loss = 0.0f64;
     let mut output = Output::Replace;
     layer.chunks(|first, hidden, logits| {
@@ -151,12 +172,7 @@ pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradient
         loss += partial_losses.iter().sum::<f64>();
         let [bias] = total(partial_sums);
         add(&mut gradients.bias, &bias);
-        let logits = Matrix::new(logits, n, vocabulary);
-        let table = Matrix::new(layer.table, vocabulary, width);
-        let target = MatrixMut::new(&mut gradients.hidden[first * width..(first + n) * width], width);
-        multiply(target, logits, table, 1.0, Output::Replace, Threads::Pool);
-        let target = MatrixMut::new(&mut gradients.table, width);
-        multiply(target, logits.transposed(), Matrix::new(hidden, n, width), 1.0, output, Threads::Pool);
+        gradients.take_back(layer, first, hidden, logits, output);
         output = Output::Add;
     });
     (loss as f32, gradients)

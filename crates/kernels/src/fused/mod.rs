@@ -1,5 +1,8 @@
 //! The operations of [`crate::cpu`] as an extension of burn's CPU backend, with and without a graph.
 
+pub(crate) mod distillation;
+pub(crate) mod recurrent;
+
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
