@@ -50,6 +50,9 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             tasks::Error::Io { .. } => 1,
         });
     }
+    if let Some(error) = cause.downcast_ref::<augment::Error>() {
+        return Some(if matches!(error, augment::Error::Data(_)) { 3 } else { 1 });
+    }
     let is = [
         (cause.is::<Usage>(), 2),
         (cause.is::<BadInput>(), 3),

@@ -15,6 +15,7 @@ pub mod progress;
 pub mod registry;
 pub mod report;
 pub mod signals;
+pub mod teacher;
 pub mod train;
 pub mod workers;
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use burn::module::Module;
 use burn::tensor::Device;
 use corpus::Tokenizer;
-use objective::Objective;
+use objective::{Objective, Teacher};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use trunk::EncoderConfig;
@@ -18,7 +18,7 @@ use crate::hub::HubModel;
 use crate::train::checkpoint;
 use crate::train::weights::{self, Weights};
 use crate::workers::Workers;
-use crate::{hub, registry};
+use crate::{hub, registry, teacher};
 
 /// What a folder holds.
 #[derive(Debug)]
@@ -132,15 +132,31 @@ impl Found {
         Ok(encoder)
     }
 
+    /// The file or folder of the tokenizer that belongs to the model.
+    pub fn tokenizer_path(&self) -> PathBuf {
+        match self {
+            Self::Run { run, .. } => run.join("tokenizer.json"),
+            Self::Hub { folder, .. } => folder.clone(),
+        }
+    }
+
+    /// The parameters.
+    ///
+    /// # Errors
+    /// When their file is missing or damaged.
+    pub fn weights(&self) -> Result<Weights> {
+        Ok(match self {
+            Self::Run { checkpoint, .. } => weights::read(&checkpoint.join("model.safetensors"))?,
+            Self::Hub { model, .. } => model.weights.clone(),
+        })
+    }
+
     /// The tokenizer that belongs to the model.
     ///
     /// # Errors
     /// When its file is missing or damaged.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        Ok(match self {
-            Self::Run { run, .. } => Tokenizer::open(&run.join("tokenizer.json"))?,
-            Self::Hub { folder, .. } => Tokenizer::open(folder)?,
-        })
+        Ok(Tokenizer::open(&self.tokenizer_path())?)
     }
 }
 
@@ -153,6 +169,8 @@ pub struct Loaded<O: Objective> {
     pub knobs: toml::Table,
     /// Shape of the encoder.
     pub encoder: EncoderConfig,
+    /// The model that it learnt from, where it is still there.
+    pub teacher: Option<Arc<Teacher>>,
     /// The weights, on the device, without autodiff.
     pub model: O::Model,
     /// The tokenizer.
@@ -171,17 +189,22 @@ pub struct Loaded<O: Objective> {
 /// When tokenizer and weights do not belong together, or a file is damaged.
 pub fn load<O: Objective>(found: &Found, device: &Device) -> Result<Loaded<O>> {
     let tokenizer = found.tokenizer()?;
-    let (knobs, mut encoder, weights) = match found {
-        Found::Run { config, checkpoint, .. } => {
-            let weights = weights::read(&checkpoint.join("model.safetensors"))?;
-            (config.objective_knobs(), config.encoder.clone(), weights)
-        }
-        Found::Hub { model, .. } => (model.objective().1, model.config.encoder.clone(), model.weights.clone()),
+    let (knobs, mut encoder) = match found {
+        Found::Run { config, .. } => (config.objective_knobs(), config.encoder.clone()),
+        Found::Hub { model, .. } => (model.objective().1, model.config.encoder.clone()),
     };
+    let weights = found.weights()?;
     fit_vocabulary(&mut encoder, &tokenizer)?;
     // Counts of the training text only matter to training masks.
     let counts = vec![1; tokenizer.vocabulary_size()];
-    let context = crate::train::context(&tokenizer, counts, encoder.positions, &encoder);
+    let mut context = crate::train::context(&tokenizer, counts, encoder.positions, &encoder);
+    if let Found::Run { config, .. } = found {
+        context.teacher = teacher::open(&config.teacher, device).unwrap_or_else(|error| {
+            tracing::warn!("what compares with the teacher is left out: {error:#}");
+            None
+        });
+    }
+    let teacher = context.teacher.clone();
     let objective = O::new(parse(knobs.clone(), "objective.")?, &context)?;
     let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(0), device);
     let model = match found {
@@ -192,7 +215,8 @@ pub fn load<O: Objective>(found: &Found, device: &Device) -> Result<Loaded<O>> {
     let positions = encoder.positions;
     let workers = Arc::new(Workers::new(device, usize::MAX)?);
     let objective = Arc::new(objective);
-    Ok(Loaded { objective, knobs, encoder, model, tokenizer, positions, device: device.clone(), workers })
+    let device = device.clone();
+    Ok(Loaded { objective, knobs, encoder, teacher, model, tokenizer, positions, device, workers })
 }
 
 /// Loads those of `weights` that the model has; parts of other models are left.
@@ -210,20 +234,16 @@ fn load_parts<O: Objective>(model: O::Model, mut weights: Weights, described: &s
         .map_err(|error| BadInput(format!("{described}: config.json and weights: {error}")))?)
 }
 
-/// Replaces the initial weights of `model` by those in `folder` that it has too, under the same name or, where a masked
-/// language model lies there, under that of [`Objective::ancestor`].
+/// Replaces the initial weights of `model` by those in `folder` that it starts from, see [`Objective::ancestors`].
 ///
 /// # Errors
 /// When there is no model, or a parameter of the same name has another shape.
 pub fn start_from<O: Objective>(objective: &O, model: O::Model, folder: &Path) -> Result<O::Model> {
     let found = find(folder)?;
-    let there = match &found {
-        Found::Run { checkpoint, .. } => weights::read(&checkpoint.join("model.safetensors"))?,
-        Found::Hub { model, .. } => model.weights.clone(),
-    };
+    let there = found.weights()?;
     let (mut start, mut fresh) = (weights::collect(&model), Vec::new());
     for (name, weight) in &mut start {
-        match there.get(name).or_else(|| there.get(&objective.ancestor(name))) {
+        match objective.ancestors(name).iter().find_map(|ancestor| there.get(ancestor)) {
             Some(found) if found.shape == weight.shape => weight.clone_from(found),
             Some(found) => {
                 return Err(BadInput(format!(

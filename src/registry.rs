@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use burn::tensor::Device;
+use distill::{Distilbert, Simple, Tinybert};
 use mlm::Mlm;
 use objective::trials::Bench;
 use objective::{Context, Example, Objective};
@@ -12,9 +13,11 @@ use toml::Table;
 use trunk::EncoderConfig;
 use tune::Tune;
 
+use crate::cli::augment::AugmentJob;
 use crate::cli::eval::EvalJob;
 use crate::cli::fill_mask::FillMaskJob;
 use crate::cli::inspect::InspectJob;
+use crate::cli::predict::PredictJob;
 use crate::config::{RunConfig, parse};
 use crate::exit::BadInput;
 use crate::train::PretrainJob;
@@ -26,10 +29,12 @@ pub const OBJECTIVES: &[Entry] = &[
     entry::<Sop>(),
     entry::<Rtd>(),
     entry::<Sbo>(),
+    entry::<Distilbert>(),
+    entry::<Tinybert>(),
 ];
 
-/// What `finetune` trains; its models are evaluated like the others.
-const FINETUNE: Entry = entry::<Tune>();
+/// What `finetune` and `distill` train on labelled data.
+const TASKS: &[Entry] = &[entry::<Tune>(), entry::<Simple>()];
 
 /// An objective with its type erased.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +51,10 @@ pub struct Entry {
     pub eval: fn(&EvalJob<'_>) -> Result<()>,
     /// Predicts masked tokens.
     pub fill_mask: fn(&FillMaskJob<'_>) -> Result<()>,
+    /// Varies sentences with a masked language model.
+    pub augment: fn(&AugmentJob<'_>) -> Result<()>,
+    /// Predicts classes, scores, tags and answers.
+    pub predict: fn(&PredictJob<'_>) -> Result<()>,
     /// Shows what the objective does to a text.
     pub inspect: fn(&InspectJob<'_>) -> Result<()>,
     /// Runs the trials of the contract with the default knobs; panics with what went wrong.
@@ -64,6 +73,8 @@ pub const fn entry<O: Objective>() -> Entry {
         pretrain: train::pretrain::<O>,
         eval: cli::eval::eval::<O>,
         fill_mask: cli::fill_mask::fill_mask::<O>,
+        augment: cli::augment::augment::<O>,
+        predict: cli::predict::predict::<O>,
         inspect: cli::inspect::inspect::<O>,
         trials: |context, encoder, examples, device| {
             let objective = O::new(O::Config::default(), context).expect("the defaults are valid");
@@ -78,10 +89,15 @@ pub const fn entry<O: Objective>() -> Entry {
 /// # Errors
 /// When there is none, with the known names.
 pub fn find(name: &str) -> Result<&'static Entry, BadInput> {
-    OBJECTIVES.iter().chain([&FINETUNE]).find(|entry| entry.name == name).ok_or_else(|| {
+    OBJECTIVES.iter().chain(TASKS).find(|entry| entry.name == name).ok_or_else(|| {
         let names: Vec<&str> = OBJECTIVES.iter().map(|entry| entry.name).collect();
         BadInput(format!("no objective `{name}`; known: {}", names.join(", ")))
     })
+}
+
+/// Whether the objective called `name` learns labelled data.
+pub fn learns_a_task(name: &str) -> bool {
+    TASKS.iter().any(|entry| entry.name == name)
 }
 
 /// Completes `config.objective` to all its knobs and checks the whole.

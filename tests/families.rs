@@ -116,7 +116,8 @@ impl<O: Objective> Case<O> {
             vocabulary: tokenizer.vocabulary_size(),
             counts: vec![1; tokenizer.vocabulary_size()],
             max_length: hub.config.encoder.positions,
-            segments: hub.config.encoder.segments,
+            encoder: hub.config.encoder.clone(),
+            teacher: None,
         };
         let objective = O::new(parse(knobs, "").expect("knobs"), &context).expect("an objective");
         let device = Device::flex().autodiff();
@@ -132,8 +133,8 @@ impl<O: Objective> Case<O> {
         format!("{}: {quantity}", self.name)
     }
 
-    fn hidden_states_are_equal(&self) {
-        hidden_states_are_equal(self.name, self.objective.encoder(&self.model), &self.expected, &self.device);
+    fn hidden_states_are_equal(&self, encoder: &Encoder) {
+        hidden_states_are_equal(self.name, encoder, &self.expected, &self.device);
     }
 
     /// Compares the loss of `batch` and its gradients, which are written under the names of the file.
@@ -171,7 +172,7 @@ impl<O: Objective> Case<O> {
 }
 
 fn hidden_states_are_equal(name: &str, encoder: &Encoder, expected: &Expected, device: &Device) {
-    let states = encoder.hidden_states(&expected.sequences.input(device), None);
+    let states = encoder.trace(&expected.sequences.input(device), None).states;
     let there = expected.floats.keys().filter(|name| name.starts_with("hidden_")).count();
     assert_eq!(states.len(), there, "{name}: hidden states");
     for (i, state) in states.into_iter().enumerate() {
@@ -200,7 +201,7 @@ fn logits_are_equal<O: Objective>(case: &Case<O>) {
 fn masked_language_models_are_equal() {
     for name in ["albert-masked", "electra-generator", "distilbert-masked", "sharded"] {
         let case: Case<Mlm> = Case::open(name);
-        case.hidden_states_are_equal();
+        case.hidden_states_are_equal(&case.model.encoder);
         logits_are_equal(&case);
         case.loss_and_gradients_are_equal(&masked(&case.expected));
     }
@@ -211,7 +212,7 @@ fn models_of_pairs_are_equal() {
     for (name, labels) in [("bert-pretraining", "next_sentence_label"), ("albert-pretraining", "sentence_order_label")]
     {
         let case: Case<Sop> = Case::open(name);
-        case.hidden_states_are_equal();
+        case.hidden_states_are_equal(&case.model.encoder);
         logits_are_equal(&case);
         let input = case.expected.sequences.input(&case.device);
         let firsts: Vec<u32> = (0..3).map(|row| row * case.expected.sequences.len as u32).collect();
@@ -226,7 +227,7 @@ fn models_of_pairs_are_equal() {
 #[test]
 fn the_discriminator_is_equal() {
     let case: Case<Rtd> = Case::open("electra-discriminator");
-    case.hidden_states_are_equal();
+    case.hidden_states_are_equal(&case.model.encoder);
     let Expected { sequences, .. } = &case.expected;
     let scores = case.objective.token_scores(&case.model, sequences, &case.device).expect("a discriminator");
     assert_equal(&case.what("logits"), &scores.concat(), &case.expected.at_real("logits"));
@@ -244,7 +245,7 @@ fn fine_tuned_models_are_equal() {
     let all = [names("sequence").to_vec(), names("token").to_vec(), names("question").to_vec()].concat();
     for name in all.into_iter().chain(["bert-regression".to_owned()]) {
         let case: Case<Tune> = Case::open(name.leak());
-        case.hidden_states_are_equal();
+        case.hidden_states_are_equal(&case.model.encoder);
         let Expected { integers, floats, sequences, .. } = &case.expected;
         let (outputs, _) = case.objective.outputs(&case.model, sequences, None, &case.device);
         let outputs = values(outputs);
@@ -269,7 +270,7 @@ fn fine_tuned_models_are_equal() {
                 }
             }
         };
-        case.loss_and_gradients_are_equal(&TuneBatch { sequences: sequences.clone(), answers });
+        case.loss_and_gradients_are_equal(&TuneBatch { sequences: sequences.clone(), answers, advice: Vec::new() });
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("corpus", &[]),
     ("tasks", &["corpus"]),
+    ("augment", &["corpus"]),
     ("kernels", &[]),
     ("trunk", &["kernels"]),
     ("objective", &["trunk", "kernels", "corpus"]),
@@ -17,7 +18,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("rtd", &["mlm", "objective", "trunk", "kernels", "corpus"]),
     ("sbo", &["mlm", "objective", "trunk", "kernels", "corpus"]),
     ("tune", &["tasks", "objective", "trunk", "kernels", "corpus"]),
-    ("bert-variants", &["tune", "sop", "rtd", "sbo", "mlm", "objective", "trunk", "kernels", "tasks", "corpus"]),
+    ("distill", &["tune", "mlm", "objective", "trunk", "kernels"]),
+    (
+        "bert-variants",
+        &["distill", "augment", "tune", "sop", "rtd", "sbo", "mlm", "objective", "trunk", "kernels", "tasks", "corpus"],
+    ),
 ];
 
 /// What each crate uses, tests aside, as Cargo tells it.

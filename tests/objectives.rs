@@ -24,11 +24,15 @@ fn number(document: &Value, name: &str) -> f64 {
 #[test]
 fn every_objective_gives_the_same_weights_for_any_number_of_threads_and_after_being_killed() {
     let sandbox = Sandbox::new(20);
+    sandbox.pretrain("teacher", 5).assert().success();
     for entry in OBJECTIVES {
         let name = entry.name;
         let run = |out: &str| {
             let mut command = sandbox.pretrain(out, 25);
             command.args(["--objective", name, "--checkpoint-every", "4"]);
+            if entry.about.contains("needs a teacher") {
+                command.args(["--set", "teacher=teacher"]);
+            }
             command
         };
         let whole = format!("{name}-whole");

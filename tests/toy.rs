@@ -103,10 +103,6 @@ impl Objective for Parity {
         Step::new(vec![Term { tally, coefficient: 1.0 }], tallies)
     }
 
-    fn encoder<'m>(&self, model: &'m ParityModel) -> &'m Encoder {
-        &model.encoder
-    }
-
     fn show(&self, batch: &ParityBatch, row: usize) -> Vec<Shown> {
         let start = row * batch.sequences.len;
         let tokens = &batch.sequences.tokens[start..start + batch.sequences.lengths[row]];

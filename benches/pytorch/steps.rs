@@ -71,7 +71,8 @@ fn main() -> Result<()> {
         vocabulary: args.vocabulary,
         counts: Vec::new(),
         max_length: args.length,
-        segments: encoder.segments,
+        encoder: encoder.clone(),
+        teacher: None,
     };
     let objective = Arc::new(Mlm::new(MlmConfig::default(), &context)?);
     let device = Device::flex().autodiff();

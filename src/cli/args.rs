@@ -53,13 +53,12 @@ pub struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    /// Preset and file, laid over each other.
+    /// Preset and file, laid over `layers`.
     ///
     /// # Errors
     /// When there is no such preset or file, or the file is no TOML.
-    pub fn below(&self) -> Result<Layers> {
-        let mut layers = Layers::default();
-        layers.set("objective.name", mlm::Mlm::NAME);
+    pub fn below(&self, mut layers: Layers) -> Result<Layers> {
+        layers.lay_under("objective.name", mlm::Mlm::NAME);
         if let Some(name) = &self.preset {
             layers.lay(preset(name)?);
         }

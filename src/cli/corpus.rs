@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::args::{ConfigArgs, use_threads};
 use super::report::report;
+use crate::config::Layers;
 use crate::progress::Progress;
 use crate::train::Text;
 
@@ -37,7 +38,7 @@ pub struct Args {
 /// When text or tokenizer cannot be used, or the disk is full.
 pub fn run(command: Command) -> Result<()> {
     let (Command::Build(args) | Command::Stats(args)) = &command;
-    let mut layers = args.config.below()?;
+    let mut layers = args.config.below(Layers::default())?;
     layers.set("corpus.valid_fraction", 0.0);
     if !args.valid.is_empty() {
         layers.set("corpus.valid", args.valid.clone());

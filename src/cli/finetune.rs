@@ -10,15 +10,15 @@ use toml::Table;
 use tune::{HeadStyle, Kind, Tune, TuneConfig};
 
 use super::args::{BackendArgs, use_threads};
+use super::data::DataArgs;
 use super::print;
 use super::report::table;
 use crate::config::{Layers, RunConfig, parse};
-use crate::exit::{BadInput, Usage};
-use crate::finetune::{DataConfig, Encoder, Split, TaskData, judge};
-use crate::model::{self, Found, Loaded};
-use crate::registry;
+use crate::exit::Usage;
+use crate::finetune::{Encoder, Lesson, TaskData, learn};
+use crate::model::{self, Found};
 use crate::report::statistics::{deviation, mean};
-use crate::train::{self, Examples, Folder, Material, PretrainJob, Resume, evaluation_set};
+use crate::train::weights::Weights;
 
 /// What is learnt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -44,34 +44,8 @@ pub struct Args {
     /// What is learnt.
     #[arg(long, value_enum)]
     task: Task,
-    /// Training data: TSV, CSV or JSON lines; columns of words and tags; SQuAD's JSON.
-    #[arg(long, value_name = "FILE", required_unless_present = "glue")]
-    train: Option<PathBuf>,
-    /// Data to choose the best checkpoint by.
-    #[arg(long, value_name = "FILE")]
-    dev: Option<PathBuf>,
-    /// Data that the best checkpoint is measured on.
-    #[arg(long, value_name = "FILE")]
-    test: Option<PathBuf>,
-    /// A task of GLUE instead of --train and --dev: CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE.
-    #[arg(long, value_name = "TASK", requires = "data", conflicts_with = "train")]
-    glue: Option<String>,
-    /// The folder with the files of the GLUE task as downloaded.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// The column or field of the sentence (classification, regression: `sentence`) or of the words (tagging: `tokens`, or
-    /// the number of a column).
-    #[arg(long, value_name = "COLUMN")]
-    text: Option<String>,
-    /// The column of the second sentence.
-    #[arg(long, value_name = "COLUMN")]
-    pair: Option<String>,
-    /// The column of the label, score or tags.
-    #[arg(long, value_name = "COLUMN")]
-    label: Option<String>,
-    /// The file has no line that names the columns; they are called 0, 1, 2 and so on.
-    #[arg(long)]
-    no_header: bool,
+    #[command(flatten)]
+    data: DataArgs,
     /// The run's folder; with several seeds the folder of the runs.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -124,6 +98,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.seeds == 0 {
         return Err(Usage("--seeds 0: must be at least 1".to_owned()).into());
     }
+    args.data.check()?;
     let found = model::find(&args.model)?;
     anstream::eprintln!("model: {}", found.describe());
     use_threads(args.threads as usize)?;
@@ -132,7 +107,7 @@ pub fn run(args: &Args) -> Result<()> {
         let out = if args.seeds == 1 { args.out.clone() } else { args.out.join(format!("seed-{seed}")) };
         runs.push(one(args, &found, seed, &out)?);
     }
-    tell(args, &runs)
+    tell(&args.out, &runs, args.json)
 }
 
 /// One run: what its best checkpoint reaches, by split and metric.
@@ -141,65 +116,12 @@ fn one(args: &Args, found: &Found, seed: u64, out: &Path) -> Result<Value> {
     let mut config = configuration(args, found, seed)?;
     let data = config.data.clone().unwrap_or_default();
     let mut tune: TuneConfig = parse(config.objective_knobs(), "objective.")?;
-    let material = TaskData::read(&data, tune.kind, Encoder::new(&tokenizer, config.corpus.max_length))?;
+    let material = TaskData::read(&data, tune.kind, Encoder::new(&tokenizer, config.corpus.max_length), &[])?;
     tune.labels.clone_from(&material.labels);
     let mut knobs = Table::try_from(&tune)?;
     knobs.insert("name".to_owned(), Tune::NAME.into());
     config.objective = knobs;
-    // Once an epoch, unless told otherwise.
-    let epoch = (material.train.len() as u64).div_ceil(config.batch.size as u64).max(1);
-    for every in [&mut config.evaluation.every, &mut config.checkpoint.every] {
-        *every = if *every == 0 { epoch } else { *every };
-    }
-    let config = registry::resolve(config)?;
-    let job = PretrainJob { config: &config, out, resume: &Resume::Auto, dry_run: false, json: false };
-    let state = train::inspect_folder(&job)?;
-    if !matches!(state, Folder::Finished(_)) {
-        let mut encoder = config.encoder.clone();
-        model::fit_vocabulary(&mut encoder, &tokenizer)?;
-        let context = train::context(&tokenizer, Vec::new(), config.corpus.max_length, &encoder);
-        let dev = material.dev.iter().flat_map(|split| split.rows.clone()).collect::<Vec<_>>();
-        let valid =
-            if dev.is_empty() { Vec::new() } else { evaluation_set(&Examples::Labelled(dev.into()), 0, 0, false) };
-        let examples = Examples::Labelled(material.train.into());
-        let (objective, device) = (Tune::new(tune.clone(), &context)?, config.backend.open()?);
-        let tokenizer = tokenizer.clone();
-        train::train(&job, state, Material { objective, encoder, tokenizer, examples, valid, device })?;
-    }
-    let best = model::find(out)?;
-    let loaded: Loaded<Tune> = model::load(&best, &config.backend.open()?)?;
-    let mut results = json!({"run": out, "seed": seed, "checkpoint": best.describe()});
-    for split in material.dev.iter().chain(&material.test) {
-        results[&split.name] = measure(&loaded, &tune, &data, split, config.evaluation.batch, out)?;
-    }
-    train::write_json(&out.join("task.json"), &results)?;
-    Ok(results)
-}
-
-/// The metrics of a split; predictions go to files in the run's folder.
-fn measure(
-    loaded: &Loaded<Tune>,
-    tune: &TuneConfig,
-    data: &DataConfig,
-    split: &Split,
-    batch: usize,
-    out: &Path,
-) -> Result<Value> {
-    let judged = judge(loaded, tune, data, split, batch)?;
-    let lines: String = judged.predictions.iter().map(|line| format!("{line}\n")).collect();
-    train::write_aside(&out.join(format!("predictions-{}.jsonl", split.name)), lines.as_bytes())?;
-    if let Some(answers) = &judged.answers {
-        train::write_json(&out.join(format!("answers-{}.json", split.name)), &answers.answers)?;
-        train::write_json(&out.join(format!("nbest-{}.json", split.name)), &answers.n_best)?;
-        if !answers.null_odds.is_empty() {
-            train::write_json(&out.join(format!("null-odds-{}.json", split.name)), &answers.null_odds)?;
-        }
-    }
-    let mut metrics = json!({"examples": split.rows.len()});
-    for (name, value) in judged.metrics {
-        metrics[name] = json!(value);
-    }
-    Ok(metrics)
+    learn::<Tune>(config, out, Lesson { tokenizer: &tokenizer, kind: tune.kind, material, start: Weights::new() })
 }
 
 /// The configuration of a run, complete but for the labels.
@@ -210,7 +132,7 @@ fn configuration(args: &Args, found: &Found, seed: u64) -> Result<RunConfig> {
         Task::Tagging => Kind::Tagging,
         Task::Qa => Kind::Question,
     };
-    if args.task == Task::Pair && args.pair.is_none() && args.glue.is_none() {
+    if args.task == Task::Pair && args.data.pair.is_none() && args.data.glue.is_none() {
         return Err(Usage("--task pair needs --pair COLUMN, the column of the second sentence".to_owned()).into());
     }
     let encoder = found.encoder()?;
@@ -237,7 +159,7 @@ fn configuration(args: &Args, found: &Found, seed: u64) -> Result<RunConfig> {
     let max_length = max_length.min(encoder.positions as u64);
     layers.set("encoder", Table::try_from(&encoder)?);
     layers.set("corpus.max_length", max_length as i64);
-    layers.set("data", Table::try_from(data(args, kind))?);
+    layers.set("data", Table::try_from(args.data.config(kind))?);
     layers.set("budget.epochs", args.epochs.unwrap_or(3.0));
     layers.set("optimizer.learning_rate", args.learning_rate.unwrap_or(5e-5));
     layers.set("optimizer.layer_decay", args.layer_decay.unwrap_or(1.0));
@@ -253,30 +175,8 @@ fn configuration(args: &Args, found: &Found, seed: u64) -> Result<RunConfig> {
     Ok(layers.resolve()?)
 }
 
-fn data(args: &Args, kind: Kind) -> DataConfig {
-    let path = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
-    let (text, label) = match kind {
-        Kind::Tagging => ("tokens", "tags"),
-        Kind::Regression => ("sentence", "score"),
-        _ => ("sentence", "label"),
-    };
-    let named = |given: &Option<String>, usual: &str| given.clone().unwrap_or_else(|| usual.to_owned());
-    DataConfig {
-        glue: args.glue.clone().unwrap_or_default(),
-        folder: path(&args.data),
-        train: path(&args.train),
-        dev: path(&args.dev),
-        test: path(&args.test),
-        text: named(&args.text, text),
-        pair: args.pair.clone().unwrap_or_default(),
-        label: named(&args.label, label),
-        header: !args.no_header,
-        ..DataConfig::default()
-    }
-}
-
 /// The head of the model's family.
-fn style_of(found: &Found) -> HeadStyle {
+pub fn style_of(found: &Found) -> HeadStyle {
     match found {
         Found::Hub { model, .. } => model.head_style(),
         Found::Run { config, .. } => match config.objective_name() {
@@ -289,7 +189,7 @@ fn style_of(found: &Found) -> HeadStyle {
 }
 
 /// Prints the results: mean and standard deviation over the seeds.
-fn tell(args: &Args, runs: &[Value]) -> Result<()> {
+pub fn tell(out: &Path, runs: &[Value], json: bool) -> Result<()> {
     let splits = |run: &Value| -> Vec<String> {
         run.as_object()
             .into_iter()
@@ -319,21 +219,8 @@ fn tell(args: &Args, runs: &[Value]) -> Result<()> {
             }
         }
     }
-    if names.is_empty() && !args.json {
-        return print(&format!("{}: trained; give --dev or --test to measure it", args.out.display()));
+    if names.is_empty() && !json {
+        return print(&format!("{}: trained; give --dev or --test to measure it", out.display()));
     }
-    if args.json { print(&serde_json::to_string_pretty(&summary)?) } else { print(&rows.to_string()) }
-}
-
-/// Checks that a run is of fine-tuning, for commands that need one.
-///
-/// # Errors
-/// When it is not.
-pub fn require(found: &Found) -> Result<()> {
-    match found.objective()? {
-        name if name == Tune::NAME => Ok(()),
-        name => {
-            Err(BadInput(format!("the model is of the objective `{name}`; fine-tune it first with finetune")).into())
-        }
-    }
+    if json { print(&serde_json::to_string_pretty(&summary)?) } else { print(&rows.to_string()) }
 }

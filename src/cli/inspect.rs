@@ -11,12 +11,11 @@ use serde_json::json;
 
 use super::args::{ConfigArgs, use_threads};
 use super::print;
-use crate::config::{RunConfig, parse};
+use crate::config::{Layers, RunConfig, parse};
 use crate::exit::Usage;
 use crate::model::{self, Found, Loaded};
 use crate::progress::Progress;
-use crate::registry;
-use crate::train;
+use crate::{registry, teacher, train};
 
 /// Flags of `inspect`.
 #[derive(Debug, ClapArgs)]
@@ -50,7 +49,7 @@ pub struct InspectJob<'a> {
 /// # Errors
 /// When configuration, text or tokenizer cannot be used.
 pub fn run(args: Args) -> Result<()> {
-    let mut layers = args.config.below()?;
+    let mut layers = args.config.below(Layers::default())?;
     layers.set("corpus.valid_fraction", 0.0);
     let found = args.model.as_deref().map(model::find).transpose()?;
     if let Some(found) = &found {
@@ -76,7 +75,8 @@ pub fn inspect<O: Objective>(job: &InspectJob<'_>) -> Result<()> {
     let (args, config) = (job.args, job.config);
     let progress = Progress::default();
     let text = train::Text::prepare(config, &progress)?;
-    let context = text.context(config.corpus.max_length, &config.encoder);
+    let mut context = text.context(config.corpus.max_length, &config.encoder);
+    context.teacher = teacher::open(&config.teacher, &config.backend.open()?)?;
     let objective = O::new(parse(config.objective_knobs(), "objective.")?, &context)?;
     let passages = text.train.passages(&config.corpus, objective.room(), &progress)?;
     let order = corpus::Order::new(passages.len(), config.seed);

@@ -1,10 +1,13 @@
 //! The command line: one file per subcommand.
 
 mod args;
+pub mod augment;
 mod compare;
 mod completions;
 mod corpus;
+mod data;
 mod devices;
+mod distill;
 pub mod eval;
 mod export;
 pub mod fill_mask;
@@ -12,7 +15,7 @@ mod finetune;
 mod import;
 pub mod inspect;
 mod man;
-mod predict;
+pub mod predict;
 mod pretrain;
 pub mod report;
 mod tokenizer;
@@ -50,6 +53,10 @@ enum Command {
     Compare(compare::Args),
     /// Learn labelled data from a pretrained model: classes, scores, tags, answers.
     Finetune(Box<finetune::Args>),
+    /// Learn from a teacher: DistilBERT, TinyBERT, a BiLSTM.
+    Distill(Box<distill::Args>),
+    /// Make more sentences out of few, for distillation.
+    Augment(augment::Args),
     /// Use a fine-tuned model on new text.
     Predict(predict::Args),
     /// The most probable tokens at masked places of a text.
@@ -93,6 +100,8 @@ pub fn run() -> Result<()> {
         Command::Inspect(args) => inspect::run(args),
         Command::Compare(args) => compare::run(&args),
         Command::Finetune(args) => finetune::run(&args),
+        Command::Distill(args) => distill::run(*args),
+        Command::Augment(args) => augment::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::FillMask(args) => fill_mask::run(&args),
         Command::Export(args) => export::run(&args),

@@ -4,14 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
-use tune::{Kind, Tune, TuneConfig};
+use objective::Objective;
+use serde::Deserialize;
+use tune::Kind;
 
 use super::args::use_threads;
-use super::{finetune, print};
+use super::print;
 use crate::backend::Backend;
-use crate::config::parse;
+use crate::exit::BadInput;
 use crate::finetune::{DataConfig, Encoder, judge, read_split};
 use crate::model::{self, Found, Loaded};
+use crate::registry;
 
 /// Flags of `predict`.
 #[derive(Debug, ClapArgs)]
@@ -43,6 +46,13 @@ pub struct Args {
     threads: usize,
 }
 
+/// A prediction, for the objective whose model it is.
+#[derive(Debug)]
+pub struct PredictJob<'a> {
+    args: &'a Args,
+    found: &'a Found,
+}
+
 /// Runs `predict`.
 ///
 /// # Errors
@@ -51,14 +61,27 @@ pub fn run(args: &Args) -> Result<()> {
     use_threads(args.threads)?;
     let found = model::find(&args.model)?;
     anstream::eprintln!("model: {}", found.describe());
-    finetune::require(&found)?;
-    let loaded: Loaded<Tune> = model::load(&found, &args.backend.open()?)?;
-    let tune: TuneConfig = parse(loaded.knobs.clone(), "objective.")?;
+    let name = found.objective()?;
+    if !registry::learns_a_task(name) {
+        let message = format!("the model is of the objective `{name}`; fine-tune it first with finetune");
+        return Err(BadInput(message).into());
+    }
+    (registry::find(name)?.predict)(&PredictJob { args, found: &found })
+}
+
+/// Predicts with a model of the objective `O`.
+///
+/// # Errors
+/// As [`run`].
+pub fn predict<O: Objective>(job: &PredictJob<'_>) -> Result<()> {
+    let (args, found) = (job.args, job.found);
+    let loaded: Loaded<O> = model::load(found, &args.backend.open()?)?;
+    let Predicts { kind, labels } = loaded.knobs.clone().try_into()?;
     let (trained, max_length) = match &found {
         Found::Run { config, .. } => (config.data.clone().unwrap_or_default(), config.corpus.max_length),
         Found::Hub { .. } => (DataConfig::default(), loaded.positions.min(512)),
     };
-    let lines = args.input.extension().is_some_and(|ending| ending == "txt") && tune.kind != Kind::Tagging;
+    let lines = args.input.extension().is_some_and(|ending| ending == "txt") && kind != Kind::Tagging;
     let data = DataConfig {
         text: if lines { "0".to_owned() } else { args.text.clone().unwrap_or_else(|| trained.text.clone()) },
         pair: args.pair.clone().unwrap_or_else(|| trained.pair.clone()),
@@ -67,11 +90,18 @@ pub fn run(args: &Args) -> Result<()> {
         ..trained
     };
     let encoder = Encoder::new(&loaded.tokenizer, max_length);
-    let split = read_split(&data, tune.kind, encoder, &tune.labels, "input", &args.input)?;
-    let judged = judge(&loaded, &tune, &data, &split, args.batch)?;
+    let split = read_split(&data, kind, encoder, &labels, "input", &args.input)?;
+    let judged = judge(&loaded, (kind, &labels), &data, &split, args.batch)?;
     let text: String = judged.predictions.iter().map(|line| format!("{line}\n")).collect();
     match &args.output {
         Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
         None => print(text.trim_end()),
     }
+}
+
+/// What every model that learnt a task knows.
+#[derive(Deserialize)]
+struct Predicts {
+    kind: Kind,
+    labels: Vec<String>,
 }

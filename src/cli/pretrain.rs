@@ -14,12 +14,12 @@ use crate::train::{PretrainJob, Resume};
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     #[command(flatten)]
-    config: ConfigArgs,
+    pub config: ConfigArgs,
     #[command(flatten)]
-    backend: BackendArgs,
+    pub backend: BackendArgs,
     /// The run's folder.
     #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    pub out: PathBuf,
     /// Validation text: files, folders or globs.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     valid: Vec<String>,
@@ -49,17 +49,17 @@ pub struct Args {
     /// Continue the run in --out (auto), refuse a folder that is not empty (never), or start from the checkpoint of
     /// another run (its folder).
     #[arg(long, value_name = "auto|never|DIR", default_value = "auto")]
-    resume: Resume,
+    pub resume: Resume,
     /// Start from the weights of another run, a checkpoint or a Hugging Face folder, as far as they fit; what they lack is
     /// new, and named.
     #[arg(long, value_name = "DIR")]
-    init: Option<PathBuf>,
+    pub init: Option<PathBuf>,
     /// Check everything, print model, budget, memory, time and three examples; write nothing to --out.
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
     /// Print the summary as one JSON document.
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 /// How long to train: at most one of these.
@@ -88,18 +88,25 @@ struct BudgetArgs {
 /// # Errors
 /// Bad configuration or data, a run folder of another configuration, divergence, an interruption.
 pub fn run(args: Args) -> Result<()> {
-    let mut layers = args.config.below()?;
-    args.flags(&mut layers);
-    let config = args.config.resolve(layers)?;
-    use_threads(config.threads)?;
-    let entry = registry::find(config.objective_name()?)?;
-    let job =
-        PretrainJob { config: &config, out: &args.out, resume: &args.resume, dry_run: args.dry_run, json: args.json };
-    (entry.pretrain)(&job)
+    args.start(args.config.below(Layers::default())?)
 }
 
 impl Args {
-    fn flags(&self, layers: &mut Layers) {
+    /// Lays the flags over `layers` and runs what they describe.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub fn start(&self, mut layers: Layers) -> Result<()> {
+        self.flags(&mut layers);
+        let config = self.config.resolve(layers)?;
+        use_threads(config.threads)?;
+        let entry = registry::find(config.objective_name()?)?;
+        let Self { out, resume, dry_run, json, .. } = self;
+        (entry.pretrain)(&PretrainJob { config: &config, out, resume, dry_run: *dry_run, json: *json })
+    }
+
+    /// Lays the flags over `layers`.
+    pub fn flags(&self, layers: &mut Layers) {
         let whole = [
             ("budget.steps", self.budget.steps),
             ("budget.tokens", self.budget.tokens),

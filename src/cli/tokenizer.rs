@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::args::{ConfigArgs, use_threads};
 use super::report::report;
+use crate::config::Layers;
 use crate::exit::Usage;
 use crate::progress::Progress;
 use crate::train::{cache_folder, open_tokenizer, text};
@@ -38,7 +39,7 @@ pub struct Args {
 /// When the text cannot be read, the size cannot be reached, or the file cannot be written.
 pub fn run(command: Command) -> Result<()> {
     let Command::Train(args) = command;
-    let config = args.config.resolve(args.config.below()?)?;
+    let config = args.config.resolve(args.config.below(Layers::default())?)?;
     if !config.corpus.tokenizer.starts_with("train:") {
         return Err(Usage("tokenizer train needs --tokenizer train:MODEL:SIZE".to_owned()).into());
     }

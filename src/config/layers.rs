@@ -24,6 +24,22 @@ impl Layers {
         self.lay(nested(path, value.into()));
     }
 
+    /// Sets the value at a dotted path unless there is one.
+    pub fn lay_under(&mut self, path: &str, value: impl Into<Value>) {
+        let over = std::mem::replace(&mut self.0, nested(path, value.into()));
+        self.lay(over);
+    }
+
+    /// The value of a key at the top.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
+    /// Takes a key at the top and everything below it away.
+    pub fn remove(&mut self, key: &str) {
+        self.0.remove(key);
+    }
+
     /// Lays one `key.path=value` of the command line on top. The value is TOML; what is not TOML is taken as a string.
     ///
     /// # Errors

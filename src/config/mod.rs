@@ -30,6 +30,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// A run, a checkpoint or a Hugging Face folder whose weights are the initial ones; empty: none.
     pub init: PathBuf,
+    /// A run, a checkpoint or a Hugging Face folder that is learnt from, in objectives that ask for one; empty: none.
+    pub teacher: PathBuf,
     /// Where to compute.
     pub backend: Backend,
     /// Threads of the CPU backend and of data preparation; 0: all cores. Does not change any result on the CPU.
@@ -66,6 +68,7 @@ impl Default for RunConfig {
         Self {
             seed: 1,
             init: PathBuf::new(),
+            teacher: PathBuf::new(),
             backend: Backend::default(),
             threads: 0,
             objective,
@@ -144,11 +147,14 @@ pub struct BatchConfig {
     /// Sequences per forward pass; gradients are accumulated over a step. 0: a quarter of them on the CPU, where the
     /// passes run side by side on its cores, and all of them elsewhere.
     pub micro: usize,
+    /// Steps whose sequences are dealt out anew by length, so that a step has sequences of like length and little is
+    /// padded; 0 or 1: none (DistilBERT's `group_by_size`).
+    pub group: u64,
 }
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self { size: 32, micro: 0 }
+        Self { size: 32, micro: 0, group: 0 }
     }
 }
 

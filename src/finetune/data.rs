@@ -50,16 +50,17 @@ pub enum Gold {
 }
 
 impl TaskData {
-    /// Reads the files that `config` names. `known` are the labels of a model that was trained already; else they are those
-    /// of the training data.
+    /// Reads the files that `config` names. `known` are the labels of a model that was trained already; where there are none,
+    /// they are those of the training data.
     ///
     /// # Errors
     /// When a file is missing or at fault, or a label does not occur in training.
-    pub fn read(config: &DataConfig, kind: Kind, encoder: Encoder<'_>) -> Result<Self> {
+    pub fn read(config: &DataConfig, kind: Kind, encoder: Encoder<'_>, known: &[String]) -> Result<Self> {
         if !config.glue.is_empty() {
             return glue(config, kind, encoder);
         }
-        let mut reader = Reader { config, kind, encoder, labels: None };
+        let labels = known_labels(known)?;
+        let mut reader = Reader { config, kind, encoder, labels };
         let train = reader.split("train", &config.train)?.rows;
         let optional = |reader: &mut Reader<'_>, name: &str, path: &Path| -> Result<Vec<Split>> {
             if path.as_os_str().is_empty() { Ok(Vec::new()) } else { Ok(vec![reader.split(name, path)?]) }
@@ -83,8 +84,11 @@ pub fn read_split(
     name: &str,
     path: &Path,
 ) -> Result<Split> {
-    let labels = if labels.is_empty() { None } else { Some(Labels::new(labels.iter().cloned())?) };
-    Reader { config, kind, encoder, labels }.split(name, path)
+    Reader { config, kind, encoder, labels: known_labels(labels)? }.split(name, path)
+}
+
+fn known_labels(names: &[String]) -> Result<Option<Labels>> {
+    Ok(if names.is_empty() { None } else { Some(Labels::new(names.iter().cloned())?) })
 }
 
 fn glue(config: &DataConfig, kind: Kind, encoder: Encoder<'_>) -> Result<TaskData> {
@@ -186,7 +190,7 @@ impl Reader<'_> {
             };
             firsts.push(aligned.firsts.iter().map(|first| first + 1).collect());
             let tokens = [vec![specials.cls], aligned.tokens, vec![specials.sep]].concat();
-            rows.push(Labelled { tokens, second: None, answer });
+            rows.push(Labelled { tokens, second: None, answer, advice: None });
         }
         Ok(Split { name, rows, gold: Gold::Tags(sentences, firsts) })
     }
@@ -215,6 +219,7 @@ impl Reader<'_> {
                     tokens: window.tokens.clone(),
                     second: Some(window.first as u32),
                     answer: Some(answer),
+                    advice: None,
                 });
             }
             all.push((context, cut));

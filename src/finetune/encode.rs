@@ -28,12 +28,17 @@ impl<'a> Encoder<'a> {
     /// (`_truncate_seq_pair` in the authors' BERT).
     pub fn texts(&self, first: &str, second: Option<&str>, answer: Option<Answer>) -> Labelled {
         let specials = self.tokenizer.specials();
-        let mut first = self.tokenizer.encode(first).tokens;
+        let mut first = self.encode(first);
         let Some(second) = second else {
             first.truncate(self.max_length.saturating_sub(2));
-            return Labelled { tokens: [vec![specials.cls], first, vec![specials.sep]].concat(), second: None, answer };
+            return Labelled {
+                tokens: [vec![specials.cls], first, vec![specials.sep]].concat(),
+                second: None,
+                answer,
+                advice: None,
+            };
         };
-        let mut second = self.tokenizer.encode(second).tokens;
+        let mut second = self.encode(second);
         let room = self.max_length.saturating_sub(self.layout.specials());
         while first.len() + second.len() > room {
             if first.len() > second.len() {
@@ -43,6 +48,14 @@ impl<'a> Encoder<'a> {
             };
         }
         let joined = self.layout.join(&specials, &first, &second);
-        Labelled { tokens: joined.tokens, second: Some(joined.second as u32), answer }
+        Labelled { tokens: joined.tokens, second: Some(joined.second as u32), answer, advice: None }
+    }
+
+    /// The tokens of a text, in which the mask token is one: augmented sentences have some.
+    fn encode(&self, text: &str) -> Vec<u32> {
+        let mask = self.tokenizer.specials().mask;
+        let parts = text.split(self.tokenizer.token(mask).unwrap_or("[MASK]"));
+        let parts: Vec<Vec<u32>> = parts.map(|part| self.tokenizer.encode(part).tokens).collect();
+        parts.join(&mask)
     }
 }

@@ -1,12 +1,12 @@
 //! What a fine-tuned model says about a split, and how good that is.
 
 use anyhow::Result;
-use objective::Example;
+use objective::{Example, Objective};
 use serde_json::{Value, json};
 use tasks::metrics::{self, Rules};
 use tasks::tagging::{self, Scheme};
 use tasks::{AnswerConfig, NoAnswer, Predictions, Scored, answer};
-use tune::{Kind, Tune, TuneConfig};
+use tune::Kind;
 
 use super::config::DataConfig;
 use super::data::{Gold, Split};
@@ -25,13 +25,13 @@ pub struct Judged {
     pub answers: Option<Predictions>,
 }
 
-/// Predicts `split` and compares.
+/// Predicts `split` with a model of this kind and these classes or tags, and compares.
 ///
 /// # Errors
 /// When a signal asks to stop.
-pub fn judge(
-    loaded: &Loaded<Tune>,
-    config: &TuneConfig,
+pub fn judge<O: Objective>(
+    loaded: &Loaded<O>,
+    (kind, labels): (Kind, &[String]),
     data: &DataConfig,
     split: &Split,
     batch: usize,
@@ -48,11 +48,11 @@ pub fn judge(
         let named = |metric: &loss::Metric| (metric.name.trim_start_matches("finetune/").to_owned(), metric.mean);
         metrics.extend(means.metrics.iter().map(named));
     }
-    let name = |class: usize| config.labels[class].clone();
+    let name = |class: usize| labels[class].clone();
     let (mut predictions, mut answers) = (Vec::new(), None);
-    match (&split.gold, config.kind) {
+    match (&split.gold, kind) {
         (Gold::Tags(sentences, firsts), _) => {
-            let width = config.labels.len();
+            let width = labels.len();
             let mut said: Vec<Vec<String>> = Vec::new();
             for ((sentence, firsts), logits) in sentences.iter().zip(firsts).zip(&outputs) {
                 let tag = |place: &usize| name(largest(&logits[place * width..][..width]));
@@ -64,7 +64,7 @@ pub fn judge(
             }
             if known {
                 let gold: Vec<Vec<String>> = sentences.iter().map(|sentence| sentence.tags.clone()).collect();
-                metrics.extend(tag_scores(&config.labels, &said, &gold));
+                metrics.extend(tag_scores(labels, &said, &gold));
             }
         }
         (Gold::Questions(squad, contexts), _) => {

@@ -4,8 +4,10 @@ mod config;
 mod data;
 mod encode;
 mod judge;
+mod learn;
 
 pub use config::DataConfig;
 pub use data::{Gold, Split, TaskData, read_split};
 pub use encode::Encoder;
 pub use judge::{Judged, judge};
+pub use learn::{Lesson, learn, train};

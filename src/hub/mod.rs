@@ -200,6 +200,7 @@ impl HubModel {
             labels: if matches!(kind, Kind::Classification | Kind::Tagging) { labels.clone() } else { Vec::new() },
             head: self.head_style(),
             dropout: if kept { 0.0 } else { *head_dropout },
+            ..TuneConfig::default()
         };
         Table::try_from(&config).expect("a configuration is a TOML table")
     }

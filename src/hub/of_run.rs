@@ -62,11 +62,11 @@ pub fn of_run(run: Run<'_>, family: Option<Family>) -> Result<Vec<(&'static str,
                 HeadStyle::Distilbert => Some(Family::Distilbert),
                 HeadStyle::Bert | HeadStyle::Tinybert | HeadStyle::ElectraAuthors => None,
             };
-            if config.of_sequence() && config.head == HeadStyle::ElectraAuthors {
+            if config.kind.of_sequence() && config.head == HeadStyle::ElectraAuthors {
                 let message = "objective.head = \"electra-authors\" has no counterpart in transformers; fine-tune with --head electra";
                 return Err(BadInput(message.to_owned()));
             }
-            let family = family.or(fitting.filter(|_| config.of_sequence()));
+            let family = family.or(fitting.filter(|_| config.kind.of_sequence()));
             let mut model =
                 model(family.unwrap_or_else(|| natural(run.encoder)), architecture, run.encoder, run.weights.clone())?;
             model.config.labels = match config.kind {
@@ -75,7 +75,7 @@ pub fn of_run(run: Run<'_>, family: Option<Family>) -> Result<Vec<(&'static str,
             };
             model.config.regression = config.kind == Kind::Regression;
             model.config.head_dropout = config.dropout;
-            if config.of_sequence() && model.head_style() != config.head {
+            if config.kind.of_sequence() && model.head_style() != config.head {
                 return Err(BadInput(format!(
                     "a {} has another head than objective.head = {}",
                     architecture.class(model.config.family),

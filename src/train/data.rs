@@ -83,7 +83,8 @@ pub fn context(tokenizer: &Tokenizer, counts: Vec<u64>, max_length: usize, encod
         vocabulary: tokenizer.vocabulary_size(),
         counts,
         max_length,
-        segments: encoder.segments,
+        encoder: encoder.clone(),
+        teacher: None,
     }
 }
 
@@ -122,6 +123,8 @@ pub struct Labelled {
     pub second: Option<u32>,
     /// The label.
     pub answer: Option<Answer>,
+    /// What a teacher says about it.
+    pub advice: Option<Vec<f32>>,
 }
 
 impl Examples {
@@ -146,12 +149,20 @@ impl Examples {
         }
     }
 
+    /// Tokens of number `number`.
+    pub fn length(&self, number: u64) -> usize {
+        match self {
+            Self::Text(passages) => passages.get(number).tokens.len(),
+            Self::Labelled(rows) => rows[number as usize].tokens.len(),
+        }
+    }
+
     /// Number `number` as it is met in `epoch` of the run with `seed` by an objective that does or does not need a partner.
     pub fn get(&self, number: u64, seed: u64, epoch: u64, partner: bool) -> Example {
         match self {
             Self::Text(passages) => {
                 let partner = if partner { passages.partner(number, seed, epoch) } else { None };
-                Example { passage: passages.get(number), seed, epoch, partner, answer: None }
+                Example { passage: passages.get(number), seed, epoch, partner, answer: None, advice: None }
             }
             Self::Labelled(rows) => {
                 let row = &rows[number as usize];
@@ -163,7 +174,8 @@ impl Examples {
                     word_starts: vec![true; row.tokens.len()],
                     spans: Vec::new(),
                 };
-                Example { passage, seed, epoch, partner: None, answer: row.answer.clone() }
+                let (answer, advice) = (row.answer.clone(), row.advice.clone());
+                Example { passage, seed, epoch, partner: None, answer, advice }
             }
         }
     }

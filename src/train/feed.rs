@@ -9,6 +9,7 @@ use corpus::Order;
 use objective::{Example, Objective, Purpose};
 
 use super::data::Examples;
+use super::groups::Groups;
 
 /// Batches that a worker keeps ready.
 const AHEAD: usize = 2;
@@ -52,21 +53,25 @@ pub struct Recipe<O> {
     pub size: usize,
     /// Sequences of a forward pass.
     pub micro: usize,
+    /// Whether sequences of like length come together.
+    pub groups: Groups,
 }
 
 impl<O: Objective> Recipe<O> {
     /// The batch of step `step` (counted from 0). Rows follow one another through the epochs without a break: row r is
-    /// example number order(epoch, position) with epoch = r / n and position = r % n for n examples.
+    /// example number order(epoch, position) with epoch = r / n and position = r % n for n examples. [`Groups`] may deal out
+    /// the rows of some steps anew.
     pub fn batch(&self, step: u64) -> GlobalBatch<O::Batch> {
         let n = self.examples.len();
         let order = Order::new(n, self.seed);
-        let first = step * self.size as u64;
         let partner = self.objective.needs_partner();
         let example = |row: u64| {
             let epoch = row / n;
             self.examples.get(order.at(epoch, row % n), self.seed, epoch, partner)
         };
-        let examples: Vec<Example> = (first..first + self.size as u64).map(example).collect();
+        let length = |row: u64| self.examples.length(order.at(row / n, row % n));
+        let rows = self.groups.rows(step, self.size as u64, self.seed, length);
+        let examples: Vec<Example> = rows.into_iter().map(example).collect();
         let passages = examples.iter().map(|example| example.passage.number).collect();
         let mut made = GlobalBatch { micro: Vec::new(), totals: Vec::new(), passages, tokens: 0, places: 0 };
         for part in examples.chunks(self.micro) {

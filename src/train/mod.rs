@@ -5,6 +5,7 @@ pub mod checkpoint;
 mod data;
 mod feed;
 pub mod gradients;
+mod groups;
 mod log;
 pub mod optimizer;
 mod plan;

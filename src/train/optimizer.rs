@@ -1,4 +1,4 @@
-//! AdamW (Loshchilov and Hutter 2019) and LAMB (You et al. 2020).
+//! AdamW (Loshchilov and Hutter 2019), LAMB (You et al. 2020) and AdaDelta (Zeiler 2012).
 
 use std::collections::BTreeMap;
 
@@ -20,6 +20,9 @@ pub enum Kind {
     Adamw,
     /// Adam's direction, scaled per tensor by |w| / |update|.
     Lamb,
+    /// Steps as large as the root of the mean of squared steps over that of squared gradients; `beta2` is their decay
+    /// (Zeiler: 0.95), and the learning rate is about 1.
+    Adadelta,
 }
 
 /// The `[optimizer]` table.
@@ -185,6 +188,7 @@ impl Optimizer {
         // LAMB scales only what it decays; biases and norms follow Adam's direction as it is.
         let rule = match self.config.kind {
             Kind::Lamb if decays => kernels::lamb,
+            Kind::Adadelta => kernels::adadelta,
             _ => kernels::adamw,
         };
         let (weight, moments) = rule(weight, gradient, moments, scale, &step);

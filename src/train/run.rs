@@ -19,14 +19,17 @@ use trunk::EncoderConfig;
 use super::checkpoint;
 use super::data::{Examples, Text, evaluation_set};
 use super::feed::Recipe;
+use super::groups::Groups;
 use super::log::{RunRow, append_row, write_aside, write_json};
 use super::plan;
 use super::session::{Session, Summary};
+use super::weights::{self, Weights};
 use crate::cli::report::report;
 use crate::config::{RunConfig, differing_keys, parse};
 use crate::exit::BadInput;
 use crate::model;
 use crate::progress::Progress;
+use crate::teacher;
 
 /// What to do with what is there already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +88,12 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<()> {
     let text = Text::prepare(config, &progress)?;
     let mut encoder = config.encoder.clone();
     model::fit_vocabulary(&mut encoder, &text.tokenizer)?;
-    let knobs = config.objective_knobs();
-    let objective = O::new(parse(knobs, "objective.")?, &text.context(config.corpus.max_length, &encoder))?;
+    let mut context = text.context(config.corpus.max_length, &encoder);
+    context.teacher = teacher::open(&config.teacher, &device)?;
+    let objective = O::new(parse(config.objective_knobs(), "objective.")?, &context)?;
+    if objective.needs_teacher() && context.teacher.is_none() {
+        return Err(BadInput(format!("the objective `{}` needs a teacher: give --teacher DIR", O::NAME)).into());
+    }
     let examples = text.train.passages(&config.corpus, objective.room(), &progress)?;
     let valid = match &text.valid {
         Some(source) => {
@@ -95,8 +102,7 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<()> {
         }
         None => Vec::new(),
     };
-    let summary =
-        train(job, state, Material { objective, encoder, tokenizer: text.tokenizer, examples, valid, device })?;
+    let summary = train(job, state, Material::new(objective, encoder, text.tokenizer, examples, valid, device))?;
     summary.map_or(Ok(()), |summary| report(job.json, &serde_json::to_value(summary)?))
 }
 
@@ -113,8 +119,24 @@ pub struct Material<O> {
     pub examples: Examples,
     /// What it is evaluated on; may be empty.
     pub valid: Vec<Example>,
+    /// Parameters that do not start by chance.
+    pub start: Weights,
     /// Where to compute.
     pub device: Device,
+}
+
+impl<O> Material<O> {
+    /// Material of a run whose parameters start by chance, or as its configuration says.
+    pub fn new(
+        objective: O,
+        encoder: EncoderConfig,
+        tokenizer: Tokenizer,
+        examples: Examples,
+        valid: Vec<Example>,
+        device: Device,
+    ) -> Self {
+        Self { objective, encoder, tokenizer, examples, valid, start: Weights::new(), device }
+    }
 }
 
 /// Trains in a folder that holds nothing, or the same run unfinished; nothing comes of a dry run.
@@ -122,7 +144,7 @@ pub struct Material<O> {
 /// # Errors
 /// As [`pretrain`].
 pub fn train<O: Objective>(job: &PretrainJob<'_>, state: Folder, material: Material<O>) -> Result<Option<Summary>> {
-    let (config, Material { objective, encoder, tokenizer, examples, valid, device }) = (job.config, material);
+    let (config, Material { objective, encoder, tokenizer, examples, valid, start, device }) = (job.config, material);
     let device = device.autodiff();
     let device = if encoder.gradient_checkpointing { device.gradient_checkpointing() } else { device };
     let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(config.seed), &device);
@@ -130,12 +152,19 @@ pub fn train<O: Objective>(job: &PretrainJob<'_>, state: Folder, material: Mater
         true => model,
         false => model::start_from(&objective, model, &config.init)?,
     };
+    let model = if start.is_empty() {
+        model
+    } else {
+        let initial = weights::collect(&model).into_iter().chain(start).collect();
+        weights::load(model, &initial)?
+    };
     let recipe = Arc::new(Recipe {
         objective: Arc::new(objective),
         examples,
         seed: config.seed,
         size: config.batch.size,
         micro: config.micro_batch(),
+        groups: Groups::new(config.batch.group),
     });
     if job.dry_run {
         plan::tell(job, &encoder, &recipe, &model, &tokenizer, &device)?;

@@ -380,6 +380,7 @@ impl<'a, O: Objective> Session<'a, O> {
                 objective: self.recipe.objective.clone(),
                 knobs: self.config.objective_knobs(),
                 encoder: self.encoder.clone(),
+                teacher: None,
                 model,
                 tokenizer: self.tokenizer.clone(),
                 positions: self.encoder.positions,

@@ -8,7 +8,7 @@ use crate::cpu::attention::Heads;
 use crate::cpu::dropout::Mask;
 use crate::dropout::weight_factors;
 use crate::fused::distillation::Distillation;
-use crate::fused::{Fused, is_fused, runs_fused};
+use crate::fused::{Fused, runs_fused};
 use crate::rows::Rows;
 
 /// What an attention layer needs besides queries, keys and values.
@@ -24,11 +24,10 @@ pub struct Attention {
     pub bias: Option<Tensor<4>>,
 }
 
-/// What hides padding on backends that compute a rectangle, `[batch, 1, 1, len]`: none where nothing is padded or
-/// where rows of any length are taken.
+/// What hides the padding of a rectangle, `[batch, 1, 1, len]`: none where nothing is padded.
 pub fn padding_bias(lengths: &[usize], len: usize, device: &Device) -> Option<Tensor<4>> {
     let padded = lengths.iter().any(|length| *length < len);
-    (padded && !is_fused(device)).then(|| composed::padding_bias(lengths, len, device))
+    padded.then(|| composed::padding_bias(lengths, len, device))
 }
 
 /// `softmax(Q K^T / sqrt(d / heads)) V`, per head, for queries `[queries, d]` and packed keys and values `[keys, 2 * d]`;

@@ -52,7 +52,7 @@ pub use loss::cross_entropy;
 pub use lstm::lstm;
 pub use noise::Noise;
 pub use norm::{Norm, add_normalise, layer_norm};
-pub use optimizer::{Moments, adamw, lamb, square_sum, sum};
+pub use optimizer::{Moments, adadelta, adamw, lamb, square_sum, sum};
 pub use rows::Rows;
 pub use softmax::softmax;
 pub use vocabulary::{Scores, vocabulary_loss, vocabulary_sample, vocabulary_scores};

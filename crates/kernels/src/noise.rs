@@ -23,6 +23,11 @@ impl Noise {
         self.keys.len()
     }
 
+    /// Noise for the same batch that has nothing to do with this.
+    pub fn beside(&self) -> Self {
+        Self::new(self.keys.iter().map(|key| mix64(!key)).collect())
+    }
+
     /// The keys of the next dropout call, one a sequence.
     pub(crate) fn next_site(&mut self) -> Vec<u64> {
         self.site += 1;

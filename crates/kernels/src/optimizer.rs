@@ -53,6 +53,24 @@ pub fn lamb(
     (weight - update * trust * step.rate, moments)
 }
 
+/// One step of AdaDelta (Zeiler 2012, algorithm 1), in PyTorch's order of decay: the mean is that of squared steps, and its
+/// decay is that of the squared gradients. Ordinary tensor code on every backend.
+pub fn adadelta(
+    weight: Tensor<1>,
+    gradient: Tensor<1>,
+    moments: Moments,
+    scale: Tensor<1>,
+    step: &AdamStep,
+) -> (Tensor<1>, Moments) {
+    let gradient = gradient * scale + weight.clone() * step.decay;
+    let square = moments.square * step.beta2 + gradient.clone().square() * (1.0 - step.beta2);
+    let roots = [&moments.mean, &square].map(|mean| (mean.clone() + step.epsilon).sqrt());
+    let [steps, gradients] = roots;
+    let update = gradient * steps / gradients;
+    let mean = moments.mean * step.beta2 + update.clone().square() * (1.0 - step.beta2);
+    (weight - update * step.rate, Moments { mean, square })
+}
+
 /// The sum of the squares of `x`, `[1]`.
 pub fn square_sum(x: &Tensor<1>) -> Tensor<1> {
     if !runs_fused(x) {

@@ -85,10 +85,6 @@ impl Objective for Mlm {
         Step::new(vec![term], tallies)
     }
 
-    fn encoder<'m>(&self, model: &'m MlmModel) -> &'m Encoder {
-        &model.encoder
-    }
-
     fn predict<'m>(
         &self,
         model: &'m MlmModel,

@@ -146,7 +146,7 @@ mod tests {
 
     fn example(sentences: &[usize]) -> Example {
         let partner = Some(passage(9, &[3, 4, 5], 500));
-        Example { passage: passage(0, sentences, 100), seed: 1, epoch: 0, partner, answer: None }
+        Example { passage: passage(0, sentences, 100), seed: 1, epoch: 0, partner, answer: None, advice: None }
     }
 
     fn pairing(labels: PairLabels, compat: bool) -> Pairing {

@@ -1,6 +1,7 @@
 //! The trait that every objective implements.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -8,9 +9,9 @@ use corpus::Specials;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use trunk::{Encoder, EncoderConfig, Noise, Predicted, Sequences};
+use trunk::{EncoderConfig, Noise, Predicted, Sequences};
 
-use crate::{Example, Shown, Step};
+use crate::{Example, Shown, Step, Teacher};
 
 /// What an objective may know about tokenizer and data.
 #[derive(Clone, Debug)]
@@ -25,8 +26,10 @@ pub struct Context {
     pub counts: Vec<u64>,
     /// Longest sequence, special tokens included.
     pub max_length: usize,
-    /// Segment kinds of the encoder.
-    pub segments: usize,
+    /// Shape of the encoder.
+    pub encoder: EncoderConfig,
+    /// The model that is learnt from; none where the objective asks for none, or is only evaluated.
+    pub teacher: Option<Arc<Teacher>>,
 }
 
 /// What a batch is made for.
@@ -79,6 +82,11 @@ pub trait Objective: Sized + Send + Sync + 'static {
         false
     }
 
+    /// Whether training needs [`Context::teacher`].
+    fn needs_teacher(&self) -> bool {
+        false
+    }
+
     /// Makes a batch. Its randomness comes from [`Example::rng`] and nowhere else.
     fn collate(&self, examples: &[Example], purpose: Purpose) -> Self::Batch;
 
@@ -94,9 +102,6 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// Uploads the batch and computes. With `noise`: a training pass, dropout on. Without: an evaluation pass, which
     /// also fills [`Step::tallies`].
     fn forward(&self, model: &Self::Model, batch: &Self::Batch, noise: Option<&mut Noise>, device: &Device) -> Step;
-
-    /// The encoder within the model.
-    fn encoder<'m>(&self, model: &'m Self::Model) -> &'m Encoder;
 
     /// What predicts the tokens at the flat `places` (row * len + position, ascending) of `sequences`; none where the
     /// objective's model is no masked language model.
@@ -129,10 +134,10 @@ pub trait Objective: Sized + Send + Sync + 'static {
         (0..self.sequences(batch).batch()).map(|row| self.show(batch, row)).collect()
     }
 
-    /// The parameter of a masked language model (encoder and head) that the parameter `name` of this objective's model
-    /// starts from, when a run is initialised from one.
-    fn ancestor(&self, name: &str) -> String {
-        name.to_owned()
+    /// The parameters of another model that the parameter `name` of this objective's model may start from, when a run is
+    /// initialised from it: the first one that is there.
+    fn ancestors(&self, name: &str) -> Vec<String> {
+        vec![name.to_owned()]
     }
 
     /// Metrics by name that are no means over examples, given what the model said about each ([`Step::outputs`]).

@@ -18,6 +18,8 @@ pub struct Example {
     pub partner: Option<Passage>,
     /// What is to be learnt about it, where the data are labelled.
     pub answer: Option<Answer>,
+    /// What a teacher says about it: logits of the classes, or a score.
+    pub advice: Option<Vec<f32>>,
 }
 
 /// The label of an example, whose passage then holds a whole sequence, special tokens included, with a sentence for each

@@ -15,9 +15,11 @@ mod contract;
 mod example;
 mod show;
 mod step;
+mod teacher;
 pub mod trials;
 
 pub use contract::{Context, Error, Goal, Objective, Purpose};
 pub use example::{Answer, Example};
 pub use show::{Mark, Shown};
 pub use step::{Decisions, Step, Tally, Term};
+pub use teacher::{Teacher, TeacherModel};

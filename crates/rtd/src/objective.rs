@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use kernels::{Sampling, Targets, vocabulary_sample};
 use mlm::{Maskers, NAMES, Names, encoder_flops, head_flops, predicted};
 use rand_chacha::ChaCha8Rng;
-use trunk::{Encoder, EncoderConfig, MlmHead, Noise, Predicted, Sequences};
+use trunk::{EncoderConfig, MlmHead, Noise, Predicted, Sequences};
 
 use crate::batch::{Corrupted, RtdBatch, collate};
 use crate::config::{Kind, RtdConfig, Variant};
@@ -277,10 +277,6 @@ impl Objective for Rtd {
         step
     }
 
-    fn encoder<'m>(&self, model: &'m RtdModel) -> &'m Encoder {
-        &model.encoder
-    }
-
     /// Those of the encoder where it predicts tokens, else of the generator.
     fn predict<'m>(
         &self,
@@ -329,13 +325,13 @@ impl Objective for Rtd {
         shown
     }
 
-    fn ancestor(&self, name: &str) -> String {
-        match name.strip_prefix("generator.") {
-            Some(part) if part.starts_with("head.") => part.to_owned(),
-            Some(part) if part.starts_with("stack.") => format!("encoder.{part}"),
-            Some(part) => format!("encoder.embeddings.{part}"),
-            None => name.to_owned(),
-        }
+    fn ancestors(&self, name: &str) -> Vec<String> {
+        let of_encoder = name.strip_prefix("generator.").map(|part| match part.split('.').next() {
+            Some("head") => part.to_owned(),
+            Some("stack") => format!("encoder.{part}"),
+            _ => format!("encoder.embeddings.{part}"),
+        });
+        [Some(name.to_owned()), of_encoder].into_iter().flatten().collect()
     }
 
     fn flops(&self, encoder: &EncoderConfig, batch: &RtdBatch) -> f64 {

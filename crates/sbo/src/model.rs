@@ -156,7 +156,7 @@ impl Objective for Sbo {
         if config.offset_width == 0 {
             return Err(Error("offset_width = 0: must be at least 1".to_owned()));
         }
-        if config.sequences.labels().is_some() && context.segments < 2 {
+        if config.sequences.labels().is_some() && context.encoder.segments < 2 {
             let message = "sequences: pairs need two segment kinds; write encoder.segments = 2";
             return Err(Error(message.to_owned()));
         }
@@ -233,10 +233,6 @@ impl Objective for Sbo {
             add(pair_loss(head, first, &batch.answers, ["nsp/loss", "nsp/accuracy"], training));
         }
         Step::new(terms, tallies)
-    }
-
-    fn encoder<'m>(&self, model: &'m SboModel) -> &'m Encoder {
-        &model.encoder
     }
 
     fn predict<'m>(

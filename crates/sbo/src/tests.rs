@@ -2,6 +2,7 @@
 
 use corpus::{Passage, Specials};
 use objective::{Context, Example, Objective, Purpose};
+use trunk::EncoderConfig;
 
 use crate::batch::SboBatch;
 use crate::{Sbo, SboConfig, Span};
@@ -13,7 +14,8 @@ fn context() -> Context {
         vocabulary: 200,
         counts: (0..200).map(|id| u64::from(id != 7) + 100 * u64::from(id == 9)).collect(),
         max_length: 130,
-        segments: 2,
+        encoder: EncoderConfig::default(),
+        teacher: None,
     }
 }
 
@@ -26,7 +28,14 @@ fn example(number: u64, n: u32, seed: u64) -> Example {
         word_starts: (0..n).map(|i| i % 3 != 1).collect(),
         spans: vec![],
     };
-    Example { passage: passage(number), seed, epoch: 0, partner: Some(passage(number + 1000)), answer: None }
+    Example {
+        passage: passage(number),
+        seed,
+        epoch: 0,
+        partner: Some(passage(number + 1000)),
+        answer: None,
+        advice: None,
+    }
 }
 
 fn batch(config: &SboConfig, seed: u64) -> SboBatch {

@@ -50,7 +50,7 @@ impl Objective for Sop {
     type Model = SopModel;
 
     fn new(config: SopConfig, context: &Context) -> Result<Self, Error> {
-        if context.segments < 2 {
+        if context.encoder.segments < 2 {
             let message = "labels: pairs need two segment kinds; write encoder.segments = 2";
             return Err(Error(message.to_owned()));
         }
@@ -105,10 +105,6 @@ impl Objective for Sop {
         let (pair, more) = pair_loss(&model.pair, firsts, &batch.answers, ["sop/loss", "sop/accuracy"], training);
         tallies.extend(more);
         Step::new(vec![term, pair], tallies)
-    }
-
-    fn encoder<'m>(&self, model: &'m SopModel) -> &'m Encoder {
-        &model.encoder
     }
 
     fn predict<'m>(

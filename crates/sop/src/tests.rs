@@ -17,7 +17,8 @@ fn context(segments: usize) -> Context {
         vocabulary: 60,
         counts: vec![1; 60],
         max_length: 32,
-        segments,
+        encoder: EncoderConfig { segments, ..EncoderConfig::default() },
+        teacher: None,
     }
 }
 
@@ -41,6 +42,7 @@ fn example(number: u64, sentences: &[u32]) -> Example {
         epoch: 0,
         partner: Some(passage(99, &[4, 4], 40)),
         answer: None,
+        advice: None,
     }
 }
 

@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use kernels::{
-    Activation, Attention, Mask, Noise, Rows, activate, add_normalise, add_residual, attention, gather, project_pair,
+    Activation, Attention, Mask, Noise, Rows, activate, add_normalise, add_residual, attention, attention_scores,
+    gather, project_pair,
 };
 use rand_chacha::ChaCha8Rng;
 
@@ -48,12 +49,14 @@ impl AttentionBlock {
         }
     }
 
-    /// `[rows, hidden]` to the same, or to the rows of `at` only: their indices and which tokens they are.
+    /// `[rows, hidden]` to the same, or to the rows of `at` only: their indices and which tokens they are. The scores before
+    /// their softmax are put to `scores`, if there is such a place.
     pub fn forward(
         &self,
         x: Tensor<2>,
         input: &Input,
         at: Option<(&[u32], &Rows)>,
+        scores: Option<&mut Vec<Tensor<1>>>,
         mut noise: Option<&mut Noise>,
     ) -> Tensor<2> {
         let normed = self.residual.before(&self.norm, x.clone());
@@ -66,6 +69,9 @@ impl AttentionBlock {
         let queries = self.query.forward(asking);
         let options =
             Attention { heads: self.heads, queries: rows.clone(), keys: input.rows.clone(), bias: input.bias.clone() };
+        if let Some(scores) = scores {
+            scores.push(attention_scores(queries.clone(), packed.clone(), &options));
+        }
         let mask = Mask::draw(noise.as_deref_mut(), self.weights_dropout, rows);
         let context = attention(queries, packed, options, mask);
         self.residual.after(&self.norm, x, &self.output, context, rows, noise)

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::EncoderConfig;
 use crate::embeddings::Embeddings;
 use crate::input::Input;
-use crate::stack::Stack;
+use crate::stack::{Stack, Trace};
 
 /// The encoder. Embeddings and layers are apart for objectives that share the tables between two stacks.
 #[derive(Module, Debug)]
@@ -38,9 +38,9 @@ impl Encoder {
         self.stack.forward_at(x, input, places, noise)
     }
 
-    /// See [`Stack::hidden_states`].
-    pub fn hidden_states(&self, input: &Input, mut noise: Option<&mut Noise>) -> Vec<Tensor<2>> {
+    /// See [`Stack::trace`].
+    pub fn trace(&self, input: &Input, mut noise: Option<&mut Noise>) -> Trace {
         let x = self.embeddings.forward(input, noise.as_deref_mut());
-        self.stack.hidden_states(x, input, noise)
+        self.stack.trace(x, input, noise)
     }
 }

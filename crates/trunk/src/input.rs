@@ -53,20 +53,23 @@ impl Sequences {
 
     /// The batch as the encoder on `device` takes it.
     pub fn input(&self, device: &Device) -> Input {
-        let rows = match kernels::is_fused(device) {
-            true => Rows::of_lengths(&self.lengths),
-            false => Rows::of_lengths(&vec![self.len; self.batch()]),
-        };
+        match kernels::is_fused(device) {
+            true => self.of_rows(Rows::of_lengths(&self.lengths), None),
+            false => self.padded_input(device),
+        }
+    }
+
+    /// The batch as a rectangle with its padding, on every device.
+    pub fn padded_input(&self, device: &Device) -> Input {
+        let rows = Rows::of_lengths(&vec![self.len; self.batch()]);
+        self.of_rows(rows, kernels::padding_bias(&self.lengths, self.len, device))
+    }
+
+    fn of_rows(&self, rows: Rows, bias: Option<Tensor<4>>) -> Input {
         let place = |(row, position): (&u32, &u32)| *row as usize * self.len + *position as usize;
         let places = || rows.sequences().iter().zip(rows.positions()).map(place);
         let segments = if self.segments.is_empty() { Vec::new() } else { places().map(|i| self.segments[i]).collect() };
-        Input {
-            tokens: places().map(|i| self.tokens[i]).collect(),
-            segments,
-            len: self.len,
-            bias: kernels::padding_bias(&self.lengths, self.len, device),
-            rows,
-        }
+        Input { tokens: places().map(|i| self.tokens[i]).collect(), segments, len: self.len, bias, rows }
     }
 }
 

@@ -34,4 +34,4 @@ pub use kernels::{Activation, Noise};
 pub use layers::{LayerNorm, Linear};
 pub use pair::PairHead;
 pub use sharing::Sharing;
-pub use stack::Stack;
+pub use stack::{Stack, Trace};

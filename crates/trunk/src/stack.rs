@@ -30,6 +30,16 @@ pub struct Stack {
     sharing: Sharing,
 }
 
+/// What happens inside a stack.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// What the first layer takes and what each layer gives, the last one normalised with pre-LN: one more than there are
+    /// layers, each `[rows, hidden]`.
+    pub states: Vec<Tensor<2>>,
+    /// The scores of attention before their softmax, layer by layer, as [`kernels::attention_scores`] has them.
+    pub scores: Vec<Tensor<1>>,
+}
+
 impl Stack {
     /// New weights from `rng`; `config` must be valid.
     pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
@@ -62,17 +72,17 @@ impl Stack {
         }
     }
 
-    /// What the first layer takes and what each layer gives, the last one normalised with pre-LN: one more than there are
-    /// layers, each `[rows, hidden]`.
-    pub fn hidden_states(&self, x: Tensor<2>, input: &Input, mut noise: Option<&mut Noise>) -> Vec<Tensor<2>> {
-        let mut states = vec![self.project(x)];
+    /// Everything that a layer-by-layer comparison looks at.
+    pub fn trace(&self, x: Tensor<2>, input: &Input, mut noise: Option<&mut Noise>) -> Trace {
+        let mut trace = Trace { states: vec![self.project(x)], scores: Vec::new() };
         for layer in 0..self.layers {
-            let x = states[layer].clone();
-            states.push(self.layer(layer, x, input, None, noise.as_deref_mut()));
+            let x = trace.states[layer].clone();
+            let x = self.layer(layer, x, input, None, Some(&mut trace.scores), noise.as_deref_mut());
+            trace.states.push(x);
         }
-        let last = states.pop().map(|x| self.normalise(x));
-        states.extend(last);
-        states
+        let last = trace.states.pop().map(|x| self.normalise(x));
+        trace.states.extend(last);
+        trace
     }
 
     fn run(
@@ -85,7 +95,7 @@ impl Stack {
         let mut x = self.project(x);
         for layer in 0..self.layers {
             let at = at.filter(|_| layer + 1 == self.layers);
-            x = self.layer(layer, x, input, at, noise.as_deref_mut());
+            x = self.layer(layer, x, input, at, None, noise.as_deref_mut());
         }
         self.normalise(x)
     }
@@ -96,10 +106,11 @@ impl Stack {
         x: Tensor<2>,
         input: &Input,
         at: Option<(&[u32], &Rows)>,
+        scores: Option<&mut Vec<Tensor<1>>>,
         mut noise: Option<&mut Noise>,
     ) -> Tensor<2> {
         let (attention, feed_forward) = self.sharing.of(layer, self.layers);
-        let x = self.attention[attention].forward(x, input, at, noise.as_deref_mut());
+        let x = self.attention[attention].forward(x, input, at, scores, noise.as_deref_mut());
         let rows = at.map_or(&input.rows, |(_, rows)| rows);
         self.feed_forward[feed_forward].forward(x, rows, noise)
     }

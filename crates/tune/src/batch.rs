@@ -10,6 +10,8 @@ pub struct TuneBatch {
     pub sequences: Sequences,
     /// Their labels.
     pub answers: Answers,
+    /// What a teacher says about the sequences, one after another; empty where it has not been asked about all of them.
+    pub advice: Vec<f32>,
 }
 
 /// The labels of a batch, one for each sequence unless said otherwise.
@@ -80,7 +82,12 @@ pub fn collate(examples: &[Example], pad: u32, segments: usize) -> TuneBatch {
             (answers, answer) => panic!("{answer:?} among {answers:?}"),
         }
     }
-    TuneBatch { sequences, answers }
+    let advice = if examples.iter().all(|example| example.advice.is_some()) {
+        examples.iter().filter_map(|example| example.advice.as_deref()).flatten().copied().collect()
+    } else {
+        Vec::new()
+    };
+    TuneBatch { sequences, answers, advice }
 }
 
 /// Segment 0 up to the second sentence, 1 from there on.

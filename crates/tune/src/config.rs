@@ -3,6 +3,8 @@
 use ::objective::Error;
 use serde::{Deserialize, Serialize};
 
+use crate::advice::AdviceConfig;
+
 /// The `[objective]` table of fine-tuning.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -15,6 +17,8 @@ pub struct TuneConfig {
     pub head: HeadStyle,
     /// Dropout in the head. BERT: 0.1.
     pub dropout: f64,
+    /// What is learnt from a teacher.
+    pub advice: AdviceConfig,
 }
 
 /// What is predicted.
@@ -51,30 +55,28 @@ pub enum HeadStyle {
     Tinybert,
 }
 
-impl TuneConfig {
-    /// Numbers that the head gives for a sequence or a token.
-    pub fn outputs(&self) -> usize {
-        match self.kind {
-            Kind::Classification | Kind::Tagging => self.labels.len(),
-            Kind::Regression => 1,
-            Kind::Question => 2,
+impl Kind {
+    /// Whether a network says something about a sequence, not about each token.
+    pub fn of_sequence(self) -> bool {
+        matches!(self, Self::Classification | Self::Regression)
+    }
+
+    /// Numbers that a network says about a sequence or a token.
+    pub fn outputs(self, labels: &[String]) -> usize {
+        match self {
+            Self::Classification | Self::Tagging => labels.len(),
+            Self::Regression => 1,
+            Self::Question => 2,
         }
     }
+}
 
-    /// Whether the head looks at the first token only.
-    pub fn of_sequence(&self) -> bool {
-        matches!(self.kind, Kind::Classification | Kind::Regression)
-    }
-
-    /// Checks that the values fit together.
+impl TuneConfig {
+    /// Checks that the values are possible.
     ///
     /// # Errors
-    /// Names the first that does not, and what it should be.
+    /// Names the first that is not, and what it should be.
     pub fn validate(&self) -> Result<(), Error> {
-        let named = matches!(self.kind, Kind::Classification | Kind::Tagging);
-        if named && self.labels.len() < 2 {
-            return Err(Error(format!("labels = {:?}: there must be at least two", self.labels)));
-        }
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(Error(format!("dropout = {}: must be at least 0 and below 1", self.dropout)));
         }

@@ -27,12 +27,12 @@ impl TaskHead {
     /// New weights, biases 0.
     pub fn init(config: &TuneConfig, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         let (hidden, std) = (encoder.hidden, encoder.initializer_range);
-        let has_dense = config.of_sequence() && config.head != HeadStyle::ElectraAuthors;
+        let has_dense = config.kind.of_sequence() && config.head != HeadStyle::ElectraAuthors;
         Self {
             dense: has_dense.then(|| Linear::init(hidden, hidden, std, rng, device)),
-            output: Linear::init(hidden, config.outputs(), std, rng, device),
+            output: Linear::init(hidden, config.kind.outputs(&config.labels), std, rng, device),
             style: config.head,
-            of_sequence: config.of_sequence(),
+            of_sequence: config.kind.of_sequence(),
             dropout: config.dropout,
         }
     }

@@ -5,21 +5,28 @@
 //! `(-log p(start) - log p(end)) / 2`, each a softmax over the sequence. [`HeadStyle`] has the heads of the papers as
 //! transformers builds them.
 //!
+//! Beside the labels or instead of them, a class or a score can be learnt from what a teacher says ([`AdviceConfig`]):
+//! `(1 - a) L_labels + a L_teacher`. [`Task`] has all of this but the network, for students that are no encoders.
+//!
 //! An example's passage is a whole sequence, special tokens included, with one sentence a segment; its label is
 //! [`objective::Answer`].
 //!
 //! Where we differ from transformers: the softmax over an answer's ends runs over the tokens of the sequence, not over
 //! the padding of the batch it happens to be in, so that padding changes nothing.
 
+mod advice;
 mod batch;
 mod config;
 mod head;
 mod objective;
+mod task;
 
+pub use advice::{AdviceConfig, Measure, OverClasses};
 pub use batch::{Answers, TuneBatch, collate};
 pub use config::{HeadStyle, Kind, TuneConfig};
 pub use head::TaskHead;
 pub use objective::{Tune, TuneModel};
+pub use task::{Pass, Task};
 
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,8 @@ fn context() -> Context {
         vocabulary: 40,
         counts: vec![],
         max_length: 24,
-        segments: 2,
+        encoder: EncoderConfig::default(),
+        teacher: None,
     }
 }
 
@@ -37,7 +38,8 @@ fn encoder() -> EncoderConfig {
 
 fn tune(kind: Kind, head: HeadStyle) -> Tune {
     let labels = ["no", "yes", "perhaps"].map(str::to_owned).to_vec();
-    Tune::new(TuneConfig { kind, head, labels, dropout: 0.1 }, &context()).expect("an objective")
+    Tune::new(TuneConfig { kind, head, labels, dropout: 0.1, ..TuneConfig::default() }, &context())
+        .expect("an objective")
 }
 
 fn answer(kind: Kind, number: u32, len: u32) -> Answer {
@@ -61,7 +63,7 @@ fn examples(kind: Kind) -> Vec<Example> {
             spans: vec![],
             tokens,
         };
-        Example { passage, seed: 1, epoch: 0, partner: None, answer: Some(answer(kind, number, len)) }
+        Example { passage, seed: 1, epoch: 0, partner: None, answer: Some(answer(kind, number, len)), advice: None }
     };
     (0..4).map(example).collect()
 }

@@ -149,7 +149,8 @@ impl HeldOut {
     fn evaluate<O: Objective>(&self, job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: Table) -> Result<(Means, usize)> {
         let args = job.args;
         let counts = self.source.corpus.token_counts().to_vec();
-        let context = train::context(&loaded.tokenizer, counts, self.config.max_length, &loaded.encoder);
+        let mut context = train::context(&loaded.tokenizer, counts, self.config.max_length, &loaded.encoder);
+        context.teacher.clone_from(&loaded.teacher);
         let objective = O::new(parse(knobs, "objective.")?, &context)?;
         let passages = self.source.passages(&self.config, objective.room(), &Progress::default())?;
         let examples = train::evaluation_set(&passages, args.limit, args.seed, objective.needs_partner());
@@ -197,6 +198,8 @@ fn validation_source<O: Objective>(job: &EvalJob<'_>, config: &CorpusConfig, loa
     };
     let mut run = run.as_ref().clone();
     run.corpus.cache.clone_from(&config.cache);
+    // Its own, wherever it came from.
+    run.corpus.tokenizer = job.found.tokenizer_path().display().to_string();
     let text = train::Text::prepare(&run, &progress)?;
     text.valid.ok_or_else(|| BadInput("the run has no validation text; give --input TEXT".to_owned()).into())
 }

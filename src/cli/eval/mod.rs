@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args as ClapArgs, ValueEnum};
 use objective::Objective;
-use tune::Tune;
 
 use super::args::use_threads;
 use crate::backend::Backend;
@@ -111,7 +110,7 @@ pub fn run(args: Args) -> Result<()> {
     let found = model::find(&args.model)?;
     anstream::eprintln!("model: {}", found.describe());
     let entry = registry::find(found.objective()?)?;
-    if entry.name == Tune::NAME {
+    if registry::learns_a_task(entry.name) {
         let message = "a fine-tuned model: `finetune` measures it on --dev and --test, `predict` uses it";
         return Err(BadInput(format!("{} is {message}", args.model.display())).into());
     }

@@ -102,6 +102,11 @@ impl Tokenizer {
         self.vocabulary.get(id as usize).map(|(token, _)| token.as_str())
     }
 
+    /// Whether a word begins with the token of an id.
+    pub fn begins_word(&self, id: u32) -> bool {
+        self.vocabulary.get(id as usize).is_some_and(|(_, begins)| *begins)
+    }
+
     /// The tokens of a text that is a paragraph or a sentence, without special tokens.
     pub fn encode(&self, text: &str) -> Encoded {
         let found = match &self.memory {

@@ -1,0 +1,38 @@
+//! What can go wrong.
+
+use std::path::Path;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read or written.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// What a file or a setting says cannot be.
+    #[error("{0}")]
+    Data(String),
+    /// The masked language model failed.
+    #[error("the masked language model: {0}")]
+    Model(String),
+    /// The caller asked to stop; what was done is kept.
+    #[error("interrupted; the same command continues")]
+    Interrupted,
+}
+
+/// A result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Turns an error of `path` into one of this crate.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.display().to_string();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,111 @@
+//! A sentence as words and what stands between them.
+
+use std::ops::Range;
+
+/// A sentence and where its words are: runs of letters and digits, with apostrophes and hyphens inside.
+#[derive(Clone, Debug)]
+pub struct Words<'a> {
+    text: &'a str,
+    places: Vec<Range<usize>>,
+}
+
+impl<'a> Words<'a> {
+    /// The words of `text`.
+    pub fn new(text: &'a str) -> Self {
+        let inner = |c: char| matches!(c, '\'' | '’' | '-');
+        let mut places: Vec<Range<usize>> = Vec::new();
+        for (start, c) in text.char_indices().filter(|(_, c)| c.is_alphanumeric()) {
+            let end = start + c.len_utf8();
+            match places.last_mut() {
+                Some(word) if text[word.end..start].chars().all(inner) && text[word.end..start].chars().count() < 2 => {
+                    word.end = end;
+                }
+                _ => places.push(start..end),
+            }
+        }
+        Self { text, places }
+    }
+
+    /// How many words.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Word `i`.
+    pub fn get(&self, i: usize) -> &'a str {
+        &self.text[self.places[i].clone()]
+    }
+
+    /// The words.
+    pub fn iter(&self) -> impl Iterator<Item = &'a str> + '_ {
+        (0..self.len()).map(|i| self.get(i))
+    }
+
+    /// What stands before word `i` and after it.
+    pub fn around(&self, i: usize) -> (&'a str, &'a str) {
+        (&self.text[..self.places[i].start], &self.text[self.places[i].end..])
+    }
+
+    /// The sentence with other words in the places of its own.
+    ///
+    /// # Panics
+    /// When there are not as many.
+    pub fn with(&self, words: &[&str]) -> String {
+        assert_eq!(words.len(), self.len(), "a word for each");
+        self.part(0..self.len(), words, 0..self.text.len())
+    }
+
+    /// The words `range` of the sentence with other words in the places of its own, without what is around them.
+    pub fn window(&self, range: Range<usize>, words: &[&str]) -> String {
+        let span = self.places[range.start].start..self.places[range.end - 1].end;
+        self.part(range, words, span)
+    }
+
+    fn part(&self, range: Range<usize>, words: &[&str], span: Range<usize>) -> String {
+        let mut text = String::new();
+        let mut at = span.start;
+        for (place, word) in self.places[range.clone()].iter().zip(&words[range]) {
+            text.push_str(&self.text[at..place.start]);
+            text.push_str(word);
+            at = place.end;
+        }
+        text.push_str(&self.text[at..span.end]);
+        text
+    }
+}
+
+/// `word` with the case of the first letter of `like`.
+pub fn cased_like(word: &str, like: &str) -> String {
+    let mut letters = word.chars();
+    match (like.chars().next().is_some_and(char::is_uppercase), letters.next()) {
+        (true, Some(first)) => first.to_uppercase().chain(letters).collect(),
+        _ => word.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_keep_apostrophes_and_hyphens_and_everything_else_stands_between() {
+        let text = " It's a well-made -- if slow -- film , isn't it? ";
+        let words = Words::new(text);
+        let found: Vec<&str> = words.iter().collect();
+        assert_eq!(found, ["It's", "a", "well-made", "if", "slow", "film", "isn't", "it"]);
+        assert_eq!(words.with(&found), text);
+        let mut other = found.clone();
+        (other[0], other[5]) = ("That's", "play");
+        assert_eq!(words.with(&other), " That's a well-made -- if slow -- play , isn't it? ");
+        assert_eq!(words.window(2..5, &other), "well-made -- if slow");
+        assert_eq!(words.around(7), (" It's a well-made -- if slow -- film , isn't ", "? "));
+    }
+
+    #[test]
+    fn texts_without_words_have_none() {
+        assert_eq!(Words::new(" ... !").len(), 0);
+        assert_eq!(Words::new("").with(&[]), "");
+        assert_eq!(cased_like("film", "Movie"), "Film");
+        assert_eq!(cased_like("Film", "movie"), "Film");
+    }
+}

@@ -1,0 +1,184 @@
+//! A simple network as an objective.
+
+use burn::module::{Module, Param};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+use kernels::{Mask, Rows, dropout, gather};
+use objective::{Context, Error, Example, Goal, Objective, Purpose, Shown, Step};
+use rand_chacha::ChaCha8Rng;
+use trunk::{EncoderConfig, Input, Linear, Noise, Sequences, truncated_normal};
+use tune::{Pass, Task, TuneBatch};
+
+use super::bilstm::Bilstm;
+use super::config::{Network, Reads, SimpleConfig};
+use super::textcnn::{TextCnn, WIDTHS};
+
+/// Embeddings, what reads them, and a classifier of two layers.
+#[derive(Module, Debug)]
+pub struct SimpleModel {
+    /// `[vocabulary, embedding]`
+    pub embedding: Param<Tensor<2>>,
+    /// In a BiLSTM.
+    pub bilstm: Option<Bilstm>,
+    /// In a TextCNN.
+    pub textcnn: Option<TextCnn>,
+    /// `[features, inner]`
+    pub inner: Linear,
+    /// `[inner, outputs]`
+    pub output: Linear,
+}
+
+/// A simple network.
+#[derive(Debug)]
+pub struct Simple {
+    config: SimpleConfig,
+    context: Context,
+    task: Task,
+}
+
+impl Simple {
+    /// What the network says about each sequence of `[n, len]`, `[n, features]`.
+    fn read(&self, model: &SimpleModel, sequences: &Sequences, device: &Device) -> Tensor<2> {
+        let input = sequences.input(device);
+        let x = gather(model.embedding.val(), input.tokens.clone());
+        if let Some(bilstm) = &model.bilstm {
+            return bilstm.read(x, &input, sequences);
+        }
+        match &model.textcnn {
+            Some(textcnn) => textcnn.read(x, &input, sequences),
+            None => means(&input, sequences, device).matmul(x),
+        }
+    }
+
+    /// The tokens of each segment without the special ones around them, and those of the second, if there is one.
+    fn segments(&self, sequences: &Sequences) -> (Sequences, Option<Sequences>) {
+        let specials = &self.context.specials;
+        let Sequences { len, tokens, segments, lengths } = sequences;
+        let cut = |wanted: u32| -> Vec<Vec<u32>> {
+            let row = |(row, length): (usize, &usize)| {
+                let places = row * len..row * len + length;
+                let here = |place: &usize| segments.get(*place).copied().unwrap_or(0) == wanted;
+                let inside = |token: &u32| *token != specials.cls && *token != specials.sep;
+                let words: Vec<u32> = places.filter(here).map(|place| tokens[place]).filter(inside).collect();
+                // An empty sentence is an unknown word.
+                if words.is_empty() { vec![specials.unk] } else { words }
+            };
+            lengths.iter().enumerate().map(row).collect()
+        };
+        let second = (self.config.reads == Reads::Two).then(|| Sequences::pad(&cut(1), specials.pad));
+        (Sequences::pad(&cut(0), specials.pad), second)
+    }
+
+    /// What the model says about `sequences`, `[n, outputs]`.
+    fn outputs(
+        &self,
+        model: &SimpleModel,
+        sequences: &Sequences,
+        noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> Tensor<2> {
+        let (first, second) = self.segments(sequences);
+        let a = self.read(model, &first, device);
+        let (x, noise) = match second {
+            Some(second) => {
+                let b = self.read(model, &second, device);
+                let distance = (a.clone() - b.clone()).abs();
+                (Tensor::cat(vec![a.clone(), b.clone(), distance, a * b], 1), None)
+            }
+            None => (a, noise),
+        };
+        let inner = relu(model.inner.forward(x));
+        let rows = Rows::of_lengths(&vec![1; sequences.batch()]);
+        model.output.forward(dropout(inner, Mask::draw(noise, self.config.dropout, &rows)))
+    }
+}
+
+/// What takes the mean of the tokens of each sequence, `[batch, rows]`.
+fn means(input: &Input, sequences: &Sequences, device: &Device) -> Tensor<2> {
+    let (batch, rows) = (sequences.batch(), input.rows.len());
+    let mut values = vec![0.0f32; batch * rows];
+    for (row, (sequence, position)) in input.rows.sequences().iter().zip(input.rows.positions()).enumerate() {
+        let length = sequences.lengths[*sequence as usize];
+        if (*position as usize) < length {
+            values[*sequence as usize * rows + row] = 1.0 / length as f32;
+        }
+    }
+    Tensor::<1>::from_data(values.as_slice(), device).reshape([batch, rows])
+}
+
+impl Objective for Simple {
+    const NAME: &'static str = "simple";
+    const ABOUT: &'static str = "a BiLSTM, a TextCNN or a bag of embeddings that learns a task from a teacher";
+
+    type Config = SimpleConfig;
+    type Batch = TuneBatch;
+    type Model = SimpleModel;
+
+    fn new(config: SimpleConfig, context: &Context) -> Result<Self, Error> {
+        config.validate()?;
+        let task = Task::new(config.kind, config.labels.clone(), config.advice, context)?;
+        Ok(Self { config, context: context.clone(), task })
+    }
+
+    fn room(&self) -> usize {
+        0
+    }
+
+    fn collate(&self, examples: &[Example], _purpose: Purpose) -> TuneBatch {
+        self.task.collate(examples)
+    }
+
+    fn sequences<'b>(&self, batch: &'b TuneBatch) -> &'b Sequences {
+        &batch.sequences
+    }
+
+    fn weights(&self, batch: &TuneBatch) -> Vec<f64> {
+        self.task.weights(batch)
+    }
+
+    fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> SimpleModel {
+        let SimpleConfig { embedding, width, inner, network, .. } = self.config;
+        let table = truncated_normal([encoder.vocabulary, embedding], 0.1, rng, device);
+        let bilstm = (network == Network::Bilstm).then(|| Bilstm::init(embedding, width, rng, device));
+        let textcnn = (network == Network::Textcnn).then(|| TextCnn::init(embedding, width, rng, device));
+        let mut linear = |inputs: usize, outputs: usize| {
+            Linear::init(inputs, outputs, 1.0 / (3.0 * inputs as f64).sqrt(), rng, device)
+        };
+        let inner_layer = linear(self.config.features(), inner);
+        let output = linear(inner, self.task.outputs());
+        SimpleModel { embedding: table, bilstm, textcnn, inner: inner_layer, output }
+    }
+
+    fn forward(&self, model: &SimpleModel, batch: &TuneBatch, noise: Option<&mut Noise>, device: &Device) -> Step {
+        let pass = if noise.is_some() { Pass::Training } else { Pass::Evaluation };
+        let outputs = self.outputs(model, &batch.sequences, noise, device);
+        self.task.step(outputs, &batch.sequences.input(device), batch, pass)
+    }
+
+    fn show(&self, batch: &TuneBatch, row: usize) -> Vec<Shown> {
+        self.task.show(batch, row)
+    }
+
+    fn remark(&self, batch: &TuneBatch, row: usize) -> Option<String> {
+        self.task.remark(batch, row)
+    }
+
+    fn judge(&self, examples: &[Example], outputs: &[Vec<f32>]) -> Vec<(&'static str, f64)> {
+        self.task.judge(examples, outputs)
+    }
+
+    fn goal(&self) -> Goal {
+        self.task.goal()
+    }
+
+    fn flops(&self, _encoder: &EncoderConfig, batch: &TuneBatch) -> f64 {
+        let SimpleConfig { embedding, width, inner, network, .. } = self.config;
+        let token = match network {
+            Network::Bilstm => 2 * 2 * 4 * width * (embedding + width),
+            Network::Textcnn => 2 * WIDTHS.iter().sum::<usize>() * embedding * width,
+            Network::Bag => embedding,
+        };
+        let head = 2 * inner * (self.config.features() + self.task.outputs());
+        (batch.sequences.real_tokens() * token + batch.sequences.batch() * head) as f64
+    }
+}

@@ -1,0 +1,167 @@
+//! Simple networks, by hand and by the trials of the contract that fit them.
+
+use burn::module::Module;
+use burn::tensor::Device;
+use corpus::{Passage, Specials};
+use objective::{Answer, Context, Example, Objective, Purpose};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use trunk::{EncoderConfig, Noise};
+use tune::{AdviceConfig, Kind, Measure, OverClasses};
+
+use super::{Network, Reads, Simple, SimpleConfig, SimpleModel};
+use crate::reference::{Reference, assert_loss, scalar};
+
+const NETWORKS: [Network; 3] = [Network::Bilstm, Network::Textcnn, Network::Bag];
+
+fn objective(network: Network, reads: Reads, share: f64) -> Simple {
+    let config = SimpleConfig {
+        labels: ["no", "yes"].map(str::to_owned).to_vec(),
+        advice: AdviceConfig { share, measure: Measure::Squares, ..AdviceConfig::default() },
+        network,
+        reads,
+        embedding: 10,
+        width: 6,
+        inner: 8,
+        ..SimpleConfig::default()
+    };
+    let context = Context {
+        specials: Specials { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 },
+        special_ids: (0..5).collect(),
+        vocabulary: 40,
+        counts: vec![],
+        max_length: 24,
+        encoder: EncoderConfig { vocabulary: 40, ..EncoderConfig::default() },
+        teacher: None,
+    };
+    Simple::new(config, &context).expect("fits")
+}
+
+fn model(objective: &Simple) -> SimpleModel {
+    let encoder = EncoderConfig { vocabulary: 40, ..EncoderConfig::default() };
+    objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(1), &Device::flex().autodiff())
+}
+
+fn examples() -> Vec<Example> {
+    let example = |number: u32| {
+        let words = (0..2 + 3 * number).map(|i| 5 + (i * 7 + number) % 35);
+        let first: Vec<u32> = std::iter::once(2).chain(words).chain([3]).collect();
+        let tokens = [first.clone(), vec![20 + number, 3]].concat();
+        let passage = Passage {
+            number: u64::from(number),
+            sentence_starts: vec![0, first.len() as u32],
+            document_starts: vec![],
+            word_starts: vec![true; tokens.len()],
+            spans: vec![],
+            tokens,
+        };
+        let (answer, advice) = (Some(Answer::Class(number % 2)), Some(vec![1.0 - number as f32, 0.5 * number as f32]));
+        Example { passage, seed: 1, epoch: 0, partner: None, answer, advice }
+    };
+    (0..4).map(example).collect()
+}
+
+#[test]
+fn a_row_says_the_same_alone_and_beside_longer_ones() {
+    for network in NETWORKS {
+        for reads in [Reads::One, Reads::Two] {
+            let objective = objective(network, reads, 1.0);
+            let model = model(&objective).valid();
+            let said = |examples: &[Example]| {
+                let batch = objective.collate(examples, Purpose::Evaluation);
+                objective.forward(&model, &batch, None, &Device::flex()).outputs
+            };
+            let together = said(&examples());
+            for (example, beside) in examples().iter().zip(together) {
+                let alone = &said(std::slice::from_ref(example))[0];
+                assert!(alone.iter().zip(&beside).all(|(a, b)| (a - b).abs() < 1e-5), "{network:?} {reads:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_parameter_has_a_gradient_and_a_batch_is_learnt_by_heart() {
+    for network in NETWORKS {
+        for share in [0.0, 0.5, 1.0] {
+            let objective = objective(network, Reads::Two, share);
+            let mut model = model(&objective);
+            let batch = objective.collate(&examples(), Purpose::Training);
+            let weights = objective.weights(&batch);
+            let device = Device::flex().autodiff();
+            let mut losses = Vec::new();
+            for _ in 0..1000 {
+                let mut noise = Noise::new(vec![1, 2, 3, 4]);
+                let loss = objective.forward(&model, &batch, Some(&mut noise), &device).loss(&weights);
+                losses.push(loss.clone().into_scalar::<f32>());
+                let gradients = loss.backward();
+                let mut descend = Descend { gradients, missing: Vec::new() };
+                model = model.map(&mut descend);
+                assert!(descend.missing.is_empty(), "{network:?}: {:?}", descend.missing);
+            }
+            let (first, last) = (losses[0], losses[999]);
+            assert!(last < 0.5 * first, "{network:?}, share {share}: from {first} to {last}");
+        }
+    }
+}
+
+struct Descend {
+    gradients: burn::tensor::Gradients,
+    missing: Vec<Vec<usize>>,
+}
+
+impl burn::module::ModuleMapper for Descend {
+    fn map_float<const D: usize>(
+        &mut self,
+        param: burn::module::Param<burn::tensor::Tensor<D>>,
+    ) -> burn::module::Param<burn::tensor::Tensor<D>> {
+        let Some(gradient) = param.grad(&self.gradients) else {
+            self.missing.push(param.dims().to_vec());
+            return param;
+        };
+        param.map(|value| burn::tensor::Tensor::from_inner(value.inner() - gradient * 0.1).require_grad())
+    }
+}
+
+#[test]
+fn losses_are_those_of_pytorch() {
+    let reference = Reference::open();
+    let said = reference.matrix("prediction/student", 3);
+    let advice = reference.values("prediction/teacher");
+    let mean = |config: AdviceConfig| scalar(config.loss(&said, &advice)) / 5.0;
+    let usual = AdviceConfig::default();
+    let (squares, over_classes) = (Measure::Squares, OverClasses::Mean);
+    for (name, config) in [
+        ("soft", usual),
+        ("soft_3", AdviceConfig { temperature: 3.0, ..usual }),
+        ("soft_authors", AdviceConfig { over_classes, ..usual }),
+        ("squares", AdviceConfig { measure: squares, ..usual }),
+        ("squares_authors", AdviceConfig { measure: squares, over_classes, ..usual }),
+    ] {
+        assert_loss(name, mean(config), reference.number(&format!("prediction/{name}")));
+    }
+}
+
+#[test]
+fn an_empty_sentence_is_an_unknown_word() {
+    let objective = objective(Network::Bilstm, Reads::One, 1.0);
+    let mut empty = examples().remove(0);
+    empty.passage.tokens = vec![2, 3];
+    empty.passage.word_starts = vec![true; 2];
+    empty.passage.sentence_starts = vec![0];
+    let mut unknown = empty.clone();
+    unknown.passage.tokens = vec![2, 1, 3];
+    unknown.passage.word_starts = vec![true; 3];
+    let model = model(&objective).valid();
+    let said = |example| {
+        let batch = objective.collate(&[example], Purpose::Evaluation);
+        objective.forward(&model, &batch, None, &Device::flex()).outputs
+    };
+    assert_eq!(said(empty), said(unknown));
+}
+
+#[test]
+fn tokens_and_answers_cannot_be_learnt() {
+    let config = SimpleConfig { kind: Kind::Question, ..SimpleConfig::default() };
+    assert!(config.validate().expect_err("refused").to_string().contains("classes and scores"));
+}

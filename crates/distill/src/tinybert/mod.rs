@@ -1,0 +1,10 @@
+//! TinyBERT (Jiao et al. 2020).
+
+mod config;
+mod loss;
+mod objective;
+#[cfg(test)]
+mod tests;
+
+pub use config::{Behaviour, Maps, Source, TinybertConfig};
+pub use objective::{Tinybert, TinybertModel};

@@ -1,0 +1,22 @@
+//! A trained model that another learns from.
+
+use burn::module::Module;
+use trunk::{Encoder, EncoderConfig, MlmHead};
+
+/// An encoder whose weights do not change, on a device without autodiff.
+#[derive(Debug)]
+pub struct Teacher {
+    /// Its shape.
+    pub config: EncoderConfig,
+    /// Its encoder and head.
+    pub model: TeacherModel,
+}
+
+/// The parameters of a [`Teacher`].
+#[derive(Module, Debug)]
+pub struct TeacherModel {
+    /// The encoder.
+    pub encoder: Encoder,
+    /// The masked-language-model head, where it has one.
+    pub head: Option<MlmHead>,
+}

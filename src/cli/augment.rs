@@ -1,0 +1,409 @@
+//! `augment`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use augment::{
+    Behaviour, Lexicon, MaskedModel, Query, Row, Sought, Stream, Tang, Tinybert, TrainVectors, Unigrams, Vectors,
+    copies_of, train_vectors,
+};
+use clap::{Args as ClapArgs, ValueEnum};
+use corpus::{Tokenizer, Watch};
+use objective::Objective;
+use rayon::prelude::*;
+use serde_json::json;
+use tasks::{Columns, Example, Header, Label, LabelKind, Ragged, Table};
+use trunk::Sequences;
+
+use super::args::use_threads;
+use super::report::report;
+use crate::backend::Backend;
+use crate::exit::{BadInput, Usage};
+use crate::model::{self, Found, Loaded};
+use crate::progress::Progress;
+use crate::{registry, signals};
+
+/// How sentences are varied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Method {
+    /// Words replaced by candidates of a masked language model and by nearest word vectors (Jiao et al. 2020).
+    Tinybert,
+    /// Words masked or replaced by their part of speech, and n-grams (Tang et al. 2019).
+    Tang,
+}
+
+/// Flags of `augment`.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// How sentences are varied.
+    #[arg(long, value_enum)]
+    method: Method,
+    /// A masked language model: a run, a checkpoint or a Hugging Face folder. Method tang takes only its mask token.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// A table of sentences or pairs: TSV, CSV or JSON lines.
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// The table with the variants, each original first; in the format that its ending tells. An interrupted command
+    /// continues when it is given again.
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// The column of the sentence.
+    #[arg(long, value_name = "COLUMN", default_value = "sentence")]
+    text: String,
+    /// The column of the second sentence.
+    #[arg(long, value_name = "COLUMN")]
+    pair: Option<String>,
+    /// The column of the label, which is carried over; the empty word for none.
+    #[arg(long, value_name = "COLUMN", default_value = "label")]
+    label: String,
+    /// The file has no line that names the columns; they are called 0, 1, 2 and so on.
+    #[arg(long)]
+    no_header: bool,
+    /// Variants of a sentence. Left out: 20 (tinybert; of the tasks of GLUE as in the paper's code with --task), and 20 for
+    /// sentences, 10 for pairs (tang).
+    #[arg(long, value_name = "N")]
+    copies: Option<usize>,
+    /// Take the number of variants of this task of GLUE.
+    #[arg(long, value_name = "NAME", conflicts_with = "copies")]
+    task: Option<String>,
+    /// Candidates of a word (tinybert).
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    candidates: usize,
+    /// How often a word is replaced: 0.4 (tinybert), 0.1 (tang).
+    #[arg(long, value_name = "P")]
+    replace: Option<f64>,
+    /// How often a word is masked (tang).
+    #[arg(long, value_name = "P", default_value_t = 0.1)]
+    mask: f64,
+    /// How often only an n-gram is kept (tang).
+    #[arg(long, value_name = "P", default_value_t = 0.25)]
+    ngram: f64,
+    /// Word vectors (tinybert): train (from the sentences of --input), model (the model's token table), or a file of
+    /// word2vec's text format, GloVe or fastText, also .gz.
+    #[arg(long, value_name = "train|model|FILE", default_value = "train")]
+    vectors: String,
+    /// Parts of speech (tang): a file of lines word<TAB>tag[<TAB>count], from any tagger; words that are not in it go by
+    /// their endings.
+    #[arg(long, value_name = "FILE")]
+    tags: Option<PathBuf>,
+    /// Do as the papers' code does, where it differs from the papers.
+    #[arg(long)]
+    authors: bool,
+    /// Seed of all draws.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+    /// Threads; 0: all cores. Does not change the file.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// Print the summary as one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Rows whose queries go to the model together.
+const CHUNK: usize = 128;
+/// Tokens of a batch of queries.
+const TOKENS_AT_ONCE: usize = 4096;
+/// The authors read so many of a file of word vectors.
+const VECTORS: usize = 100_000;
+
+/// An augmentation, for the objective whose model it is.
+#[derive(Debug)]
+pub struct AugmentJob<'a> {
+    args: &'a Args,
+    found: &'a Found,
+}
+
+/// Runs `augment`.
+///
+/// # Errors
+/// When the input or the model cannot be used, the output is there already, or a signal asks to stop.
+pub fn run(args: &Args) -> Result<()> {
+    let shares = [("--mask", Some(args.mask)), ("--ngram", Some(args.ngram)), ("--replace", args.replace)];
+    for (flag, value) in shares.iter().filter_map(|(flag, value)| Some((flag, (*value)?))) {
+        if !(0.0..=1.0).contains(&value) {
+            return Err(Usage(format!("{flag} {value}: must be between 0 and 1")).into());
+        }
+    }
+    if args.candidates == 0 || args.copies == Some(0) {
+        return Err(Usage("--candidates and --copies must be at least 1".to_owned()).into());
+    }
+    use_threads(args.threads)?;
+    let found = model::find(&args.model)?;
+    anstream::eprintln!("model: {}", found.describe());
+    (registry::find(found.objective()?)?.augment)(&AugmentJob { args, found: &found })
+}
+
+/// Varies sentences with a model of the objective `O`.
+///
+/// # Errors
+/// As [`run`].
+pub fn augment<O: Objective>(job: &AugmentJob<'_>) -> Result<()> {
+    let args = job.args;
+    let table = Table::open(&args.input, &columns(args))?;
+    let row = |example: &Example| Row { first: example.first.clone(), second: example.second.clone() };
+    let rows: Vec<Row> = table.examples.iter().map(row).collect();
+    let labels: Vec<Option<String>> = table.examples.iter().map(|example| label(example.label.as_ref())).collect();
+    let format = Format::of(args)?;
+    let stream = Stream { output: &args.output, identity: identity(args)?, header: format.header(), chunk: CHUNK };
+    let behaviour = if args.authors { Behaviour::Authors } else { Behaviour::Clean };
+    let progress = Progress::default();
+    progress.stage("sentences", Some(rows.len() as u64));
+    let started = Instant::now();
+    let line = |number: usize, row: &Row| format.line(row, labels[number].as_deref());
+    let mut told = 0;
+    let mut tell = |done: &augment::Progress| {
+        progress.advance(done.rows - told);
+        told = done.rows;
+    };
+    let stop = || signals::received().is_some();
+    let sentences = rows.iter().flat_map(|row| std::iter::once(row.first.as_str()).chain(row.second.as_deref()));
+    let done = match args.method {
+        Method::Tinybert => {
+            let loaded: Loaded<O> = model::load(job.found, &args.backend.open()?)?;
+            let vectors = vectors(args, sentences.clone(), &loaded.tokenizer, job.found)?;
+            let tinybert =
+                Tinybert { copies: copies(args)?.unwrap_or(20), probability: args.replace.unwrap_or(0.4), behaviour };
+            let sought = Sought {
+                tokenizer: &loaded.tokenizer,
+                model: &Asked(&loaded),
+                vectors: &vectors,
+                count: args.candidates,
+                max_length: loaded.positions.min(128),
+                behaviour,
+            };
+            let vary = |start: u64, rows: &[Row]| {
+                let candidates = sought.of(rows)?;
+                let numbered = rows.iter().zip(&candidates).zip(start..);
+                Ok(numbered.map(|((row, both), number)| tinybert.variants(row, number, args.seed, both)).collect())
+            };
+            stream.write(&rows, vary, line, &mut tell, stop)
+        }
+        Method::Tang => {
+            let path = args.tags.as_deref().ok_or_else(|| {
+                Usage("--method tang needs --tags FILE, lines of word<TAB>tag that tell the parts of speech".to_owned())
+            })?;
+            let tagger = Lexicon::open(path)?;
+            let words = Unigrams::count(sentences, &tagger);
+            let tokenizer = job.found.tokenizer()?;
+            let tang = Tang {
+                iterations: copies(args)?.unwrap_or(if args.pair.is_some() { 10 } else { 20 }),
+                mask: args.mask,
+                replace: args.replace.unwrap_or(0.1),
+                ngram: args.ngram,
+                mask_text: tokenizer.token(tokenizer.specials().mask).unwrap_or("[MASK]").to_owned(),
+                behaviour,
+            };
+            let vary = |start: u64, rows: &[Row]| {
+                let numbered = rows.par_iter().enumerate();
+                let vary = |(i, row)| tang.variants(row, start + i as u64, args.seed, &tagger, &words);
+                Ok(numbered.map(vary).collect())
+            };
+            stream.write(&rows, vary, line, &mut tell, stop)
+        }
+    };
+    if let Err(augment::Error::Interrupted) = &done {
+        signals::check()?;
+    }
+    let (done, seconds) = (done?, started.elapsed().as_secs_f64());
+    report(
+        args.json,
+        &json!({
+            "output": args.output,
+            "sentences": done.rows,
+            "rows": done.written,
+            "seconds": seconds,
+            "rows_per_second": done.written as f64 / seconds,
+        }),
+    )
+}
+
+fn columns(args: &Args) -> Columns {
+    Columns {
+        text: args.text.clone(),
+        pair: args.pair.clone(),
+        label: (!args.label.is_empty()).then(|| args.label.clone()),
+        kind: LabelKind::Class,
+        header: if args.no_header { Header::Absent } else { Header::Present },
+        ragged: Ragged::Refuse,
+    }
+}
+
+fn label(label: Option<&Label>) -> Option<String> {
+    match label? {
+        Label::Class(name) => Some(name.clone()),
+        Label::Score(score) => Some(score.to_string()),
+    }
+}
+
+/// The number of variants that is asked for.
+fn copies(args: &Args) -> Result<Option<usize>> {
+    match &args.task {
+        Some(task) => Ok(Some(copies_of(task).ok_or_else(|| {
+            Usage(format!("--task {task}: known: CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE; or write --copies N"))
+        })?)),
+        None => Ok(args.copies),
+    }
+}
+
+/// Everything that determines the file.
+fn identity(args: &Args) -> Result<String> {
+    let bytes = std::fs::read(&args.input).with_context(|| format!("cannot read {}", args.input.display()))?;
+    let Args {
+        method, model, text, pair, label, candidates, replace, mask, ngram, vectors, tags, authors, seed, ..
+    } = args;
+    let settings = (method, model, text, pair, label, copies(args)?, candidates, replace);
+    let more = (mask, ngram, vectors, tags, authors, seed, args.output.extension());
+    Ok(format!("{} {settings:?} {more:?}", blake3::hash(&bytes)))
+}
+
+/// The vectors of words that are more than one token.
+fn vectors<'s>(
+    args: &Args,
+    sentences: impl Iterator<Item = &'s str> + Clone,
+    tokenizer: &Tokenizer,
+    found: &Found,
+) -> Result<Vectors> {
+    match args.vectors.as_str() {
+        "train" => Ok(train_vectors(sentences, &TrainVectors { seed: args.seed, ..TrainVectors::default() })),
+        "model" => table(tokenizer, found),
+        file => Ok(Vectors::open(Path::new(file), VECTORS)?),
+    }
+}
+
+/// The rows of a model's token table that begin a word. A word of several tokens is not among them, and keeps its place.
+pub fn table(tokenizer: &Tokenizer, found: &Found) -> Result<Vectors> {
+    let weights = found.weights()?;
+    let table = weights
+        .get("encoder.embeddings.tokens")
+        .ok_or_else(|| BadInput("--vectors model: the model has no token table".to_owned()))?;
+    let width = table.shape[1];
+    let (mut words, mut values) = (Vec::new(), Vec::new());
+    let specials = tokenizer.all_special_ids();
+    for (id, row) in (0u32..).zip(table.values.chunks_exact(width)) {
+        if tokenizer.begins_word(id) && specials.binary_search(&id).is_err() {
+            words.push(tokenizer.decode(&[id]).trim().to_owned());
+            values.extend_from_slice(row);
+        }
+    }
+    Ok(Vectors::from_table(words, values))
+}
+
+/// A model as augmentation asks it.
+struct Asked<'a, O: Objective>(&'a Loaded<O>);
+
+impl<O: Objective> MaskedModel for Asked<'_, O> {
+    fn best(&self, queries: &[Query], k: usize) -> augment::Result<Vec<Vec<u32>>> {
+        let mut order: Vec<usize> = (0..queries.len()).collect();
+        order.sort_by_key(|i| queries[*i].tokens.len());
+        let longest = queries.iter().map(|query| query.tokens.len()).max().unwrap_or(1);
+        let parts: Vec<&[usize]> = order.chunks((TOKENS_AT_ONCE / longest).max(1)).collect();
+        let answer = |part: &[usize]| self.batch(&part.iter().map(|i| &queries[*i]).collect::<Vec<_>>(), k);
+        let answers = self.0.workers.map(parts, answer);
+        let mut best = vec![Vec::new(); queries.len()];
+        for (i, answer) in order.iter().zip(answers.into_iter().collect::<augment::Result<Vec<_>>>()?.concat()) {
+            best[*i] = answer;
+        }
+        Ok(best)
+    }
+}
+
+impl<O: Objective> Asked<'_, O> {
+    fn batch(&self, queries: &[&Query], k: usize) -> augment::Result<Vec<Vec<u32>>> {
+        signals::check().map_err(|_| augment::Error::Interrupted)?;
+        let Loaded { objective, model, tokenizer, device, encoder, .. } = self.0;
+        let rows: Vec<&[u32]> = queries.iter().map(|query| query.tokens.as_slice()).collect();
+        let mut sequences = Sequences::pad(&rows, tokenizer.specials().pad);
+        if encoder.segments > 1 && queries.iter().any(|query| query.segments.contains(&1)) {
+            let segments: Vec<&[u32]> = queries.iter().map(|query| query.segments.as_slice()).collect();
+            sequences = sequences.with_segments(&segments);
+        }
+        let places: Vec<u32> =
+            queries.iter().enumerate().map(|(row, query)| (row * sequences.len + query.place) as u32).collect();
+        let predicted = objective.predict(model, &sequences, &places, device).ok_or_else(|| {
+            augment::Error::Data(format!("a model of the objective `{}` predicts no masked tokens", O::NAME))
+        })?;
+        let logits = predicted.logits();
+        let [_, vocabulary] = logits.dims();
+        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+        let best = |row: &[f32]| {
+            let mut order: Vec<u32> = (0..row.len() as u32).collect();
+            let better = |a: &u32, b: &u32| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b));
+            order.select_nth_unstable_by(k.min(vocabulary - 1), better);
+            order.truncate(k);
+            order.sort_unstable_by(better);
+            order
+        };
+        Ok(logits.chunks(vocabulary).map(best).collect())
+    }
+}
+
+/// How lines are written.
+struct Format<'a> {
+    args: &'a Args,
+    kind: FormatKind,
+}
+
+enum FormatKind {
+    Tsv,
+    Csv,
+    JsonLines,
+}
+
+impl<'a> Format<'a> {
+    fn of(args: &'a Args) -> Result<Self> {
+        let kind = match args.output.extension().and_then(|ending| ending.to_str()) {
+            Some("tsv" | "txt") => FormatKind::Tsv,
+            Some("csv") => FormatKind::Csv,
+            Some("jsonl") => FormatKind::JsonLines,
+            _ => {
+                return Err(Usage(format!("--output {}: end it in .tsv, .csv or .jsonl", args.output.display())).into());
+            }
+        };
+        Ok(Self { args, kind })
+    }
+
+    fn header(&self) -> String {
+        let Args { text, pair, label, .. } = self.args;
+        let label = (!label.is_empty()).then_some(label.as_str());
+        match self.kind {
+            FormatKind::JsonLines => String::new(),
+            _ => self.fields([Some(text.as_str()), pair.as_deref(), label]),
+        }
+    }
+
+    fn line(&self, row: &Row, label: Option<&str>) -> String {
+        let Args { text, pair, label: name, .. } = self.args;
+        match self.kind {
+            FormatKind::JsonLines => {
+                let mut object = serde_json::Map::new();
+                object.insert(text.clone(), row.first.clone().into());
+                if let (Some(pair), Some(second)) = (pair, &row.second) {
+                    object.insert(pair.clone(), second.clone().into());
+                }
+                if let Some(label) = label {
+                    object.insert(name.clone(), label.into());
+                }
+                format!("{}\n", serde_json::Value::Object(object))
+            }
+            _ => self.fields([Some(&row.first), row.second.as_deref(), label]),
+        }
+    }
+
+    fn fields(&self, fields: [Option<&str>; 3]) -> String {
+        let field = |field: &str| match self.kind {
+            FormatKind::Csv if field.contains([',', '"', '\n', '\r']) => format!("\"{}\"", field.replace('"', "\"\"")),
+            FormatKind::Csv => field.to_owned(),
+            // A tab or a line break would end the field.
+            _ => field.replace(['\t', '\n', '\r'], " "),
+        };
+        let separator = if matches!(self.kind, FormatKind::Csv) { "," } else { "\t" };
+        let fields: Vec<String> = fields.into_iter().flatten().map(field).collect();
+        format!("{}\n", fields.join(separator))
+    }
+}

@@ -1,0 +1,95 @@
+//! Steps of sequences of like length.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use corpus::{below, keyed_rng};
+
+/// Deals out the rows of so many steps anew: sorted by length, cut into steps, and the steps shuffled. Which rows a step has
+/// is a function of their lengths, the seed and the number of the step.
+#[derive(Debug)]
+pub struct Groups {
+    steps: u64,
+    /// The rows of the group that was dealt out last, by its number.
+    last: Mutex<Option<(u64, Vec<u64>)>>,
+}
+
+impl Groups {
+    /// Groups of `steps` steps; 0 or 1: rows stay in their order.
+    pub fn new(steps: u64) -> Self {
+        Self { steps, last: Mutex::new(None) }
+    }
+
+    /// The rows of step `step` of `size` rows each.
+    pub fn rows(&self, step: u64, size: u64, seed: u64, length: impl Fn(u64) -> usize) -> Vec<u64> {
+        if self.steps < 2 {
+            return (step * size..(step + 1) * size).collect();
+        }
+        let group = step / self.steps;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let dealt = match last.take() {
+            Some((number, rows)) if number == group => rows,
+            _ => deal(group * self.steps * size..(group + 1) * self.steps * size, size, seed, length),
+        };
+        let first = ((step % self.steps) * size) as usize;
+        let rows = dealt[first..first + size as usize].to_vec();
+        *last = Some((group, dealt));
+        rows
+    }
+}
+
+fn deal(rows: Range<u64>, size: u64, seed: u64, length: impl Fn(u64) -> usize) -> Vec<u64> {
+    let mut rng = keyed_rng("group", seed, rows.start, rows.end);
+    let mut sorted: Vec<u64> = rows.collect();
+    sorted.sort_by_cached_key(|row| (length(*row), *row));
+    let mut steps: Vec<&[u64]> = sorted.chunks(size as usize).collect();
+    for last in (1..steps.len()).rev() {
+        steps.swap(last, below(last + 1, &mut rng));
+    }
+    steps.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn length(row: u64) -> usize {
+        (row * 7 % 23) as usize
+    }
+
+    #[test]
+    fn a_group_has_its_rows_once_each_and_its_steps_have_like_lengths() {
+        let groups = Groups::new(5);
+        let steps: Vec<Vec<u64>> = (5..10).map(|step| groups.rows(step, 4, 1, length)).collect();
+        let mut all = steps.concat();
+        all.sort_unstable();
+        assert_eq!(all, (20..40).collect::<Vec<u64>>());
+        let mut ranges: Vec<(usize, usize)> = steps
+            .iter()
+            .map(|rows| rows.iter().map(|row| length(*row)))
+            .map(|lengths| (lengths.clone().min().unwrap_or(0), lengths.max().unwrap_or(0)))
+            .collect();
+        ranges.sort_unstable();
+        assert!(ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{ranges:?}");
+        assert_ne!(steps, {
+            let mut sorted = steps.clone();
+            sorted.sort_by_key(|rows| length(rows[0]));
+            sorted
+        });
+    }
+
+    #[test]
+    fn a_step_is_the_same_whatever_was_asked_before() {
+        let asked = Groups::new(3);
+        let in_order: Vec<Vec<u64>> = (0..9).map(|step| asked.rows(step, 4, 2, length)).collect();
+        for step in [8, 0, 4] {
+            assert_eq!(Groups::new(3).rows(step, 4, 2, length), in_order[step as usize]);
+            assert_eq!(asked.rows(step, 4, 2, length), in_order[step as usize]);
+        }
+    }
+
+    #[test]
+    fn without_groups_rows_stay_in_their_order() {
+        assert_eq!(Groups::new(0).rows(2, 3, 1, length), [6, 7, 8]);
+    }
+}

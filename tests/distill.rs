@@ -1,0 +1,188 @@
+//! `distill` and `augment` as a user types them.
+
+mod common;
+
+use std::fs;
+
+use assert_cmd::assert::Assert;
+use common::Sandbox;
+use serde_json::Value;
+
+fn stderr(assert: &Assert) -> String {
+    String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
+}
+
+fn json(assert: &Assert) -> Value {
+    serde_json::from_slice(&assert.get_output().stdout).expect("one JSON document and nothing else")
+}
+
+/// Sentences that are about water or not, which one word tells.
+fn table(rows: usize, offset: usize) -> String {
+    let row = |i: usize| {
+        let (word, label) = if i.is_multiple_of(2) { ("river", "wet") } else { ("house", "dry") };
+        format!("the {} {word} falls {}.\t{label}\n", ["old", "cold", "new"][i % 3], ["under", "near"][i / 2 % 2])
+    };
+    std::iter::once("sentence\tlabel\n".to_owned()).chain((offset..offset + rows).map(row)).collect()
+}
+
+/// A pretrained model of four layers, and the data of a task.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new(12);
+    sandbox.pretrain("teacher", 60).args(["--set", "encoder.layers=4"]).assert().success();
+    fs::write(sandbox.path("train.tsv"), table(60, 0)).expect("written");
+    fs::write(sandbox.path("dev.tsv"), table(20, 7)).expect("written");
+    sandbox
+}
+
+/// `distill` from text, with the settings of the small runs but the encoder's.
+fn distill(sandbox: &Sandbox, method: &str, out: &str) -> assert_cmd::Command {
+    let mut command = sandbox.command("distill");
+    command.args(["--method", method, "--teacher", "teacher", "--out", out, "--corpus", "train.txt"]);
+    command.args(["--valid", "valid.txt", "--max-length", "32", "--batch", "8", "--learning-rate", "3e-3"]);
+    command
+}
+
+#[test]
+fn a_distilbert_starts_from_its_teacher_comes_nearer_to_it_and_is_exported() {
+    let sandbox = sandbox();
+    let run = distill(&sandbox, "distilbert", "student")
+        .args(["--steps", "60", "--eval-every", "1", "--set", "objective.mlm=0"])
+        .assert()
+        .success();
+    assert!(stderr(&run).contains("new weights for head.norm"), "the transform is new: {}", stderr(&run));
+    let evals = sandbox.records("student", "evals.jsonl");
+    for name in ["distilbert/divergence", "distilbert/cosine"] {
+        let at = |record: &Value| record[name].as_f64().unwrap_or_else(|| panic!("{name} in {record}"));
+        let (first, last) = (at(&evals[0]), at(&evals[evals.len() - 1]));
+        assert!(last < 0.8 * first, "{name}: from {first} to {last}");
+    }
+    let config = fs::read_to_string(sandbox.path("student/run.toml")).expect("a configuration");
+    assert!(config.contains("layers = 2") && config.contains("segments = 0"), "half of the layers: {config}");
+    sandbox.command("export").args(["--model", "student", "--to", "exported"]).assert().success();
+    let exported = fs::read_to_string(sandbox.path("exported/config.json")).expect("a configuration");
+    assert!(exported.contains("DistilBertForMaskedLM"));
+    // Without its teacher it is still a masked language model.
+    fs::rename(sandbox.path("teacher"), sandbox.path("gone")).expect("moved");
+    let eval = sandbox.command("eval").args(["--model", "student", "--task", "loss", "--json"]).assert().success();
+    assert!(json(&eval)["distilbert/mlm_loss"].is_f64() && json(&eval)["distilbert/divergence"].is_null());
+}
+
+#[test]
+fn tinybert_goes_from_text_to_the_inside_of_a_task_to_its_predictions() {
+    let sandbox = sandbox();
+    let layers = ["--set", "encoder.layers=2", "--steps", "20"];
+    distill(&sandbox, "tinybert-general", "general").args(layers).assert().success();
+    let task = ["--train", "train.tsv", "--dev", "dev.tsv", "--batch", "8", "--max-length", "32"];
+    let teach = ["--model", "teacher", "--task", "classification", "--epochs", "10", "--learning-rate", "3e-3"];
+    sandbox.command("finetune").args(teach).args(task).args(["--out", "tuned"]).assert().success();
+    let run = sandbox
+        .command("distill")
+        .args(["--method", "tinybert-task", "--teacher", "tuned", "--student", "general", "--out", "student"])
+        .args(["--epochs", "10", "--intermediate-epochs", "5", "--learning-rate", "3e-3"])
+        .args(["--intermediate-learning-rate", "3e-3", "--json"])
+        .args(task)
+        .assert()
+        .success();
+    let results = json(&run);
+    for metric in ["accuracy", "agreement"] {
+        let value = results["mean"]["dev"][metric].as_f64().expect("a metric");
+        assert!(value > 0.9, "{metric}: {results}");
+    }
+    let inside = sandbox.records("student/intermediate", "evals.jsonl");
+    let loss = |record: &Value| record["loss"].as_f64().expect("a loss");
+    assert!(loss(&inside[inside.len() - 1]) < loss(&inside[0]));
+    let export = ["--model", "student/prediction", "--to", "exported"];
+    sandbox.command("export").args(export).assert().success();
+    let untuned = sandbox
+        .command("distill")
+        .args(["--method", "bilstm", "--teacher", "teacher", "--out", "none"])
+        .args(task)
+        .assert()
+        .code(3);
+    assert!(stderr(&untuned).contains("run finetune on the task first"), "{}", stderr(&untuned));
+}
+
+#[test]
+fn simple_networks_learn_what_a_teacher_says_and_predict() {
+    let sandbox = sandbox();
+    let task = ["--train", "train.tsv", "--dev", "dev.tsv", "--batch", "8", "--max-length", "32"];
+    let teach = ["--model", "teacher", "--task", "classification", "--epochs", "10", "--learning-rate", "3e-3"];
+    sandbox.command("finetune").args(teach).args(task).args(["--out", "tuned"]).assert().success();
+    for method in ["bilstm", "textcnn", "bag"] {
+        let run = |out: &str, threads: &str| {
+            let mut command = sandbox.command("distill");
+            command.args(["--method", method, "--teacher", "tuned", "--out", out, "--threads", threads]);
+            command.args(["--epochs", "10", "--learning-rate", "3e-3", "--set", "objective.width=16"]).args(task);
+            command
+        };
+        let (one, two) = (format!("{method}-1"), format!("{method}-2"));
+        let found = json(&run(&one, "1").args(["--seeds", "1", "--json"]).assert().success());
+        let accuracy = found["mean"]["dev"]["accuracy"].as_f64().expect("an accuracy");
+        assert!(accuracy > 0.9, "{method}: {found}");
+        run(&two, "2").assert().success();
+        assert_eq!(sandbox.weights(&one), sandbox.weights(&two), "{method}: one thread and two");
+        let predict = ["--model", one.as_str(), "--input", "dev.tsv", "--output", "said.jsonl"];
+        sandbox.command("predict").args(predict).assert().success();
+        assert_eq!(sandbox.records("", "said.jsonl").len(), 20);
+    }
+    // Embeddings from a file, of the width that the configuration says.
+    fs::write(sandbox.path("vectors.txt"), "river 1 2 3\nhouse 3 2 1\n").expect("written");
+    let with = |width: &str| {
+        let mut command = sandbox.command("distill");
+        command.args(["--method", "bag", "--teacher", "tuned", "--out", &format!("vectors-{width}")]);
+        command.args(["--embeddings", "vectors.txt", "--set", &format!("objective.embedding={width}")]).args(task);
+        command.assert()
+    };
+    assert!(stderr(&with("3").success()).contains("tokens have a vector"));
+    assert!(stderr(&with("4").code(3)).contains("have 3 numbers"));
+}
+
+#[test]
+fn augmented_files_are_the_same_for_any_number_of_threads_and_every_method_keeps_the_original_first() {
+    let sandbox = sandbox();
+    fs::write(sandbox.path("tags.tsv"), "river\tN\nhouse\tN\nold\tA\ncold\tA\nnew\tA\nfalls\tV\n").expect("written");
+    for method in ["tinybert", "tang"] {
+        let run = |output: &str, threads: &str| {
+            let mut command = sandbox.command("augment");
+            command.args(["--method", method, "--model", "teacher", "--input", "train.tsv", "--output", output]);
+            command.args(["--copies", "5", "--threads", threads, "--tags", "tags.tsv"]);
+            command.assert().success();
+            fs::read_to_string(sandbox.path(output)).expect("a file")
+        };
+        let [one, two, four] = ["1", "2", "4"].map(|threads| run(&format!("{method}-{threads}.tsv"), threads));
+        assert!(one == two && one == four, "{method}");
+        let lines: Vec<&str> = one.lines().collect();
+        assert_eq!(lines[0], "sentence\tlabel");
+        let originals: Vec<String> = table(60, 0).lines().skip(1).map(str::to_owned).collect();
+        let mut at = 1;
+        for (i, original) in originals.iter().enumerate() {
+            assert_eq!(lines[at], original, "{method}: row {i}");
+            let label = original.split('\t').nth(1);
+            let mut variants = Vec::new();
+            while at < lines.len() && (variants.is_empty() || originals.get(i + 1).is_none_or(|next| lines[at] != next))
+            {
+                assert!(!variants.contains(&lines[at]), "{method}: {} twice", lines[at]);
+                assert_eq!(lines[at].split('\t').nth(1), label);
+                variants.push(lines[at]);
+                at += 1;
+            }
+            assert!(variants.len() <= 6, "{method}: five copies at most");
+        }
+        assert!(lines.len() > 2 * originals.len(), "{method}: {} lines", lines.len());
+    }
+    let again = ["--method", "tang", "--model", "teacher", "--input", "train.tsv", "--output", "tang-1.tsv"];
+    let refused = sandbox.command("augment").args(again).args(["--tags", "tags.tsv"]).assert().code(3);
+    assert!(stderr(&refused).contains("there already"), "{}", stderr(&refused));
+}
+
+#[test]
+fn a_teacher_that_is_missing_or_does_not_fit_is_named() {
+    let sandbox = sandbox();
+    let none = sandbox.pretrain("none", 5).args(["--objective", "distilbert"]).assert().code(3);
+    assert!(stderr(&none).contains("give --teacher DIR"), "{}", stderr(&none));
+    let wide =
+        distill(&sandbox, "distilbert", "wide").args(["--set", "encoder.hidden=16", "--steps", "5"]).assert().code(3);
+    assert!(stderr(&wide).contains("make them equal"), "{}", stderr(&wide));
+    let table = distill(&sandbox, "distilbert", "wrong").args(["--train", "train.tsv"]).assert().code(2);
+    assert!(stderr(&table).contains("learns from --corpus"), "{}", stderr(&table));
+}
