@@ -50,3 +50,4 @@ parity: ## make the reference numbers of tests/fixtures again (needs Python with
 	python3 tests/fixtures/make_parity.py
 	python3 tests/fixtures/make_heads.py
 	python3 tests/fixtures/make_old.py
+	python3 crates/distill/tests/make_losses.py

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use kernels::{Measure, OutputLayer, gather, vocabulary_distance};
-use mlm::{Laid, Maskers, MlmBatch, MlmModel, Names, encoder_flops, head_flops, predicted};
+use mlm::{Laid, Maskers, MlmBatch, MlmModel, NAMES, encoder_flops, head_flops, predicted};
 use objective::{Context, Error, Example, Objective, Purpose, Shown, Step, Tally, Teacher, Term};
 use rand_chacha::ChaCha8Rng;
 use trunk::{EncoderConfig, MlmHead, Noise, Predicted, Sequences};
@@ -13,10 +13,6 @@ use super::config::{DistilbertConfig, HeadStart, Positions, Start};
 use crate::cosine::cosine_distances;
 use crate::layers::spread;
 use crate::teaching::{frozen, known};
-
-/// The names of the masked language modelling in it.
-const NAMES: Names =
-    ["distilbert/mlm_loss", "distilbert/accuracy", "distilbert/masked_accuracy", "distilbert/masked_loss"];
 
 /// DistilBERT.
 #[derive(Debug)]
