@@ -21,7 +21,7 @@ use crate::workers::Workers;
 use crate::{hub, registry, teacher};
 
 /// What a folder holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Found {
     /// A run, or one checkpoint of it.
     Run {
@@ -149,6 +149,40 @@ impl Found {
             Self::Run { checkpoint, .. } => weights::read(&checkpoint.join("model.safetensors"))?,
             Self::Hub { model, .. } => model.weights.clone(),
         })
+    }
+
+    /// The same without what it learnt from.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        let mut found = self.clone();
+        if let Self::Run { config, .. } = &mut found {
+            config.teacher = PathBuf::new();
+        }
+        found
+    }
+
+    /// Bytes of the file of the parameters, of the files where there are several.
+    ///
+    /// # Errors
+    /// When they cannot be looked at.
+    pub fn bytes(&self) -> Result<u64> {
+        let folder = match self {
+            Self::Run { checkpoint, .. } => checkpoint,
+            Self::Hub { folder, .. } => folder,
+        };
+        let context = || format!("cannot read {}", folder.display());
+        let mut bytes = [0; 2];
+        for entry in std::fs::read_dir(folder).with_context(context)? {
+            let entry = entry.with_context(context)?;
+            let ending = ["safetensors", "bin"]
+                .iter()
+                .position(|ending| entry.path().extension().is_some_and(|found| found == *ending));
+            if let Some(ending) = ending {
+                bytes[ending] += entry.metadata().with_context(context)?.len();
+            }
+        }
+        // A folder with both holds the same twice.
+        Ok(if bytes[0] > 0 { bytes[0] } else { bytes[1] })
     }
 
     /// The tokenizer that belongs to the model.

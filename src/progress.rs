@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use corpus::Watch;
-use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::signals;
 
@@ -16,7 +16,16 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Progress {
     animated: bool,
+    unit: Unit,
     stage: Mutex<Option<Stage>>,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, Default)]
+enum Unit {
+    #[default]
+    Bytes,
+    Things,
 }
 
 #[derive(Debug)]
@@ -24,6 +33,7 @@ struct Stage {
     name: String,
     total: Option<u64>,
     done: u64,
+    unit: Unit,
     started: Instant,
     said: Instant,
     bar: Option<ProgressBar>,
@@ -31,7 +41,7 @@ struct Stage {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { animated: animated(), stage: Mutex::new(None) }
+        Self { animated: animated(), unit: Unit::default(), stage: Mutex::new(None) }
     }
 }
 
@@ -41,7 +51,21 @@ pub fn animated() -> bool {
     std::io::stderr().is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
+impl Unit {
+    fn amount(self, count: u64) -> String {
+        match self {
+            Self::Bytes => HumanBytes(count).to_string(),
+            Self::Things => HumanCount(count).to_string(),
+        }
+    }
+}
+
 impl Progress {
+    /// Of work that is counted in things such as sentences, not in bytes.
+    pub fn of_things() -> Self {
+        Self { unit: Unit::Things, ..Self::default() }
+    }
+
     fn stage(&self) -> MutexGuard<'_, Option<Stage>> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,10 +74,11 @@ impl Progress {
 impl Watch for Progress {
     fn stage(&self, name: &str, total: Option<u64>) {
         self.finish();
-        let bar = self.animated.then(|| bar(name, total));
+        let unit = self.unit;
+        let bar = self.animated.then(|| bar(name, total, unit));
         let now = Instant::now();
         let name = name.to_owned();
-        *self.stage() = Some(Stage { name, total, done: 0, started: now, said: now, bar });
+        *self.stage() = Some(Stage { name, total, done: 0, unit, started: now, said: now, bar });
     }
 
     fn advance(&self, done: u64) {
@@ -77,7 +102,7 @@ impl Watch for Progress {
         }
         let seconds = stage.started.elapsed().as_secs_f64();
         if seconds >= 1.0 {
-            anstream::eprintln!("{}: {} in {seconds:.1} s", stage.name, HumanBytes(stage.done));
+            anstream::eprintln!("{}: {} in {seconds:.1} s", stage.name, stage.unit.amount(stage.done));
         }
     }
 
@@ -90,21 +115,24 @@ impl Stage {
     fn line(&self) -> String {
         let seconds = self.started.elapsed().as_secs_f64();
         let rate = self.done as f64 / seconds.max(1e-9);
-        let so_far = format!("{}: {} ({}/s)", self.name, HumanBytes(self.done), HumanBytes(rate as u64));
+        let so_far = format!("{}: {} ({}/s)", self.name, self.unit.amount(self.done), self.unit.amount(rate as u64));
         match self.total {
             Some(total) if rate > 0.0 => {
                 let left = Duration::from_secs_f64(total.saturating_sub(self.done) as f64 / rate);
-                format!("{so_far} of {}, {} left", HumanBytes(total), HumanDuration(left))
+                format!("{so_far} of {}, {} left", self.unit.amount(total), HumanDuration(left))
             }
             _ => so_far,
         }
     }
 }
 
-fn bar(name: &str, total: Option<u64>) -> ProgressBar {
-    let (bar, template) = match total {
-        Some(total) => (ProgressBar::new(total), "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left"),
-        None => (ProgressBar::new_spinner(), "{msg} {spinner} {bytes} {bytes_per_sec}"),
+fn bar(name: &str, total: Option<u64>, unit: Unit) -> ProgressBar {
+    let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    let template = match (total, unit) {
+        (Some(_), Unit::Bytes) => "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
+        (Some(_), Unit::Things) => "{msg} {wide_bar} {human_pos}/{human_len} {per_sec}, {eta} left",
+        (None, Unit::Bytes) => "{msg} {spinner} {bytes} {bytes_per_sec}",
+        (None, Unit::Things) => "{msg} {spinner} {human_pos} {per_sec}",
     };
     bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
     bar.set_message(name.to_owned());

@@ -19,7 +19,9 @@ use crate::cli::fill_mask::FillMaskJob;
 use crate::cli::inspect::InspectJob;
 use crate::cli::predict::PredictJob;
 use crate::config::{RunConfig, parse};
+use crate::eval::subject::{Questions, Subject};
 use crate::exit::BadInput;
+use crate::model::Found;
 use crate::train::PretrainJob;
 use crate::{cli, train};
 
@@ -49,6 +51,8 @@ pub struct Entry {
     pub pretrain: fn(&PretrainJob<'_>) -> Result<()>,
     /// Evaluates a trained model.
     pub eval: fn(&EvalJob<'_>) -> Result<()>,
+    /// Puts a trained model before questions, to measure it beside another one.
+    pub subject: for<'a> fn(&Found, &Device, Questions<'a>) -> Result<Box<dyn Subject + 'a>>,
     /// Predicts masked tokens.
     pub fill_mask: fn(&FillMaskJob<'_>) -> Result<()>,
     /// Varies sentences with a masked language model.
@@ -72,6 +76,7 @@ pub const fn entry<O: Objective>() -> Entry {
         },
         pretrain: train::pretrain::<O>,
         eval: cli::eval::eval::<O>,
+        subject: cli::eval::trade_off::subject::<O>,
         fill_mask: cli::fill_mask::fill_mask::<O>,
         augment: cli::augment::augment::<O>,
         predict: cli::predict::predict::<O>,

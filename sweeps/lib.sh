@@ -1,8 +1,10 @@
 # What the sweeps share. A sweep sources this file, then calls `arm` for each of its arms and `table` at the end.
 #
 #   sweeps/NAME.sh [--smoke] [--corpus PATH] [--valid PATH] [--out DIR] [--preset NAME] [--tokens N] [--seeds "1 2 3"]
-#                  [-- FLAGS OF PRETRAIN]
+#                  [--train TABLE --dev TABLE --test TABLE] [--teacher DIR] [--epochs N] [-- FLAGS OF PRETRAIN]
 #
+# Sweeps over students of a task need the tables, of sentences and labels; --teacher is a pretrained model that they use
+# instead of training one.
 # Every arm is trained with every seed on the same data order and the same budget. A sweep that was interrupted is
 # continued by the same command: finished runs are skipped, others resume. A run that fails is reported at the end, and
 # the others go on. --smoke does all of it with a very small model on corpora/tiny.
@@ -12,7 +14,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 name=$(basename "$0" .sh)
 bin=${BERT_VARIANTS:-$root/target/release/bert-variants}
 corpus= valid= out= smoke=
-preset=tiny tokens=20000000 seeds="1 2 3"
+train= dev= test= teacher=
+preset=tiny tokens=20000000 seeds="1 2 3" epochs=3
 extra=()
 failed=()
 finished=()
@@ -25,7 +28,7 @@ usage() {
 while [ $# -gt 0 ]; do
   case $1 in
     --smoke) smoke=yes ;;
-    --corpus | --valid | --out | --preset | --tokens | --seeds)
+    --corpus | --valid | --out | --preset | --tokens | --seeds | --train | --dev | --test | --teacher | --epochs)
       [ $# -ge 2 ] || { echo "$1 needs a value" >&2; usage 2; }
       printf -v "${1#--}" '%s' "$2"
       shift
@@ -49,10 +52,10 @@ fi
 : "${out:=$root/runs/$name}"
 [ -x "$bin" ] || { echo "$bin is missing: run make build, or set BERT_VARIANTS" >&2; exit 1; }
 mkdir -p "$out"
-budget=(--tokens "$tokens")
+text=(--preset "$preset" --corpus "$corpus" --valid "$valid" --tokens "$tokens" "${extra[@]}")
 
-# arm NAME FLAGS...: trains the arm with every seed.
-arm() {
+# each NAME COMMAND...: runs the command of this program with every seed. {seed} in it becomes the seed.
+each() {
   local arm=$1 seed run
   shift
   for seed in $seeds; do
@@ -62,8 +65,7 @@ arm() {
       continue
     fi
     echo "$name: $arm, seed $seed" >&2
-    if "$bin" pretrain --preset "$preset" --corpus "$corpus" --valid "$valid" --seed "$seed" "${budget[@]}" \
-      "${extra[@]}" "$@" --out "$run" >"$run.log" 2>&1; then
+    if "$bin" "${@//\{seed\}/$seed}" --seed "$seed" --out "$run" >"$run.log" 2>&1; then
       finished+=("$run")
     else
       local code=$?
@@ -75,6 +77,13 @@ arm() {
       failed+=("$run (exit $code, see $run.log)")
     fi
   done
+}
+
+# arm NAME FLAGS...: pretrains the arm with every seed.
+arm() {
+  local arm=$1
+  shift
+  each "$arm" pretrain "${text[@]}" "$@"
 }
 
 # evaluate TASK FLAGS...: evaluates every finished run, for `table` to find as eval/TASK/...

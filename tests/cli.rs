@@ -4,20 +4,7 @@ mod common;
 
 use std::fs;
 
-use assert_cmd::assert::Assert;
-use common::Sandbox;
-
-fn stderr(assert: &Assert) -> String {
-    String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
-}
-
-fn stdout(assert: &Assert) -> String {
-    String::from_utf8_lossy(&assert.get_output().stdout).into_owned()
-}
-
-fn json(assert: &Assert) -> serde_json::Value {
-    serde_json::from_str(&stdout(assert)).expect("one JSON document and nothing else")
-}
+use common::{Sandbox, json, stderr, stdout};
 
 #[test]
 fn a_run_leaves_everything_that_was_promised() {

@@ -4,26 +4,8 @@ mod common;
 
 use std::fs;
 
-use assert_cmd::assert::Assert;
-use common::Sandbox;
+use common::{Sandbox, json, stderr, table};
 use serde_json::Value;
-
-fn stderr(assert: &Assert) -> String {
-    String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
-}
-
-fn json(assert: &Assert) -> Value {
-    serde_json::from_slice(&assert.get_output().stdout).expect("one JSON document and nothing else")
-}
-
-/// Sentences that are about water or not, which one word tells.
-fn table(rows: usize, offset: usize) -> String {
-    let row = |i: usize| {
-        let (word, label) = if i.is_multiple_of(2) { ("river", "wet") } else { ("house", "dry") };
-        format!("the {} {word} falls {}.\t{label}\n", ["old", "cold", "new"][i % 3], ["under", "near"][i / 2 % 2])
-    };
-    std::iter::once("sentence\tlabel\n".to_owned()).chain((offset..offset + rows).map(row)).collect()
-}
 
 /// A pretrained model of four layers, and the data of a task.
 fn sandbox() -> Sandbox {
@@ -88,10 +70,10 @@ fn tinybert_goes_from_text_to_the_inside_of_a_task_to_its_predictions() {
         let value = results["mean"]["dev"][metric].as_f64().expect("a metric");
         assert!(value > 0.9, "{metric}: {results}");
     }
-    let inside = sandbox.records("student/intermediate", "evals.jsonl");
+    let inside = sandbox.records("student-intermediate", "evals.jsonl");
     let loss = |record: &Value| record["loss"].as_f64().expect("a loss");
     assert!(loss(&inside[inside.len() - 1]) < loss(&inside[0]));
-    let export = ["--model", "student/prediction", "--to", "exported"];
+    let export = ["--model", "student", "--to", "exported"];
     sandbox.command("export").args(export).assert().success();
     let untuned = sandbox
         .command("distill")
@@ -100,6 +82,64 @@ fn tinybert_goes_from_text_to_the_inside_of_a_task_to_its_predictions() {
         .assert()
         .code(3);
     assert!(stderr(&untuned).contains("run finetune on the task first"), "{}", stderr(&untuned));
+}
+
+/// `eval --task trade-off`.
+fn trade_off(sandbox: &Sandbox, model: &str, flags: &[&str]) -> Value {
+    let mut command = sandbox.command("eval");
+    command.args(["--model", model, "--task", "trade-off", "--json"]).args(flags);
+    json(&command.assert().success())
+}
+
+#[test]
+fn a_masked_language_model_is_put_beside_its_teacher() {
+    let sandbox = sandbox();
+    distill(&sandbox, "distilbert", "student").args(["--steps", "20"]).assert().success();
+    let itself = trade_off(&sandbox, "teacher", &["--teacher", "teacher"]);
+    for name in ["parameters", "megabytes", "flops", "loss", "accuracy"] {
+        assert_eq!(itself["ratio"][name], 1.0, "{name}");
+    }
+    assert_eq!(itself["agreement"], 1.0);
+    let loss = ["--model", "teacher", "--task", "loss", "--json"];
+    let loss = json(&sandbox.command("eval").args(loss).assert().success());
+    let (one, other) = (itself["loss"].as_f64().expect("a loss"), loss["mlm/loss"].as_f64().expect("a loss"));
+    assert!((one - other).abs() < 1e-4, "{one} is not {other}");
+    let student = trade_off(&sandbox, "student", &["--teacher", "teacher"]);
+    // Two layers of four; the rest is the token table and the head.
+    let layer = 4 * (32 * 32 + 32) + 2 * 32 * 64 + 64 + 32 + 4 * 32;
+    let parameters = |document: &Value| document["parameters"].as_u64().expect("a number");
+    assert_eq!(parameters(&itself) - parameters(&student), 2 * layer + 2 * 32, "two layers and two segments");
+    assert!(student["ratio"]["flops"].as_f64().expect("a ratio") < 1.0, "{student}");
+    assert!(student["latency_ms"].as_f64().expect("a time") > 0.0);
+    assert_eq!(student["teacher"]["loss"], itself["loss"], "the same questions");
+}
+
+#[test]
+fn a_student_of_a_task_is_put_beside_its_teacher_and_into_the_page() {
+    let sandbox = sandbox();
+    let task = ["--train", "train.tsv", "--dev", "dev.tsv", "--batch", "8", "--max-length", "32"];
+    let teach = ["--model", "teacher", "--task", "classification", "--epochs", "10", "--learning-rate", "3e-3"];
+    sandbox.command("finetune").args(teach).args(task).args(["--out", "tuned"]).assert().success();
+    let distilled = ["--method", "bag", "--teacher", "tuned", "--out", "bag", "--epochs", "10", "--seeds", "2"];
+    sandbox.command("distill").args(distilled).args(task).args(["--learning-rate", "3e-3"]).assert().success();
+    for seed in ["bag/seed-1", "bag/seed-2"] {
+        let found = trade_off(&sandbox, seed, &["--teacher", "tuned", "--limit", "15"]);
+        assert_eq!(found["rows"], 15);
+        assert!(found["accuracy"].as_f64().expect("an accuracy") > 0.9, "{found}");
+        assert!(found["agreement"].as_f64().expect("a share") > 0.9, "{found}");
+        assert!(found["ratio"]["flops"].as_f64().expect("a ratio") < 0.5, "a bag only adds: {found}");
+        fs::write(sandbox.path(seed).join("eval-trade-off.json"), found.to_string()).expect("written");
+    }
+    let compare = ["bag/seed-1", "bag/seed-2", "--html", "page.html", "--json"];
+    let compared = json(&sandbox.command("compare").args(compare).assert().success());
+    assert_eq!(compared["arms"][0]["arm"], "bag", "seeds of one folder are an arm: {compared}");
+    let metrics = &compared["arms"][0]["metrics"];
+    assert!(metrics["eval/trade-off/agreement"]["mean"].is_f64() && metrics["dev/accuracy"]["mean"].is_f64());
+    let page = fs::read_to_string(sandbox.path("page.html")).expect("a page");
+    assert!(page.contains("What quality costs") && page.contains("fill=\"#000000\""), "the teacher is a black dot");
+    let unlike = ["--model", "teacher", "--task", "trade-off", "--teacher", "tuned"];
+    let refused = sandbox.command("eval").args(unlike).assert().code(3);
+    assert!(stderr(&refused).contains("give two of a kind"), "{}", stderr(&refused));
 }
 
 #[test]

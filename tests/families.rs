@@ -64,17 +64,16 @@ impl Expected {
         Self { integers, floats, sequences }
     }
 
-    /// The flat places that are no padding.
-    fn real(&self) -> Vec<usize> {
-        let Sequences { len, lengths, .. } = &self.sequences;
-        lengths.iter().enumerate().flat_map(|(row, length)| (0..*length).map(move |i| row * len + i)).collect()
-    }
-
     /// The values of `name` at the places that are no padding.
     fn at_real(&self, name: &str) -> Vec<f32> {
         let values = &self.floats[name];
         let width = values.len() / self.sequences.tokens.len();
-        self.real().iter().flat_map(|place| &values[place * width..][..width]).copied().collect()
+        self.sequences
+            .real_places()
+            .iter()
+            .flat_map(|place| &values[*place as usize * width..][..width])
+            .copied()
+            .collect()
     }
 
     fn labels(&self, name: &str) -> Vec<u32> {
@@ -191,7 +190,7 @@ fn masked(expected: &Expected) -> MlmBatch {
 }
 
 fn logits_are_equal<O: Objective>(case: &Case<O>) {
-    let places: Vec<u32> = case.expected.real().iter().map(|place| *place as u32).collect();
+    let places = case.expected.sequences.real_places();
     let predicted = case.objective.predict(&case.model, &case.expected.sequences, &places, &case.device);
     let logits = predicted.expect("a masked language model").logits();
     assert_equal(&case.what("logits"), &values(logits), &case.expected.at_real("logits"));
@@ -234,7 +233,8 @@ fn the_discriminator_is_equal() {
     let RtdModel { encoder, discriminator, .. } = &case.model;
     let logits = discriminator.as_ref().expect("a head").forward(encoder.forward(&sequences.input(&case.device), None));
     let labels = &case.expected.integers["labels"];
-    let replaced: Vec<bool> = case.expected.real().iter().map(|place| labels[*place] == 1).collect();
+    let replaced: Vec<bool> =
+        case.expected.sequences.real_places().iter().map(|place| labels[*place as usize] == 1).collect();
     case.loss_is_equal(rtd::binary_cross_entropy(logits, &replaced).mean());
 }
 

@@ -6,26 +6,8 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
-use assert_cmd::assert::Assert;
-use common::Sandbox;
+use common::{Sandbox, json, stderr, table};
 use serde_json::Value;
-
-fn stderr(assert: &Assert) -> String {
-    String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
-}
-
-fn json(assert: &Assert) -> Value {
-    serde_json::from_slice(&assert.get_output().stdout).expect("one JSON document and nothing else")
-}
-
-/// Sentences that are about water or not, which one word tells.
-fn table(rows: usize, offset: usize) -> String {
-    let row = |i: usize| {
-        let (word, label) = if i.is_multiple_of(2) { ("river", "wet") } else { ("house", "dry") };
-        format!("the {} {word} falls {}.\t{label}\n", ["old", "cold", "new"][i % 3], ["under", "near"][i / 2 % 2])
-    };
-    std::iter::once("sentence\tlabel\n".to_owned()).chain((offset..offset + rows).map(row)).collect()
-}
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new(12);

@@ -13,8 +13,7 @@ use serde_json::Value;
 
 /// Runs the command and reads its one JSON document.
 fn json(command: &mut assert_cmd::Command) -> Value {
-    let assert = command.arg("--json").assert().success();
-    serde_json::from_slice(&assert.get_output().stdout).expect("one JSON document and nothing else")
+    common::json(&command.arg("--json").assert().success())
 }
 
 fn number(document: &Value, name: &str) -> f64 {

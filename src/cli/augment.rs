@@ -145,14 +145,16 @@ pub fn run(args: &Args) -> Result<()> {
 /// As [`run`].
 pub fn augment<O: Objective>(job: &AugmentJob<'_>) -> Result<()> {
     let args = job.args;
+    let format = Format::of(args)?;
+    let identity = identity(args, job.found)?;
+    let stream = Stream { output: &args.output, identity, header: format.header(), chunk: CHUNK };
+    stream.check()?;
     let table = Table::open(&args.input, &columns(args))?;
     let row = |example: &Example| Row { first: example.first.clone(), second: example.second.clone() };
     let rows: Vec<Row> = table.examples.iter().map(row).collect();
     let labels: Vec<Option<String>> = table.examples.iter().map(|example| label(example.label.as_ref())).collect();
-    let format = Format::of(args)?;
-    let stream = Stream { output: &args.output, identity: identity(args)?, header: format.header(), chunk: CHUNK };
     let behaviour = if args.authors { Behaviour::Authors } else { Behaviour::Clean };
-    let progress = Progress::default();
+    let progress = Progress::of_things();
     progress.stage("sentences", Some(rows.len() as u64));
     let started = Instant::now();
     let line = |number: usize, row: &Row| format.line(row, labels[number].as_deref());
@@ -252,14 +254,20 @@ fn copies(args: &Args) -> Result<Option<usize>> {
 }
 
 /// Everything that determines the file.
-fn identity(args: &Args) -> Result<String> {
-    let bytes = std::fs::read(&args.input).with_context(|| format!("cannot read {}", args.input.display()))?;
+fn identity(args: &Args, found: &Found) -> Result<String> {
+    let vectors = Path::new(&args.vectors);
+    let named = [Some(args.input.as_path()), args.tags.as_deref(), vectors.exists().then_some(vectors)];
+    let mut hash = blake3::Hasher::new();
+    for path in named.into_iter().flatten() {
+        let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        hash.update_reader(file).with_context(|| format!("cannot read {}", path.display()))?;
+    }
     let Args {
         method, model, text, pair, label, candidates, replace, mask, ngram, vectors, tags, authors, seed, ..
     } = args;
     let settings = (method, model, text, pair, label, copies(args)?, candidates, replace);
     let more = (mask, ngram, vectors, tags, authors, seed, args.output.extension());
-    Ok(format!("{} {settings:?} {more:?}", blake3::hash(&bytes)))
+    Ok(format!("{} {} {settings:?} {more:?}", hash.finalize(), found.describe()))
 }
 
 /// The vectors of words that are more than one token.
@@ -277,7 +285,7 @@ fn vectors<'s>(
 }
 
 /// The rows of a model's token table that begin a word. A word of several tokens is not among them, and keeps its place.
-pub fn table(tokenizer: &Tokenizer, found: &Found) -> Result<Vectors> {
+fn table(tokenizer: &Tokenizer, found: &Found) -> Result<Vectors> {
     let weights = found.weights()?;
     let table = weights
         .get("encoder.embeddings.tokens")

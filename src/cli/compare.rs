@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::print;
 use super::report::{report, table};
 use crate::exit::{BadInput, Usage};
-use crate::report::{Arm, Axis, Run, arms, page};
+use crate::report::{Arm, Axis, Run, TRADE_OFF, arms, page};
 
 /// Flags of `compare`.
 #[derive(Debug, ClapArgs)]
@@ -17,7 +17,8 @@ pub struct Args {
     /// Folders of runs. Runs that differ only in their seed are put together.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Metrics that are compared; the validation loss and those with an accuracy, F1 or area under the curve when left out.
+    /// Metrics that are compared; when left out the validation loss, those with an accuracy, F1 or area under the curve, and
+    /// what `eval --task trade-off --json` printed into the file eval-trade-off.json of a run.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     metric: Vec<String>,
     /// Which arm the others are compared with; the first when left out.
@@ -102,7 +103,9 @@ fn metrics(asked: &[String], runs: &[Run]) -> Result<Vec<String>> {
     }
     let telling = |name: &&str| {
         let last = name.rsplit('/').next().unwrap_or(name);
-        *name == "loss" || ["accuracy", "f1", "auc", "overall"].contains(&last)
+        let part_of_trade = name.strip_prefix(TRADE_OFF);
+        let own = part_of_trade.is_some_and(|part| !part.contains('/') && !["rows", "batch"].contains(&part));
+        own || *name == "loss" || part_of_trade.is_none() && ["accuracy", "f1", "auc", "overall"].contains(&last)
     };
     let mut names: Vec<&str> = runs.iter().flat_map(Run::metrics).filter(telling).collect();
     // The loss first, then by name.

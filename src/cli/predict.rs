@@ -101,7 +101,9 @@ pub fn predict<O: Objective>(job: &PredictJob<'_>) -> Result<()> {
 
 /// What every model that learnt a task knows.
 #[derive(Deserialize)]
-struct Predicts {
-    kind: Kind,
-    labels: Vec<String>,
+pub struct Predicts {
+    /// What is predicted.
+    pub kind: Kind,
+    /// Names of classes or tags.
+    pub labels: Vec<String>,
 }

@@ -14,7 +14,7 @@ pub fn table(header: &[&str]) -> Table {
 }
 
 /// A number for people: four decimals, or in powers of ten where that would be long or nothing.
-fn decimal(number: f64) -> String {
+pub fn decimal(number: f64) -> String {
     match number.abs() {
         size if size >= 1e7 || (size > 0.0 && size < 1e-3) => format!("{number:.4e}"),
         _ => format!("{number:.4}"),

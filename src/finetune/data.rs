@@ -15,7 +15,7 @@ use crate::exit::BadInput;
 use crate::train::Labelled;
 
 /// Everything that is learnt and measured.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TaskData {
     /// Names of the classes or tags.
     pub labels: Vec<String>,
@@ -28,7 +28,7 @@ pub struct TaskData {
 }
 
 /// Rows with what their predictions are compared with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Split {
     /// What it is called in results.
     pub name: String,
@@ -39,7 +39,7 @@ pub struct Split {
 }
 
 /// What predictions are compared with, besides the labels of the rows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Gold {
     /// Nothing else.
     Rows,

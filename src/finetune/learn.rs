@@ -54,9 +54,8 @@ pub fn train<O: Objective>(mut config: RunConfig, out: &Path, lesson: &mut Lesso
             if dev.is_empty() { Vec::new() } else { evaluation_set(&Examples::Labelled(dev.into()), 0, 0, false) };
         let examples = Examples::Labelled(std::mem::take(&mut lesson.material.train).into());
         let tokenizer = lesson.tokenizer.clone();
-        let material = Material::new(objective, encoder, tokenizer, examples, valid, device);
         let start = std::mem::take(&mut lesson.start);
-        train::train(&job, state, Material { start, ..material })?;
+        train::train(&job, state, Material { objective, encoder, tokenizer, examples, valid, start, device })?;
     }
     Ok(config)
 }

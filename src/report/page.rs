@@ -2,7 +2,7 @@
 
 use super::arms::Arm;
 use super::plot::{COLOURS, Line, escape, plot};
-use super::run::Axis;
+use super::run::{Axis, TRADE_OFF};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:1200px;padding:0 1em;color:#222}\
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.3em .8em;border-bottom:1px solid #ddd;text-align:right}\
@@ -33,7 +33,7 @@ pub fn page(arms: &[Arm], header: &[String], rows: &[Vec<String>], metrics: &[St
     html += "</tbody></table>\n<div class=\"plots\">\n";
     for metric in metrics {
         let mut lines = Vec::new();
-        for (colour, arm) in arms.iter().enumerate() {
+        for (colour, arm) in arms.iter().enumerate().map(|(i, arm)| (Some(i), arm)) {
             let curves: Vec<_> = arm.runs.iter().map(|run| run.curve(axis, metric)).collect();
             let curves: Vec<_> = curves.into_iter().filter(|curve| !curve.is_empty()).collect();
             let mean = mean_curve(&curves);
@@ -46,7 +46,15 @@ pub fn page(arms: &[Arm], header: &[String], rows: &[Vec<String>], metrics: &[St
             html += &format!("<div>{}</div>\n", plot(metric, axis.field(), &lines));
         }
     }
-    html += "</div>\n<h2>Runs</h2>\n";
+    html += "</div>\n";
+    let scatter: Vec<String> = metrics.iter().filter_map(|metric| trade_off(arms, metric)).collect();
+    if !scatter.is_empty() {
+        html += &format!(
+            "<h2>What quality costs (black: the teacher)</h2>\n<div class=\"plots\">\n{}</div>\n",
+            scatter.concat()
+        );
+    }
+    html += "<h2>Runs</h2>\n";
     for arm in arms {
         for run in &arm.runs {
             let config = toml::to_string(&run.config).unwrap_or_default();
@@ -56,6 +64,43 @@ pub fn page(arms: &[Arm], header: &[String], rows: &[Vec<String>], metrics: &[St
         }
     }
     html + "</body></html>\n"
+}
+
+/// What a trade-off is paid in.
+const COSTS: [&str; 5] = ["parameters", "megabytes", "flops", "latency_ms", "rows_per_second"];
+
+/// A quality that `eval --task trade-off` measured over two of its costs: dots for arms, pale ones for their runs, black for
+/// the teacher. None when `metric` is no such quality.
+fn trade_off(arms: &[Arm], metric: &str) -> Option<String> {
+    let quality = metric.strip_prefix(TRADE_OFF)?;
+    if quality.contains('/') || COSTS.contains(&quality) || ["rows", "batch", "step"].contains(&quality) {
+        return None;
+    }
+    let over = |cost: &str| {
+        let names = |who: &str| [cost, quality].map(|part| format!("{TRADE_OFF}{who}{part}"));
+        let mut lines = Vec::new();
+        let (mine, theirs) = (names(""), names("teacher/"));
+        let mut teachers = Vec::new();
+        for (colour, arm) in arms.iter().enumerate() {
+            let both =
+                |run: &super::run::Run, [cost, quality]: &[String; 2]| Some((run.value(cost)?, run.value(quality)?));
+            let points: Vec<_> = arm.runs.iter().filter_map(|run| both(run, &mine)).collect();
+            teachers.extend(arm.runs.iter().filter_map(|run| both(run, &theirs)));
+            let dot = |point, pale| Line { colour: Some(colour), pale, points: vec![point] };
+            lines.extend(points.iter().filter(|_| points.len() > 1).map(|point| dot(*point, true)));
+            lines.extend(middle(&points).map(|point| dot(point, false)));
+        }
+        lines.extend(middle(&teachers).map(|point| Line { colour: None, pale: false, points: vec![point] }));
+        format!("<div>{}</div>\n", plot(quality, cost, &lines))
+    };
+    Some(["latency_ms", "parameters"].map(over).concat())
+}
+
+/// The mean point.
+fn middle(points: &[(f64, f64)]) -> Option<(f64, f64)> {
+    let n = points.len() as f64;
+    let sum = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0, y + point.1));
+    (n > 0.0).then_some((sum.0 / n, sum.1 / n))
 }
 
 /// The mean of curves point by point, as far as all go.

@@ -5,11 +5,11 @@ use std::fmt::Write;
 /// One line.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Which colour: lines of an arm share one.
-    pub colour: usize,
+    /// Which colour: lines of an arm share one; none: black.
+    pub colour: Option<usize>,
     /// Drawn pale: a single run beside its arm's mean.
     pub pale: bool,
-    /// Points by x.
+    /// Points by x; a single one is drawn as a dot.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -44,11 +44,20 @@ pub fn plot(title: &str, x_name: &str, lines: &[Line]) -> String {
     let middle = LEFT + (WIDTH - LEFT - RIGHT) / 2.0;
     add(format!("<text x=\"{middle}\" y=\"{}\" class=\"mid\">{}</text>", HEIGHT - 8.0, escape(x_name)));
     for line in lines {
+        let colour = line.colour.map_or("#000000", |colour| COLOURS[colour % COLOURS.len()]);
+        let opacity = if line.pale { 0.3 } else { 1.0 };
+        if let [(x, y)] = line.points[..] {
+            let radius = if line.pale { 3 } else { 5 };
+            let (x, y) = (across(x), up(y));
+            add(format!(
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{colour}\" fill-opacity=\"{opacity}\"/>"
+            ));
+            continue;
+        }
         let mut path = String::new();
         for (x, y) in &line.points {
             let _ = write!(path, "{:.1},{:.1} ", across(*x), up(*y));
         }
-        let (colour, opacity) = (COLOURS[line.colour % COLOURS.len()], if line.pale { 0.3 } else { 1.0 });
         let width = if line.pale { 1 } else { 2 };
         add(format!(
             "<polyline fill=\"none\" stroke=\"{colour}\" stroke-opacity=\"{opacity}\" stroke-width=\"{width}\" \
@@ -69,7 +78,11 @@ struct Scale {
 impl Scale {
     fn over(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-        let (low, high) = if low < high { (low, high) } else { (low.min(0.0), low.max(1.0)) };
+        let (low, high) = if low < high {
+            (low, high)
+        } else {
+            if low.is_finite() { (low - low.abs().max(1.0), low + low.abs().max(1.0)) } else { (0.0, 1.0) }
+        };
         let (low, high) = if low.is_finite() && high.is_finite() { (low, high) } else { (0.0, 1.0) };
         let rough = (high - low) / 5.0;
         let power = 10f64.powf(rough.log10().floor());
@@ -113,7 +126,7 @@ mod tests {
     fn ticks_are_round_and_inside() {
         let scale = Scale::over([0.3, 9.7].into_iter());
         assert_eq!(scale.ticks, [2.0, 4.0, 6.0, 8.0]);
-        assert_eq!(Scale::over([5.0].into_iter()).share(5.0), 1.0);
+        assert_eq!(Scale::over([5.0].into_iter()).share(5.0), 0.5, "a single value is in the middle");
         assert!(!Scale::over(std::iter::empty()).ticks.is_empty(), "an empty plot has axes");
     }
 
@@ -124,9 +137,11 @@ mod tests {
 
     #[test]
     fn a_plot_has_its_lines_and_no_markup_from_names() {
-        let line = Line { colour: 0, pale: false, points: vec![(0.0, 1.0), (10.0, 2.0)] };
+        let line = Line { colour: Some(0), pale: false, points: vec![(0.0, 1.0), (10.0, 2.0)] };
         let svg = plot("a < b", "x", &[line]);
         assert!(svg.contains("a &lt; b") && !svg.contains("a < b"));
         assert!(svg.contains("points=\"64.0,276.0 548.0,28.0\""), "{svg}");
+        let dots = [(0.0, 1.0), (10.0, 2.0)].map(|point| Line { colour: None, pale: false, points: vec![point] });
+        assert!(plot("", "", &dots).contains("<circle cx=\"64.0\" cy=\"276.0\" r=\"5\" fill=\"#000000\""));
     }
 }

@@ -39,6 +39,9 @@ impl Axis {
     }
 }
 
+/// How the numbers begin that `eval --task trade-off` printed into a run's `eval-trade-off.json`.
+pub const TRADE_OFF: &str = "eval/trade-off/";
+
 /// Fields of an evaluation that are no metric.
 const PROGRESS: [&str; 4] = ["step", "tokens", "flops", "seconds"];
 
@@ -47,7 +50,7 @@ const PROGRESS: [&str; 4] = ["step", "tokens", "flops", "seconds"];
 pub struct Run {
     /// Its folder.
     pub folder: PathBuf,
-    /// The last part of the folder's path.
+    /// What it is called: the last part of the folder's path.
     pub name: String,
     /// Its seed.
     pub seed: u64,
@@ -57,7 +60,8 @@ pub struct Run {
     pub summary: BTreeMap<String, f64>,
     /// Every evaluation: its progress and its metrics.
     pub evaluations: Vec<BTreeMap<String, f64>>,
-    /// Numbers of the files `eval-NAME.json` in the folder, which `eval --json` printed, as `eval/NAME/...`.
+    /// Numbers of the files `eval-NAME.json` in the folder, which `eval --json` printed, as `eval/NAME/...`; those of
+    /// `task.json`, as `dev/...` and `test/...`.
     pub results: BTreeMap<String, f64>,
 }
 
@@ -77,17 +81,17 @@ impl Run {
         let evaluations = fs::read_to_string(folder.join("evals.jsonl")).unwrap_or_default();
         let evaluations = evaluations.lines().map(|line| Ok(numbers(&serde_json::from_str(line)?)));
         let evaluations: Result<Vec<_>> = evaluations.collect();
-        let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         let mut table = Table::try_from(&config)?;
         for key in ["seed", "threads"] {
             table.remove(key);
         }
+        table.iter_mut().for_each(|(_, value)| forget_seed(value, config.seed));
         if let Some(corpus) = table.get_mut("corpus").and_then(toml::Value::as_table_mut) {
             corpus.remove("cache");
         }
         Ok(Some(Self {
             folder: folder.to_owned(),
-            name: name.unwrap_or_else(|| folder.display().to_string()),
+            name: name(folder),
             seed: config.seed,
             config: table,
             summary: numbers(&summary),
@@ -119,11 +123,43 @@ impl Run {
     }
 }
 
+/// Takes the run's seed out of the names of other runs, which it starts from or learns from: these may have the same seed.
+fn forget_seed(value: &mut toml::Value, seed: u64) {
+    let toml::Value::String(text) = value else { return };
+    for named in [format!("seed{seed}"), format!("seed-{seed}")] {
+        let mut parts = text.split(named.as_str());
+        let mut without = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            // Otherwise it is the beginning of another seed.
+            let whole = !part.starts_with(|next: char| next.is_ascii_digit());
+            without.push_str(if whole { "seed" } else { &named });
+            without.push_str(part);
+        }
+        *text = without;
+    }
+}
+
+/// The last part of the path; where that is a seed alone, after the one before.
+fn name(folder: &Path) -> String {
+    let Ok(path) = folder.canonicalize() else { return folder.display().to_string() };
+    let mut parts = path.iter().rev().map(|part| part.to_string_lossy().into_owned());
+    let last = parts.next().unwrap_or_default();
+    match parts.next() {
+        Some(parent) if last.starts_with("seed-") => format!("{parent}-{last}"),
+        _ => last,
+    }
+}
+
 fn results(folder: &Path) -> Result<BTreeMap<String, f64>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name == "task.json" {
+            let object =
+                serde_json::from_str(&fs::read_to_string(&path)?).with_context(|| path.display().to_string())?;
+            found.extend(numbers(&object).into_iter().filter(|(name, _)| name.contains('/')));
+        }
         let Some(name) = name.strip_prefix("eval-").and_then(|name| name.strip_suffix(".json")) else { continue };
         let object = serde_json::from_str(&fs::read_to_string(&path)?).with_context(|| path.display().to_string())?;
         found.extend(numbers(&object).into_iter().map(|(part, value)| (format!("eval/{name}/{part}"), value)));
@@ -143,4 +179,23 @@ fn numbers(object: &Map<String, Value>) -> BTreeMap<String, f64> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_start_from_runs_of_their_own_seed_are_configured_alike() {
+        let forgotten = |path: &str| {
+            let mut value = toml::Value::String(path.to_owned());
+            forget_seed(&mut value, 12);
+            value.as_str().expect("a text").to_owned()
+        };
+        assert_eq!(forgotten("runs/general-seed12"), "runs/general-seed");
+        assert_eq!(forgotten("runs/general/seed-12/checkpoints"), "runs/general/seed/checkpoints");
+        assert_eq!(forgotten("runs/all-seed12-intermediate"), "runs/all-seed-intermediate");
+        assert_eq!(forgotten("runs/general-seed2"), "runs/general-seed2", "another run's");
+        assert_eq!(forgotten("runs/general-seed123"), "runs/general-seed123");
+    }
 }

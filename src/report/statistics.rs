@@ -7,6 +7,16 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
+/// The middle value, sorting `values`; not a number where there is none.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    match values.len() {
+        0 => f64::NAN,
+        n if n.is_multiple_of(2) => f64::midpoint(values[n / 2 - 1], values[n / 2]),
+        n => values[n / 2],
+    }
+}
+
 /// The standard deviation of a sample; none of a single value.
 pub fn deviation(values: &[f64]) -> Option<f64> {
     Some(variance(values)?.sqrt())
@@ -43,6 +53,12 @@ fn t(freedom: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_of_the_values_are_below_the_median() {
+        assert_eq!([median(&mut [9.0, 1.0, 2.0]), median(&mut [4.0, 1.0, 2.0, 9.0])], [2.0, 3.0]);
+        assert!(median(&mut []).is_nan());
+    }
 
     fn near(a: Option<f64>, b: f64) -> bool {
         a.is_some_and(|a| (a - b).abs() < 1e-3 * b.abs())

@@ -102,7 +102,9 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<()> {
         }
         None => Vec::new(),
     };
-    let summary = train(job, state, Material::new(objective, encoder, text.tokenizer, examples, valid, device))?;
+    let start = Weights::new();
+    let material = Material { objective, encoder, tokenizer: text.tokenizer, examples, valid, start, device };
+    let summary = train(job, state, material)?;
     summary.map_or(Ok(()), |summary| report(job.json, &serde_json::to_value(summary)?))
 }
 
@@ -123,20 +125,6 @@ pub struct Material<O> {
     pub start: Weights,
     /// Where to compute.
     pub device: Device,
-}
-
-impl<O> Material<O> {
-    /// Material of a run whose parameters start by chance, or as its configuration says.
-    pub fn new(
-        objective: O,
-        encoder: EncoderConfig,
-        tokenizer: Tokenizer,
-        examples: Examples,
-        valid: Vec<Example>,
-        device: Device,
-    ) -> Self {
-        Self { objective, encoder, tokenizer, examples, valid, start: Weights::new(), device }
-    }
 }
 
 /// Trains in a folder that holds nothing, or the same run unfinished; nothing comes of a dry run.

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use assert_cmd::assert::Assert;
 use tempfile::TempDir;
 
 /// A folder with a small text, a cache, and room for runs.
@@ -105,6 +106,30 @@ pub fn text(documents: usize, seed: u64) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Sentences that are about water or not, which one word tells: a table with a header.
+pub fn table(rows: usize, offset: usize) -> String {
+    let row = |i: usize| {
+        let (word, label) = if i.is_multiple_of(2) { ("river", "wet") } else { ("house", "dry") };
+        format!("the {} {word} falls {}.\t{label}\n", ["old", "cold", "new"][i % 3], ["under", "near"][i / 2 % 2])
+    };
+    std::iter::once("sentence\tlabel\n".to_owned()).chain((offset..offset + rows).map(row)).collect()
+}
+
+/// What a command wrote to standard error.
+pub fn stderr(assert: &Assert) -> String {
+    String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
+}
+
+/// What a command wrote to standard output.
+pub fn stdout(assert: &Assert) -> String {
+    String::from_utf8_lossy(&assert.get_output().stdout).into_owned()
+}
+
+/// The one JSON document that a command wrote.
+pub fn json(assert: &Assert) -> serde_json::Value {
+    serde_json::from_str(&stdout(assert)).expect("one JSON document and nothing else")
 }
 
 /// The last step of a run's metrics, or 0.

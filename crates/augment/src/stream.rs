@@ -36,13 +36,20 @@ pub struct Progress {
 }
 
 impl Stream<'_> {
+    /// Checks that the file can be begun or continued.
+    ///
+    /// # Errors
+    /// When it is there already, or belongs to other input or settings.
+    pub fn check(&self) -> Result<()> {
+        self.begin().map(|_| ())
+    }
+
     /// Writes the variants of `rows`. `vary` gives those of some rows, of which the first has the given number; `line` turns a
     /// variant of row `number` into a line with its end. `interrupted` is asked between chunks. What was done before is not
     /// done again; the file is the same.
     ///
     /// # Errors
-    /// When the output is there already, belongs to other input or settings, or cannot be written; those of `vary`; when the
-    /// caller asks to stop.
+    /// Those of [`Stream::check`] and of `vary`; when the output cannot be written, or the caller asks to stop.
     pub fn write(
         &self,
         rows: &[Row],
@@ -51,14 +58,8 @@ impl Stream<'_> {
         mut tell: impl FnMut(&Progress),
         interrupted: impl Fn() -> bool,
     ) -> Result<Progress> {
-        if self.output.exists() {
-            return Err(Error::Data(format!(
-                "{} is there already; give another --output, or remove it",
-                self.output.display()
-            )));
-        }
         let (partial, state) = (self.beside("partial"), self.beside("state"));
-        let mut progress = self.found(&state, &partial)?;
+        let mut progress = self.begin()?;
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -102,8 +103,15 @@ impl Stream<'_> {
         name.into()
     }
 
-    /// Where an interrupted run got to.
-    fn found(&self, state: &Path, partial: &Path) -> Result<Progress> {
+    /// Where an interrupted run got to, or the beginning.
+    fn begin(&self) -> Result<Progress> {
+        if self.output.exists() {
+            return Err(Error::Data(format!(
+                "{} is there already; give another --output, or remove it",
+                self.output.display()
+            )));
+        }
+        let (partial, state) = (&self.beside("partial"), &self.beside("state"));
         let new =
             Progress { identity: blake3::hash(self.identity.as_bytes()).to_hex().to_string(), ..Progress::default() };
         if !state.exists() {

@@ -26,6 +26,8 @@ mod layers;
 mod reference;
 mod simple;
 mod teaching;
+#[cfg(test)]
+mod testing;
 mod tinybert;
 
 pub use distilbert::{Distilbert, DistilbertConfig, HeadStart, Positions, Start};

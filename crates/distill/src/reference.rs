@@ -33,12 +33,6 @@ impl Reference {
         let rows: Vec<Vec<u32>> = self.values("lengths").iter().map(|length| vec![0; *length as usize]).collect();
         Sequences::pad(&rows, 0)
     }
-
-    /// The flat places that are no padding.
-    pub fn real(&self) -> Vec<u32> {
-        let Sequences { len, lengths, .. } = self.sequences();
-        (0..(len * lengths.len()) as u32).filter(|i| (*i as usize % len) < lengths[*i as usize / len]).collect()
-    }
 }
 
 /// Asserts that a loss is the reference's within 1e-5.

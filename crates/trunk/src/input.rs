@@ -51,6 +51,15 @@ impl Sequences {
         self.lengths.iter().sum()
     }
 
+    /// The places (sequence * len + position) of the tokens that are not padding, ascending.
+    pub fn real_places(&self) -> Vec<u32> {
+        let row = |(row, length): (usize, &usize)| {
+            let start = (row * self.len) as u32;
+            start..start + *length as u32
+        };
+        self.lengths.iter().enumerate().flat_map(row).collect()
+    }
+
     /// The batch as the encoder on `device` takes it.
     pub fn input(&self, device: &Device) -> Input {
         match kernels::is_fused(device) {
@@ -141,6 +150,7 @@ mod tests {
         let sequences = Sequences::pad(&[vec![1, 2, 3], vec![4]], 9);
         assert_eq!(sequences.tokens, [1, 2, 3, 4, 9, 9]);
         assert_eq!((sequences.len, sequences.batch(), sequences.real_tokens()), (3, 2, 4));
+        assert_eq!(sequences.real_places(), [0, 1, 2, 3]);
         let input = sequences.input(&Device::flex());
         assert_eq!((&input.tokens[..], input.row(2), input.row(3)), (&[1, 2, 3, 4][..], 2, 3));
         let (indices, rows) = input.select(&[1, 3]);

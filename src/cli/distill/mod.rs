@@ -58,7 +58,7 @@ pub struct Args {
     /// teacher's layers and two fifths of its width unless a preset or --set encoder.KEY=VALUE tells.
     #[arg(long, value_name = "DIR")]
     student: Option<PathBuf>,
-    /// Which stages, in tinybert-task.
+    /// Which stages, in tinybert-task; the first of both goes to a folder called like --out with -intermediate at its end.
     #[arg(long, value_enum, default_value_t)]
     stage: Stage,
     /// Times to go through the data in the intermediate stage; --epochs are those of the prediction stage.

@@ -1,5 +1,6 @@
 //! Distillation of a task: a student learns from labelled sentences and a fine-tuned teacher.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -20,7 +21,7 @@ use crate::cli::finetune::tell;
 use crate::cli::pretrain;
 use crate::config::{Layers, RunConfig, parse};
 use crate::exit::{BadInput, Usage};
-use crate::finetune::{DataConfig, Encoder, Lesson, learn, train};
+use crate::finetune::{DataConfig, Encoder, Lesson, TaskData, learn, train};
 use crate::model::{self, Found};
 use crate::train::Resume;
 use crate::train::weights::{HostTensor, Weights};
@@ -41,7 +42,8 @@ pub fn run(args: &Args, found: &Found) -> Result<()> {
     use_threads(args.run.config.threads.unwrap_or(0) as usize)?;
     let device = args.run.backend.backend.unwrap_or_default().open()?;
     let teacher = TaskTeacher::open(found, &device)?;
-    let student = Student { args, found, teacher, data: args.data.config(found_kind(found)?) };
+    let data = args.data.config(teacher.config.kind);
+    let student = Student { args, found, teacher, data, advised: OnceCell::new() };
     let first = args.run.config.seed.unwrap_or(1);
     let mut runs = Vec::new();
     for seed in first..first + args.seeds {
@@ -57,20 +59,14 @@ pub fn run(args: &Args, found: &Found) -> Result<()> {
     tell(&args.run.out, &runs, args.run.json)
 }
 
-fn found_kind(found: &Found) -> Result<tune::Kind> {
-    let knobs = match found {
-        Found::Run { config, .. } => config.objective_knobs(),
-        Found::Hub { model, .. } => model.objective().1,
-    };
-    Ok(parse::<TuneConfig>(knobs, "objective.")?.kind)
-}
-
 /// What the runs of all seeds share.
 struct Student<'a> {
     args: &'a Args,
     found: &'a Found,
     teacher: TaskTeacher,
     data: DataConfig,
+    /// The rows with the teacher's advice, which are the same for every seed.
+    advised: OnceCell<TaskData>,
 }
 
 impl Student<'_> {
@@ -82,7 +78,10 @@ impl Student<'_> {
             None => (shape::tinybert(&self.teacher.loaded.encoder), PathBuf::new()),
         };
         if self.args.stage != Stage::Prediction {
-            let out = out.join("intermediate");
+            let out = match self.args.stage {
+                Stage::Intermediate => out.to_owned(),
+                _ => beside(out),
+            };
             let inside = TinybertConfig { source: Source::Task, ..TinybertConfig::default() };
             let mut layers = self.layers(seed, &encoder, &start)?;
             layers.set("teacher", self.args.teacher.display().to_string());
@@ -91,8 +90,11 @@ impl Student<'_> {
             layers.set("budget.epochs", self.args.intermediate_epochs);
             layers.set("optimizer.learning_rate", self.args.intermediate_learning_rate);
             let config: RunConfig = layers.resolve()?;
-            let lesson = &mut self.lesson(&config, &tokenizer)?;
-            train::<Tinybert>(config, &out, lesson)?;
+            let (kind, labels) = (self.teacher.config.kind, &self.teacher.config.labels);
+            let encoder = Encoder::new(&tokenizer, config.corpus.max_length);
+            let material = TaskData::read(&self.data, kind, encoder, labels)?;
+            let mut lesson = Lesson { tokenizer: &tokenizer, kind, material, start: Weights::new() };
+            train::<Tinybert>(config, &out, &mut lesson)?;
             if self.args.stage == Stage::Intermediate {
                 return Ok(json!({"run": out, "seed": seed}));
             }
@@ -105,7 +107,7 @@ impl Student<'_> {
         let layers = self.layers(seed, &encoder, &start)?;
         let config = self.flags(layers, Tune::NAME, &tune)?.resolve()?;
         let lesson = self.lesson(&config, &tokenizer)?;
-        learn::<Tune>(config, &out.join("prediction"), lesson)
+        learn::<Tune>(config, out, lesson)
     }
 
     /// A simple network.
@@ -160,9 +162,15 @@ impl Student<'_> {
 
     /// What the rows say and what the teacher says about them.
     fn lesson<'t>(&self, config: &RunConfig, tokenizer: &'t Tokenizer) -> Result<Lesson<'t>> {
-        let encoder = Encoder::new(tokenizer, config.corpus.max_length);
-        let material = self.teacher.read(&self.data, encoder, config.evaluation.batch)?;
-        Ok(Lesson { tokenizer, kind: self.teacher.config.kind, material, start: Weights::new() })
+        let advised = match self.advised.get() {
+            Some(advised) => advised,
+            None => {
+                let encoder = Encoder::new(tokenizer, config.corpus.max_length);
+                let advised = self.teacher.read(&self.data, encoder, config.evaluation.batch)?;
+                self.advised.get_or_init(|| advised)
+            }
+        };
+        Ok(Lesson { tokenizer, kind: self.teacher.config.kind, material: advised.clone(), start: Weights::new() })
     }
 
     /// What is so unless a preset, a file or a flag says otherwise.
@@ -213,6 +221,12 @@ impl Student<'_> {
         }
         Ok(layers)
     }
+}
+
+/// Where the intermediate stage of a run goes.
+fn beside(out: &Path) -> PathBuf {
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    out.with_file_name(format!("{name}-intermediate"))
 }
 
 /// A row for each token: the vector of the word that it is, or small random numbers.

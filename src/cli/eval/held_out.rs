@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use corpus::{Builder, Subset};
+use corpus::{Builder, Subset, Tokenizer};
 use objective::{Example, Objective, Purpose, Shown};
 use serde_json::{Value, json};
 use toml::Table;
 
-use super::{EvalJob, Task};
+use super::{Args, EvalJob, Task};
 use crate::cli::print;
 use crate::cli::report::{report, table};
 use crate::config::{CorpusConfig, parse};
@@ -48,9 +48,9 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
         Task::Rtd => asked("rtd", "rtd")?,
         Task::Sbo => asked("sbo", "sbo")?,
         Task::Units => return units(job, loaded, knobs),
-        Task::Loss | Task::Pll | Task::Blimp | Task::RtdScores => {}
+        Task::Loss | Task::Pll | Task::Blimp | Task::RtdScores | Task::TradeOff => {}
     }
-    let text = HeldOut::open(job, loaded)?;
+    let text = HeldOut::open(job, &loaded.tokenizer, loaded.positions)?;
     let (means, passages) = text.evaluate(job, loaded, knobs)?;
     let mut document = json!({
         "task": args.task.name(),
@@ -83,7 +83,7 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
 
 /// Loss and accuracy of a model under one masker for each unit, on the same passages.
 fn units<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: Table) -> Result<()> {
-    let text = HeldOut::open(job, loaded)?;
+    let text = HeldOut::open(job, &loaded.tokenizer, loaded.positions)?;
     let mut rows = table(&["unit", "targets", "loss", "accuracy"]);
     let mut document = json!({"task": "units", "model": job.args.model});
     for (unit, family) in UNITS {
@@ -121,39 +121,60 @@ fn wilson(share: f64, n: f64) -> [f64; 2] {
 }
 
 /// The text that is evaluated.
-struct HeldOut {
+pub struct HeldOut {
     config: CorpusConfig,
     source: Source,
 }
 
 impl HeldOut {
-    fn open<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<Self> {
+    /// The text of `job` for a model with this tokenizer and so many positions.
+    ///
+    /// # Errors
+    /// When there is none, or --max-length does not fit the model.
+    pub fn open(job: &EvalJob<'_>, tokenizer: &Tokenizer, positions: usize) -> Result<Self> {
         let args = job.args;
         let mut config = match job.found {
             Found::Run { config, .. } => config.corpus.clone(),
-            Found::Hub { .. } => CorpusConfig { max_length: loaded.positions, ..CorpusConfig::default() },
+            Found::Hub { .. } => CorpusConfig { max_length: positions, ..CorpusConfig::default() },
         };
         config.max_length = args.max_length.unwrap_or(config.max_length);
-        if config.max_length > loaded.positions || config.max_length < 8 {
-            let (length, positions) = (config.max_length, loaded.positions);
+        if config.max_length > positions || config.max_length < 8 {
+            let length = config.max_length;
             return Err(
                 BadInput(format!("--max-length {length}: must be between 8 and the model's {positions}")).into()
             );
         }
         config.cache = args.cache.clone().unwrap_or(config.cache);
-        let source = validation_source(job, &config, loaded)?;
+        let source = validation_source(job, &config, tokenizer)?;
         Ok(Self { config, source })
+    }
+
+    /// How often each token occurs.
+    pub fn counts(&self) -> Vec<u64> {
+        self.source.corpus.token_counts().to_vec()
+    }
+
+    /// Longest sequence.
+    pub fn max_length(&self) -> usize {
+        self.config.max_length
+    }
+
+    /// The fixed evaluation examples of `objective`.
+    ///
+    /// # Errors
+    /// When the text holds no passage.
+    pub fn examples<O: Objective>(&self, args: &Args, objective: &O, progress: &Progress) -> Result<Vec<Example>> {
+        let passages = self.source.passages(&self.config, objective.room(), progress)?;
+        Ok(train::evaluation_set(&passages, args.limit, args.seed, objective.needs_partner()))
     }
 
     /// The means over the text under an objective with these knobs, and the number of passages.
     fn evaluate<O: Objective>(&self, job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: Table) -> Result<(Means, usize)> {
         let args = job.args;
-        let counts = self.source.corpus.token_counts().to_vec();
-        let mut context = train::context(&loaded.tokenizer, counts, self.config.max_length, &loaded.encoder);
+        let mut context = train::context(&loaded.tokenizer, self.counts(), self.config.max_length, &loaded.encoder);
         context.teacher.clone_from(&loaded.teacher);
         let objective = O::new(parse(knobs, "objective.")?, &context)?;
-        let passages = self.source.passages(&self.config, objective.room(), &Progress::default())?;
-        let examples = train::evaluation_set(&passages, args.limit, args.seed, objective.needs_partner());
+        let examples = self.examples(args, &objective, &Progress::default())?;
         if let Some(path) = &args.output {
             write_examples(path, &objective, &examples)?;
         }
@@ -184,12 +205,12 @@ fn write_examples<O: Objective>(path: &Path, objective: &O, examples: &[Example]
 }
 
 /// The documents whose loss is asked for: those of --input, or the run's own validation text.
-fn validation_source<O: Objective>(job: &EvalJob<'_>, config: &CorpusConfig, loaded: &Loaded<O>) -> Result<Source> {
+fn validation_source(job: &EvalJob<'_>, config: &CorpusConfig, tokenizer: &Tokenizer) -> Result<Source> {
     let progress = Progress::default();
     if !job.args.input.is_empty() {
         let cache = train::cache_folder(config)?;
         let text = train::text(config, &job.args.input)?;
-        let corpus = Builder::new(&text, &loaded.tokenizer, &cache, &progress).build()?;
+        let corpus = Builder::new(&text, tokenizer, &cache, &progress).build()?;
         return Ok(Source { corpus: Arc::new(corpus), subset: Subset::All });
     }
     let Found::Run { config: run, .. } = job.found else {

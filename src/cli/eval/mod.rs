@@ -2,6 +2,7 @@
 
 mod held_out;
 mod sentences;
+pub mod trade_off;
 
 use std::path::PathBuf;
 
@@ -36,6 +37,9 @@ pub enum Task {
     RtdScores,
     /// BLiMP: accuracy by paradigm and phenomenon.
     Blimp,
+    /// What a model costs and how good it is, beside its teacher: parameters, size of its file, floating-point operations,
+    /// latency of a row alone, rows per second in batches, metrics (of its task, or of masked tokens), agreement.
+    TradeOff,
 }
 
 impl Task {
@@ -54,8 +58,12 @@ pub struct Args {
     /// What is measured.
     #[arg(long, value_enum)]
     task: Task,
+    /// The model that --model is put beside (trade-off).
+    #[arg(long, value_name = "DIR")]
+    teacher: Option<PathBuf>,
     /// Text (files, folders or globs), sentences (pll, rtd-scores: one per line), or the folder of BLiMP's JSONL files.
-    /// For tasks about text of a run: the run's validation text when left out.
+    /// For tasks about text of a run: the run's validation text when left out. For trade-off of a fine-tuned model: a table
+    /// of its task; its test or dev data when left out.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     input: Vec<String>,
     /// Write one JSON object per sentence to this file: its scores (pll, rtd-scores), or the tokens that the model is shown
@@ -110,11 +118,19 @@ pub fn run(args: Args) -> Result<()> {
     let found = model::find(&args.model)?;
     anstream::eprintln!("model: {}", found.describe());
     let entry = registry::find(found.objective()?)?;
+    let job = EvalJob { args: &args, found: &found };
+    if args.task == Task::TradeOff {
+        return trade_off::run(&job);
+    }
+    if args.teacher.is_some() {
+        return Err(Usage("--teacher: only --task trade-off puts a model beside another".to_owned()).into());
+    }
     if registry::learns_a_task(entry.name) {
-        let message = "a fine-tuned model: `finetune` measures it on --dev and --test, `predict` uses it";
+        let message = "a fine-tuned model: `finetune` measures it on --dev and --test, `predict` uses it, and --task \
+                       trade-off tells what it costs";
         return Err(BadInput(format!("{} is {message}", args.model.display())).into());
     }
-    (entry.eval)(&EvalJob { args: &args, found: &found })
+    (entry.eval)(&job)
 }
 
 /// Evaluates a model of the objective `O`.

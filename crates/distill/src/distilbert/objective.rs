@@ -30,15 +30,6 @@ impl Distilbert {
         let teacher = self.context.teacher.as_ref()?;
         Some((teacher, teacher.model.head.as_ref()?))
     }
-
-    /// The places of the real tokens, ascending.
-    fn real(sequences: &Sequences) -> Vec<u32> {
-        let row = |(row, length): (usize, &usize)| {
-            let start = (row * sequences.len) as u32;
-            start..start + *length as u32
-        };
-        sequences.lengths.iter().enumerate().flat_map(row).collect()
-    }
 }
 
 impl Objective for Distilbert {
@@ -110,7 +101,7 @@ impl Objective for Distilbert {
 
         let teacher_input = batch.sequences.input(&frozen(device));
         let teacher_hidden = teacher.model.encoder.forward(&teacher_input, None);
-        let real = rows(&Self::real(&batch.sequences));
+        let real = rows(&batch.sequences.real_places());
         let compared = if config.positions == Positions::All { &real } else { &predicted };
         // A batch without a target has one place that counts nothing.
         let targets = !batch.labels.is_empty() || config.positions == Positions::All;

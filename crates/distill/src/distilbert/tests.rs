@@ -1,71 +1,21 @@
 //! DistilBERT against PyTorch, and against itself.
 
-use std::sync::Arc;
-
 use burn::tensor::{Device, Tensor};
-use corpus::{Passage, Specials};
 use kernels::{Measure, OutputLayer, gather, vocabulary_distance};
 use mlm::MlmModel;
 use objective::trials::Bench;
-use objective::{Context, Example, Objective, Purpose, Teacher, TeacherModel};
+use objective::{Objective, Purpose, TeacherModel};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use trunk::{Encoder, EncoderConfig, MlmHead, Noise};
+use trunk::{EncoderConfig, Noise};
 
 use super::{Distilbert, DistilbertConfig, HeadStart, Positions, Start};
 use crate::cosine::cosine_distances;
 use crate::reference::{Reference, assert_loss, scalar};
-
-fn shape() -> EncoderConfig {
-    EncoderConfig {
-        vocabulary: 40,
-        hidden: 16,
-        heads: 2,
-        feed_forward: 24,
-        positions: 24,
-        layers: 4,
-        ..EncoderConfig::default()
-    }
-}
+use crate::testing::{context, examples, shape, teacher};
 
 fn student() -> EncoderConfig {
     EncoderConfig { layers: 2, segments: 0, ..shape() }
-}
-
-fn teacher(config: &EncoderConfig) -> Teacher {
-    let mut rng = ChaCha8Rng::seed_from_u64(9);
-    let device = Device::flex();
-    let encoder = Encoder::init(config, &mut rng, &device);
-    let head = Some(MlmHead::init(config, &mut rng, &device));
-    Teacher { config: config.clone(), model: TeacherModel { encoder, head } }
-}
-
-fn context(encoder: EncoderConfig, teacher: Option<Teacher>) -> Context {
-    Context {
-        specials: Specials { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 },
-        special_ids: (0..5).collect(),
-        vocabulary: 40,
-        counts: (0..40).map(|i| 1 + i * i).collect(),
-        max_length: 24,
-        encoder,
-        teacher: teacher.map(Arc::new),
-    }
-}
-
-fn examples() -> Vec<Example> {
-    let example = |number: u64| {
-        let tokens: Vec<u32> = (0..9 + 3 * number as u32).map(|i| 5 + (i * 7 + number as u32) % 35).collect();
-        let passage = Passage {
-            number,
-            sentence_starts: vec![0],
-            document_starts: vec![],
-            word_starts: vec![true; tokens.len()],
-            spans: vec![],
-            tokens,
-        };
-        Example { passage, seed: 1, epoch: 0, partner: None, answer: None, advice: None }
-    };
-    (0..4).map(example).collect()
 }
 
 /// A layer whose logits are those of the reference at `rows`.
@@ -80,7 +30,7 @@ fn losses_are_those_of_pytorch() {
     let reference = Reference::open();
     let labels = reference.values("distilbert/labels");
     let predicted: Vec<u32> = (0..labels.len() as u32).filter(|i| labels[*i as usize] >= 0.0).collect();
-    for (name, rows) in [("all", reference.real()), ("predicted", predicted)] {
+    for (name, rows) in [("all", reference.sequences().real_places()), ("predicted", predicted)] {
         let distance = |measure| {
             let [student, teacher] =
                 ["student", "teacher"].map(|who| layer(&reference, &format!("distilbert/{who}_logits"), &rows));
@@ -93,7 +43,9 @@ fn losses_are_those_of_pytorch() {
         let name = format!("distilbert/squares_{name}");
         assert_loss(&name, distance(Measure::Squares), reference.number(&name));
     }
-    let hidden = |who: &str| gather(reference.matrix(&format!("distilbert/{who}_hidden"), 6), reference.real());
+    let hidden = |who: &str| {
+        gather(reference.matrix(&format!("distilbert/{who}_hidden"), 6), reference.sequences().real_places())
+    };
     let cosine = scalar(cosine_distances(hidden("student"), hidden("teacher")).mean());
     assert_loss("distilbert/cosine", cosine, reference.number("distilbert/cosine"));
 }

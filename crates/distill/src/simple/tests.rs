@@ -2,8 +2,8 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use corpus::{Passage, Specials};
-use objective::{Answer, Context, Example, Objective, Purpose};
+use corpus::Passage;
+use objective::{Answer, Example, Objective, Purpose};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use trunk::{EncoderConfig, Noise};
@@ -11,6 +11,7 @@ use tune::{AdviceConfig, Kind, Measure, OverClasses};
 
 use super::{Network, Reads, Simple, SimpleConfig, SimpleModel};
 use crate::reference::{Reference, assert_loss, scalar};
+use crate::testing::context;
 
 const NETWORKS: [Network; 3] = [Network::Bilstm, Network::Textcnn, Network::Bag];
 
@@ -25,16 +26,8 @@ fn objective(network: Network, reads: Reads, share: f64) -> Simple {
         inner: 8,
         ..SimpleConfig::default()
     };
-    let context = Context {
-        specials: Specials { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 },
-        special_ids: (0..5).collect(),
-        vocabulary: 40,
-        counts: vec![],
-        max_length: 24,
-        encoder: EncoderConfig { vocabulary: 40, ..EncoderConfig::default() },
-        teacher: None,
-    };
-    Simple::new(config, &context).expect("fits")
+    let encoder = EncoderConfig { vocabulary: 40, ..EncoderConfig::default() };
+    Simple::new(config, &context(encoder, None)).expect("fits")
 }
 
 fn model(objective: &Simple) -> SimpleModel {

@@ -188,10 +188,7 @@ impl Objective for Tinybert {
         }
         let mut step = Step::new(terms, Vec::new());
         if !training {
-            let real: Vec<u32> = (0..sequences.tokens.len())
-                .filter(|place| place % sequences.len < sequences.lengths[place / sequences.len])
-                .map(|place| inputs.row(place as u32))
-                .collect();
+            let real: Vec<u32> = sequences.real_places().into_iter().map(|place| inputs.row(place)).collect();
             let (last, theirs) = (student.states.last(), self.layers.last().map(|layer| &teacher.states[*layer]));
             if let (Some(ours), Some(theirs)) = (last, theirs) {
                 let theirs = known(gather(theirs.clone(), real.clone()), device);

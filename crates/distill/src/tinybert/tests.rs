@@ -1,20 +1,18 @@
 //! TinyBERT against PyTorch, and against itself.
 
-use std::sync::Arc;
-
 use burn::tensor::{Device, Tensor};
-use corpus::{Passage, Specials};
 use kernels::gather;
 use objective::trials::Bench;
-use objective::{Answer, Context, Example, Objective, Purpose, Teacher, TeacherModel};
+use objective::{Context, Objective, Purpose};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use trunk::{Encoder, EncoderConfig, Sequences};
+use trunk::{EncoderConfig, Sequences};
 
 use super::config::{Behaviour, Maps, Source};
 use super::loss::Counted;
 use super::{Tinybert, TinybertConfig};
 use crate::reference::{Reference, assert_loss, scalar};
+use crate::testing::{context, examples, shape, teacher};
 
 /// Tensor number `number` of those that are stacked under `name`, as rows of `width`.
 fn part(reference: &Reference, name: &str, number: usize, of: usize, width: usize) -> Tensor<2> {
@@ -69,7 +67,7 @@ fn losses_are_those_of_pytorch() {
         assert_loss(&name_of("attention"), attention, reference.number(&name_of("attention")));
         let state = |who: &str, number, of, width| {
             let state = part(&reference, &format!("tinybert/{who}_states"), number, of, width);
-            if rectangle { state } else { gather(state, reference.real()) }
+            if rectangle { state } else { gather(state, reference.sequences().real_places()) }
         };
         let distance = |student: usize, teacher: usize| {
             let student = fit(state("student", student, 3, width));
@@ -92,51 +90,12 @@ fn losses_are_those_of_pytorch() {
     assert_loss("one head", one / counted.pairs(), reference.number("tinybert/attention_one_head"));
 }
 
-fn shape() -> EncoderConfig {
-    EncoderConfig {
-        vocabulary: 40,
-        hidden: 16,
-        heads: 2,
-        feed_forward: 24,
-        positions: 24,
-        layers: 4,
-        ..EncoderConfig::default()
-    }
-}
-
 fn student() -> EncoderConfig {
     EncoderConfig { layers: 2, hidden: 12, ..shape() }
 }
 
 fn objective(config: TinybertConfig, encoder: &EncoderConfig) -> Tinybert {
-    let there = Encoder::init(&shape(), &mut ChaCha8Rng::seed_from_u64(9), &Device::flex());
-    let teacher = Teacher { config: shape(), model: TeacherModel { encoder: there, head: None } };
-    let context = Context {
-        specials: Specials { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 },
-        special_ids: (0..5).collect(),
-        vocabulary: 40,
-        counts: vec![1; 40],
-        max_length: 24,
-        encoder: encoder.clone(),
-        teacher: Some(Arc::new(teacher)),
-    };
-    Tinybert::new(config, &context).expect("fits")
-}
-
-fn examples() -> Vec<Example> {
-    let example = |number: u64| {
-        let tokens: Vec<u32> = (0..9 + 3 * number as u32).map(|i| 5 + (i * 7 + number as u32) % 35).collect();
-        let passage = Passage {
-            number,
-            sentence_starts: vec![0, 4],
-            document_starts: vec![],
-            word_starts: vec![true; tokens.len()],
-            spans: vec![],
-            tokens,
-        };
-        Example { passage, seed: 1, epoch: 0, partner: None, answer: Some(Answer::Class(0)), advice: None }
-    };
-    (0..4).map(example).collect()
+    Tinybert::new(config, &context(encoder.clone(), Some(teacher(&shape())))).expect("fits")
 }
 
 fn keeps_the_contract(config: TinybertConfig, encoder: EncoderConfig) {

@@ -5,7 +5,8 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
-use super::{VocabularyLoss, vector};
+use super::rules::VocabularyLoss;
+use super::vector;
 use crate::cpu::attention::Heads;
 use crate::cpu::divergence::{Measure, distance_and_gradients};
 use crate::cpu::scores;

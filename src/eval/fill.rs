@@ -1,0 +1,155 @@
+//! Masked tokens that any masked language model is asked for, the same ones whatever it was trained on.
+
+use anyhow::Result;
+use burn::module::Module;
+use mlm::{Mlm, encoder_flops, head_flops};
+use objective::{Example, Objective, Purpose};
+use serde_json::json;
+use trunk::Sequences;
+
+use super::subject::{Answers, Subject};
+use crate::exit::BadInput;
+use crate::model::Loaded;
+use crate::signals;
+
+/// Rows with masked places.
+#[derive(Clone, Debug, Default)]
+pub struct Quiz {
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    tokens: Vec<u32>,
+    segments: Vec<u32>,
+    places: Vec<u32>,
+    labels: Vec<u32>,
+}
+
+impl Quiz {
+    /// The evaluation masks of `objective` on `examples`.
+    pub fn new(objective: &Mlm, examples: &[Example]) -> Self {
+        let row = |example: &Example| {
+            let batch = objective.collate(std::slice::from_ref(example), Purpose::Evaluation);
+            let shown = objective.show(&batch, 0);
+            let asked = || (0u32..).zip(&shown).filter_map(|(place, shown)| Some((place, shown.label?)));
+            Row {
+                tokens: shown.iter().map(|shown| shown.token).collect(),
+                segments: shown.iter().map(|shown| shown.segment).collect(),
+                places: asked().map(|(place, _)| place).collect(),
+                labels: asked().map(|(_, label)| label).collect(),
+            }
+        };
+        Self { rows: examples.iter().map(row).filter(|row| !row.places.is_empty()).collect() }
+    }
+}
+
+/// A masked language model before a quiz.
+pub struct Filler<'a, O: Objective> {
+    loaded: Loaded<O>,
+    quiz: &'a Quiz,
+}
+
+/// The sum of the losses, and the likeliest tokens.
+type Filled = (f64, Vec<u32>);
+
+impl<'a, O: Objective> Filler<'a, O> {
+    /// The model in `loaded` before `quiz`.
+    ///
+    /// # Errors
+    /// When it predicts no masked tokens, or there is nothing to predict.
+    pub fn new(loaded: Loaded<O>, quiz: &'a Quiz) -> Result<Self> {
+        let filler = Self { loaded, quiz };
+        let first = quiz.rows.first().ok_or_else(|| BadInput("the text has no passage; give more".to_owned()))?;
+        match filler.fill(&[first]) {
+            Some(_) => Ok(filler),
+            None => Err(BadInput(format!("a model of the objective `{}` predicts no masked tokens", O::NAME)).into()),
+        }
+    }
+
+    fn sequences(&self, rows: &[&Row]) -> Sequences {
+        let tokens: Vec<&[u32]> = rows.iter().map(|row| row.tokens.as_slice()).collect();
+        let sequences = Sequences::pad(&tokens, self.loaded.tokenizer.specials().pad);
+        match self.loaded.encoder.segments > 1 && rows.iter().any(|row| row.segments.contains(&1)) {
+            true => sequences.with_segments(&rows.iter().map(|row| row.segments.as_slice()).collect::<Vec<_>>()),
+            false => sequences,
+        }
+    }
+
+    fn fill(&self, rows: &[&Row]) -> Option<Filled> {
+        let Loaded { objective, model, device, .. } = &self.loaded;
+        let sequences = self.sequences(rows);
+        let place = |(i, row): (usize, &&Row)| {
+            let start = (i * sequences.len) as u32;
+            row.places.iter().map(move |place| start + place).collect::<Vec<u32>>()
+        };
+        let places: Vec<u32> = rows.iter().enumerate().flat_map(place).collect();
+        let logits = objective.predict(model, &sequences, &places, device)?.logits();
+        let width = logits.dims()[1];
+        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+        let labels = rows.iter().flat_map(|row| &row.labels);
+        let (mut loss, mut best) = (0.0, Vec::with_capacity(places.len()));
+        for (logits, label) in logits.chunks(width).zip(labels) {
+            let top = (0..width).fold(0, |top, i| if logits[i] > logits[top] { i } else { top });
+            let sum: f64 = logits.iter().map(|logit| f64::from(logit - logits[top]).exp()).sum();
+            loss += sum.ln() - f64::from(logits[*label as usize] - logits[top]);
+            best.push(top as u32);
+        }
+        Some((loss, best))
+    }
+
+    /// Rows by length, `batch` at a time, and what is said about each batch.
+    fn fill_all(&self, batch: usize) -> Result<Vec<(Vec<usize>, Filled)>> {
+        let rows = &self.quiz.rows;
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_by_key(|i| rows[*i].tokens.len());
+        let filled = self.loaded.workers.map(order.chunks(batch).collect(), |part| {
+            signals::check()?;
+            let asked: Vec<&Row> = part.iter().map(|i| &rows[*i]).collect();
+            Ok((part.to_vec(), self.fill(&asked).unwrap_or_default()))
+        });
+        filled.into_iter().collect()
+    }
+}
+
+impl<O: Objective> Subject for Filler<'_, O> {
+    fn parameters(&self) -> usize {
+        self.loaded.model.num_params()
+    }
+
+    fn flops(&self) -> f64 {
+        let encoder = &self.loaded.encoder;
+        let of = |row: &Row| encoder_flops(encoder, &self.sequences(&[row])) + head_flops(encoder, row.labels.len());
+        self.quiz.rows.iter().map(of).sum::<f64>() / self.rows().max(1) as f64
+    }
+
+    fn rows(&self) -> usize {
+        self.quiz.rows.len()
+    }
+
+    fn ask_one(&self, row: usize) {
+        std::hint::black_box(self.fill(&[&self.quiz.rows[row]]));
+    }
+
+    fn ask_all(&self, batch: usize) -> Result<()> {
+        std::hint::black_box(self.fill_all(batch)?);
+        Ok(())
+    }
+
+    fn answers(&self, batch: usize) -> Result<Answers> {
+        let mut said = vec![Vec::new(); self.rows()];
+        let mut total = 0.0;
+        for (rows, (loss, best)) in self.fill_all(batch)? {
+            total += loss;
+            let mut best = best.into_iter();
+            for row in rows {
+                said[row] = best.by_ref().take(self.quiz.rows[row].labels.len()).collect();
+            }
+        }
+        let labels = || self.quiz.rows.iter().flat_map(|row| &row.labels);
+        let said: Vec<u32> = said.concat();
+        let (n, right) = (said.len().max(1) as f64, said.iter().zip(labels()).filter(|(a, b)| a == b).count());
+        let metrics = vec![("loss".to_owned(), total / n), ("accuracy".to_owned(), right as f64 / n)];
+        Ok(Answers { metrics, said: said.into_iter().map(|token| json!(token)).collect() })
+    }
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Students with hard labels, from a teacher, and from a teacher with more sentences: DistilBERT (Sanh et al. 2019), TinyBERT
+# (Jiao et al. 2020, table 2: stages) and a BiLSTM (Tang et al. 2019, table 1), with what each costs.
+. "$(dirname "$0")/tasks.sh"
+more=$out/more.tsv
+[ -f "$more" ] || "$bin" augment --method tinybert --model "$teacher" --input "$train" --output "$more" --copies 5 || exit
+general distilbert distilbert --set encoder.layers=2
+general tinybert tinybert-general --set encoder.layers=2
+tune distilbert-hard-labels "$out/distilbert-seed{seed}" --from-scratch
+tune distilbert-general "$out/distilbert-seed{seed}"
+tune tinybert-hard-labels "$out/tinybert-seed{seed}" --from-scratch
+tune tinybert-general "$out/tinybert-seed{seed}"
+inside=(--intermediate-epochs "$epochs" --intermediate-learning-rate 1e-3)
+student tinybert-distilled tinybert-task --student "$out/tinybert-seed{seed}" "${inside[@]}"
+from=$more student tinybert-augmented tinybert-task --student "$out/tinybert-seed{seed}" "${inside[@]}"
+student bilstm-hard-labels bilstm --set objective.advice.share=0.0
+student bilstm-distilled bilstm
+from=$more student bilstm-augmented bilstm
+kept {distilbert,tinybert}-{hard-labels,general} {tinybert,bilstm}-{distilled,augmented} bilstm-hard-labels
+table test/accuracy eval/trade-off/agreement eval/trade-off/ratio/parameters eval/trade-off/ratio/rows_per_second

@@ -1,0 +1,68 @@
+# What the sweeps over students of a task share: a teacher, and the ways to learn the task.
+. "$(dirname "$0")/lib.sh"
+
+if [ -n "$smoke" ]; then
+  # Is a line from a story or from a recipe?
+  train=$out/train.tsv dev=$out/dev.tsv test=$out/dev.tsv epochs=1
+  for part in train dev; do
+    folder=$root/corpora/tiny/${part/dev/valid}
+    printf 'sentence\tlabel\n' >"$out/$part.tsv"
+    for label in stories recipes; do
+      grep -v '^$' "$folder/$label.txt" | head -n 40 | sed "s/$/\t$label/" >>"$out/$part.tsv"
+    done
+  done
+elif [ -z "$train" ] || [ -z "$dev" ] || [ -z "$test" ]; then
+  echo "give --train, --dev and --test, or --smoke" >&2
+  usage 2
+fi
+length=48
+data=(--dev "$dev" --test "$test" --max-length $length --epochs "$epochs")
+
+# once ARM...: the first seed alone.
+once() {
+  local all=$seeds
+  seeds=${seeds%% *}
+  "$@"
+  seeds=$all
+}
+
+# tune NAME MODEL FLAGS...: learns the labels.
+tune() {
+  local arm=$1 model=$2
+  shift 2
+  each "$arm" finetune --model "$model" --task classification --train "$train" "${data[@]}" --learning-rate 5e-4 "$@"
+}
+
+# student NAME METHOD FLAGS...: learns from the tuned teacher, and from the table in $from where there is one.
+student() {
+  local arm=$1 method=$2
+  shift 2
+  each "$arm" distill --method "$method" --teacher "$tuned" --train "${from:-$train}" "${data[@]}" --learning-rate 1e-3 "$@"
+}
+
+# general NAME METHOD FLAGS...: learns from the teacher's text.
+general() {
+  local arm=$1 method=$2
+  shift 2
+  each "$arm" distill --method "$method" --teacher "$teacher" --corpus "$corpus" --valid "$valid" --tokens "$tokens" \
+    --max-length $length --batch 64 --learning-rate 1e-3 "$@"
+}
+
+# kept ARM...: forgets the arms that are only steps on the way, then puts each student beside the teacher.
+kept() {
+  local run arm all=("${finished[@]}")
+  finished=()
+  for run in "${all[@]}"; do
+    for arm in "$@"; do
+      case $run in "$out/$arm"-seed*) finished+=("$run") ;; esac
+    done
+  done
+  evaluate trade-off --teacher "$tuned"
+}
+
+if [ -z "$teacher" ]; then
+  once arm teacher --set encoder.layers=4
+  teacher=$out/teacher-seed${seeds%% *}
+fi
+once tune tuned "$teacher"
+tuned=$out/tuned-seed${seeds%% *}
