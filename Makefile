@@ -4,8 +4,12 @@ CARGO ?= cargo
 FEATURES ?=
 # Options of the demo's training, such as DEMO="--steps 300".
 DEMO ?=
-# Options of the sweeps, such as SWEEPS="--corpus TEXT --valid TEXT".
+# Options of the sweeps: SWEEPS="--corpus TEXT --valid TEXT --train TABLE --dev TABLE --test TABLE", or some of them.
 SWEEPS ?= --smoke
+
+# Text for the benchmarks that need some: TEXT=FILE, and VALID=FILE for the time to quality, which takes hours.
+TEXT ?=
+VALID ?=
 
 CARGO_FLAGS = --release --workspace $(if $(FEATURES),--features $(FEATURES))
 BIN = target/release/bert-variants
@@ -41,10 +45,12 @@ demo: build ## pretrain on corpora/tiny for one to two minutes, then evaluate
 sweeps: build ## the papers' tables at small scale: a smoke run, or SWEEPS="--corpus TEXT --valid TEXT"
 	@for sweep in $(filter-out sweeps/lib.sh sweeps/tasks.sh,$(wildcard sweeps/*.sh)); do BERT_VARIANTS=$(abspath $(BIN)) $$sweep $(SWEEPS) || exit 1; done
 
-bench: ## every kernel against its composition, then a training step against PyTorch (makes a Python environment)
+bench: ## kernels against their compositions, a step against PyTorch; with TEXT=FILE VALID=FILE from text to quality too
 	$(CARGO) bench -p kernels
 	$(CARGO) build --release --examples $(if $(FEATURES),--features $(FEATURES))
 	python3 benches/pytorch/compare.py
+	$(if $(TEXT),python3 benches/pytorch/prepare.py $(TEXT))
+	$(if $(and $(TEXT),$(VALID)),python3 benches/pytorch/quality.py $(TEXT) $(VALID) --out runs/quality)
 
 parity: ## make the reference numbers of tests/fixtures again (needs Python with torch and transformers)
 	python3 tests/fixtures/make_parity.py

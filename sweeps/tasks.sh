@@ -16,7 +16,7 @@ elif [ -z "$train" ] || [ -z "$dev" ] || [ -z "$test" ]; then
   usage 2
 fi
 length=48
-data=(--dev "$dev" --test "$test" --max-length $length --epochs "$epochs")
+data=(--dev "$dev" --test "$test" --max-length $length)
 
 # once ARM...: the first seed alone.
 once() {
@@ -30,14 +30,17 @@ once() {
 tune() {
   local arm=$1 model=$2
   shift 2
-  each "$arm" finetune --model "$model" --task classification --train "$train" "${data[@]}" --learning-rate 5e-4 "$@"
+  each "$arm" finetune --model "$model" --task classification --train "$train" --epochs "$epochs" "${data[@]}" \
+    --learning-rate 5e-4 "$@"
 }
 
-# student NAME METHOD FLAGS...: learns from the tuned teacher, and from the table in $from where there is one.
+# student NAME METHOD FLAGS...: learns from the tuned teacher, $epochs times from the table $train, or once from $from.
 student() {
-  local arm=$1 method=$2
+  local arm=$1 method=$2 passes=$epochs
+  [ -n "${from:-}" ] && passes=1
   shift 2
-  each "$arm" distill --method "$method" --teacher "$tuned" --train "${from:-$train}" "${data[@]}" --learning-rate 1e-3 "$@"
+  each "$arm" distill --method "$method" --teacher "$tuned" --train "${from:-$train}" --epochs "$passes" "${data[@]}" \
+    --learning-rate 1e-3 "$@"
 }
 
 # general NAME METHOD FLAGS...: learns from the teacher's text.

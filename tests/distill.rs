@@ -210,6 +210,16 @@ fn augmented_files_are_the_same_for_any_number_of_threads_and_every_method_keeps
         }
         assert!(lines.len() > 2 * originals.len(), "{method}: {} lines", lines.len());
     }
+    fs::write(sandbox.path("commas.tsv"), "sentence\tlabel\nthe old, \"cold\" river\twet\n").expect("written");
+    for output in ["commas.csv", "commas.jsonl"] {
+        let varied = ["--method", "tang", "--model", "teacher", "--input", "commas.tsv", "--output", output];
+        sandbox.command("augment").args(varied).args(["--tags", "tags.tsv"]).assert().success();
+        let table = ["--model", "teacher", "--method", "tang", "--tags", "tags.tsv", "--copies", "1"];
+        let back = ["--input", output, "--output", &format!("{output}.tsv")];
+        sandbox.command("augment").args(table).args(back).assert().success();
+        let lines = fs::read_to_string(sandbox.path(&format!("{output}.tsv"))).expect("a table");
+        assert_eq!(lines.lines().nth(1), Some("the old, \"cold\" river\twet"), "{output} is read back");
+    }
     let again = ["--method", "tang", "--model", "teacher", "--input", "train.tsv", "--output", "tang-1.tsv"];
     let refused = sandbox.command("augment").args(again).args(["--tags", "tags.tsv"]).assert().code(3);
     assert!(stderr(&refused).contains("there already"), "{}", stderr(&refused));

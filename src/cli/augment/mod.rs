@@ -1,12 +1,14 @@
-//! `augment`.
+//! `augment`: more sentences out of few.
+
+mod asked;
+mod format;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use augment::{
-    Behaviour, Lexicon, MaskedModel, Query, Row, Sought, Stream, Tang, Tinybert, TrainVectors, Unigrams, Vectors,
-    copies_of, train_vectors,
+    Behaviour, Lexicon, Row, Sought, Stream, Tang, Tinybert, TrainVectors, Unigrams, Vectors, copies_of, train_vectors,
 };
 use clap::{Args as ClapArgs, ValueEnum};
 use corpus::{Tokenizer, Watch};
@@ -14,8 +16,9 @@ use objective::Objective;
 use rayon::prelude::*;
 use serde_json::json;
 use tasks::{Columns, Example, Header, Label, LabelKind, Ragged, Table};
-use trunk::Sequences;
 
+use self::asked::Asked;
+use self::format::Format;
 use super::args::use_threads;
 use super::report::report;
 use crate::backend::Backend;
@@ -107,8 +110,6 @@ pub struct Args {
 
 /// Rows whose queries go to the model together.
 const CHUNK: usize = 128;
-/// Tokens of a batch of queries.
-const TOKENS_AT_ONCE: usize = 4096;
 /// The authors read so many of a file of word vectors.
 const VECTORS: usize = 100_000;
 
@@ -300,118 +301,4 @@ fn table(tokenizer: &Tokenizer, found: &Found) -> Result<Vectors> {
         }
     }
     Ok(Vectors::from_table(words, values))
-}
-
-/// A model as augmentation asks it.
-struct Asked<'a, O: Objective>(&'a Loaded<O>);
-
-impl<O: Objective> MaskedModel for Asked<'_, O> {
-    fn best(&self, queries: &[Query], k: usize) -> augment::Result<Vec<Vec<u32>>> {
-        let mut order: Vec<usize> = (0..queries.len()).collect();
-        order.sort_by_key(|i| queries[*i].tokens.len());
-        let longest = queries.iter().map(|query| query.tokens.len()).max().unwrap_or(1);
-        let parts: Vec<&[usize]> = order.chunks((TOKENS_AT_ONCE / longest).max(1)).collect();
-        let answer = |part: &[usize]| self.batch(&part.iter().map(|i| &queries[*i]).collect::<Vec<_>>(), k);
-        let answers = self.0.workers.map(parts, answer);
-        let mut best = vec![Vec::new(); queries.len()];
-        for (i, answer) in order.iter().zip(answers.into_iter().collect::<augment::Result<Vec<_>>>()?.concat()) {
-            best[*i] = answer;
-        }
-        Ok(best)
-    }
-}
-
-impl<O: Objective> Asked<'_, O> {
-    fn batch(&self, queries: &[&Query], k: usize) -> augment::Result<Vec<Vec<u32>>> {
-        signals::check().map_err(|_| augment::Error::Interrupted)?;
-        let Loaded { objective, model, tokenizer, device, encoder, .. } = self.0;
-        let rows: Vec<&[u32]> = queries.iter().map(|query| query.tokens.as_slice()).collect();
-        let mut sequences = Sequences::pad(&rows, tokenizer.specials().pad);
-        if encoder.segments > 1 && queries.iter().any(|query| query.segments.contains(&1)) {
-            let segments: Vec<&[u32]> = queries.iter().map(|query| query.segments.as_slice()).collect();
-            sequences = sequences.with_segments(&segments);
-        }
-        let places: Vec<u32> =
-            queries.iter().enumerate().map(|(row, query)| (row * sequences.len + query.place) as u32).collect();
-        let predicted = objective.predict(model, &sequences, &places, device).ok_or_else(|| {
-            augment::Error::Data(format!("a model of the objective `{}` predicts no masked tokens", O::NAME))
-        })?;
-        let logits = predicted.logits();
-        let [_, vocabulary] = logits.dims();
-        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-        let best = |row: &[f32]| {
-            let mut order: Vec<u32> = (0..row.len() as u32).collect();
-            let better = |a: &u32, b: &u32| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b));
-            order.select_nth_unstable_by(k.min(vocabulary - 1), better);
-            order.truncate(k);
-            order.sort_unstable_by(better);
-            order
-        };
-        Ok(logits.chunks(vocabulary).map(best).collect())
-    }
-}
-
-/// How lines are written.
-struct Format<'a> {
-    args: &'a Args,
-    kind: FormatKind,
-}
-
-enum FormatKind {
-    Tsv,
-    Csv,
-    JsonLines,
-}
-
-impl<'a> Format<'a> {
-    fn of(args: &'a Args) -> Result<Self> {
-        let kind = match args.output.extension().and_then(|ending| ending.to_str()) {
-            Some("tsv" | "txt") => FormatKind::Tsv,
-            Some("csv") => FormatKind::Csv,
-            Some("jsonl") => FormatKind::JsonLines,
-            _ => {
-                return Err(Usage(format!("--output {}: end it in .tsv, .csv or .jsonl", args.output.display())).into());
-            }
-        };
-        Ok(Self { args, kind })
-    }
-
-    fn header(&self) -> String {
-        let Args { text, pair, label, .. } = self.args;
-        let label = (!label.is_empty()).then_some(label.as_str());
-        match self.kind {
-            FormatKind::JsonLines => String::new(),
-            _ => self.fields([Some(text.as_str()), pair.as_deref(), label]),
-        }
-    }
-
-    fn line(&self, row: &Row, label: Option<&str>) -> String {
-        let Args { text, pair, label: name, .. } = self.args;
-        match self.kind {
-            FormatKind::JsonLines => {
-                let mut object = serde_json::Map::new();
-                object.insert(text.clone(), row.first.clone().into());
-                if let (Some(pair), Some(second)) = (pair, &row.second) {
-                    object.insert(pair.clone(), second.clone().into());
-                }
-                if let Some(label) = label {
-                    object.insert(name.clone(), label.into());
-                }
-                format!("{}\n", serde_json::Value::Object(object))
-            }
-            _ => self.fields([Some(&row.first), row.second.as_deref(), label]),
-        }
-    }
-
-    fn fields(&self, fields: [Option<&str>; 3]) -> String {
-        let field = |field: &str| match self.kind {
-            FormatKind::Csv if field.contains([',', '"', '\n', '\r']) => format!("\"{}\"", field.replace('"', "\"\"")),
-            FormatKind::Csv => field.to_owned(),
-            // A tab or a line break would end the field.
-            _ => field.replace(['\t', '\n', '\r'], " "),
-        };
-        let separator = if matches!(self.kind, FormatKind::Csv) { "," } else { "\t" };
-        let fields: Vec<String> = fields.into_iter().flatten().map(field).collect();
-        format!("{}\n", fields.join(separator))
-    }
 }
