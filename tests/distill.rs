@@ -54,6 +54,9 @@ fn tinybert_goes_from_text_to_the_inside_of_a_task_to_its_predictions() {
     let sandbox = sandbox();
     let layers = ["--set", "encoder.layers=2", "--steps", "20"];
     distill(&sandbox, "tinybert-general", "general").args(layers).assert().success();
+    sandbox.command("export").args(["--model", "general", "--to", "general-exported"]).assert().success();
+    let exported = fs::read_to_string(sandbox.path("general-exported/config.json")).expect("a configuration");
+    assert!(exported.contains("\"BertModel\""), "{exported}");
     let task = ["--train", "train.tsv", "--dev", "dev.tsv", "--batch", "8", "--max-length", "32"];
     let teach = ["--model", "teacher", "--task", "classification", "--epochs", "10", "--learning-rate", "3e-3"];
     sandbox.command("finetune").args(teach).args(task).args(["--out", "tuned"]).assert().success();

@@ -85,6 +85,12 @@ pub fn of_run(run: Run<'_>, family: Option<Family>) -> Result<Vec<(&'static str,
             Ok(vec![("", model)])
         }
         "rtd" => electra(run),
+        "tinybert" => {
+            // Without the maps to the teacher's width, which only training needs.
+            let mut weights = run.weights.clone();
+            weights.retain(|name, _| name.starts_with("encoder."));
+            Ok(vec![("", one(Architecture::Encoder, run.encoder, weights)?)])
+        }
         other => Err(BadInput(format!("a run of the objective `{other}` has no class in transformers"))),
     }
 }
