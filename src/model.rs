@@ -166,19 +166,20 @@ impl Found {
     /// # Errors
     /// When they cannot be looked at.
     pub fn bytes(&self) -> Result<u64> {
+        let size = |path: &Path| {
+            let metadata = path.metadata().with_context(|| format!("cannot read {}", path.display()))?;
+            anyhow::Ok(metadata.len())
+        };
         let folder = match self {
-            Self::Run { checkpoint, .. } => checkpoint,
+            Self::Run { checkpoint, .. } => return size(&checkpoint.join("model.safetensors")),
             Self::Hub { folder, .. } => folder,
         };
-        let context = || format!("cannot read {}", folder.display());
         let mut bytes = [0; 2];
-        for entry in std::fs::read_dir(folder).with_context(context)? {
-            let entry = entry.with_context(context)?;
-            let ending = ["safetensors", "bin"]
-                .iter()
-                .position(|ending| entry.path().extension().is_some_and(|found| found == *ending));
+        for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+            let path = entry?.path();
+            let ending = path.extension().and_then(|ending| ["safetensors", "bin"].iter().position(|e| ending == *e));
             if let Some(ending) = ending {
-                bytes[ending] += entry.metadata().with_context(context)?.len();
+                bytes[ending] += size(&path)?;
             }
         }
         // A folder with both holds the same twice.

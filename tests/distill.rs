@@ -103,6 +103,9 @@ fn a_masked_language_model_is_put_beside_its_teacher() {
         assert_eq!(itself["ratio"][name], 1.0, "{name}");
     }
     assert_eq!(itself["agreement"], 1.0);
+    let megabytes = itself["parameters"].as_f64().expect("a number") * 4e-6;
+    let file = itself["megabytes"].as_f64().expect("a size");
+    assert!(file > megabytes && file < megabytes + 0.02, "four bytes a parameter and a header: {file}");
     let loss = ["--model", "teacher", "--task", "loss", "--json"];
     let loss = json(&sandbox.command("eval").args(loss).assert().success());
     let (one, other) = (itself["loss"].as_f64().expect("a loss"), loss["mlm/loss"].as_f64().expect("a loss"));
