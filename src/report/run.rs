@@ -144,8 +144,8 @@ fn name(folder: &Path) -> String {
     let Ok(path) = folder.canonicalize() else { return folder.display().to_string() };
     let mut parts = path.iter().rev().map(|part| part.to_string_lossy().into_owned());
     let last = parts.next().unwrap_or_default();
-    match parts.next() {
-        Some(parent) if last.starts_with("seed-") => format!("{parent}-{last}"),
+    match (parts.next(), last.strip_prefix("seed-")) {
+        (Some(parent), Some(seed)) => format!("{parent}-seed{seed}"),
         _ => last,
     }
 }
