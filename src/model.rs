@@ -14,6 +14,7 @@ use trunk::EncoderConfig;
 
 use crate::config::{RunConfig, parse};
 use crate::exit::BadInput;
+use crate::finetune::DataConfig;
 use crate::hub::HubModel;
 use crate::train::checkpoint;
 use crate::train::weights::{self, Weights};
@@ -116,6 +117,30 @@ impl Found {
         match self {
             Self::Run { config, .. } => Ok(config.objective_name()?),
             Self::Hub { model, .. } => Ok(model.objective().0),
+        }
+    }
+
+    /// The objective's knobs: the run's, or those that a Hugging Face folder tells.
+    pub fn knobs(&self) -> toml::Table {
+        match self {
+            Self::Run { config, .. } => config.objective_knobs(),
+            Self::Hub { model, .. } => model.objective().1,
+        }
+    }
+
+    /// The longest sequence of a task, special tokens included: the run's, or what most models take.
+    pub fn max_length(&self) -> usize {
+        match self {
+            Self::Run { config, .. } => config.corpus.max_length,
+            Self::Hub { model, .. } => model.config.encoder.positions.min(512),
+        }
+    }
+
+    /// How the rows of a task were read, where the model learnt one here.
+    pub fn data(&self) -> Option<&DataConfig> {
+        match self {
+            Self::Run { config, .. } => config.data.as_ref(),
+            Self::Hub { .. } => None,
         }
     }
 
@@ -223,13 +248,8 @@ pub struct Loaded<O: Objective> {
 /// # Errors
 /// When tokenizer and weights do not belong together, or a file is damaged.
 pub fn load<O: Objective>(found: &Found, device: &Device) -> Result<Loaded<O>> {
-    let tokenizer = found.tokenizer()?;
-    let (knobs, mut encoder) = match found {
-        Found::Run { config, .. } => (config.objective_knobs(), config.encoder.clone()),
-        Found::Hub { model, .. } => (model.objective().1, model.config.encoder.clone()),
-    };
+    let (tokenizer, knobs, encoder) = (found.tokenizer()?, found.knobs(), found.encoder()?);
     let weights = found.weights()?;
-    fit_vocabulary(&mut encoder, &tokenizer)?;
     // Counts of the training text only matter to training masks.
     let counts = vec![1; tokenizer.vocabulary_size()];
     let mut context = crate::train::context(&tokenizer, counts, encoder.positions, &encoder);

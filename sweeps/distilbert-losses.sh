@@ -1,12 +1,8 @@
 #!/usr/bin/env bash
 # What each loss of DistilBERT and its start are worth (Sanh et al. 2019, table 4): a student of half the layers of a teacher
-# that is trained first, without one of them at a time, and without a teacher.
+# (--teacher, or trained first), without one of them at a time, and without a teacher.
 . "$(dirname "$0")/lib.sh"
-all=$seeds
-seeds=${seeds%% *}
-arm teacher --set encoder.layers=4
-teacher=$out/teacher-seed$seeds
-seeds=$all
+teach_text
 student=(--set encoder.layers=2 --set encoder.segments=0)
 distilled=("${student[@]}" --objective distilbert --set "teacher=$teacher")
 arm all-losses "${distilled[@]}" --init "$teacher"
@@ -16,4 +12,5 @@ arm no-mlm "${distilled[@]}" --init "$teacher" --set objective.mlm=0.0
 arm random-start "${distilled[@]}" --set objective.start=random
 arm no-teacher "${student[@]}" --objective mlm
 evaluate units
+only all-losses no-{divergence,cosine,mlm,teacher} random-start
 table eval/units/token/loss eval/units/token/accuracy eval/units/word/loss

@@ -4,7 +4,7 @@
 #                  [--train TABLE --dev TABLE --test TABLE] [--teacher DIR] [--epochs N] [-- FLAGS OF PRETRAIN]
 #
 # Sweeps over students of a task need the tables, of sentences and labels; --teacher is a pretrained model that they use
-# instead of training one.
+# instead of training one. The objectives' ladder fine-tunes its models where there are tables.
 # Every arm is trained with every seed on the same data order and the same budget. A sweep that was interrupted is
 # continued by the same command: finished runs are skipped, others resume. A run that fails is reported at the end, and
 # the others go on. --smoke does all of it with a very small model on corpora/tiny.
@@ -52,7 +52,8 @@ fi
 : "${out:=$root/runs/$name}"
 [ -x "$bin" ] || { echo "$bin is missing: run make build, or set BERT_VARIANTS" >&2; exit 1; }
 mkdir -p "$out"
-text=(--preset "$preset" --corpus "$corpus" --valid "$valid" --tokens "$tokens" "${extra[@]}")
+text=(--preset "$preset" --corpus "$corpus" --valid "$valid" "${extra[@]}")
+budget=(--tokens "$tokens")
 
 # each NAME COMMAND...: runs the command of this program with every seed. {seed} in it becomes the seed.
 each() {
@@ -83,7 +84,33 @@ each() {
 arm() {
   local arm=$1
   shift
-  each "$arm" pretrain "${text[@]}" "$@"
+  each "$arm" pretrain "${text[@]}" "${budget[@]}" "$@"
+}
+
+# once ARM...: the first seed alone.
+once() {
+  local all=$seeds
+  seeds=${seeds%% *}
+  "$@"
+  seeds=$all
+}
+
+# teach_text: pretrains a teacher of four layers, unless there is one.
+teach_text() {
+  [ -n "$teacher" ] && return
+  once arm teacher --set encoder.layers=4
+  teacher=$out/teacher-seed${seeds%% *}
+}
+
+# only ARM...: forgets the other arms, which are steps on the way.
+only() {
+  local run arm all=("${finished[@]}")
+  finished=()
+  for run in "${all[@]}"; do
+    for arm in "$@"; do
+      case $run in "$out/$arm"-seed*) finished+=("$run") ;; esac
+    done
+  done
 }
 
 # evaluate TASK FLAGS...: evaluates every finished run, for `table` to find as eval/TASK/...

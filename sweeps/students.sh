@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Students with hard labels, from a teacher, and from a teacher with more sentences: DistilBERT (Sanh et al. 2019), TinyBERT
 # (Jiao et al. 2020, table 2: stages) and a BiLSTM (Tang et al. 2019, table 1), with what each costs.
+. "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tasks.sh"
+teach
 more=$out/more.tsv
 [ -f "$more" ] || "$bin" augment --method tinybert --model "$teacher" --input "$train" --output "$more" --copies 5 || exit
 # Predictions at the masked positions only, which costs a sixth of all positions.

@@ -1,6 +1,4 @@
-# What the sweeps over students of a task share: a teacher, and the ways to learn the task.
-. "$(dirname "$0")/lib.sh"
-
+# What the sweeps with a task share: its tables, and the ways to learn it. Sourced after lib.sh.
 if [ -n "$smoke" ]; then
   # Is a line from a story or from a recipe?
   train=$out/train.tsv dev=$out/dev.tsv test=$out/dev.tsv epochs=1
@@ -17,14 +15,6 @@ elif [ -z "$train" ] || [ -z "$dev" ] || [ -z "$test" ]; then
 fi
 length=48
 data=(--dev "$dev" --test "$test" --max-length $length)
-
-# once ARM...: the first seed alone.
-once() {
-  local all=$seeds
-  seeds=${seeds%% *}
-  "$@"
-  seeds=$all
-}
 
 # tune NAME MODEL FLAGS...: learns the labels.
 tune() {
@@ -51,21 +41,15 @@ general() {
     --max-length $length --batch 64 --learning-rate 1e-3 "$@"
 }
 
-# kept ARM...: forgets the arms that are only steps on the way, then puts each student beside the teacher.
-kept() {
-  local run arm all=("${finished[@]}")
-  finished=()
-  for run in "${all[@]}"; do
-    for arm in "$@"; do
-      case $run in "$out/$arm"-seed*) finished+=("$run") ;; esac
-    done
-  done
-  evaluate trade-off --teacher "$tuned"
+# teach: pretrains a teacher, unless there is one, and fine-tunes it.
+teach() {
+  teach_text
+  once tune tuned "$teacher"
+  tuned=$out/tuned-seed${seeds%% *}
 }
 
-if [ -z "$teacher" ]; then
-  once arm teacher --set encoder.layers=4
-  teacher=$out/teacher-seed${seeds%% *}
-fi
-once tune tuned "$teacher"
-tuned=$out/tuned-seed${seeds%% *}
+# kept ARM...: puts each student beside the teacher.
+kept() {
+  only "$@"
+  evaluate trade-off --teacher "$tuned"
+}

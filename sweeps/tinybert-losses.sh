@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # What each loss, each mapping of layers and each stage of TinyBERT is worth (Jiao et al. 2020, tables 2 to 4).
+. "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tasks.sh"
+teach
 general general tinybert-general --set encoder.layers=2
 inside=(--intermediate-epochs "$epochs" --intermediate-learning-rate 1e-3)
 stages=(tinybert-task --student "$out/general-seed{seed}" "${inside[@]}")

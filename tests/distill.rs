@@ -57,15 +57,13 @@ fn tinybert_goes_from_text_to_the_inside_of_a_task_to_its_predictions() {
     sandbox.command("export").args(["--model", "general", "--to", "general-exported"]).assert().success();
     let exported = fs::read_to_string(sandbox.path("general-exported/config.json")).expect("a configuration");
     assert!(exported.contains("\"BertModel\""), "{exported}");
-    let task = ["--train", "train.tsv", "--dev", "dev.tsv", "--batch", "8", "--max-length", "32"];
-    let teach = ["--model", "teacher", "--task", "classification", "--epochs", "10", "--learning-rate", "3e-3"];
-    sandbox.command("finetune").args(teach).args(task).args(["--out", "tuned"]).assert().success();
+    tune(&sandbox);
     let run = sandbox
         .command("distill")
         .args(["--method", "tinybert-task", "--teacher", "tuned", "--student", "general", "--out", "student"])
         .args(["--epochs", "10", "--intermediate-epochs", "5", "--learning-rate", "3e-3"])
         .args(["--intermediate-learning-rate", "3e-3", "--json"])
-        .args(task)
+        .args(TASK)
         .assert()
         .success();
     let results = json(&run);
@@ -81,10 +79,19 @@ fn tinybert_goes_from_text_to_the_inside_of_a_task_to_its_predictions() {
     let untuned = sandbox
         .command("distill")
         .args(["--method", "bilstm", "--teacher", "teacher", "--out", "none"])
-        .args(task)
+        .args(TASK)
         .assert()
         .code(3);
     assert!(stderr(&untuned).contains("run finetune on the task first"), "{}", stderr(&untuned));
+}
+
+/// Flags of the small task.
+const TASK: [&str; 8] = ["--train", "train.tsv", "--dev", "dev.tsv", "--batch", "8", "--max-length", "32"];
+
+/// Fine-tunes `teacher` into `tuned`.
+fn tune(sandbox: &Sandbox) {
+    let flags = ["--model", "teacher", "--task", "classification", "--epochs", "10", "--learning-rate", "3e-3"];
+    sandbox.command("finetune").args(flags).args(TASK).args(["--out", "tuned"]).assert().success();
 }
 
 /// `eval --task trade-off`.
@@ -123,11 +130,9 @@ fn a_masked_language_model_is_put_beside_its_teacher() {
 #[test]
 fn a_student_of_a_task_is_put_beside_its_teacher_and_into_the_page() {
     let sandbox = sandbox();
-    let task = ["--train", "train.tsv", "--dev", "dev.tsv", "--batch", "8", "--max-length", "32"];
-    let teach = ["--model", "teacher", "--task", "classification", "--epochs", "10", "--learning-rate", "3e-3"];
-    sandbox.command("finetune").args(teach).args(task).args(["--out", "tuned"]).assert().success();
+    tune(&sandbox);
     let distilled = ["--method", "bag", "--teacher", "tuned", "--out", "bag", "--epochs", "10", "--seeds", "2"];
-    sandbox.command("distill").args(distilled).args(task).args(["--learning-rate", "3e-3"]).assert().success();
+    sandbox.command("distill").args(distilled).args(TASK).args(["--learning-rate", "3e-3"]).assert().success();
     for seed in ["bag/seed-1", "bag/seed-2"] {
         let found = trade_off(&sandbox, seed, &["--teacher", "tuned", "--limit", "15"]);
         assert_eq!(found["rows"], 15);
@@ -151,14 +156,12 @@ fn a_student_of_a_task_is_put_beside_its_teacher_and_into_the_page() {
 #[test]
 fn simple_networks_learn_what_a_teacher_says_and_predict() {
     let sandbox = sandbox();
-    let task = ["--train", "train.tsv", "--dev", "dev.tsv", "--batch", "8", "--max-length", "32"];
-    let teach = ["--model", "teacher", "--task", "classification", "--epochs", "10", "--learning-rate", "3e-3"];
-    sandbox.command("finetune").args(teach).args(task).args(["--out", "tuned"]).assert().success();
+    tune(&sandbox);
     for method in ["bilstm", "textcnn", "bag"] {
         let run = |out: &str, threads: &str| {
             let mut command = sandbox.command("distill");
             command.args(["--method", method, "--teacher", "tuned", "--out", out, "--threads", threads]);
-            command.args(["--epochs", "10", "--learning-rate", "3e-3", "--set", "objective.width=16"]).args(task);
+            command.args(["--epochs", "10", "--learning-rate", "3e-3", "--set", "objective.width=16"]).args(TASK);
             command
         };
         let (one, two) = (format!("{method}-1"), format!("{method}-2"));
@@ -176,7 +179,7 @@ fn simple_networks_learn_what_a_teacher_says_and_predict() {
     let with = |width: &str| {
         let mut command = sandbox.command("distill");
         command.args(["--method", "bag", "--teacher", "tuned", "--out", &format!("vectors-{width}")]);
-        command.args(["--embeddings", "vectors.txt", "--set", &format!("objective.embedding={width}")]).args(task);
+        command.args(["--embeddings", "vectors.txt", "--set", &format!("objective.embedding={width}")]).args(TASK);
         command.assert()
     };
     assert!(stderr(&with("3").success()).contains("tokens have a vector"));

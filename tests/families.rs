@@ -111,7 +111,7 @@ impl<O: Objective> Case<O> {
         assert_eq!(objective, O::NAME, "{name}");
         let context = Context {
             specials: tokenizer.specials(),
-            special_ids: tokenizer.all_special_ids(),
+            special_ids: tokenizer.all_special_ids().to_vec(),
             vocabulary: tokenizer.vocabulary_size(),
             counts: vec![1; tokenizer.vocabulary_size()],
             max_length: hub.config.encoder.positions,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::print;
 use super::report::{report, table};
 use crate::exit::{BadInput, Usage};
-use crate::report::{Arm, Axis, Run, TRADE_OFF, arms, page};
+use crate::report::{Arm, Axis, Run, TRADE_OFF, arms, page, traded};
 
 /// Flags of `compare`.
 #[derive(Debug, ClapArgs)]
@@ -103,9 +103,8 @@ fn metrics(asked: &[String], runs: &[Run]) -> Result<Vec<String>> {
     }
     let telling = |name: &&str| {
         let last = name.rsplit('/').next().unwrap_or(name);
-        let part_of_trade = name.strip_prefix(TRADE_OFF);
-        let own = part_of_trade.is_some_and(|part| !part.contains('/') && !["rows", "batch"].contains(&part));
-        own || *name == "loss" || part_of_trade.is_none() && ["accuracy", "f1", "auc", "overall"].contains(&last)
+        let quality = !name.starts_with(TRADE_OFF) && ["accuracy", "f1", "auc", "overall"].contains(&last);
+        *name == "loss" || traded(name).is_some() || quality
     };
     let mut names: Vec<&str> = runs.iter().flat_map(Run::metrics).filter(telling).collect();
     // The loss first, then by name.

@@ -6,12 +6,12 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 use objective::Objective;
 use serde_json::{Value, json};
-use trunk::Sequences;
 
 use super::args::use_threads;
 use super::print;
 use super::report::table;
 use crate::backend::Backend;
+use crate::eval::fill::{Blank, logits};
 use crate::exit::{BadInput, Usage};
 use crate::model::{self, Found, Loaded};
 use crate::registry;
@@ -108,12 +108,7 @@ fn fill<O: Objective>(loaded: &Loaded<O>, text: &str, top: usize) -> Result<Vec<
         let (length, positions) = (tokens.len(), loaded.positions);
         return Err(BadInput(format!("\"{text}\" has {length} tokens, the model takes {positions}")).into());
     }
-    let sequences = Sequences::pad(&[tokens], specials.pad);
-    let predicted = loaded
-        .objective
-        .predict(&loaded.model, &sequences, &places, &loaded.device)
-        .ok_or_else(|| BadInput(format!("a model of the objective `{}` predicts no tokens", O::NAME)))?;
-    let logits = predicted.logits();
+    let logits = logits(loaded, &[Blank { tokens: &tokens, segments: &[], places: &places }])?;
     let [_, vocabulary] = logits.dims();
     let probabilities = burn::tensor::activation::softmax(logits, 1);
     let probabilities: Vec<f32> = probabilities.into_data().iter::<f32>().collect();

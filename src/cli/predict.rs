@@ -77,10 +77,7 @@ pub fn predict<O: Objective>(job: &PredictJob<'_>) -> Result<()> {
     let (args, found) = (job.args, job.found);
     let loaded: Loaded<O> = model::load(found, &args.backend.open()?)?;
     let Predicts { kind, labels } = loaded.knobs.clone().try_into()?;
-    let (trained, max_length) = match &found {
-        Found::Run { config, .. } => (config.data.clone().unwrap_or_default(), config.corpus.max_length),
-        Found::Hub { .. } => (DataConfig::default(), loaded.positions.min(512)),
-    };
+    let trained = found.data().cloned().unwrap_or_default();
     let lines = args.input.extension().is_some_and(|ending| ending == "txt") && kind != Kind::Tagging;
     let data = DataConfig {
         text: if lines { "0".to_owned() } else { args.text.clone().unwrap_or_else(|| trained.text.clone()) },
@@ -89,7 +86,7 @@ pub fn predict<O: Objective>(job: &PredictJob<'_>) -> Result<()> {
         header: trained.header && !lines,
         ..trained
     };
-    let encoder = Encoder::new(&loaded.tokenizer, max_length);
+    let encoder = Encoder::new(&loaded.tokenizer, found.max_length());
     let split = read_split(&data, kind, encoder, &labels, "input", &args.input)?;
     let judged = judge(&loaded, (kind, &labels), &data, &split, args.batch)?;
     let text: String = judged.predictions.iter().map(|line| format!("{line}\n")).collect();

@@ -2,15 +2,54 @@
 
 use anyhow::Result;
 use burn::module::Module;
+use burn::tensor::Tensor;
 use mlm::{Mlm, encoder_flops, head_flops};
 use objective::{Example, Objective, Purpose};
 use serde_json::json;
 use trunk::Sequences;
+use tune::largest;
 
 use super::subject::{Answers, Subject};
 use crate::exit::BadInput;
 use crate::model::Loaded;
 use crate::signals;
+
+/// A sequence with places to be filled.
+#[derive(Clone, Copy, Debug)]
+pub struct Blank<'a> {
+    /// Its tokens, special ones included.
+    pub tokens: &'a [u32],
+    /// The segment of each token; empty where all are 0.
+    pub segments: &'a [u32],
+    /// Where something is to be predicted, ascending.
+    pub places: &'a [u32],
+}
+
+/// The batch of `blanks` as the model in `loaded` takes it.
+fn sequences<O: Objective>(loaded: &Loaded<O>, blanks: &[Blank<'_>]) -> Sequences {
+    let tokens: Vec<&[u32]> = blanks.iter().map(|blank| blank.tokens).collect();
+    let sequences = Sequences::pad(&tokens, loaded.tokenizer.specials().pad);
+    match loaded.encoder.segments > 1 && blanks.iter().any(|blank| blank.segments.contains(&1)) {
+        true => sequences.with_segments(&blanks.iter().map(|blank| blank.segments).collect::<Vec<_>>()),
+        false => sequences,
+    }
+}
+
+/// The logits `[places, vocabulary]` at the places of all `blanks` in turn.
+///
+/// # Errors
+/// When the model is no masked language model.
+pub fn logits<O: Objective>(loaded: &Loaded<O>, blanks: &[Blank<'_>]) -> Result<Tensor<2>, BadInput> {
+    let sequences = sequences(loaded, blanks);
+    let place = |(row, blank): (usize, &Blank<'_>)| {
+        let start = (row * sequences.len) as u32;
+        blank.places.iter().map(move |place| start + place).collect::<Vec<u32>>()
+    };
+    let places: Vec<u32> = blanks.iter().enumerate().flat_map(place).collect();
+    let predicted = loaded.objective.predict(&loaded.model, &sequences, &places, &loaded.device);
+    let message = || BadInput(format!("a model of the objective `{}` predicts no masked tokens", O::NAME));
+    Ok(predicted.ok_or_else(message)?.logits())
+}
 
 /// Rows with masked places.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +63,12 @@ struct Row {
     segments: Vec<u32>,
     places: Vec<u32>,
     labels: Vec<u32>,
+}
+
+impl Row {
+    fn blank(&self) -> Blank<'_> {
+        Blank { tokens: &self.tokens, segments: &self.segments, places: &self.places }
+    }
 }
 
 impl Quiz {
@@ -61,41 +106,23 @@ impl<'a, O: Objective> Filler<'a, O> {
     pub fn new(loaded: Loaded<O>, quiz: &'a Quiz) -> Result<Self> {
         let filler = Self { loaded, quiz };
         let first = quiz.rows.first().ok_or_else(|| BadInput("the text has no passage; give more".to_owned()))?;
-        match filler.fill(&[first]) {
-            Some(_) => Ok(filler),
-            None => Err(BadInput(format!("a model of the objective `{}` predicts no masked tokens", O::NAME)).into()),
-        }
+        filler.fill(&[first])?;
+        Ok(filler)
     }
 
-    fn sequences(&self, rows: &[&Row]) -> Sequences {
-        let tokens: Vec<&[u32]> = rows.iter().map(|row| row.tokens.as_slice()).collect();
-        let sequences = Sequences::pad(&tokens, self.loaded.tokenizer.specials().pad);
-        match self.loaded.encoder.segments > 1 && rows.iter().any(|row| row.segments.contains(&1)) {
-            true => sequences.with_segments(&rows.iter().map(|row| row.segments.as_slice()).collect::<Vec<_>>()),
-            false => sequences,
-        }
-    }
-
-    fn fill(&self, rows: &[&Row]) -> Option<Filled> {
-        let Loaded { objective, model, device, .. } = &self.loaded;
-        let sequences = self.sequences(rows);
-        let place = |(i, row): (usize, &&Row)| {
-            let start = (i * sequences.len) as u32;
-            row.places.iter().map(move |place| start + place).collect::<Vec<u32>>()
-        };
-        let places: Vec<u32> = rows.iter().enumerate().flat_map(place).collect();
-        let logits = objective.predict(model, &sequences, &places, device)?.logits();
+    fn fill(&self, rows: &[&Row]) -> Result<Filled, BadInput> {
+        let logits = logits(&self.loaded, &rows.iter().map(|row| row.blank()).collect::<Vec<_>>())?;
         let width = logits.dims()[1];
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
         let labels = rows.iter().flat_map(|row| &row.labels);
-        let (mut loss, mut best) = (0.0, Vec::with_capacity(places.len()));
+        let (mut loss, mut best) = (0.0, Vec::new());
         for (logits, label) in logits.chunks(width).zip(labels) {
-            let top = (0..width).fold(0, |top, i| if logits[i] > logits[top] { i } else { top });
+            let top = largest(logits);
             let sum: f64 = logits.iter().map(|logit| f64::from(logit - logits[top]).exp()).sum();
             loss += sum.ln() - f64::from(logits[*label as usize] - logits[top]);
             best.push(top as u32);
         }
-        Some((loss, best))
+        Ok((loss, best))
     }
 
     /// Rows by length, `batch` at a time, and what is said about each batch.
@@ -106,7 +133,7 @@ impl<'a, O: Objective> Filler<'a, O> {
         let filled = self.loaded.workers.map(order.chunks(batch).collect(), |part| {
             signals::check()?;
             let asked: Vec<&Row> = part.iter().map(|i| &rows[*i]).collect();
-            Ok((part.to_vec(), self.fill(&asked).unwrap_or_default()))
+            Ok((part.to_vec(), self.fill(&asked)?))
         });
         filled.into_iter().collect()
     }
@@ -119,7 +146,8 @@ impl<O: Objective> Subject for Filler<'_, O> {
 
     fn flops(&self) -> f64 {
         let encoder = &self.loaded.encoder;
-        let of = |row: &Row| encoder_flops(encoder, &self.sequences(&[row])) + head_flops(encoder, row.labels.len());
+        let read = |row: &Row| encoder_flops(encoder, &sequences(&self.loaded, &[row.blank()]));
+        let of = |row: &Row| read(row) + head_flops(encoder, row.labels.len());
         self.quiz.rows.iter().map(of).sum::<f64>() / self.rows().max(1) as f64
     }
 
@@ -128,7 +156,7 @@ impl<O: Objective> Subject for Filler<'_, O> {
     }
 
     fn ask_one(&self, row: usize) {
-        std::hint::black_box(self.fill(&[&self.quiz.rows[row]]));
+        let _ = std::hint::black_box(self.fill(&[&self.quiz.rows[row]]));
     }
 
     fn ask_all(&self, batch: usize) -> Result<()> {

@@ -10,7 +10,7 @@ use super::fill::{Filler, Quiz};
 use super::loss;
 use crate::finetune::{DataConfig, Split, judge};
 use crate::model::Loaded;
-use crate::train::{Examples, evaluation_set};
+use crate::train::labelled_set;
 
 /// A model and the rows that it is asked about.
 pub trait Subject {
@@ -82,8 +82,7 @@ pub fn subject<'a, O: Objective>(loaded: Loaded<O>, questions: Questions<'a>) ->
     Ok(match questions {
         Questions::Masked(quiz) => Box::new(Filler::new(loaded, quiz)?),
         Questions::Task { kind, labels, data, split } => {
-            let mut examples = evaluation_set(&Examples::Labelled(split.rows.clone().into()), 0, 0, false);
-            examples.sort_by_key(|example| example.passage.number);
+            let examples = labelled_set(split.rows.clone());
             Box::new(Learner { loaded, kind, labels, data, split, examples })
         }
     })

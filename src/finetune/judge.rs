@@ -1,18 +1,18 @@
 //! What a fine-tuned model says about a split, and how good that is.
 
 use anyhow::Result;
-use objective::{Example, Objective};
+use objective::Objective;
 use serde_json::{Value, json};
 use tasks::metrics::{self, Rules};
 use tasks::tagging::{self, Scheme};
 use tasks::{AnswerConfig, NoAnswer, Predictions, Scored, answer};
-use tune::Kind;
+use tune::{Kind, largest};
 
 use super::config::DataConfig;
 use super::data::{Gold, Split};
 use crate::eval::loss;
 use crate::model::Loaded;
-use crate::train::{Examples, evaluation_set};
+use crate::train::labelled_set;
 
 /// Predictions on a split and their worth.
 #[derive(Debug)]
@@ -36,10 +36,7 @@ pub fn judge<O: Objective>(
     split: &Split,
     batch: usize,
 ) -> Result<Judged> {
-    let examples = evaluation_set(&Examples::Labelled(split.rows.clone().into()), 0, 0, false);
-    // In the order of the file.
-    let mut examples: Vec<Example> = examples;
-    examples.sort_by_key(|example| example.passage.number);
+    let examples = labelled_set(split.rows.clone());
     let Loaded { objective, model, device, workers, .. } = loaded;
     let (means, outputs) = loss::answer(objective.as_ref(), model, &examples, batch, device, workers)?;
     let known = split.rows.iter().any(|row| row.answer.is_some());
@@ -139,9 +136,4 @@ fn softmax(logits: &[f32]) -> Vec<f64> {
     let powers: Vec<f64> = logits.iter().map(|logit| f64::from(logit - largest).exp()).collect();
     let sum: f64 = powers.iter().sum();
     powers.into_iter().map(|power| power / sum).collect()
-}
-
-/// The index of the largest value, the first of equal ones.
-fn largest(values: &[f32]) -> usize {
-    values.iter().enumerate().fold(0, |best, (i, value)| if *value > values[best] { i } else { best })
 }

@@ -12,7 +12,7 @@ use super::{DataConfig, Split, TaskData, judge};
 use crate::config::{RunConfig, parse};
 use crate::model::{self, Loaded};
 use crate::train::weights::Weights;
-use crate::train::{self, Examples, Folder, Material, PretrainJob, Resume, evaluation_set};
+use crate::train::{self, Examples, Folder, Material, PretrainJob, Resume, labelled_set};
 use crate::{registry, teacher};
 
 /// What a run learns, besides its configuration.
@@ -49,9 +49,7 @@ pub fn train<O: Objective>(mut config: RunConfig, out: &Path, lesson: &mut Lesso
         let device = config.backend.open()?;
         context.teacher = teacher::open(&config.teacher, &device)?;
         let objective = O::new(parse(config.objective_knobs(), "objective.")?, &context)?;
-        let dev: Vec<_> = lesson.material.dev.iter().flat_map(|split| split.rows.clone()).collect();
-        let valid =
-            if dev.is_empty() { Vec::new() } else { evaluation_set(&Examples::Labelled(dev.into()), 0, 0, false) };
+        let valid = labelled_set(lesson.material.dev.iter().flat_map(|split| split.rows.clone()).collect());
         let examples = Examples::Labelled(std::mem::take(&mut lesson.material.train).into());
         let tokenizer = lesson.tokenizer.clone();
         let start = std::mem::take(&mut lesson.start);

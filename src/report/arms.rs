@@ -1,5 +1,7 @@
 //! Runs that differ only in their seed, put together and compared.
 
+use toml::Value;
+
 use super::run::Run;
 use super::statistics::{deviation, mean, paired_interval, welch_interval};
 use crate::config::differing_keys;
@@ -27,7 +29,7 @@ pub struct Difference {
 pub fn arms(runs: Vec<Run>) -> Vec<Arm> {
     let mut arms: Vec<Arm> = Vec::new();
     for run in runs {
-        match arms.iter_mut().find(|arm| arm.runs[0].config == run.config) {
+        match arms.iter_mut().find(|arm| alike(&arm.runs[0], &run)) {
             Some(arm) => arm.runs.push(run),
             None => arms.push(Arm { name: String::new(), runs: vec![run] }),
         }
@@ -44,6 +46,34 @@ pub fn arms(runs: Vec<Run>) -> Vec<Arm> {
         arm.name = name;
     }
     arms
+}
+
+/// Whether two runs were told the same, but for their seeds. Runs that they start from or learn from are the same, or have
+/// the same name but for the seed, which is their own.
+fn alike(one: &Run, other: &Run) -> bool {
+    let same = |((key, value), (other_key, other_value)): ((&String, &Value), (&String, &Value))| {
+        let forgotten = |value: &Value, run: &Run| value.as_str().map(|text| without_seed(text, run.seed));
+        let both = forgotten(value, one).zip(forgotten(other_value, other));
+        key == other_key && (value == other_value || both.is_some_and(|(one, other)| one == other))
+    };
+    one.config.len() == other.config.len() && one.config.iter().zip(&other.config).all(same)
+}
+
+/// The text without the seed in the names of runs.
+fn without_seed(text: &str, seed: u64) -> String {
+    let mut text = text.to_owned();
+    for named in [format!("seed{seed}"), format!("seed-{seed}")] {
+        let mut parts = text.split(named.as_str());
+        let mut without = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            // Otherwise it is the beginning of another seed.
+            let whole = !part.starts_with(|next: char| next.is_ascii_digit());
+            without.push_str(if whole { "seed" } else { &named });
+            without.push_str(part);
+        }
+        text = without;
+    }
+    text
 }
 
 fn shared_name(runs: &[Run]) -> String {
@@ -132,6 +162,21 @@ mod tests {
         assert_eq!(names, ["plain", "other"]);
         assert_eq!(found[0].values("loss"), [1.0, 3.0], "by seed");
         assert_eq!(found[0].summary("loss"), Some((2.0, Some(2f64.sqrt()))));
+    }
+
+    #[test]
+    fn runs_that_start_from_runs_of_their_own_seed_or_from_the_same_one_are_an_arm() {
+        let from = |seed: u64, init: &str| {
+            let config = format!("init = \"runs/{init}\"\nteacher = \"runs/teacher-seed1\"");
+            run(&format!("student-seed{seed}"), seed, &config, 1.0)
+        };
+        let joined = |one: &str, two: &str| arms(vec![from(1, one), from(12, two)]).len() == 1;
+        assert!(joined("general-seed1", "general-seed12"), "each from its own");
+        assert!(joined("general-seed1", "general-seed1"), "both from the first");
+        assert!(joined("general/seed-1/checkpoints", "general/seed-12/checkpoints"));
+        assert!(!joined("general-seed1", "general-seed2"), "one from a third's");
+        assert!(!joined("general-seed1", "general-seed123"));
+        assert!(!joined("general-seed1", "special-seed12"));
     }
 
     #[test]

@@ -8,4 +8,4 @@ pub mod statistics;
 
 pub use arms::{Arm, Difference, arms};
 pub use page::page;
-pub use run::{Axis, Run, TRADE_OFF};
+pub use run::{Axis, Run, TRADE_OFF, traded};

@@ -2,7 +2,7 @@
 
 use super::arms::Arm;
 use super::plot::{COLOURS, Line, escape, plot};
-use super::run::{Axis, TRADE_OFF};
+use super::run::{Axis, TRADE_OFF, traded};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:1200px;padding:0 1em;color:#222}\
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.3em .8em;border-bottom:1px solid #ddd;text-align:right}\
@@ -72,10 +72,7 @@ const COSTS: [&str; 5] = ["parameters", "megabytes", "flops", "latency_ms", "row
 /// A quality that `eval --task trade-off` measured over two of its costs: dots for arms, pale ones for their runs, black for
 /// the teacher. None when `metric` is no such quality.
 fn trade_off(arms: &[Arm], metric: &str) -> Option<String> {
-    let quality = metric.strip_prefix(TRADE_OFF)?;
-    if quality.contains('/') || COSTS.contains(&quality) || ["rows", "batch", "step"].contains(&quality) {
-        return None;
-    }
+    let quality = traded(metric).filter(|name| !COSTS.contains(name))?;
     let over = |cost: &str| {
         let names = |who: &str| [cost, quality].map(|part| format!("{TRADE_OFF}{who}{part}"));
         let mut lines = Vec::new();
@@ -106,12 +103,8 @@ fn middle(points: &[(f64, f64)]) -> Option<(f64, f64)> {
 /// The mean of curves point by point, as far as all go.
 fn mean_curve(curves: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
     let shortest = curves.iter().map(Vec::len).min().unwrap_or(0);
-    let mean = |i: usize| {
-        let n = curves.len() as f64;
-        let sum = curves.iter().fold((0.0, 0.0), |(x, y), curve| (x + curve[i].0, y + curve[i].1));
-        (sum.0 / n, sum.1 / n)
-    };
-    (0..shortest).map(mean).collect()
+    let at = |i: usize| middle(&curves.iter().map(|curve| curve[i]).collect::<Vec<_>>());
+    (0..shortest).filter_map(at).collect()
 }
 
 #[cfg(test)]

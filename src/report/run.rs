@@ -42,6 +42,12 @@ impl Axis {
 /// How the numbers begin that `eval --task trade-off` printed into a run's `eval-trade-off.json`.
 pub const TRADE_OFF: &str = "eval/trade-off/";
 
+/// What `metric` is called where `eval --task trade-off` measured it of the model itself: a cost or a quality, not the
+/// teacher's and no ratio.
+pub fn traded(metric: &str) -> Option<&str> {
+    metric.strip_prefix(TRADE_OFF).filter(|part| !part.contains('/') && !["rows", "batch", "step"].contains(part))
+}
+
 /// Fields of an evaluation that are no metric.
 const PROGRESS: [&str; 4] = ["step", "tokens", "flops", "seconds"];
 
@@ -85,7 +91,6 @@ impl Run {
         for key in ["seed", "threads"] {
             table.remove(key);
         }
-        table.iter_mut().for_each(|(_, value)| forget_seed(value, config.seed));
         if let Some(corpus) = table.get_mut("corpus").and_then(toml::Value::as_table_mut) {
             corpus.remove("cache");
         }
@@ -120,22 +125,6 @@ impl Run {
     pub fn curve(&self, axis: Axis, metric: &str) -> Vec<(f64, f64)> {
         let point = |e: &BTreeMap<String, f64>| Some((*e.get(axis.field())?, *e.get(metric)?));
         self.evaluations.iter().filter_map(point).filter(|(_, y)| y.is_finite()).collect()
-    }
-}
-
-/// Takes the run's seed out of the names of other runs, which it starts from or learns from: these may have the same seed.
-fn forget_seed(value: &mut toml::Value, seed: u64) {
-    let toml::Value::String(text) = value else { return };
-    for named in [format!("seed{seed}"), format!("seed-{seed}")] {
-        let mut parts = text.split(named.as_str());
-        let mut without = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            // Otherwise it is the beginning of another seed.
-            let whole = !part.starts_with(|next: char| next.is_ascii_digit());
-            without.push_str(if whole { "seed" } else { &named });
-            without.push_str(part);
-        }
-        *text = without;
     }
 }
 
@@ -179,23 +168,4 @@ fn numbers(object: &Map<String, Value>) -> BTreeMap<String, f64> {
         }
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn runs_that_start_from_runs_of_their_own_seed_are_configured_alike() {
-        let forgotten = |path: &str| {
-            let mut value = toml::Value::String(path.to_owned());
-            forget_seed(&mut value, 12);
-            value.as_str().expect("a text").to_owned()
-        };
-        assert_eq!(forgotten("runs/general-seed12"), "runs/general-seed");
-        assert_eq!(forgotten("runs/general/seed-12/checkpoints"), "runs/general/seed/checkpoints");
-        assert_eq!(forgotten("runs/all-seed12-intermediate"), "runs/all-seed-intermediate");
-        assert_eq!(forgotten("runs/general-seed2"), "runs/general-seed2", "another run's");
-        assert_eq!(forgotten("runs/general-seed123"), "runs/general-seed123");
-    }
 }

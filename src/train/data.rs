@@ -79,7 +79,7 @@ impl Text {
 pub fn context(tokenizer: &Tokenizer, counts: Vec<u64>, max_length: usize, encoder: &EncoderConfig) -> Context {
     Context {
         specials: tokenizer.specials(),
-        special_ids: tokenizer.all_special_ids(),
+        special_ids: tokenizer.all_special_ids().to_vec(),
         vocabulary: tokenizer.vocabulary_size(),
         counts,
         max_length,
@@ -189,6 +189,12 @@ pub fn evaluation_set(source: &Examples, count: usize, seed: u64, partner: bool)
     let mut numbers: Vec<u64> = (0..count).map(|i| order.at(0, i)).collect();
     numbers.sort_unstable();
     numbers.into_iter().map(|n| source.get(n, seed, Example::EVALUATION, partner)).collect()
+}
+
+/// All of `rows` in their order, to be evaluated.
+pub fn labelled_set(rows: Vec<Labelled>) -> Vec<Example> {
+    let rows = Examples::Labelled(rows.into());
+    (0..rows.len()).map(|number| rows.get(number, 0, Example::EVALUATION, false)).collect()
 }
 
 /// The text at `paths`, cut as `config` says.

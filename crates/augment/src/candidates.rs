@@ -87,11 +87,13 @@ impl Sought<'_> {
         }
         // Some of what comes back is no word.
         let answers = self.model.best(&queries, 3 * self.count + 10)?;
+        let mut words: HashMap<u32, Option<String>> = HashMap::new();
         for ((sentence, i, token), answer) in asked.into_iter().zip(answers) {
             let word = sentences[sentence].get(i);
             let others = answer.into_iter().filter(|id| self.behaviour == Behaviour::Authors || *id != token);
-            let words = others.filter_map(|id| self.word(id)).take(self.count);
-            found[sentence][i] = words.map(|other| cased_like(&other, word)).collect();
+            let like =
+                |id| words.entry(id).or_insert_with(|| self.word(id)).as_deref().map(|other| cased_like(other, word));
+            found[sentence][i] = others.filter_map(like).take(self.count).collect();
         }
         let mut found = found.into_iter();
         Ok((0..rows.len()).map(|_| [found.next().unwrap_or_default(), found.next().unwrap_or_default()]).collect())

@@ -18,9 +18,6 @@ pub enum Error {
     /// What a file or a setting says cannot be.
     #[error("{0}")]
     Data(String),
-    /// The masked language model failed.
-    #[error("the masked language model: {0}")]
-    Model(String),
     /// The caller asked to stop; what was done is kept.
     #[error("interrupted; the same command continues")]
     Interrupted,

@@ -26,7 +26,7 @@ pub use batch::{Answers, TuneBatch, collate};
 pub use config::{HeadStyle, Kind, TuneConfig};
 pub use head::TaskHead;
 pub use objective::{Tune, TuneModel};
-pub use task::{Pass, Task};
+pub use task::{Pass, Task, largest};
 
 #[cfg(test)]
 mod tests;

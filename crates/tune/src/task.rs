@@ -260,6 +260,6 @@ fn ends_of(outputs: &Tensor<2>, input: &Input, sequences: &Sequences) -> [Tensor
 }
 
 /// The index of the largest value, the first of equal ones.
-fn largest(values: &[f32]) -> usize {
+pub fn largest(values: &[f32]) -> usize {
     values.iter().enumerate().fold(0, |best, (i, value)| if *value > values[best] { i } else { best })
 }

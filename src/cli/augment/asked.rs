@@ -2,8 +2,8 @@
 
 use augment::{MaskedModel, Query};
 use objective::Objective;
-use trunk::Sequences;
 
+use crate::eval::fill::{Blank, logits};
 use crate::model::Loaded;
 use crate::signals;
 
@@ -32,19 +32,14 @@ impl<O: Objective> MaskedModel for Asked<'_, O> {
 impl<O: Objective> Asked<'_, O> {
     fn batch(&self, queries: &[&Query], k: usize) -> augment::Result<Vec<Vec<u32>>> {
         signals::check().map_err(|_| augment::Error::Interrupted)?;
-        let Loaded { objective, model, tokenizer, device, encoder, .. } = self.0;
-        let rows: Vec<&[u32]> = queries.iter().map(|query| query.tokens.as_slice()).collect();
-        let mut sequences = Sequences::pad(&rows, tokenizer.specials().pad);
-        if encoder.segments > 1 && queries.iter().any(|query| query.segments.contains(&1)) {
-            let segments: Vec<&[u32]> = queries.iter().map(|query| query.segments.as_slice()).collect();
-            sequences = sequences.with_segments(&segments);
-        }
-        let places: Vec<u32> =
-            queries.iter().enumerate().map(|(row, query)| (row * sequences.len + query.place) as u32).collect();
-        let predicted = objective.predict(model, &sequences, &places, device).ok_or_else(|| {
-            augment::Error::Data(format!("a model of the objective `{}` predicts no masked tokens", O::NAME))
-        })?;
-        let logits = predicted.logits();
+        let places: Vec<[u32; 1]> = queries.iter().map(|query| [query.place as u32]).collect();
+        let blank = |(query, places)| {
+            let Query { tokens, segments, .. }: &Query = query;
+            Blank { tokens, segments, places }
+        };
+        let blanks: Vec<Blank<'_>> =
+            queries.iter().copied().zip(places.iter().map(|place| place.as_slice())).map(blank).collect();
+        let logits = logits(self.0, &blanks).map_err(|error| augment::Error::Data(error.to_string()))?;
         let [_, vocabulary] = logits.dims();
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
         let best = |row: &[f32]| {

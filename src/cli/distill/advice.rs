@@ -9,7 +9,7 @@ use crate::eval::loss;
 use crate::exit::BadInput;
 use crate::finetune::{DataConfig, Encoder, Split, TaskData};
 use crate::model::{self, Found, Loaded};
-use crate::train::{Examples, Labelled, evaluation_set};
+use crate::train::{Labelled, labelled_set};
 
 /// A fine-tuned teacher.
 #[derive(Debug)]
@@ -60,9 +60,7 @@ impl TaskTeacher {
     fn advise(&self, theirs: &[Labelled], ours: &mut [Labelled], batch: usize) -> Result<()> {
         let Loaded { objective, model, device, workers, .. } = &self.loaded;
         let unlabelled = |row: &Labelled| Labelled { answer: None::<Answer>, ..row.clone() };
-        let rows: Vec<Labelled> = theirs.iter().map(unlabelled).collect();
-        let mut examples = evaluation_set(&Examples::Labelled(rows.into()), 0, 0, false);
-        examples.sort_by_key(|example| example.passage.number);
+        let examples = labelled_set(theirs.iter().map(unlabelled).collect());
         let (_, said) = loss::answer(objective.as_ref(), model, &examples, batch, device, workers)?;
         for (row, said) in ours.iter_mut().zip(said) {
             row.advice = Some(said);

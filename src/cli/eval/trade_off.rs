@@ -45,7 +45,8 @@ pub fn run(job: &EvalJob<'_>) -> Result<()> {
     }
     let (quiz, data);
     let questions: Vec<Questions<'_>> = if tasks[0] {
-        data = columns(&found);
+        // As the first of them that knows was trained.
+        data = found.iter().find_map(|found| found.data()).cloned().unwrap_or_default();
         let splits: Result<Vec<Questions<'_>>> = found.iter().map(|found| rows(job, found, &data)).collect();
         splits?
     } else {
@@ -147,22 +148,10 @@ fn speeds(subjects: &[Box<dyn Subject + '_>], batch: usize) -> Result<Vec<Speed>
     Ok(alone.iter_mut().zip(&mut together).map(speed).collect())
 }
 
-/// How the data are read: as the first of the models that knows was trained.
-fn columns(found: &[&Found]) -> DataConfig {
-    let known = |found: &&Found| match found {
-        Found::Run { config, .. } => config.data.clone(),
-        Found::Hub { .. } => None,
-    };
-    found.iter().find_map(known).unwrap_or_default()
-}
-
 /// The rows of a task in the tokens of the model in `found`.
 fn rows<'d>(job: &EvalJob<'_>, found: &Found, data: &'d DataConfig) -> Result<Questions<'d>> {
-    let (knobs, max_length) = match found {
-        Found::Run { config, .. } => (config.objective_knobs(), config.corpus.max_length),
-        Found::Hub { model, .. } => (model.objective().1, model.config.encoder.positions.min(512)),
-    };
-    let Predicts { kind, labels } = knobs.try_into()?;
+    let Predicts { kind, labels } = found.knobs().try_into()?;
+    let max_length = found.max_length();
     let tokenizer = found.tokenizer()?;
     let encoder = Encoder::new(&tokenizer, job.args.max_length.unwrap_or(max_length).min(max_length));
     let split = match (job.args.input.as_slice(), &data.test, &data.dev) {

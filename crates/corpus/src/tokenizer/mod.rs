@@ -88,8 +88,8 @@ impl Tokenizer {
     }
 
     /// The ids of all special tokens, sorted.
-    pub fn all_special_ids(&self) -> Vec<u32> {
-        self.special_ids.clone()
+    pub fn all_special_ids(&self) -> &[u32] {
+        &self.special_ids
     }
 
     /// The largest id and one.
