@@ -11,10 +11,14 @@ pub struct Layers(Table);
 
 impl Layers {
     /// Lays `over` on top: its values win, tables are merged key by key. A `budget` replaces the one below as a whole,
-    /// since a run has one budget.
+    /// since a run has one budget; so does an `objective` of another name, since each has knobs of its own.
     pub fn lay(&mut self, over: Table) {
+        let name = |table: &Table| table.get("objective").and_then(|objective| objective.get("name").cloned());
         if over.contains_key("budget") {
             self.0.remove("budget");
+        }
+        if name(&over).is_some_and(|other| Some(other) != name(&self.0)) {
+            self.0.remove("objective");
         }
         merge(&mut self.0, over);
     }
@@ -158,6 +162,19 @@ mod tests {
         layers.set("budget.minutes", 2.0);
         let config: RunConfig = layers.resolve().expect("one budget");
         assert!(toml::to_string(&config).expect("TOML").contains("minutes = 2"));
+    }
+
+    #[test]
+    fn another_objective_replaces_the_one_below_with_its_knobs() {
+        let mut layers = Layers::default();
+        layers.lay(table("[objective]\nname = \"rtd\"\n[objective.generator]\nsize = 0.125"));
+        layers.set("objective.name", "rtd");
+        layers.set("objective.discriminator_weight", 25.0);
+        let of_rtd = layers.get("objective").cloned();
+        let knobs = "name = \"rtd\"\ndiscriminator_weight = 25.0\n[generator]\nsize = 0.125";
+        assert_eq!(of_rtd, Some(Value::Table(table(knobs))));
+        layers.set("objective.name", "mlm");
+        assert_eq!(layers.get("objective"), Some(&Value::Table(table("name = \"mlm\""))));
     }
 
     #[test]
