@@ -1,10 +1,13 @@
 # What the sweeps share. A sweep sources this file, then calls `arm` for each of its arms and `table` at the end.
 #
 #   sweeps/NAME.sh [--smoke] [--corpus PATH] [--valid PATH] [--out DIR] [--preset NAME] [--tokens N] [--seeds "1 2 3"]
-#                  [--train TABLE --dev TABLE --test TABLE] [--teacher DIR] [--epochs N] [-- FLAGS OF PRETRAIN]
+#                  [--train TABLE --dev TABLE --test TABLE] [--teacher DIR] [--epochs N] [--labels N]
+#                  [-- FLAGS OF PRETRAIN]
 #
 # Sweeps over students of a task need the tables, of sentences and labels; --teacher is a pretrained model that they use
-# instead of training one. The objectives' ladder fine-tunes its models where there are tables.
+# instead of training one. With --labels only that many sentences of the table for training have a label: the teacher and
+# whoever learns from labels see no others, students see all sentences with what the teacher says of them, and all learn
+# from as many. The objectives' ladder fine-tunes its models where there are tables.
 # Every arm is trained with every seed on the same data order and the same budget. A sweep that was interrupted is
 # continued by the same command: finished runs are skipped, others resume. A run that fails is reported at the end, and
 # the others go on. --smoke does all of it with a very small model on corpora/tiny.
@@ -14,7 +17,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 name=$(basename "$0" .sh)
 bin=${BERT_VARIANTS:-$root/target/release/bert-variants}
 corpus= valid= out= smoke=
-train= dev= test= teacher=
+train= dev= test= teacher= labels=
 preset=tiny tokens=20000000 seeds="1 2 3" epochs=3
 extra=()
 failed=()
@@ -28,7 +31,7 @@ usage() {
 while [ $# -gt 0 ]; do
   case $1 in
     --smoke) smoke=yes ;;
-    --corpus | --valid | --out | --preset | --tokens | --seeds | --train | --dev | --test | --teacher | --epochs)
+    --corpus | --valid | --out | --preset | --tokens | --seeds | --train | --dev | --test | --teacher | --epochs | --labels)
       [ $# -ge 2 ] || { echo "$1 needs a value" >&2; usage 2; }
       printf -v "${1#--}" '%s' "$2"
       shift

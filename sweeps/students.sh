@@ -14,9 +14,9 @@ tune distilbert-general "$out/distilbert-seed{seed}"
 tune tinybert-hard-labels "$out/tinybert-seed{seed}" --from-scratch
 tune tinybert-general "$out/tinybert-seed{seed}"
 inside=(--intermediate-learning-rate 1e-3 --intermediate-epochs)
-student tinybert-distilled tinybert-task --student "$out/tinybert-seed{seed}" "${inside[@]}" "$epochs"
+student tinybert-distilled tinybert-task --student "$out/tinybert-seed{seed}" "${inside[@]}" "$passes"
 from=$more student tinybert-augmented tinybert-task --student "$out/tinybert-seed{seed}" "${inside[@]}" 1
-student bilstm-hard-labels bilstm --set objective.advice.share=0.0
+sentences=$train passes=$epochs student bilstm-hard-labels bilstm --set objective.advice.share=0.0
 student bilstm-distilled bilstm
 from=$more student bilstm-augmented bilstm
 kept {distilbert,tinybert}-{hard-labels,general} {tinybert,bilstm}-{distilled,augmented} bilstm-hard-labels

@@ -13,6 +13,13 @@ elif [ -z "$train" ] || [ -z "$dev" ] || [ -z "$test" ]; then
   echo "give --train, --dev and --test, or --smoke" >&2
   usage 2
 fi
+# What has labels, what has not, and how often to go through the latter to have seen as many sentences.
+sentences=$train passes=$epochs
+if [ -n "$labels" ]; then
+  train=$out/labelled.tsv
+  head -n $((labels + 1)) "$sentences" >"$train"
+  passes=$(awk -v rows="$(wc -l <"$sentences")" "BEGIN { print $epochs * $labels / (rows - 1) }")
+fi
 length=48
 data=(--dev "$dev" --test "$test" --max-length $length)
 
@@ -24,12 +31,12 @@ tune() {
     --learning-rate 5e-4 "$@"
 }
 
-# student NAME METHOD FLAGS...: learns from the tuned teacher, $epochs times from the table $train, or once from $from.
+# student NAME METHOD FLAGS...: learns from the tuned teacher, $passes times from $sentences, or once from $from.
 student() {
-  local arm=$1 method=$2 passes=$epochs
+  local arm=$1 method=$2 passes=$passes
   [ -n "${from:-}" ] && passes=1
   shift 2
-  each "$arm" distill --method "$method" --teacher "$tuned" --train "${from:-$train}" --epochs "$passes" "${data[@]}" \
+  each "$arm" distill --method "$method" --teacher "$tuned" --train "${from:-$sentences}" --epochs "$passes" "${data[@]}" \
     --learning-rate 1e-3 "$@"
 }
 

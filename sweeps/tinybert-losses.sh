@@ -4,13 +4,13 @@
 . "$(dirname "$0")/tasks.sh"
 teach
 general general tinybert-general --set encoder.layers=2
-inside=(--intermediate-epochs "$epochs" --intermediate-learning-rate 1e-3)
+inside=(--intermediate-epochs "$passes" --intermediate-learning-rate 1e-3)
 stages=(tinybert-task --student "$out/general-seed{seed}" "${inside[@]}")
 student all "${stages[@]}"
 student no-embedding "${stages[@]}" --set objective.embedding=0.0
 student no-hidden "${stages[@]}" --set objective.hidden=0.0
 student no-attention "${stages[@]}" --set objective.attention=0.0
-student no-prediction "${stages[@]}" --set objective.advice.share=0.0
+sentences=$train passes=$epochs student no-prediction "${stages[@]}" --set objective.advice.share=0.0
 student top-layers "${stages[@]}" --set objective.mapping=top
 student bottom-layers "${stages[@]}" --set objective.mapping=bottom
 student no-general tinybert-task "${inside[@]}" --set encoder.layers=2
