@@ -135,6 +135,7 @@ fn bad_input_is_named_with_its_exit_code() {
         (&["--out", "a-file/run"], 3, "a-file/run"),
         (&["--steps", "0"], 3, "budget.steps = 0: must be above 0"),
         (&["--learning-rate", "0"], 3, "optimizer.learning_rate = 0: must be above 0"),
+        (&["--backend", "wgpu", "--set", "encoder.precision=bf16"], 3, "only the backend cpu computes in it"),
         (&["--stepz", "3"], 2, "--steps"),
         (&["--objective", "nsp"], 2, "mlm"),
     ];

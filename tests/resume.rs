@@ -11,14 +11,18 @@ use common::{Sandbox, last_step};
 #[test]
 fn the_same_seed_gives_the_same_weights_for_any_number_of_threads() {
     let sandbox = Sandbox::new(20);
-    let weights = |threads: &str| {
-        let out = format!("threads-{threads}");
-        sandbox.pretrain(&out, 20).args(["--threads", threads]).assert().success();
+    let weights = |precision: &str, threads: &str| {
+        let (out, set) = (format!("{precision}-{threads}"), format!("encoder.precision={precision}"));
+        sandbox.pretrain(&out, 20).args(["--threads", threads, "--set", &set]).assert().success();
         sandbox.weights(&out)
     };
-    let one = weights("1");
-    assert_eq!(one, weights("2"));
-    assert_eq!(one, weights("4"));
+    let [one, rounded] = ["f32", "bf16"].map(|precision| {
+        let one = weights(precision, "1");
+        assert_eq!(one, weights(precision, "2"));
+        assert_eq!(one, weights(precision, "4"));
+        one
+    });
+    assert_ne!(one, rounded, "another precision gives other weights");
     sandbox.pretrain("other-seed", 20).args(["--seed", "2"]).assert().success();
     assert_ne!(one, sandbox.weights("other-seed"), "another seed gives other weights");
 }

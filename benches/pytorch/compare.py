@@ -3,7 +3,8 @@
 
 Makes a virtual environment in target/bench-venv with what requirements.txt names, unless --python gives one. All
 contestants of a row are started, warmed up, and then asked in turn for a few steps each, round after round, so that a
-noisy machine is noisy for all; a ratio is the median over rounds of (their milliseconds / our milliseconds).
+noisy machine is noisy for all; a ratio is the median over rounds of (their milliseconds / our milliseconds), where a
+peer in bfloat16 is compared with ours in bfloat16.
 """
 
 import argparse
@@ -28,12 +29,14 @@ ROWS = {
     "tiny, 30,522 words": (2, 128, 2, 30522, 32, 128),
     "mini, 30,522 words": (4, 256, 4, 30522, 32, 128),
 }
+OURS = {"ours": [], "ours, bf16": ["--bf16"]}
 PEERS = {
     "masked": ["--logits", "masked"],
     "masked, compiled": ["--logits", "masked", "--compile"],
     "all": ["--logits", "all"],
     "all, compiled": ["--logits", "all", "--compile"],
     "masked, bf16": ["--logits", "masked", "--bf16"],
+    "masked, bf16, compiled": ["--logits", "masked", "--bf16", "--compile"],
 }
 
 
@@ -75,12 +78,12 @@ def row(name, shape, python, threads, arguments):
     flags = ["--layers", layers, "--hidden", hidden, "--heads", heads, "--vocabulary", vocabulary]
     flags += ["--batch", batch, "--length", length, "--dropout", arguments.dropout]
     flags = list(map(str, flags))
-    ours = Contestant([arguments.binary, *flags], {**os.environ, "RAYON_NUM_THREADS": str(threads)})
+    environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
+    contestants = {name: Contestant([arguments.binary, *flags, *extra], environment) for name, extra in OURS.items()}
     with tempfile.TemporaryDirectory() as data:
-        ours.ask(f"export {data}")
+        contestants["ours"].ask(f"export {data}")
         common = [python, str(HERE / "peer.py"), *flags, "--threads", str(threads), "--data", data]
-        peers = {peer: Contestant([*common, *PEERS[peer]]) for peer in arguments.peers}
-    contestants = {"ours": ours, **peers}
+        contestants |= {peer: Contestant([*common, *PEERS[peer]]) for peer in arguments.peers}
     first = {name: contestant.ask(f"run {arguments.warm}") for name, contestant in contestants.items()}
     rounds = [
         {name: contestant.ask(f"run {arguments.steps}") for name, contestant in contestants.items()}
@@ -90,16 +93,16 @@ def row(name, shape, python, threads, arguments):
         contestant.stop()
     times = {name: [statistics.median(r[name]["ms"]) for r in rounds] for name in contestants}
     memory = {name: rounds[-1][name]["megabytes"] for name in contestants}
+    mine = {peer: times["ours, bf16" if "--bf16" in PEERS[peer] else "ours"] for peer in arguments.peers}
     ratio = {
-        peer: statistics.median(theirs / mine for theirs, mine in zip(times[peer], times["ours"])) for peer in peers
+        peer: statistics.median(theirs / ours for theirs, ours in zip(times[peer], mine[peer])) for peer in mine
     }
-    tokens = batch * length / statistics.median(times["ours"]) * 1e3
-    cells = [name, f"{tokens:,.0f}"]
-    cells += [f"{ratio[peer]:.2f}" for peer in peers]
-    eager = memory[next(iter(peers))]
+    cells = [name, *(f"{batch * length / statistics.median(times[side]) * 1e3:,.0f}" for side in OURS)]
+    cells += [f"{ratio[peer]:.2f}" for peer in mine]
+    eager = memory[arguments.peers[0]]
     cells += [f"{memory['ours']:.0f} MB", f"{memory['ours'] / eager:.2f}"]
     print("| " + " | ".join(cells) + " |", flush=True)
-    difference = {peer: abs(first[peer]["losses"][0] - first["ours"]["losses"][0]) for peer in peers}
+    difference = {peer: abs(first[peer]["losses"][0] - first["ours"]["losses"][0]) for peer in mine}
     return {"row": name, "ms": times, "megabytes": memory, "ratio": ratio, "first_loss_difference": difference}
 
 
@@ -117,7 +120,7 @@ def main():
     parser.add_argument("--json", help="write all measurements to this file")
     arguments = parser.parse_args()
     python = environment(arguments.python)
-    head = ["configuration", "our tokens/s", *(f"PyTorch {peer}" for peer in arguments.peers), "our memory", "of PyTorch's"]
+    head = ["configuration", "our tokens/s", "in bf16", *(f"PyTorch {peer}" for peer in arguments.peers), "our memory", "of PyTorch's"]
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head), flush=True)
     results = [row(name, ROWS[name], python, arguments.threads, arguments) for name in arguments.rows]
     if arguments.json:

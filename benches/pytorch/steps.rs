@@ -23,7 +23,7 @@ use objective::{Context, Objective};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::json;
-use trunk::{EncoderConfig, Sequences};
+use trunk::{EncoderConfig, Precision, Sequences};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -49,6 +49,9 @@ struct Args {
     dropout: f64,
     #[arg(long, default_value_t = 4)]
     parts: usize,
+    /// Round the factors of matrix products to bfloat16.
+    #[arg(long)]
+    bf16: bool,
 }
 
 fn main() -> Result<()> {
@@ -63,6 +66,7 @@ fn main() -> Result<()> {
         positions: 512,
         dropout: args.dropout,
         attention_dropout: args.dropout,
+        precision: if args.bf16 { Precision::Bf16 } else { Precision::F32 },
         ..EncoderConfig::default()
     };
     let context = Context {

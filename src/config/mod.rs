@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use corpus::{Across, Annotations, DocumentBoundary};
 use serde::{Deserialize, Serialize};
-use trunk::EncoderConfig;
+use trunk::{EncoderConfig, Precision};
 
 use crate::backend::Backend;
 use crate::exit::BadInput;
@@ -281,6 +281,12 @@ impl RunConfig {
                     "objective.{table}.unit = \"annotated\": the text has no annotations; write corpus.annotations = \"spans\""
                 ));
             }
+        }
+        if self.encoder.precision != Precision::F32 && self.backend != Backend::Cpu {
+            return bad(format!(
+                "encoder.precision = \"bf16\": only the backend cpu computes in it, not {}; write encoder.precision = \"f32\"",
+                self.backend
+            ));
         }
         if self.log.every == 0 {
             return bad("log.every = 0: must be at least 1".to_owned());

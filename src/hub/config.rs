@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use trunk::{Activation, EmbeddingProjection, EncoderConfig, NormPlacement, Sharing};
+use trunk::{Activation, EmbeddingProjection, EncoderConfig, NormPlacement, Precision, Sharing};
 
 use super::family::{Architecture, Family};
 use crate::exit::BadInput;
@@ -200,6 +200,7 @@ fn encoder(fields: &Fields<'_>, family: Family) -> Result<EncoderConfig, BadInpu
         },
         initializer_range: fields.find("initializer_range")?.unwrap_or(0.02),
         gradient_checkpointing: false,
+        precision: Precision::F32,
     })
 }
 

@@ -133,6 +133,9 @@ pub struct Material<O> {
 /// As [`pretrain`].
 pub fn train<O: Objective>(job: &PretrainJob<'_>, state: Folder, material: Material<O>) -> Result<Option<Summary>> {
     let (config, Material { objective, encoder, tokenizer, examples, valid, start, device }) = (job.config, material);
+    if !encoder.precision.is_native() {
+        tracing::warn!("this processor has no instructions for bfloat16: encoder.precision = \"f32\" is faster here");
+    }
     let device = device.autodiff();
     let device = if encoder.gradient_checkpointing { device.gradient_checkpointing() } else { device };
     let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(config.seed), &device);

@@ -6,7 +6,10 @@ use std::hint::black_box;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kernels::{Activation, AdamStep, Attention, Lookup, Mask, Moments, Noise, Norm, Rows, Targets, composed};
+use kernels::{
+    Activation, AdamStep, Attention, Lookup, Mask, Moments, Noise, Norm, OutputLayer, Precision, Rows, Targets,
+    composed,
+};
 
 const SEQUENCES: usize = 8;
 const LEN: usize = 128;
@@ -52,14 +55,19 @@ fn product(c: &mut Criterion) {
     let (x, w) = (leaf([ROWS, WIDTH]).inner(), leaf([WIDTH, WIDE]).inner());
     let mut group = c.benchmark_group("matrix product 1024 x 512 x 2048");
     group.throughput(Throughput::Elements(2 * (ROWS * WIDTH * WIDE) as u64));
-    group.bench_function("all threads", |b| b.iter(|| black_box(kernels::project(x.clone(), w.clone()))));
+    for (name, precision) in [("32 bits", Precision::F32), ("bfloat16", Precision::Bf16)] {
+        group.bench_function(name, |b| b.iter(|| black_box(kernels::project(x.clone(), w.clone(), precision))));
+    }
     group.finish();
 }
 
 fn linear(c: &mut Criterion) {
     let (x, w, b) = (leaf([ROWS, WIDTH]), leaf([WIDTH, WIDE]), leaf([WIDE]));
     let inputs = || (x.clone(), w.clone(), b.clone());
-    both(c, "linear", || inputs_to(kernels::linear, inputs()), || inputs_to(composed::linear, inputs()));
+    for (name, precision) in [("linear", Precision::F32), ("linear, bfloat16", Precision::Bf16)] {
+        let fused = |(x, w, b)| kernels::linear(x, w, b, precision);
+        both(c, name, || fused(inputs()), || inputs_to(composed::linear, inputs()));
+    }
 }
 
 fn inputs_to<A, B, C, R>(f: impl Fn(A, B, C) -> R, (a, b, c): (A, B, C)) -> R {
@@ -127,13 +135,14 @@ fn embedding(c: &mut Criterion) {
 
 fn vocabulary(c: &mut Criterion) {
     let (hidden, table, bias) = (leaf([PREDICTED, WIDTH]), leaf([VOCABULARY, WIDTH]), leaf([VOCABULARY]));
+    let layer = OutputLayer { hidden, table, bias, precision: Precision::F32 };
     let labels = (0..PREDICTED).map(|i| (i * 7919 % VOCABULARY) as u32).collect();
     let targets = Targets { labels, weights: None };
     both(
         c,
         "output layer with cross-entropy",
-        || kernels::vocabulary_loss(hidden.clone(), table.clone(), bias.clone(), targets.clone()),
-        || composed::vocabulary_loss(hidden.clone(), table.clone(), bias.clone(), &targets),
+        || kernels::vocabulary_loss(layer.clone(), targets.clone()),
+        || composed::vocabulary_loss(layer.clone(), &targets),
     );
 }
 

@@ -10,6 +10,7 @@ use crate::cpu::embedding::Lookup;
 use crate::cpu::lstm::Direction;
 use crate::cpu::vocabulary::{Sampling, Targets, gumbel};
 use crate::norm::Norm;
+use crate::vocabulary::OutputLayer;
 
 /// `x W + b`
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
@@ -105,10 +106,15 @@ pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     log_softmax(logits, 1).gather(1, labels.unsqueeze_dim(1)).squeeze_dim::<1>(1).neg()
 }
 
+/// `hidden table^T + bias`
+pub fn logits(layer: OutputLayer) -> Tensor<2> {
+    linear(layer.hidden, layer.table.transpose(), layer.bias)
+}
+
 /// The weighted sum of the losses of rows of hidden states, `[1]`.
-pub fn vocabulary_loss(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>, targets: &Targets) -> Tensor<1> {
-    let device = hidden.device();
-    let losses = cross_entropy(linear(hidden, table.transpose(), bias), ids(&targets.labels, &device));
+pub fn vocabulary_loss(layer: OutputLayer, targets: &Targets) -> Tensor<1> {
+    let device = layer.hidden.device();
+    let losses = cross_entropy(logits(layer), ids(&targets.labels, &device));
     match &targets.weights {
         Some(weights) => (losses * Tensor::from_data(weights.as_slice(), &device)).sum(),
         None => losses.sum(),
@@ -151,9 +157,9 @@ pub fn lstm(inputs: Tensor<2>, recurrent: Tensor<2>, lengths: &[usize], directio
 }
 
 /// A token for each row, drawn from the softmax of its logits.
-pub fn vocabulary_sample(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>, sampling: &Sampling) -> Vec<u32> {
-    let device = hidden.device();
-    let ([n, _], [vocabulary, _]) = (hidden.dims(), table.dims());
+pub fn vocabulary_sample(layer: OutputLayer, sampling: &Sampling) -> Vec<u32> {
+    let device = layer.hidden.device();
+    let ([n, _], [vocabulary, _]) = (layer.hidden.dims(), layer.table.dims());
     let row = |(i, key): (usize, &u64)| -> Vec<f32> {
         let mut noise: Vec<f32> = (0..vocabulary as u32).map(|token| gumbel(*key, token)).collect();
         if let Some(except) = &sampling.except {
@@ -163,7 +169,7 @@ pub fn vocabulary_sample(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>, s
     };
     let noise: Vec<f32> = sampling.keys.iter().enumerate().flat_map(row).collect();
     let noise = Tensor::<2>::from_data(TensorData::new(noise, [n, vocabulary]), &device);
-    let logits = linear(hidden, table.transpose(), bias) / sampling.temperature;
+    let logits = logits(layer) / sampling.temperature;
     (logits + noise).argmax(1).into_data().iter::<i64>().map(|token| token as u32).collect()
 }
 

@@ -1,40 +1,13 @@
 //! The distance between two output layers over the same vocabulary: a student's and its teacher's.
 
-use burn::backend::flex::FlexTensor;
-use burn::backend::{Dispatch, Flex};
+use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
 use crate::composed;
 use crate::cpu::divergence::Measure;
 use crate::fused::distillation::Distillation;
 use crate::fused::runs_fused;
-use crate::vocabulary::plain;
-
-/// An output layer whose logits are `hidden table^T + bias`.
-#[derive(Clone, Debug)]
-pub struct OutputLayer {
-    /// `[n, width]`
-    pub hidden: Tensor<2>,
-    /// `[vocabulary, width]`
-    pub table: Tensor<2>,
-    /// `[vocabulary]`
-    pub bias: Tensor<1>,
-}
-
-impl OutputLayer {
-    /// `[n, vocabulary]`
-    pub fn logits(self) -> Tensor<2> {
-        composed::linear(self.hidden, self.table.transpose(), self.bias)
-    }
-}
-
-/// An output layer as the fused operation takes it.
-#[derive(Clone, Debug)]
-pub(crate) struct Known {
-    pub hidden: FlexTensor,
-    pub table: FlexTensor,
-    pub bias: FlexTensor,
-}
+use crate::vocabulary::{OutputLayer, plain};
 
 /// The sum of `measure` over rows, `[1]`, between the logits of a layer that learns and those of one that is `known`, to
 /// which no gradient goes. The layers may be of different width. On the CPU logits are held for a limited number of rows at
@@ -46,22 +19,21 @@ pub fn vocabulary_distance(learning: OutputLayer, known: OutputLayer, measure: M
     assert_eq!(learning.hidden.dims()[0], known.hidden.dims()[0], "as many rows");
     assert_eq!(learning.bias.dims(), known.bias.dims(), "one vocabulary");
     if runs_fused(&learning.hidden) {
-        let primitive = |x: Tensor<2>| plain(x).try_into_primitive::<Flex>().expect("a tensor of the CPU backend");
-        let bias = plain(known.bias).try_into_primitive::<Flex>().expect("a tensor of the CPU backend");
-        let known = Known { hidden: primitive(known.hidden), table: primitive(known.table), bias };
-        let OutputLayer { hidden, table, bias } = learning;
+        let known = known.without_graph();
+        let OutputLayer { hidden, table, bias, precision } = learning;
         let (hidden, table, bias) = (hidden.into_dispatch(), table.into_dispatch(), bias.into_dispatch());
-        return Tensor::from_dispatch(Dispatch::vocabulary_distance(hidden, table, bias, known, measure));
+        return Tensor::from_dispatch(Dispatch::vocabulary_distance(hidden, table, bias, known, measure, precision));
     }
     let device = learning.hidden.device();
-    let known = plain(known.logits());
+    let known = plain(composed::logits(known));
     let known = if device.is_autodiff() { known.autodiff() } else { known };
-    composed::distance(learning.logits(), known, measure)
+    composed::distance(composed::logits(learning), known, measure)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::precision::Precision;
     use crate::testing::{assert_close, host, in_pool, leaf, scaled_leaf, value_and_gradients};
 
     const MEASURES: [Measure; 3] =
@@ -69,7 +41,7 @@ mod tests {
 
     fn layer(n: usize, width: usize, vocabulary: usize, seed: u32) -> OutputLayer {
         let (hidden, table) = (scaled_leaf([n, width], seed, 3.0), leaf([vocabulary, width], seed + 1));
-        OutputLayer { hidden, table, bias: leaf([vocabulary], seed + 2) }
+        OutputLayer { hidden, table, bias: leaf([vocabulary], seed + 2), precision: Precision::F32 }
     }
 
     fn found(distance: &Tensor<1>, layer: &OutputLayer) -> Vec<Vec<f32>> {
@@ -96,8 +68,8 @@ mod tests {
             for (n, width, other, vocabulary) in [(1, 1, 2, 2), (9, 5, 8, 17), (33, 16, 7, 300)] {
                 let (student, teacher) = (layer(n, width, vocabulary, 1), layer(n, other, vocabulary, 11));
                 let fused = found(&vocabulary_distance(student.clone(), teacher.clone(), measure), &student);
-                let known = plain(teacher.logits()).autodiff();
-                let composed = composed::distance(student.clone().logits(), known, measure);
+                let known = plain(composed::logits(teacher)).autodiff();
+                let composed = composed::distance(composed::logits(student.clone()), known, measure);
                 assert_close(&fused, &found(&composed, &student), 5e-6, &format!("{measure:?}, {n} x {vocabulary}"));
             }
         }
@@ -118,8 +90,8 @@ mod tests {
     fn rows_in_several_chunks_sum_up() {
         let (student, teacher) = (layer(40, 2, 1 << 18, 1), layer(40, 2, 1 << 18, 11));
         let fused = found(&vocabulary_distance(student.clone(), teacher.clone(), MEASURES[1]), &student);
-        let known = plain(teacher.logits()).autodiff();
-        let composed = composed::distance(student.clone().logits(), known, MEASURES[1]);
+        let known = plain(composed::logits(teacher)).autodiff();
+        let composed = composed::distance(composed::logits(student.clone()), known, MEASURES[1]);
         assert_close(&fused, &found(&composed, &student), 1e-5, "chunks");
     }
 

@@ -1,27 +1,65 @@
 //! The output layer over a vocabulary with its cross-entropy.
 
+use burn::backend::flex::FlexTensor;
 use burn::backend::{Dispatch, Flex};
 use burn::tensor::Tensor;
 
 use crate::composed;
 use crate::cpu::vocabulary::{Sampling, Targets};
-use crate::fused::{Fused, runs_fused, vocabulary_draws, vocabulary_losses};
+use crate::fused::{Fused, KnownLayer, runs_fused, vocabulary_draws, vocabulary_losses};
+use crate::linear::linear;
+use crate::precision::Precision;
 
-/// `sum_i w_i * -log softmax(h_i T^T + b)[label_i]` in nats, `[1]`, for `hidden: [n, width]`, the token table
-/// `[vocabulary, width]` and `bias: [vocabulary]`. On the CPU logits are held for a limited number of rows at a time,
-/// so memory does not grow with rows times vocabulary.
+/// An output layer, whose logits are `hidden table^T + bias`.
+#[derive(Clone, Debug)]
+pub struct OutputLayer {
+    /// `[n, width]`
+    pub hidden: Tensor<2>,
+    /// `[vocabulary, width]`
+    pub table: Tensor<2>,
+    /// `[vocabulary]`
+    pub bias: Tensor<1>,
+    /// Of its products.
+    pub precision: Precision,
+}
+
+impl OutputLayer {
+    /// `[n, vocabulary]`
+    pub fn logits(self) -> Tensor<2> {
+        linear(self.hidden, self.table.transpose(), self.bias, self.precision)
+    }
+
+    /// As the fused operations take it.
+    pub(crate) fn without_graph(self) -> KnownLayer {
+        fn primitive<const D: usize>(x: Tensor<D>) -> FlexTensor {
+            plain(x).try_into_primitive::<Flex>().expect("a tensor of the CPU backend")
+        }
+        let Self { hidden, table, bias, precision } = self;
+        KnownLayer { hidden: primitive(hidden), table: primitive(table), bias: primitive(bias), precision }
+    }
+}
+
+/// `sum_i w_i * -log softmax(logits_i)[label_i]` in nats, `[1]`. On the CPU logits are held for a limited number of rows
+/// at a time, so memory does not grow with rows times vocabulary.
 ///
 /// # Panics
 /// When there is not one label, and one weight if there are any, for each row.
-pub fn vocabulary_loss(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>, targets: Targets) -> Tensor<1> {
-    let [n, _] = hidden.dims();
+pub fn vocabulary_loss(layer: OutputLayer, targets: Targets) -> Tensor<1> {
+    let [n, _] = layer.hidden.dims();
     assert_eq!(targets.labels.len(), n, "a label a row");
     assert!(targets.weights.as_ref().is_none_or(|weights| weights.len() == n), "a weight a row");
-    if runs_fused(&hidden) {
+    if runs_fused(&layer.hidden) {
+        let OutputLayer { hidden, table, bias, precision } = layer;
         let (table, bias) = (table.into_dispatch(), bias.into_dispatch());
-        return Tensor::from_dispatch(Dispatch::vocabulary_loss(hidden.into_dispatch(), table, bias, targets));
+        return Tensor::from_dispatch(Dispatch::vocabulary_loss(
+            hidden.into_dispatch(),
+            table,
+            bias,
+            targets,
+            precision,
+        ));
     }
-    composed::vocabulary_loss(hidden, table, bias, &targets)
+    composed::vocabulary_loss(layer, &targets)
 }
 
 /// What an evaluation wants to know of each predicted place.
@@ -33,42 +71,38 @@ pub struct Scores {
     pub hits: Tensor<1>,
 }
 
-/// The scores of each row, without gradients. Shapes as in [`vocabulary_loss`].
+/// The scores of each row, without gradients.
 ///
 /// # Panics
 /// When there is not one label for each row.
-pub fn vocabulary_scores(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>, labels: &[u32]) -> Scores {
-    let [n, _] = hidden.dims();
+pub fn vocabulary_scores(layer: OutputLayer, labels: &[u32]) -> Scores {
+    let [n, _] = layer.hidden.dims();
     assert_eq!(labels.len(), n, "a label a row");
-    let device = hidden.device();
-    if !runs_fused(&hidden) {
-        let logits = composed::linear(hidden, table.transpose(), bias);
+    let device = layer.hidden.device();
+    if !runs_fused(&layer.hidden) {
+        let logits = layer.logits();
         let labels = composed::ids(labels, &device);
         let hits = logits.clone().argmax(1).squeeze_dim::<1>(1).equal(labels.clone()).float();
         return Scores { losses: composed::cross_entropy(logits, labels), hits };
     }
-    let primitive = |x: Tensor<2>| plain(x).try_into_primitive::<Flex>().expect("a tensor of the CPU backend");
-    let bias = plain(bias).try_into_primitive::<Flex>().expect("a tensor of the CPU backend");
-    let (losses, hits) = vocabulary_losses(primitive(hidden), primitive(table), bias, labels);
+    let (losses, hits) = vocabulary_losses(layer.without_graph(), labels);
     let upload = |values: Vec<f32>| Tensor::from_data(values.as_slice(), &device);
     Scores { losses: upload(losses), hits: upload(hits) }
 }
 
 /// A token for each row, drawn from the softmax of its logits: the largest of logits over temperature and Gumbel noise
 /// (Gumbel 1954), which is counted from the row's key, so that a key draws the same on every backend but for rounding.
-/// Shapes as in [`vocabulary_loss`]. Reads the result back from the device.
+/// Reads the result back from the device.
 ///
 /// # Panics
 /// When there is not one key for each row.
-pub fn vocabulary_sample(hidden: Tensor<2>, table: Tensor<2>, bias: Tensor<1>, sampling: &Sampling) -> Vec<u32> {
-    let [n, _] = hidden.dims();
+pub fn vocabulary_sample(layer: OutputLayer, sampling: &Sampling) -> Vec<u32> {
+    let [n, _] = layer.hidden.dims();
     assert_eq!(sampling.keys.len(), n, "a key a row");
-    if !runs_fused(&hidden) {
-        return composed::vocabulary_sample(hidden, table, bias, sampling);
+    match runs_fused(&layer.hidden) {
+        true => vocabulary_draws(layer.without_graph(), sampling),
+        false => composed::vocabulary_sample(layer, sampling),
     }
-    let primitive = |x: Tensor<2>| plain(x).try_into_primitive::<Flex>().expect("a tensor of the CPU backend");
-    let bias = plain(bias).try_into_primitive::<Flex>().expect("a tensor of the CPU backend");
-    vocabulary_draws(primitive(hidden), primitive(table), bias, sampling)
 }
 
 /// The tensor without its graph.
@@ -81,6 +115,15 @@ mod tests {
     use super::*;
     use crate::testing::{assert_close, host, in_pool, leaf, value_and_gradients};
 
+    fn layer(n: usize, width: usize, vocabulary: usize) -> OutputLayer {
+        let (hidden, table, bias) = (leaf([n, width], 1), leaf([vocabulary, width], 2), leaf([vocabulary], 3));
+        OutputLayer { hidden, table, bias, precision: Precision::F32 }
+    }
+
+    fn found(loss: &Tensor<1>, layer: &OutputLayer) -> Vec<Vec<f32>> {
+        value_and_gradients(loss, &[&layer.bias], &[&layer.hidden, &layer.table])
+    }
+
     fn labels(n: usize, vocabulary: usize) -> Vec<u32> {
         (0..n).map(|i| (i * 7 % vocabulary) as u32).collect()
     }
@@ -88,38 +131,45 @@ mod tests {
     #[test]
     fn values_and_gradients_are_those_of_the_composed_operation() {
         for (n, vocabulary, width, weighted) in [(1, 2, 1, false), (9, 17, 5, true), (33, 300, 16, false)] {
-            let (hidden, table, bias) = (leaf([n, width], 1), leaf([vocabulary, width], 2), leaf([vocabulary], 3));
+            let layer = layer(n, width, vocabulary);
             let weights = weighted.then(|| (0..n).map(|i| i as f32 * 0.25).collect());
             let targets = Targets { labels: labels(n, vocabulary), weights };
-            let (h, t, b) = (hidden.clone(), table.clone(), bias.clone());
-            let fused = vocabulary_loss(h, t, b, targets.clone());
-            let fused = value_and_gradients(&fused, &[&bias], &[&hidden, &table]);
-            let (h, t, b) = (hidden.clone(), table.clone(), bias.clone());
-            let plain = composed::vocabulary_loss(h, t, b, &targets);
-            let plain = value_and_gradients(&plain, &[&bias], &[&hidden, &table]);
+            let fused = found(&vocabulary_loss(layer.clone(), targets.clone()), &layer);
+            let plain = found(&composed::vocabulary_loss(layer.clone(), &targets), &layer);
             assert_close(&fused, &plain, 2e-6, &format!("{n} x {vocabulary} x {width}"));
         }
+    }
+
+    #[test]
+    fn bfloat16_is_near_32_bits() {
+        let targets = Targets { labels: labels(33, 300), weights: None };
+        let of = |precision| {
+            let layer = OutputLayer { precision, ..layer(33, 16, 300) };
+            found(&vocabulary_loss(layer.clone(), targets.clone()), &layer)
+        };
+        let (exact, near) = (of(Precision::F32), of(Precision::Bf16));
+        // Factors are wrong by up to 2^-9 of themselves.
+        assert_close(&near, &exact, 1.0 / 256.0, "bfloat16");
+        assert!(near != exact);
     }
 
     /// A vocabulary so large that the logits of all rows do not fit into one chunk of 2^23.
     #[test]
     fn rows_in_several_chunks_sum_up() {
-        let (n, vocabulary, width) = (40, 1 << 19, 2);
-        let (hidden, table, bias) = (leaf([n, width], 1), leaf([vocabulary, width], 2), leaf([vocabulary], 3));
+        let (n, vocabulary) = (40, 1 << 19);
+        let layer = layer(n, 2, vocabulary);
         let targets = Targets { labels: labels(n, vocabulary), weights: None };
-        let (h, t, b) = (hidden.clone(), table.clone(), bias.clone());
-        let fused = value_and_gradients(&vocabulary_loss(h, t, b, targets.clone()), &[&bias], &[&hidden, &table]);
-        let (h, t, b) = (hidden.clone(), table.clone(), bias.clone());
-        let plain = value_and_gradients(&composed::vocabulary_loss(h, t, b, &targets), &[&bias], &[&hidden, &table]);
+        let fused = found(&vocabulary_loss(layer.clone(), targets.clone()), &layer);
+        let plain = found(&composed::vocabulary_loss(layer.clone(), &targets), &layer);
         assert_close(&fused, &plain, 1e-5, "chunks");
     }
 
     #[test]
     fn scores_are_losses_and_whether_the_best_token_is_right() {
-        let (hidden, table, bias) = (leaf([20, 6], 1), leaf([11, 6], 2), leaf([11], 3));
+        let layer = layer(20, 6, 11);
         let labels = labels(20, 11);
-        let scores = vocabulary_scores(hidden.clone(), table.clone(), bias.clone(), &labels);
-        let logits = composed::linear(hidden, table.transpose(), bias);
+        let scores = vocabulary_scores(layer.clone(), &labels);
+        let logits = composed::linear(layer.hidden, layer.table.transpose(), layer.bias);
         let best = logits.clone().argmax(1).into_data();
         let want: Vec<f32> =
             best.iter::<i64>().zip(&labels).map(|(best, label)| f32::from(best == i64::from(*label))).collect();
@@ -140,8 +190,9 @@ mod tests {
         let row: Vec<f32> = (0..vocabulary).map(|i| 0.7 * i as f32 - 1.5).collect();
         let bias = Tensor::<1>::from_floats(row.as_slice(), &burn::tensor::Device::flex());
         let (hidden, table) = (Tensor::zeros([n, 2], &bias.device()), Tensor::zeros([vocabulary, 2], &bias.device()));
+        let layer = OutputLayer { hidden, table, bias, precision: Precision::F32 };
         for temperature in [1.0, 0.5, 3.0] {
-            let drawn = vocabulary_sample(hidden.clone(), table.clone(), bias.clone(), &sampling(n, temperature, None));
+            let drawn = vocabulary_sample(layer.clone(), &sampling(n, temperature, None));
             let weights: Vec<f64> = row.iter().map(|x| f64::from(x / temperature).exp()).collect();
             let sum: f64 = weights.iter().sum();
             let difference = |(token, weight): (usize, &f64)| {
@@ -157,13 +208,13 @@ mod tests {
 
     #[test]
     fn draws_are_those_of_the_composed_operation_and_leave_out_what_is_excepted() {
-        let (hidden, table, bias) = (leaf([50, 6], 1), leaf([300, 6], 2), leaf([300], 3));
+        let layer = layer(50, 6, 300);
         let free = sampling(50, 1.0, None);
-        let drawn = vocabulary_sample(hidden.clone(), table.clone(), bias.clone(), &free);
-        assert_eq!(composed::vocabulary_sample(hidden.clone(), table.clone(), bias.clone(), &free), drawn);
+        let drawn = vocabulary_sample(layer.clone(), &free);
+        assert_eq!(composed::vocabulary_sample(layer.clone(), &free), drawn);
         let bound = sampling(50, 1.0, Some(drawn.clone()));
-        let others = vocabulary_sample(hidden.clone(), table.clone(), bias.clone(), &bound);
-        assert_eq!(composed::vocabulary_sample(hidden, table, bias, &bound), others);
+        let others = vocabulary_sample(layer.clone(), &bound);
+        assert_eq!(composed::vocabulary_sample(layer, &bound), others);
         assert!(drawn.iter().zip(&others).all(|(a, b)| a != b));
     }
 
@@ -171,10 +222,9 @@ mod tests {
     fn bits_do_not_depend_on_the_threads() {
         let run = |threads| {
             in_pool(threads, || {
-                let (hidden, table, bias) = (leaf([77, 24], 1), leaf([1500, 24], 2), leaf([1500], 3));
+                let layer = layer(77, 24, 1500);
                 let targets = Targets { labels: labels(77, 1500), weights: None };
-                let loss = vocabulary_loss(hidden.clone(), table.clone(), bias.clone(), targets);
-                value_and_gradients(&loss, &[&bias], &[&hidden, &table])
+                found(&vocabulary_loss(layer.clone(), targets), &layer)
             })
         };
         let one = run(1);

@@ -1,7 +1,7 @@
 //! Gradients of the kernels against finite differences of the published formulas in double precision.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use kernels::{Activation, Attention, Mask, Noise, Norm, Rows, Targets};
+use kernels::{Activation, Attention, Mask, Noise, Norm, Precision, Rows, Targets};
 
 /// A matrix in double precision.
 #[derive(Clone)]
@@ -203,7 +203,9 @@ fn output_layer_with_cross_entropy() {
     };
     check("loss", &inputs, formula, |t| {
         let targets = Targets { labels: labels.to_vec(), weights: Some(weights.to_vec()) };
-        kernels::vocabulary_loss(t[0].clone(), t[1].clone(), flat(&t[2]), targets).reshape([1, 1])
+        let [hidden, table] = [&t[0], &t[1]].map(Tensor::clone);
+        let layer = kernels::OutputLayer { hidden, table, bias: flat(&t[2]), precision: Precision::F32 };
+        kernels::vocabulary_loss(layer, targets).reshape([1, 1])
     });
 }
 
@@ -216,6 +218,6 @@ fn linear_maps_and_softmax() {
         rows.chunks(7).flat_map(softmax).collect()
     };
     check("linear, softmax", &inputs, formula, |t| {
-        kernels::softmax(kernels::linear(t[0].clone(), t[1].clone(), flat(&t[2])))
+        kernels::softmax(kernels::linear(t[0].clone(), t[1].clone(), flat(&t[2]), Precision::F32))
     });
 }

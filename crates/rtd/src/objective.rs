@@ -51,8 +51,7 @@ impl Rtd {
                 temperature: config.temperature as f32,
                 except: config.disallow_correct.then(|| batch.mlm.labels.clone()),
             };
-            let x = generator.head.transform(hidden.clone());
-            vocabulary_sample(x, table.clone(), generator.head.bias.val(), &sampling)
+            vocabulary_sample(generator.head.output(hidden.clone(), table.clone()), &sampling)
         };
         let (mut term, tallies) = batch.mlm.loss(GENERATOR, &generator.head, table, hidden, training);
         term.coefficient = self.config.generator_weight;

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use kernels::{Activation, activate, gather};
+use kernels::{Activation, OutputLayer, Precision, activate, gather};
 use rand_chacha::ChaCha8Rng;
 use trunk::{EncoderConfig, LayerNorm, Linear, constant, truncated_normal};
 
@@ -25,6 +25,8 @@ pub struct SboHead {
     pub bias: Param<Tensor<1>>,
     #[module(skip)]
     activation: Activation,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl SboHead {
@@ -35,27 +37,29 @@ impl SboHead {
         rng: &mut ChaCha8Rng,
         device: &Device,
     ) -> Self {
-        let (hidden, width, std) = (config.hidden, config.embedding_width(), config.initializer_range);
+        let (hidden, width) = (config.hidden, config.embedding_width());
         Self {
-            offsets: truncated_normal([max_offset, offset_width], std, rng, device),
-            first: Linear::init(2 * hidden + offset_width, hidden, std, rng, device),
+            offsets: truncated_normal([max_offset, offset_width], config.initializer_range, rng, device),
+            first: config.linear(2 * hidden + offset_width, hidden, rng, device),
             first_norm: LayerNorm::init(hidden, config.norm_epsilon, device),
-            second: Linear::init(hidden, width, std, rng, device),
+            second: config.linear(hidden, width, rng, device),
             second_norm: LayerNorm::init(width, config.norm_epsilon, device),
             bias: constant([config.vocabulary], 0.0, device),
             activation: config.activation,
+            precision: config.precision,
         }
     }
 
-    /// What the token table is multiplied with, `[n, embedding]`, for `n` tokens of spans, given hidden states
-    /// `[rows, hidden]` in which [`Boundary`] names rows.
-    pub fn transform(&self, hidden: Tensor<2>, boundary: &Boundary) -> Tensor<2> {
+    /// The output layer for `n` tokens of spans, given hidden states `[rows, hidden]` in which [`Boundary`] names rows,
+    /// and the token table `[vocabulary, embedding]`.
+    pub fn output(&self, hidden: Tensor<2>, boundary: &Boundary, table: Tensor<2>) -> OutputLayer {
         let left = gather(hidden.clone(), boundary.left.clone());
         let right = gather(hidden, boundary.right.clone());
         let offsets = gather(self.offsets.val(), boundary.offsets.clone());
         let x = self.first.project(Tensor::cat(vec![left, right, offsets], 1));
         let x = self.first_norm.forward(activate(self.activation, x, self.first.bias.val()));
         let x = activate(self.activation, self.second.project(x), self.second.bias.val());
-        self.second_norm.forward(x)
+        let (hidden, bias) = (self.second_norm.forward(x), self.bias.val());
+        OutputLayer { hidden, table, bias, precision: self.precision }
     }
 }

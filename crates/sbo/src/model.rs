@@ -95,21 +95,21 @@ impl Sbo {
             // One row that counts nothing gives every parameter a gradient.
             let nothing = Boundary { left: vec![0], right: vec![0], offsets: vec![0], labels: vec![0] };
             let targets = Targets { labels: vec![0], weights: Some(vec![0.0]) };
-            return (term(vocabulary_loss(head.transform(hidden, &nothing), table, head.bias.val(), targets)), vec![]);
+            return (term(vocabulary_loss(head.output(hidden, &nothing, table), targets)), vec![]);
         }
         let rows = Boundary {
             left: indices(places, &boundary.left),
             right: indices(places, &boundary.right),
             ..boundary.clone()
         };
-        let x = head.transform(hidden, &rows);
+        let layer = head.output(hidden, &rows, table);
         let mut tallies = Vec::new();
         if !training {
-            let hits = vocabulary_scores(x.clone(), table.clone(), head.bias.val(), &boundary.labels).hits;
+            let hits = vocabulary_scores(layer.clone(), &boundary.labels).hits;
             tallies = self.tallies(&hits, &boundary);
         }
         let targets = Targets { labels: boundary.labels, weights: None };
-        (term(vocabulary_loss(x, table, head.bias.val(), targets)), tallies)
+        (term(vocabulary_loss(layer, targets)), tallies)
     }
 
     /// Accuracy over all tokens and by offset.

@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use kernels::{
-    Activation, Attention, Mask, Noise, Rows, activate, add_normalise, add_residual, attention, attention_scores,
-    gather, project_pair,
+    Activation, Attention, Mask, Noise, Precision, Rows, activate, add_normalise, add_residual, attention,
+    attention_scores, gather, project_pair,
 };
 use rand_chacha::ChaCha8Rng;
 
@@ -28,6 +28,8 @@ pub struct AttentionBlock {
     #[module(skip)]
     heads: usize,
     #[module(skip)]
+    precision: Precision,
+    #[module(skip)]
     weights_dropout: f64,
     #[module(skip)]
     residual: Residual,
@@ -36,7 +38,7 @@ pub struct AttentionBlock {
 impl AttentionBlock {
     /// New weights.
     pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        let mut linear = || Linear::init(config.hidden, config.hidden, config.initializer_range, rng, device);
+        let mut linear = || config.linear(config.hidden, config.hidden, rng, device);
         Self {
             query: linear(),
             key: linear(),
@@ -44,6 +46,7 @@ impl AttentionBlock {
             output: linear(),
             norm: LayerNorm::init(config.hidden, config.norm_epsilon, device),
             heads: config.heads,
+            precision: config.precision,
             weights_dropout: config.attention_dropout,
             residual: Residual::new(config),
         }
@@ -61,7 +64,7 @@ impl AttentionBlock {
     ) -> Tensor<2> {
         let normed = self.residual.before(&self.norm, x.clone());
         let maps = [&self.key, &self.value].map(|map| (map.weight.val(), map.bias.val()));
-        let packed = project_pair(normed.clone(), maps);
+        let packed = project_pair(normed.clone(), maps, self.precision);
         let (x, asking, rows) = match at {
             Some((indices, rows)) => (gather(x, indices.to_vec()), gather(normed, indices.to_vec()), rows),
             None => (x, normed, &input.rows),
@@ -96,10 +99,10 @@ pub struct FeedForward {
 impl FeedForward {
     /// New weights.
     pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        let (hidden, wide, std) = (config.hidden, config.feed_forward, config.initializer_range);
+        let (hidden, wide) = (config.hidden, config.feed_forward);
         Self {
-            inner: Linear::init(hidden, wide, std, rng, device),
-            outer: Linear::init(wide, hidden, std, rng, device),
+            inner: config.linear(hidden, wide, rng, device),
+            outer: config.linear(wide, hidden, rng, device),
             norm: LayerNorm::init(hidden, config.norm_epsilon, device),
             activation: config.activation,
             residual: Residual::new(config),

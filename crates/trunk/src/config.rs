@@ -1,8 +1,11 @@
 //! Shape and behaviour of the encoder.
 
-use kernels::Activation;
+use burn::tensor::Device;
+use kernels::{Activation, Precision};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::layers::Linear;
 use crate::sharing::Sharing;
 
 /// Where a layer normalises.
@@ -67,6 +70,8 @@ pub struct EncoderConfig {
     pub initializer_range: f64,
     /// Recompute cheap activations in the backward pass instead of keeping them: less memory, more time.
     pub gradient_checkpointing: bool,
+    /// What the factors of matrix products are rounded to: f32 or bf16, which is faster on the CPUs that have it.
+    pub precision: Precision,
 }
 
 impl Default for EncoderConfig {
@@ -91,6 +96,7 @@ impl Default for EncoderConfig {
             sharing: Sharing::None,
             initializer_range: 0.02,
             gradient_checkpointing: false,
+            precision: Precision::F32,
         }
     }
 }
@@ -105,6 +111,11 @@ pub struct ConfigError {
 }
 
 impl EncoderConfig {
+    /// A new map with the encoder's range of weights and precision.
+    pub fn linear(&self, input: usize, output: usize, rng: &mut ChaCha8Rng, device: &Device) -> Linear {
+        Linear::init(input, output, self.initializer_range, rng, device).with_precision(self.precision)
+    }
+
     /// Width of the embedding tables.
     pub fn embedding_width(&self) -> usize {
         if self.embedding == 0 { self.hidden } else { self.embedding }

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use kernels::{Activation, Scores, Targets, activate};
+use kernels::{Activation, OutputLayer, Precision, Scores, Targets, activate};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::EncoderConfig;
@@ -21,6 +21,8 @@ pub struct MlmHead {
     pub bias: Param<Tensor<1>>,
     #[module(skip)]
     activation: Activation,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl MlmHead {
@@ -28,33 +30,34 @@ impl MlmHead {
     pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         let width = config.embedding_width();
         Self {
-            transform: Linear::init(config.hidden, width, config.initializer_range, rng, device),
+            transform: config.linear(config.hidden, width, rng, device),
             norm: LayerNorm::init(width, config.norm_epsilon, device),
             bias: constant([config.vocabulary], 0.0, device),
             activation: config.activation,
+            precision: config.precision,
         }
     }
 
-    /// What the token table is multiplied with: `[n, hidden] -> [n, embedding]`, for the hidden states of the predicted
-    /// positions.
-    pub fn transform(&self, hidden: Tensor<2>) -> Tensor<2> {
+    /// The output layer, given the hidden states `[n, hidden]` of the predicted positions and the token table
+    /// `[vocabulary, embedding]`.
+    pub fn output(&self, hidden: Tensor<2>, table: Tensor<2>) -> OutputLayer {
         let x = activate(self.activation, self.transform.project(hidden), self.transform.bias.val());
-        self.norm.forward(x)
+        OutputLayer { hidden: self.norm.forward(x), table, bias: self.bias.val(), precision: self.precision }
     }
 
-    /// Logits `[n, vocabulary]`, given the token table `[vocabulary, embedding]`.
+    /// Logits, `[n, vocabulary]`.
     pub fn logits(&self, hidden: Tensor<2>, table: Tensor<2>) -> Tensor<2> {
-        kernels::linear(self.transform(hidden), table.transpose(), self.bias.val())
+        self.output(hidden, table).logits()
     }
 
     /// The weighted sum of the losses of `targets`, `[1]`, without holding all logits.
     pub fn loss(&self, hidden: Tensor<2>, table: Tensor<2>, targets: Targets) -> Tensor<1> {
-        kernels::vocabulary_loss(self.transform(hidden), table, self.bias.val(), targets)
+        kernels::vocabulary_loss(self.output(hidden, table), targets)
     }
 
     /// Loss and whether the best token is right for each of `labels`, without gradients.
     pub fn scores(&self, hidden: Tensor<2>, table: Tensor<2>, labels: &[u32]) -> Scores {
-        kernels::vocabulary_scores(self.transform(hidden), table, self.bias.val(), labels)
+        kernels::vocabulary_scores(self.output(hidden, table), labels)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use kernels::Norm;
+use kernels::{Norm, Precision};
 use rand_chacha::ChaCha8Rng;
 
 use crate::init::{constant, truncated_normal};
@@ -14,22 +14,33 @@ pub struct Linear {
     pub weight: Param<Tensor<2>>,
     /// `[out]`
     pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl Linear {
     /// Weights from the cut normal distribution, biases 0.
     pub fn init(input: usize, output: usize, std: f64, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        Self { weight: truncated_normal([input, output], std, rng, device), bias: constant([output], 0.0, device) }
+        Self {
+            weight: truncated_normal([input, output], std, rng, device),
+            bias: constant([output], 0.0, device),
+            precision: Precision::F32,
+        }
+    }
+
+    /// The same map with products of another precision.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// `x W`, without the bias, for what takes the bias along with its own pass.
     pub fn project(&self, x: Tensor<2>) -> Tensor<2> {
-        kernels::project(x, self.weight.val())
+        kernels::project(x, self.weight.val(), self.precision)
     }
 
     /// `[rows, in] -> [rows, out]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        kernels::linear(x, self.weight.val(), self.bias.val())
+        kernels::linear(x, self.weight.val(), self.bias.val(), self.precision)
     }
 }
 

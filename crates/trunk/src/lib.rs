@@ -30,7 +30,7 @@ pub use encoder::Encoder;
 pub use head::{MlmHead, Predicted};
 pub use init::{constant, truncated_normal};
 pub use input::{Input, Sequences, indices, union};
-pub use kernels::{Activation, Noise};
+pub use kernels::{Activation, Noise, Precision};
 pub use layers::{LayerNorm, Linear};
 pub use pair::PairHead;
 pub use sharing::Sharing;

@@ -43,10 +43,10 @@ pub struct Trace {
 impl Stack {
     /// New weights from `rng`; `config` must be valid.
     pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        let (width, hidden, std) = (config.embedding_width(), config.hidden, config.initializer_range);
+        let (width, hidden) = (config.embedding_width(), config.hidden);
         let (attention, feed_forward) = config.sharing.distinct(config.layers);
         Self {
-            projection: config.projects().then(|| Linear::init(width, hidden, std, rng, device)),
+            projection: config.projects().then(|| config.linear(width, hidden, rng, device)),
             attention: (0..attention).map(|_| AttentionBlock::init(config, rng, device)).collect(),
             feed_forward: (0..feed_forward).map(|_| FeedForward::init(config, rng, device)).collect(),
             final_norm: (config.norm == NormPlacement::Pre)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
-use kernels::{Measure, OutputLayer, gather, vocabulary_distance};
+use kernels::{Measure, gather, vocabulary_distance};
 use mlm::{Laid, Maskers, MlmBatch, MlmModel, NAMES, encoder_flops, head_flops, predicted};
 use objective::{Context, Error, Example, Objective, Purpose, Shown, Step, Tally, Teacher, Term};
 use rand_chacha::ChaCha8Rng;
@@ -107,8 +107,7 @@ impl Objective for Distilbert {
         let targets = !batch.labels.is_empty() || config.positions == Positions::All;
         let compared_count = if targets { compared.len() as f64 } else { 0.0 };
         let layer = |hidden: &Tensor<2>, head: &MlmHead, table: Tensor<2>| {
-            let hidden = head.transform(gather(hidden.clone(), compared.clone()));
-            OutputLayer { hidden, table, bias: head.bias.val() }
+            head.output(gather(hidden.clone(), compared.clone()), table)
         };
         let measures = [
             (

@@ -1,7 +1,7 @@
 //! DistilBERT against PyTorch, and against itself.
 
 use burn::tensor::{Device, Tensor};
-use kernels::{Measure, OutputLayer, gather, vocabulary_distance};
+use kernels::{Measure, OutputLayer, Precision, gather, vocabulary_distance};
 use mlm::MlmModel;
 use objective::trials::Bench;
 use objective::{Objective, Purpose, TeacherModel};
@@ -22,7 +22,8 @@ fn student() -> EncoderConfig {
 fn layer(reference: &Reference, name: &str, rows: &[u32]) -> OutputLayer {
     let device = Device::flex();
     let hidden = gather(reference.matrix(name, 11), rows.to_vec());
-    OutputLayer { hidden, table: Tensor::eye(11, &device), bias: Tensor::zeros([11], &device) }
+    let (table, bias) = (Tensor::eye(11, &device), Tensor::zeros([11], &device));
+    OutputLayer { hidden, table, bias, precision: Precision::F32 }
 }
 
 #[test]

@@ -2,14 +2,17 @@
 
 use gemm::Parallelism;
 
+use super::bf16;
+use crate::precision::Precision;
+
 /// A matrix that is read: element (i, j) at `i * row_stride + j * column_stride`.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
-    data: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+    pub(super) data: &'a [f32],
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: usize,
+    pub(super) column_stride: usize,
 }
 
 impl<'a> Matrix<'a> {
@@ -47,8 +50,8 @@ impl<'a> Matrix<'a> {
 /// A matrix that is written, with rows `row_stride` apart.
 #[derive(Debug)]
 pub struct MatrixMut<'a> {
-    data: &'a mut [f32],
-    row_stride: usize,
+    pub(super) data: &'a mut [f32],
+    pub(super) row_stride: usize,
 }
 
 impl<'a> MatrixMut<'a> {
@@ -60,6 +63,13 @@ impl<'a> MatrixMut<'a> {
     /// Rows that begin `row_stride` elements apart.
     pub fn strided(data: &'a mut [f32], row_stride: usize) -> Self {
         Self { data, row_stride }
+    }
+
+    /// Panics unless `a b` fits in.
+    pub(super) fn assert_holds(&self, a: Matrix<'_>, b: Matrix<'_>) {
+        assert_eq!(a.columns, b.rows, "inner dimensions");
+        let end = a.rows.saturating_sub(1) * self.row_stride + b.columns;
+        assert!(end <= self.data.len() && b.columns <= self.row_stride, "the output lies within its slice");
     }
 }
 
@@ -87,17 +97,16 @@ pub enum Threads {
 /// When the shapes do not fit.
 #[allow(unsafe_code, reason = "gemm takes pointers")]
 pub fn multiply(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, factor: f32, output: Output, threads: Threads) {
-    assert_eq!(a.columns, b.rows, "inner dimensions");
+    out.assert_holds(a, b);
     let (m, n, k) = (a.rows, b.columns, a.columns);
     if m == 0 || n == 0 {
         return;
     }
-    assert!((m - 1) * out.row_stride + n <= out.data.len() && n <= out.row_stride, "the output lies within its slice");
     let parallelism = match threads {
         Threads::Pool if rayon::current_num_threads() > 1 => Parallelism::Rayon(0),
         _ => Parallelism::None,
     };
-    // SAFETY: the asserts above and in `Matrix` keep every element that gemm touches within its slice, and `out` is
+    // SAFETY: the assertions above and in `Matrix` keep every element that gemm touches within its slice, and `out` is
     // borrowed mutably, so it overlaps neither `a` nor `b`.
     unsafe {
         gemm::gemm(
@@ -124,18 +133,39 @@ pub fn multiply(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, factor: f32, o
     }
 }
 
+/// `out = a b`, or `out += a b`, with factors of this precision, by the threads of the surrounding pool.
+///
+/// # Panics
+/// When the shapes do not fit.
+pub fn multiply_in(precision: Precision, out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, output: Output) {
+    match precision {
+        Precision::F32 => multiply(out, a, b, 1.0, output, Threads::Pool),
+        Precision::Bf16 => bf16::multiply(out, a, b, output),
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub mod tests {
+    //! With what other modules check their products by.
+
     use super::*;
     use crate::testing::{in_pool, wave};
 
-    #[test]
-    fn products_agree_with_the_definition_in_every_layout() {
-        for (m, n, k) in [(1, 1, 1), (3, 5, 7), (17, 33, 9), (64, 1, 40), (1, 70, 3)] {
+    const SHAPES: [[usize; 3]; 8] =
+        [[1, 1, 1], [12, 32, 2], [13, 33, 3], [3, 5, 7], [101, 131, 257], [64, 1, 600], [1, 70, 515], [200, 40, 1200]];
+
+    /// Checks `way` against the definition of a product of rounded factors, in every layout, between rows that are not to
+    /// be written.
+    pub fn assert_multiplies(
+        way: impl Fn(MatrixMut<'_>, Matrix<'_>, Matrix<'_>, Output),
+        factor: f64,
+        round: impl Fn(f32) -> f32,
+    ) {
+        for [m, n, k] in SHAPES {
             let (a, b) = (wave(m * k, 1), wave(k * n, 2));
-            let want: Vec<f32> = (0..m * n)
-                .map(|i| (0..k).map(|l| f64::from(a[i / n * k + l]) * f64::from(b[l * n + i % n])).sum::<f64>() as f32)
-                .collect();
+            let exact = |x: f32| f64::from(round(x));
+            let sum = |i: usize| (0..k).map(|l| exact(a[i / n * k + l]) * exact(b[l * n + i % n])).sum::<f64>();
+            let want: Vec<f64> = (0..m * n).map(|i| factor * sum(i)).collect();
             let transposed = |x: &[f32], rows: usize, columns: usize| -> Vec<f32> {
                 (0..columns * rows).map(|i| x[i % rows * columns + i / rows]).collect()
             };
@@ -145,28 +175,30 @@ mod tests {
                 (Matrix::new(&at, k, m).transposed(), Matrix::new(&b, k, n)),
                 (Matrix::new(&a, m, k), Matrix::new(&bt, n, k).transposed()),
             ] {
-                let mut out = vec![1.0; m * n];
-                multiply(MatrixMut::new(&mut out, n), a, b, 1.0, Output::Replace, Threads::One);
-                for (got, want) in out.iter().zip(&want) {
-                    assert!((got - want).abs() < 1e-4, "{got} {want}");
+                let stride = n + 3;
+                let mut out = vec![1.0; m * stride];
+                for (output, times) in [(Output::Replace, 1.0), (Output::Add, 2.0)] {
+                    way(MatrixMut::strided(&mut out, stride), a, b, output);
+                    for (i, want) in want.iter().enumerate() {
+                        let got = f64::from(out[i / n * stride + i % n]);
+                        // The sums are rounded to 24 bits.
+                        assert!((got - times * want).abs() < 1e-6 * k as f64 + 1e-6, "{m} x {n} x {k}: {got} {want}");
+                    }
                 }
-                multiply(MatrixMut::new(&mut out, n), a, b, 2.0, Output::Add, Threads::One);
-                for (got, want) in out.iter().zip(&want) {
-                    assert!((got - 3.0 * want).abs() < 1e-4, "{got} {want}");
-                }
+                let mut beyond = out.chunks(stride).flat_map(|row| &row[n..]);
+                assert!(beyond.all(|x| *x == 1.0), "nothing beyond the columns is written");
             }
         }
     }
 
-    #[test]
-    fn bits_do_not_depend_on_the_threads() {
+    /// Checks that `way` gives the same bits in pools of any size.
+    pub fn assert_ignores_threads(way: impl Fn(MatrixMut<'_>, Matrix<'_>, Matrix<'_>) + Sync) {
         for (m, n, k) in [(1024, 384, 128), (130, 515, 67), (2048, 128, 512), (128, 512, 1024)] {
             let (a, b) = (wave(m * k, 3), wave(k * n, 4));
             let product = |threads| {
                 in_pool(threads, || {
                     let mut out = vec![0.0; m * n];
-                    let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
-                    multiply(MatrixMut::new(&mut out, n), a, b, 1.0, Output::Replace, Threads::Pool);
+                    way(MatrixMut::new(&mut out, n), Matrix::new(&a, m, k), Matrix::new(&b, k, n));
                     out
                 })
             };
@@ -175,5 +207,26 @@ mod tests {
                 assert!(product(threads) == one, "{m} x {k} x {n} with {threads} threads");
             }
         }
+    }
+
+    #[test]
+    fn products_agree_with_the_definition_in_every_layout() {
+        for threads in [Threads::One, Threads::Pool] {
+            assert_multiplies(|out, a, b, output| multiply(out, a, b, 1.0, output, threads), 1.0, |x| x);
+            assert_multiplies(|out, a, b, output| multiply(out, a, b, 0.5, output, threads), 0.5, |x| x);
+        }
+    }
+
+    #[test]
+    fn bits_do_not_depend_on_the_threads() {
+        assert_ignores_threads(|out, a, b| multiply(out, a, b, 1.0, Output::Replace, Threads::Pool));
+    }
+
+    #[test]
+    #[should_panic(expected = "the output lies within its slice")]
+    fn an_output_that_is_too_small_is_refused() {
+        let (a, mut out) = ([1.0; 6], [0.0; 5]);
+        let (a, b) = (Matrix::new(&a, 2, 3), Matrix::new(&a, 3, 2));
+        multiply(MatrixMut::strided(&mut out, 4), a, b, 1.0, Output::Replace, Threads::One);
     }
 }

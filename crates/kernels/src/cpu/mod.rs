@@ -6,6 +6,7 @@
 pub mod activation;
 pub mod adam;
 pub mod attention;
+pub mod bf16;
 pub mod divergence;
 pub mod dropout;
 pub mod embedding;

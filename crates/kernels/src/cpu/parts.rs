@@ -9,13 +9,18 @@ const GRAIN: usize = 1 << 14;
 /// Partial sums over rows.
 const PARTS: usize = 8;
 
+/// Numbers of which any bits are valid.
+pub trait Number {}
+impl Number for f32 {}
+impl Number for u32 {}
+
 /// A buffer of `n` elements whose contents are yet to be written.
 ///
 /// Zeroing every output first would cost about a tenth of a training step.
 #[allow(unsafe_code, clippy::uninit_vec, reason = "every kernel writes all elements before any is read")]
-pub fn unwritten(n: usize) -> Vec<f32> {
+pub fn unwritten<T: Number>(n: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(n);
-    // SAFETY: the capacity is n, any bits are a valid f32, and the callers in this crate write before they read.
+    // SAFETY: the capacity is n, any bits are a valid number, and the callers in this crate write before they read.
     unsafe { values.set_len(n) };
     values
 }

@@ -2,11 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::matmul::{Matrix, MatrixMut, Output, Threads, multiply};
+use super::matmul::{Matrix, MatrixMut, Output, multiply_in};
 use super::parts::{rows_of_a_part, total, unwritten};
 use super::softmax::exponentials;
 use super::vectors::{add, largest, ln, vectorised};
 use crate::noise::draw;
+use crate::precision::Precision;
 
 /// Logits held at a time: 32 MB.
 const CHUNK: usize = 1 << 23;
@@ -22,6 +23,8 @@ pub struct Layer<'a> {
     pub bias: &'a [f32],
     /// Length of a hidden state.
     pub width: usize,
+    /// Of the products.
+    pub precision: Precision,
 }
 
 /// What is to be predicted.
@@ -63,9 +66,9 @@ impl Gradients {
         let logits = Matrix::new(logits, n, vocabulary);
         let table = Matrix::new(layer.table, vocabulary, width);
         let target = MatrixMut::new(&mut self.hidden[first * width..(first + n) * width], width);
-        multiply(target, logits, table, 1.0, Output::Replace, Threads::Pool);
+        multiply_in(layer.precision, target, logits, table, Output::Replace);
         let target = MatrixMut::new(&mut self.table, width);
-        multiply(target, logits.transposed(), Matrix::new(hidden, n, width), 1.0, output, Threads::Pool);
+        multiply_in(layer.precision, target, logits.transposed(), Matrix::new(hidden, n, width), output);
     }
 }
 
@@ -78,7 +81,7 @@ impl Layer<'_> {
     pub(super) fn products(&self, hidden: &[f32], logits: &mut [f32]) {
         let table = Matrix::new(self.table, self.vocabulary(), self.width).transposed();
         let hidden = Matrix::new(hidden, hidden.len() / self.width, self.width);
-        multiply(MatrixMut::new(logits, self.vocabulary()), hidden, table, 1.0, Output::Replace, Threads::Pool);
+        multiply_in(self.precision, MatrixMut::new(logits, self.vocabulary()), hidden, table, Output::Replace);
     }
 
     /// Rows whose logits are held at a time.

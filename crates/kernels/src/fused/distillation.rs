@@ -6,13 +6,13 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::rules::VocabularyLoss;
-use super::vector;
+use super::{KnownLayer, vector};
 use crate::cpu::attention::Heads;
 use crate::cpu::divergence::{Measure, distance_and_gradients};
 use crate::cpu::scores;
 use crate::cpu::vocabulary::{Gradients, Layer};
-use crate::divergence::Known;
 use crate::flex::{dims, ordered, tensor, values};
+use crate::precision::Precision;
 use crate::rule::{Rule, record};
 
 /// What a student is compared by.
@@ -25,18 +25,16 @@ pub(crate) trait Distillation: Backend {
         hidden: FloatTensor<Self>,
         table: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        known: Known,
+        known: KnownLayer,
         measure: Measure,
+        precision: Precision,
     ) -> FloatTensor<Self>;
 }
 
-fn distance(inputs: [&FlexTensor; 3], known: Known, measure: Measure) -> (f32, Gradients) {
+fn distance(inputs: [&FlexTensor; 3], known: KnownLayer, measure: Measure, precision: Precision) -> (f32, Gradients) {
+    let [_, width] = dims(inputs[1]);
     let [hidden, table, bias] = inputs.map(values);
-    let layer = Layer { hidden, table, bias, width: dims::<2>(inputs[1])[1] };
-    let [hidden, table, bias] = [known.hidden, known.table, known.bias].map(ordered);
-    let [_, width] = dims(&table);
-    let known = Layer { hidden: values(&hidden), table: values(&table), bias: values(&bias), width };
-    distance_and_gradients(layer, known, measure)
+    known.with(|known| distance_and_gradients(Layer { hidden, table, bias, width, precision }, known, measure))
 }
 
 impl Distillation for Flex {
@@ -50,11 +48,12 @@ impl Distillation for Flex {
         hidden: FlexTensor,
         table: FlexTensor,
         bias: FlexTensor,
-        known: Known,
+        known: KnownLayer,
         measure: Measure,
+        precision: Precision,
     ) -> FlexTensor {
         let [hidden, table, bias] = [hidden, table, bias].map(ordered);
-        vector(vec![distance([&hidden, &table, &bias], known, measure).0])
+        vector(vec![distance([&hidden, &table, &bias], known, measure, precision).0])
     }
 }
 
@@ -69,12 +68,13 @@ impl<C: CheckpointStrategy> Distillation for Autodiff<Flex, C> {
         hidden: FloatTensor<Self>,
         table: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        known: Known,
+        known: KnownLayer,
         measure: Measure,
+        precision: Precision,
     ) -> FloatTensor<Self> {
         record::<_, C, _>([hidden, table, bias], |inputs| {
             let [hidden, table, bias] = inputs.map(ordered);
-            let (sum, found) = distance([&hidden, &table, &bias], known, measure);
+            let (sum, found) = distance([&hidden, &table, &bias], known, measure, precision);
             let gradients =
                 [tensor(found.hidden, dims::<2>(&hidden)), tensor(found.table, dims::<2>(&table)), vector(found.bias)];
             (vector(vec![sum]), VocabularyLoss(gradients))

@@ -18,10 +18,11 @@ use crate::activation::Activation;
 use crate::cpu::attention::Heads;
 use crate::cpu::dropout::{Mask, Norm};
 use crate::cpu::embedding::Lookup;
-use crate::cpu::matmul::{Matrix, MatrixMut, Output, Threads, multiply};
+use crate::cpu::matmul::{Matrix, MatrixMut, Output, multiply_in};
 use crate::cpu::vocabulary::{Layer, Sampling, Targets};
 use crate::cpu::{activation, attention, dropout, embedding, norm, parts, softmax, vocabulary};
 use crate::flex::{dims, ordered, tensor, values, values_mut};
+use crate::precision::Precision;
 use crate::rule::{record, record_cheap};
 
 /// Whether tensors on `device` go through the operations of this crate that are written by hand: they take rows of any
@@ -39,9 +40,14 @@ pub(crate) fn runs_fused<const D: usize>(x: &Tensor<D>) -> bool {
 #[backend_extension(Autodiff, Flex)]
 pub(crate) trait Fused: Backend {
     /// `x W`
-    fn project(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn project(x: FloatTensor<Self>, weight: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self>;
     /// `x W + b`
-    fn linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
     /// `[x K + k, x V + v]`, `[rows, 2 * out]`
     fn project_pair(
         x: FloatTensor<Self>,
@@ -49,6 +55,7 @@ pub(crate) trait Fused: Backend {
         key_bias: FloatTensor<Self>,
         value: FloatTensor<Self>,
         value_bias: FloatTensor<Self>,
+        precision: Precision,
     ) -> FloatTensor<Self>;
     /// `f(x + bias)`
     fn activate(x: FloatTensor<Self>, bias: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
@@ -97,31 +104,35 @@ pub(crate) trait Fused: Backend {
         table: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         targets: Targets,
+        precision: Precision,
     ) -> FloatTensor<Self>;
 }
 
-fn product(out: &mut [f32], stride: usize, x: &FlexTensor, weight: &FlexTensor, output: Output) {
-    let ([rows, inner], [_, columns]) = (dims(x), dims(weight));
-    let (a, b) = (Matrix::new(values(x), rows, inner), Matrix::new(values(weight), inner, columns));
-    multiply(MatrixMut::strided(out, stride), a, b, 1.0, output, Threads::Pool);
-}
+impl Precision {
+    /// `x W`, to rows of `out` that begin `stride` apart.
+    fn product(self, out: &mut [f32], stride: usize, x: &FlexTensor, weight: &FlexTensor, output: Output) {
+        let ([rows, inner], [_, columns]) = (dims(x), dims(weight));
+        let (a, b) = (Matrix::new(values(x), rows, inner), Matrix::new(values(weight), inner, columns));
+        multiply_in(self, MatrixMut::strided(out, stride), a, b, output);
+    }
 
-/// The gradient of `x` in `x W`, given that of the product, whose rows begin `stride` apart.
-fn product_x(out: &mut [f32], gradient: &[f32], stride: usize, weight: &FlexTensor, rows: usize, output: Output) {
-    let [inner, columns] = dims(weight);
-    let a = Matrix::strided(gradient, rows, columns, stride);
-    let b = Matrix::new(values(weight), inner, columns).transposed();
-    multiply(MatrixMut::new(out, inner), a, b, 1.0, output, Threads::Pool);
-}
+    /// The gradient of `x` in `x W`, given that of the product, whose rows begin `stride` apart.
+    fn product_x(self, out: &mut [f32], gradient: &[f32], stride: usize, weight: &FlexTensor, output: Output) {
+        let [inner, columns] = dims(weight);
+        let a = Matrix::strided(gradient, out.len() / inner, columns, stride);
+        let b = Matrix::new(values(weight), inner, columns).transposed();
+        multiply_in(self, MatrixMut::new(out, inner), a, b, output);
+    }
 
-/// The gradient of `W` in `x W`.
-fn product_weight(x: &FlexTensor, gradient: &[f32], stride: usize, columns: usize) -> FlexTensor {
-    let [rows, inner] = dims(x);
-    let mut out = parts::unwritten(inner * columns);
-    let a = Matrix::new(values(x), rows, inner).transposed();
-    let b = Matrix::strided(gradient, rows, columns, stride);
-    multiply(MatrixMut::new(&mut out, columns), a, b, 1.0, Output::Replace, Threads::Pool);
-    tensor(out, [inner, columns])
+    /// The gradient of `W` in `x W`.
+    fn product_weight(self, x: &FlexTensor, gradient: &[f32], stride: usize, columns: usize) -> FlexTensor {
+        let [rows, inner] = dims(x);
+        let mut out = parts::unwritten(inner * columns);
+        let a = Matrix::new(values(x), rows, inner).transposed();
+        let b = Matrix::strided(gradient, rows, columns, stride);
+        multiply_in(self, MatrixMut::new(&mut out, columns), a, b, Output::Replace);
+        tensor(out, [inner, columns])
+    }
 }
 
 fn vector(values: Vec<f32>) -> FlexTensor {
@@ -145,19 +156,19 @@ fn read<const N: usize>(inputs: [Option<FlexTensor>; N], index: usize) -> FlexTe
 }
 
 impl Fused for Flex {
-    fn project(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
+    fn project(x: FlexTensor, weight: FlexTensor, precision: Precision) -> FlexTensor {
         let (x, weight) = (ordered(x), ordered(weight));
         let ([rows, _], [_, columns]) = (dims(&x), dims(&weight));
         let mut out = parts::unwritten(rows * columns);
-        product(&mut out, columns, &x, &weight, Output::Replace);
+        precision.product(&mut out, columns, &x, &weight, Output::Replace);
         tensor(out, [rows, columns])
     }
 
-    fn linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+    fn linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, precision: Precision) -> FlexTensor {
         let (x, weight, bias) = (ordered(x), ordered(weight), ordered(bias));
         let ([rows, _], [_, columns]) = (dims(&x), dims(&weight));
         let mut out = biases(&[&bias], rows);
-        product(&mut out, columns, &x, &weight, Output::Add);
+        precision.product(&mut out, columns, &x, &weight, Output::Add);
         tensor(out, [rows, columns])
     }
 
@@ -167,6 +178,7 @@ impl Fused for Flex {
         key_bias: FlexTensor,
         value: FlexTensor,
         value_bias: FlexTensor,
+        precision: Precision,
     ) -> FlexTensor {
         let x = ordered(x);
         let weights = [key, value].map(ordered);
@@ -174,7 +186,7 @@ impl Fused for Flex {
         let ([rows, _], [_, d]) = (dims(&x), dims(&weights[0]));
         let mut out = biases(&[&key_bias, &value_bias], rows);
         for (i, weight) in weights.iter().enumerate() {
-            product(&mut out[i * d..], 2 * d, &x, weight, Output::Add);
+            precision.product(&mut out[i * d..], 2 * d, &x, weight, Output::Add);
         }
         tensor(out, [rows, 2 * d])
     }
@@ -240,37 +252,47 @@ impl Fused for Flex {
         tensor(out, [lookup.tokens.len(), width])
     }
 
-    fn vocabulary_loss(hidden: FlexTensor, table: FlexTensor, bias: FlexTensor, targets: Targets) -> FlexTensor {
-        let (losses, _) = vocabulary_losses(hidden, table, bias, &targets.labels);
+    fn vocabulary_loss(
+        hidden: FlexTensor,
+        table: FlexTensor,
+        bias: FlexTensor,
+        targets: Targets,
+        precision: Precision,
+    ) -> FlexTensor {
+        let layer = KnownLayer { hidden, table, bias, precision };
+        let (losses, _) = vocabulary_losses(layer, &targets.labels);
         let weighted = losses.iter().enumerate().map(|(i, loss)| f64::from(loss * targets.weight(i)));
         vector(vec![weighted.sum::<f64>() as f32])
     }
 }
 
+/// An output layer without a graph.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownLayer {
+    pub hidden: FlexTensor,
+    pub table: FlexTensor,
+    pub bias: FlexTensor,
+    pub precision: Precision,
+}
+
+impl KnownLayer {
+    /// `f` of its slices.
+    fn with<R>(self, f: impl FnOnce(Layer<'_>) -> R) -> R {
+        let [hidden, table, bias] = [self.hidden, self.table, self.bias].map(ordered);
+        let [_, width] = dims(&table);
+        let [hidden, table, bias] = [&hidden, &table, &bias].map(values);
+        f(Layer { hidden, table, bias, width, precision: self.precision })
+    }
+}
+
 /// The loss of each row, and 1 where its most probable class is the right one.
-pub(crate) fn vocabulary_losses(
-    hidden: FlexTensor,
-    table: FlexTensor,
-    bias: FlexTensor,
-    labels: &[u32],
-) -> (Vec<f32>, Vec<f32>) {
-    let (hidden, table, bias) = (ordered(hidden), ordered(table), ordered(bias));
-    let [_, width] = dims(&table);
-    let layer = Layer { hidden: values(&hidden), table: values(&table), bias: values(&bias), width };
-    vocabulary::losses(layer, labels)
+pub(crate) fn vocabulary_losses(layer: KnownLayer, labels: &[u32]) -> (Vec<f32>, Vec<f32>) {
+    layer.with(|layer| vocabulary::losses(layer, labels))
 }
 
 /// A token drawn for each row.
-pub(crate) fn vocabulary_draws(
-    hidden: FlexTensor,
-    table: FlexTensor,
-    bias: FlexTensor,
-    sampling: &Sampling,
-) -> Vec<u32> {
-    let (hidden, table, bias) = (ordered(hidden), ordered(table), ordered(bias));
-    let [_, width] = dims(&table);
-    let layer = Layer { hidden: values(&hidden), table: values(&table), bias: values(&bias), width };
-    vocabulary::sample(layer, sampling)
+pub(crate) fn vocabulary_draws(layer: KnownLayer, sampling: &Sampling) -> Vec<u32> {
+    layer.with(|layer| vocabulary::sample(layer, sampling))
 }
 
 /// The normalised sum and the sum itself.
@@ -291,12 +313,19 @@ fn add_normalise(
 }
 
 impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
-    fn project(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        record::<_, C, _>([x, weight], |[x, weight]| (Flex::project(x, weight), Project))
+    fn project(x: FloatTensor<Self>, weight: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
+        record::<_, C, _>([x, weight], |[x, weight]| (Flex::project(x, weight, precision), Project(precision)))
     }
 
-    fn linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
-        record::<_, C, _>([x, weight, bias], |[x, weight, bias]| (Flex::linear(x, weight, bias), Linear))
+    fn linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
+        record::<_, C, _>([x, weight, bias], |[x, weight, bias]| {
+            (Flex::linear(x, weight, bias, precision), Linear(precision))
+        })
     }
 
     fn project_pair(
@@ -305,9 +334,12 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         key_bias: FloatTensor<Self>,
         value: FloatTensor<Self>,
         value_bias: FloatTensor<Self>,
+        precision: Precision,
     ) -> FloatTensor<Self> {
         let inputs = [x, key, key_bias, value, value_bias];
-        record::<_, C, _>(inputs, |[x, k, kb, v, vb]| (Flex::project_pair(x, k, kb, v, vb), ProjectPair))
+        record::<_, C, _>(inputs, |[x, k, kb, v, vb]| {
+            (Flex::project_pair(x, k, kb, v, vb, precision), ProjectPair(precision))
+        })
     }
 
     fn activate(x: FloatTensor<Self>, bias: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
@@ -400,11 +432,12 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         table: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         targets: Targets,
+        precision: Precision,
     ) -> FloatTensor<Self> {
         record::<_, C, _>([hidden, table, bias], |[hidden, table, bias]| {
             let (hidden, table, bias) = (ordered(hidden), ordered(table), ordered(bias));
             let ([n, width], [vocabulary, _]) = (dims(&hidden), dims(&table));
-            let layer = Layer { hidden: values(&hidden), table: values(&table), bias: values(&bias), width };
+            let layer = Layer { hidden: values(&hidden), table: values(&table), bias: values(&bias), width, precision };
             let (loss, found) = vocabulary::loss_and_gradients(layer, &targets);
             let hidden = tensor(found.hidden, [n, width]);
             let gradients = [hidden, tensor(found.table, [vocabulary, width]), vector(found.bias)];

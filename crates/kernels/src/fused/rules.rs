@@ -3,7 +3,7 @@
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 
-use super::{Fused, product_weight, product_x, read, vector};
+use super::{Fused, read, vector};
 use crate::activation::Activation;
 use crate::cpu::attention::Heads;
 use crate::cpu::dropout::{Mask, Norm};
@@ -11,10 +11,11 @@ use crate::cpu::embedding::Lookup;
 use crate::cpu::matmul::Output;
 use crate::cpu::{activation, attention, dropout, embedding, norm, parts, softmax};
 use crate::flex::{dims, ordered, tensor, values, values_mut};
+use crate::precision::Precision;
 use crate::rule::Rule;
 
 #[derive(Clone, Debug)]
-pub(super) struct Project;
+pub(super) struct Project(pub(super) Precision);
 
 impl Rule<2> for Project {
     const READS: [bool; 2] = [true, true];
@@ -25,15 +26,15 @@ impl Rule<2> for Project {
         let ([rows, inner], [_, columns]) = (dims(&x), dims(&weight));
         let dx = wanted[0].then(|| {
             let mut out = parts::unwritten(rows * inner);
-            product_x(&mut out, values(&g), columns, &weight, rows, Output::Replace);
+            self.0.product_x(&mut out, values(&g), columns, &weight, Output::Replace);
             tensor(out, [rows, inner])
         });
-        [dx, wanted[1].then(|| product_weight(&x, values(&g), columns, columns))]
+        [dx, wanted[1].then(|| self.0.product_weight(&x, values(&g), columns, columns))]
     }
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Linear;
+pub(super) struct Linear(pub(super) Precision);
 
 impl Rule<3> for Linear {
     const READS: [bool; 3] = [true, true, false];
@@ -43,13 +44,13 @@ impl Rule<3> for Linear {
         let g = ordered(g);
         let [_, columns] = dims(&g);
         let bias = wanted[2].then(|| vector(parts::column_sums(values(&g), columns)));
-        let [x, weight] = Project.backward([x, weight], g, [wanted[0], wanted[1]]);
+        let [x, weight] = Project(self.0).backward([x, weight], g, [wanted[0], wanted[1]]);
         [x, weight, bias]
     }
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct ProjectPair;
+pub(super) struct ProjectPair(pub(super) Precision);
 
 impl Rule<5> for ProjectPair {
     const READS: [bool; 5] = [true, true, false, true, false];
@@ -63,12 +64,13 @@ impl Rule<5> for ProjectPair {
             let mut out = parts::unwritten(rows * inner);
             for (i, weight) in weights.iter().enumerate() {
                 let output = if i == 0 { Output::Replace } else { Output::Add };
-                product_x(&mut out, &values(&g)[i * d..], 2 * d, weight, rows, output);
+                self.0.product_x(&mut out, &values(&g)[i * d..], 2 * d, weight, output);
             }
             tensor(out, [rows, inner])
         });
-        let [k, v] =
-            std::array::from_fn(|i| wanted[1 + 2 * i].then(|| product_weight(&x, &values(&g)[i * d..], 2 * d, d)));
+        let [k, v] = std::array::from_fn(|i| {
+            wanted[1 + 2 * i].then(|| self.0.product_weight(&x, &values(&g)[i * d..], 2 * d, d))
+        });
         let sums = parts::column_sums(values(&g), 2 * d);
         let [kb, vb] = std::array::from_fn(|i| Some(vector(sums[i * d..(i + 1) * d].to_vec())));
         [dx, k, kb, v, vb]
