@@ -21,6 +21,9 @@ const DEPTH: usize = 128;
 /// Elements of the left factor that are packed at a time, which stay in the second-level cache.
 const BLOCK: usize = 1 << 17;
 
+/// Panels of the right factor that are packed at a time.
+const GROUP: usize = 8;
+
 /// `out = a b`, or `out += a b`, with both factors rounded to bfloat16, by the threads of the surrounding pool. The same
 /// bits come out for any number of threads, but not with and without instructions for it, which sum in other orders.
 ///
@@ -55,15 +58,15 @@ fn multiply_packed(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, output: Out
     let (m, n, pairs, stride) = (a.rows, b.columns, a.columns.div_ceil(2), out.row_stride);
     let b = b.transposed();
     let mut right = unwritten(n.div_ceil(COLUMNS) * pairs * COLUMNS);
-    right.par_chunks_exact_mut(pairs * COLUMNS).enumerate().for_each(|(i, panel)| pack::<COLUMNS>(b, i, panel));
+    let groups = right.par_chunks_mut(GROUP * pairs * COLUMNS).enumerate();
+    groups.for_each(|(i, panels)| pack::<COLUMNS>(b, i * GROUP * COLUMNS, pairs, panels));
     let most = (BLOCK / (2 * pairs)).min(m.div_ceil(rayon::current_num_threads()));
     let block = most.div_ceil(ROWS).max(1) * ROWS;
     out.data.par_chunks_mut(block * stride).take(m.div_ceil(block)).enumerate().for_each(|(i, out)| {
         let first = i * block;
         let rows = block.min(m - first);
         let mut left = unwritten(rows.div_ceil(ROWS) * pairs * ROWS);
-        let panels = left.chunks_exact_mut(pairs * ROWS).enumerate();
-        panels.for_each(|(i, panel)| pack::<ROWS>(a, first / ROWS + i, panel));
+        pack::<ROWS>(a, first, pairs, &mut left);
         for (j, right) in right.chunks_exact(pairs * COLUMNS).enumerate() {
             for start in (0..pairs).step_by(DEPTH) {
                 let depth = start..(start + DEPTH).min(pairs);
@@ -157,19 +160,19 @@ fn tile(_: &[u32], _: &[u32], _: Target<'_>) {
     unreachable!("`multiply` comes here only where the processor has the instructions")
 }
 
-/// Packs the `index`-th `LINES` rows of `x`: for each pair of columns, one pair a row, and zeros where rows or columns are
-/// missing.
-fn pack<const LINES: usize>(x: Matrix<'_>, index: usize, panel: &mut [u32]) {
-    let first = index * LINES;
-    let lines = LINES.min(x.rows - first);
-    let panel = panel.as_chunks_mut::<LINES>().0;
-    if lines < LINES {
-        panel.as_flattened_mut().fill(0);
-    }
+/// Packs rows of `x` from `first` on, `LINES` in a panel: for each of the `pairs` of columns, one pair a row, and zeros where
+/// rows or columns are missing.
+fn pack<const LINES: usize>(x: Matrix<'_>, first: usize, pairs: usize, panels: &mut [u32]) {
+    let panels = panels.as_chunks_mut::<LINES>().0;
+    let rows = (panels.len() / pairs * LINES).min(x.rows - first);
+    panels[rows / LINES * pairs..].as_flattened_mut().fill(0);
     let data = &x.data[first * x.row_stride..];
-    match x.column_stride {
-        1 => pack_along(data, [lines, x.columns], x.row_stride, panel),
-        stride => pack_across(data, [lines, x.columns], stride, panel),
+    if x.column_stride > 1 {
+        return pack_across(data, [rows, x.columns], x.column_stride, panels);
+    }
+    for (i, panel) in panels.chunks_exact_mut(pairs).enumerate() {
+        let lines = LINES.min(rows - i * LINES);
+        pack_along(&data[i * LINES * x.row_stride..], [lines, x.columns], x.row_stride, panel);
     }
 }
 
@@ -197,16 +200,22 @@ vectorised! {
         }
     }
 
-    /// Lines that lie side by side, the elements of a line `stride` apart.
-    fn pack_across<const LINES: usize>(data: &[f32], shape: [usize; 2], stride: usize, panel: &mut [[u32; LINES]]) {
+    /// Lines that lie side by side, the elements of a line `stride` apart, into as many panels as they need.
+    fn pack_across<const LINES: usize>(data: &[f32], shape: [usize; 2], stride: usize, panels: &mut [[u32; LINES]]) {
         let [lines, length] = shape;
-        for (i, panel) in panel.iter_mut().enumerate() {
-            let low = &data[2 * i * stride..][..lines];
-            let high = if 2 * i + 1 < length { &data[(2 * i + 1) * stride..][..lines] } else { &[0.0; LINES][..lines] };
-            if let (Some(low), Some(high)) = (low.first_chunk::<LINES>(), high.first_chunk::<LINES>()) {
-                panel.iter_mut().zip(low.iter().zip(high)).for_each(|(to, (low, high))| *to = joined(*low, *high));
-            } else {
-                panel.iter_mut().zip(low.iter().zip(high)).for_each(|(to, (low, high))| *to = joined(*low, *high));
+        let pairs = length.div_ceil(2);
+        let (mut row, nothing) = (vec![0; lines], vec![0.0; lines]);
+        for pair in 0..pairs {
+            let low = &data[2 * pair * stride..][..lines];
+            let high = if 2 * pair + 1 < length { &data[(2 * pair + 1) * stride..][..lines] } else { &nothing };
+            // In one long loop, and not panel by panel: rows of twelve are no vectors.
+            row.iter_mut().zip(low.iter().zip(high)).for_each(|(to, (low, high))| *to = joined(*low, *high));
+            let (whole, rest) = row.as_chunks::<LINES>();
+            for (i, whole) in whole.iter().enumerate() {
+                panels[i * pairs + pair] = *whole;
+            }
+            if !rest.is_empty() {
+                panels[whole.len() * pairs + pair][..rest.len()].copy_from_slice(rest);
             }
         }
     }
