@@ -104,3 +104,15 @@ fn a_damaged_checkpoint_is_reported_and_the_run_still_ends_the_same() {
     assert!(message.contains("continuing from step 20"), "{message}");
     assert_eq!(sandbox.weights("whole"), sandbox.weights("damaged"));
 }
+
+#[test]
+fn a_run_killed_between_its_last_checkpoint_and_the_pointer_to_it_points_to_it_when_continued() {
+    let sandbox = Sandbox::new(20);
+    sandbox.pretrain("run", 30).args(["--checkpoint-every", "10"]).assert().success();
+    let (folder, weights) = (sandbox.path("run"), sandbox.weights("run"));
+    std::fs::write(folder.join("latest"), "step-00000020").expect("written");
+    std::fs::remove_file(folder.join("summary.json")).expect("removed");
+    assert_ne!(weights, sandbox.weights("run"), "the pointer is one checkpoint behind");
+    sandbox.pretrain("run", 30).args(["--checkpoint-every", "10"]).assert().success();
+    assert_eq!(weights, sandbox.weights("run"));
+}

@@ -70,8 +70,17 @@ pub fn write(run: &Path, step: u64, files: &[(&str, Vec<u8>)], state: &Value) ->
         let message = format!("cannot write the checkpoint {}; earlier ones are untouched", path.display());
         return Err(error).context(message);
     }
-    write_aside(&run.join(LATEST), name(step).as_bytes())?;
+    point_to(run, step)?;
     Ok(Checkpoint { path, step, state: state.clone() })
+}
+
+/// Points `latest` to the checkpoint of `step`. A run that was killed between a checkpoint and this continues from the
+/// checkpoint, and may have nothing more to write.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn point_to(run: &Path, step: u64) -> Result<()> {
+    write_aside(&run.join(LATEST), name(step).as_bytes())
 }
 
 /// The newest checkpoint that is whole. Changes nothing, so that a run can be evaluated while it is trained.

@@ -170,7 +170,10 @@ pub fn train<O: Objective>(job: &PretrainJob<'_>, state: Folder, material: Mater
     let good = checkpoint::latest_good(job.out)?;
     good.warnings.iter().for_each(|warning| anstream::eprintln!("warning: {warning}"));
     match (good.checkpoint, job.resume) {
-        (Some(found), _) => session.restore(&found)?,
+        (Some(found), _) => {
+            session.restore(&found)?;
+            checkpoint::point_to(job.out, found.step)?;
+        }
         (None, Resume::From(folder)) => {
             let other = checkpoint::latest_good(folder)?;
             other.warnings.iter().for_each(|warning| anstream::eprintln!("warning: {warning}"));
