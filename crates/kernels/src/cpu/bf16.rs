@@ -20,7 +20,6 @@ const COLUMNS: usize = 32;
 const DEPTH: usize = 128;
 /// Elements of the left factor that are packed at a time, which stay in the second-level cache.
 const BLOCK: usize = 1 << 17;
-
 /// Panels of the right factor that are packed at a time.
 const GROUP: usize = 8;
 
@@ -187,6 +186,7 @@ vectorised! {
             let (from, to) = (2 * STEP * i, length.min(2 * STEP * (i + 1)));
             for (line, pairs) in square[..lines].iter_mut().enumerate() {
                 let (whole, rest) = data[line * stride + from..line * stride + to].as_chunks::<2>();
+                // The same loop twice: of a known length it becomes vector instructions.
                 if let Some(whole) = whole.first_chunk::<STEP>() {
                     pairs.iter_mut().zip(whole).for_each(|(pair, [low, high])| *pair = joined(*low, *high));
                 } else {
