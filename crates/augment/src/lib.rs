@@ -3,7 +3,7 @@
 //! [`Tinybert`] (Jiao et al. 2020, algorithm 1): every word is replaced with some probability by one of its candidates, which
 //! a masked language model gives for words that are one token and the nearest word vectors for all others. [`Tang`] (Tang et
 //! al. 2019, section 3.3): words are masked or replaced by words of the same part of speech, and some sentences are cut to an
-//! n-gram. [`Stream`] writes the variants of many rows in order; it can be interrupted and continued.
+//! n-gram. [`Stream`] writes the variants of many rows in order and none twice; it can be interrupted and continued.
 //!
 //! Knows nothing of tensors: the masked language model stands behind a trait. What is random about a variant is a function
 //! of (seed, row, copy), so that neither threads nor chunks nor an interruption change a file.

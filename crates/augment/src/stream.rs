@@ -1,5 +1,6 @@
-//! Rows in, variants out, in order; interrupted and continued.
+//! Rows in, variants out, in order and none twice; interrupted and continued.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -9,10 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::row::Row;
 
+/// Bytes of a hash.
+const HASH: usize = size_of::<u64>();
+
 /// A file that is being written.
 #[derive(Clone, Debug)]
 pub struct Stream<'a> {
-    /// The file; until it is whole it is called `OUTPUT.partial`, and `OUTPUT.state` says how far it is.
+    /// The file; until it is whole it is called `OUTPUT.partial`, `OUTPUT.state` says how far it is, and `OUTPUT.seen` holds
+    /// a hash of every variant in it.
     pub output: &'a Path,
     /// What determines the file: input and settings.
     pub identity: String,
@@ -35,6 +40,13 @@ pub struct Progress {
     pub bytes: u64,
 }
 
+impl Progress {
+    /// Bytes of the hashes: all rows of the output but the originals have one.
+    fn hashes(&self) -> u64 {
+        (self.written - self.rows) * HASH as u64
+    }
+}
+
 impl Stream<'_> {
     /// Checks that the file can be begun or continued.
     ///
@@ -44,7 +56,8 @@ impl Stream<'_> {
         self.begin().map(|_| ())
     }
 
-    /// Writes the variants of `rows`. `vary` gives those of some rows, of which the first has the given number; `line` turns a
+    /// Writes every one of `rows`, and after it those of its variants that are none of `rows` and were not written before.
+    /// `vary` gives the variants of some rows, of which the first has the given number, each row itself first; `line` turns a
     /// variant of row `number` into a line with its end. `interrupted` is asked between chunks. What was done before is not
     /// done again; the file is the same.
     ///
@@ -58,16 +71,12 @@ impl Stream<'_> {
         mut tell: impl FnMut(&Progress),
         interrupted: impl Fn() -> bool,
     ) -> Result<Progress> {
-        let (partial, state) = (self.beside("partial"), self.beside("state"));
+        let [partial, state, hashes] = ["partial", "state", "seen"].map(|ending| self.beside(ending));
         let mut progress = self.begin()?;
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&partial)
-            .map_err(Error::io("write", &partial))?;
-        file.set_len(progress.bytes).map_err(Error::io("cut", &partial))?;
-        file.seek(SeekFrom::End(0)).map_err(Error::io("write", &partial))?;
+        let (mut file, mut hashed) = (reopen(&partial, progress.bytes)?, reopen(&hashes, progress.hashes())?);
+        let before = fs::read(&hashes).map_err(Error::io("read", &hashes))?;
+        let before = before.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
+        let mut seen: HashSet<u64> = rows.iter().map(hash).chain(before).collect();
         if progress.bytes == 0 {
             file.write_all(self.header.as_bytes()).map_err(Error::io("write", &partial))?;
             progress.bytes = self.header.len() as u64;
@@ -78,21 +87,30 @@ impl Stream<'_> {
             }
             let first = progress.rows as usize;
             let some = &rows[first..rows.len().min(first + self.chunk)];
-            let mut text = String::new();
+            let (mut text, mut new) = (String::new(), Vec::new());
             for (i, variants) in vary(progress.rows, some)?.iter().enumerate() {
-                variants.iter().for_each(|variant| text.push_str(&line(first + i, variant)));
-                progress.written += variants.len() as u64;
+                let (original, variants) = variants.split_first().expect("each row itself comes first");
+                text.push_str(&line(first + i, original));
+                for variant in variants {
+                    let hash = hash(variant);
+                    if seen.insert(hash) {
+                        new.extend(hash.to_le_bytes());
+                        text.push_str(&line(first + i, variant));
+                    }
+                }
             }
-            file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(Error::io("write", &partial))?;
+            progress.written += (some.len() + new.len() / HASH) as u64;
+            append(&mut file, text.as_bytes()).map_err(Error::io("write", &partial))?;
+            append(&mut hashed, &new).map_err(Error::io("write", &hashes))?;
             progress.rows += some.len() as u64;
             progress.bytes += text.len() as u64;
             self.remember(&state, &progress)?;
             tell(&progress);
         }
-        drop(file);
+        drop((file, hashed));
         fs::rename(&partial, self.output).map_err(Error::io("rename", &partial))?;
-        if state.exists() {
-            fs::remove_file(&state).map_err(Error::io("remove", &state))?;
+        for path in [&state, &hashes].into_iter().filter(|path| path.exists()) {
+            fs::remove_file(path).map_err(Error::io("remove", path))?;
         }
         Ok(progress)
     }
@@ -128,10 +146,11 @@ impl Stream<'_> {
                 partial.display()
             )));
         }
-        let bytes = fs::metadata(partial).map_or(0, |metadata| metadata.len());
-        if bytes < there.bytes {
-            let message = "is shorter than its state says; remove both to begin anew";
-            return Err(Error::Data(format!("{} {message}", partial.display())));
+        for (path, bytes) in [(partial, there.bytes), (&self.beside("seen"), there.hashes())] {
+            if fs::metadata(path).map_or(0, |metadata| metadata.len()) < bytes {
+                let (path, state) = (path.display(), state.display());
+                return Err(Error::Data(format!("{path} is shorter than {state} says; remove both to begin anew")));
+            }
         }
         Ok(there)
     }
@@ -146,6 +165,34 @@ impl Stream<'_> {
     }
 }
 
+/// A hash of a row's sentences. Two of a billion rows have the same with a probability of 0.03.
+fn hash(row: &Row) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(row.first.as_bytes());
+    row.second.iter().for_each(|second| {
+        // No byte of UTF-8.
+        hasher.update(&[0xff]);
+        hasher.update(second.as_bytes());
+    });
+    let mut bytes = [0; HASH];
+    hasher.finalize_xof().fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// The file at `path`, cut to its first `bytes`, to go on after them.
+fn reopen(path: &Path, bytes: u64) -> Result<File> {
+    let options = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    let mut file = options.map_err(Error::io("write", path))?;
+    file.set_len(bytes).map_err(Error::io("cut", path))?;
+    file.seek(SeekFrom::End(0)).map_err(Error::io("write", path))?;
+    Ok(file)
+}
+
+fn append(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
+    file.write_all(bytes)?;
+    file.sync_data()
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -156,12 +203,14 @@ mod tests {
         (0..n).map(|i| Row { first: format!("row {i}"), second: None }).collect()
     }
 
+    /// The row, what row 12 is as well, what every fourth row gives as well, and what no other gives.
     fn vary(first: u64, rows: &[Row]) -> Result<Vec<Vec<Row>>> {
-        let variants = |(i, row): (usize, &Row)| {
-            let copies = (first as usize + i) % 3 + 1;
-            (0..copies).map(|copy| Row { first: format!("{} {copy}", row.first), second: None }).collect()
+        let variants = |(row, number): (&Row, u64)| {
+            let texts = ["row 12".to_owned(), format!("remainder {}", number % 4), format!("variant {number}")];
+            let others = texts.into_iter().map(|first| Row { first, second: None });
+            std::iter::once(row.clone()).chain(others).collect()
         };
-        Ok(rows.iter().enumerate().map(variants).collect())
+        Ok(rows.iter().zip(first..).map(variants).collect())
     }
 
     fn write(output: &Path, chunk: usize, stop_after: usize) -> Result<Progress> {
@@ -176,8 +225,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let whole = folder.path().join("whole.tsv");
         let progress = write(&whole, 256, usize::MAX).unwrap();
-        assert_eq!((progress.rows, progress.written), (20, 39));
-        let want = fs::read(&whole).unwrap();
+        assert_eq!((progress.rows, progress.written), (20, 20 + 4 + 20));
+        let want = fs::read_to_string(&whole).unwrap();
+        let of_row = |i: usize| match i {
+            0..4 => format!("row {i}\nremainder {i}\nvariant {i}\n"),
+            _ => format!("row {i}\nvariant {i}\n"),
+        };
+        assert_eq!(want, "text\n".to_owned() + &(0..20).map(of_row).collect::<String>());
         for chunk in [1, 7] {
             for stop_after in 0..8 {
                 let path = folder.path().join(format!("{chunk}-{stop_after}.tsv"));
@@ -186,14 +240,31 @@ mod tests {
                     assert!(matches!(error, Error::Interrupted), "{error}");
                     assert!(!path.exists());
                     // What was written after the last state does not count.
-                    let partial = folder.path().join(format!("{chunk}-{stop_after}.tsv.partial"));
-                    OpenOptions::new().append(true).open(&partial).unwrap().write_all(b"half a li").unwrap();
+                    for ending in ["partial", "seen"] {
+                        let path = folder.path().join(format!("{chunk}-{stop_after}.tsv.{ending}"));
+                        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"half a li").unwrap();
+                    }
                     write(&path, 5, usize::MAX).unwrap();
                 }
-                assert_eq!(fs::read(&path).unwrap(), want, "chunks of {chunk}, stopped after {stop_after}");
+                assert_eq!(fs::read_to_string(&path).unwrap(), want, "chunks of {chunk}, stopped after {stop_after}");
             }
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 17, "nothing else is left");
+    }
+
+    #[test]
+    fn rows_that_are_there_twice_stay_and_sentences_of_pairs_are_not_run_together() {
+        let row = |first: &str, second: &str| Row { first: first.to_owned(), second: Some(second.to_owned()) };
+        let (one, other) = (row("ab", "c"), row("a", "bc"));
+        assert_ne!(hash(&one), hash(&other));
+        assert_ne!(hash(&one), hash(&Row { first: "abc".to_owned(), second: None }));
+        let folder = tempfile::tempdir().unwrap();
+        let output = &folder.path().join("pairs");
+        let stream = Stream { output, identity: String::new(), header: String::new(), chunk: 2 };
+        let vary = |_, rows: &[Row]| Ok(rows.iter().map(|row| vec![row.clone(), other.clone()]).collect());
+        let line = |number: usize, row: &Row| format!("{number} {}\n", row.first);
+        stream.write(&[one.clone(), one.clone(), one.clone()], vary, line, |_| {}, || false).unwrap();
+        assert_eq!(fs::read_to_string(output).unwrap(), "0 ab\n0 a\n1 ab\n2 ab\n");
     }
 
     #[test]
@@ -204,6 +275,12 @@ mod tests {
         let other = Stream { output: &path, identity: "other".to_owned(), header: String::new(), chunk: 5 };
         let error = other.write(&rows(3), vary, |_, _| String::new(), |_| {}, || false).unwrap_err().to_string();
         assert!(error.contains("other settings"), "{error}");
+        let seen = folder.path().join("out.tsv.seen");
+        let hashes = fs::read(&seen).unwrap();
+        fs::write(&seen, &hashes[1..]).unwrap();
+        let error = write(&path, 5, usize::MAX).unwrap_err().to_string();
+        assert!(error.contains("out.tsv.seen is shorter than"), "{error}");
+        fs::write(&seen, hashes).unwrap();
         write(&path, 5, usize::MAX).unwrap();
         assert!(write(&path, 5, usize::MAX).unwrap_err().to_string().contains("there already"));
     }

@@ -48,8 +48,8 @@ pub struct Args {
     /// A table of sentences or pairs: TSV, CSV or JSON lines.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// The table with the variants, each original first; in the format that its ending tells. An interrupted command
-    /// continues when it is given again.
+    /// The table with the variants: every row of the input, and after it those of its variants that stand nowhere else in
+    /// the table; in the format that its ending tells. An interrupted command continues when it is given again.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     /// The column of the sentence.
