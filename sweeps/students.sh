@@ -5,12 +5,14 @@
 . "$(dirname "$0")/tasks.sh"
 teach
 more=$out/more.tsv
-[ -f "$more" ] || "$bin" augment --method tinybert --model "$teacher" --input "$train" --output "$more" --copies 5 || exit
+[ -f "$more" ] || "$bin" augment --method tinybert --model "$teacher" --input "$sentences" --output "$more" --copies 5 || exit
 # Predictions at the masked positions only, which costs a sixth of all positions.
 general distilbert distilbert --set encoder.layers=2 --set objective.positions=predicted
 general tinybert tinybert-general --set encoder.layers=2
 tune distilbert-hard-labels "$out/distilbert-seed{seed}" --from-scratch
 tune distilbert-general "$out/distilbert-seed{seed}"
+# Distilled again while it adapts to the task (Sanh et al. 2019, section 3), which is TinyBERT's last stage.
+rate=5e-4 student distilbert-distilled tinybert-task --stage prediction --student "$out/distilbert-seed{seed}"
 tune tinybert-hard-labels "$out/tinybert-seed{seed}" --from-scratch
 tune tinybert-general "$out/tinybert-seed{seed}"
 inside=(--intermediate-learning-rate 1e-3 --intermediate-epochs)
@@ -19,5 +21,5 @@ from=$more student tinybert-augmented tinybert-task --student "$out/tinybert-see
 sentences=$train passes=$epochs student bilstm-hard-labels bilstm --set objective.advice.share=0.0
 student bilstm-distilled bilstm
 from=$more student bilstm-augmented bilstm
-kept {distilbert,tinybert}-{hard-labels,general} {tinybert,bilstm}-{distilled,augmented} bilstm-hard-labels
+kept {distilbert,tinybert}-{hard-labels,general,distilled} bilstm-{hard-labels,distilled} {tinybert,bilstm}-augmented
 table test/accuracy eval/trade-off/agreement eval/trade-off/ratio/parameters eval/trade-off/ratio/rows_per_second

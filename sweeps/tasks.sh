@@ -31,13 +31,13 @@ tune() {
     --learning-rate 5e-4 "$@"
 }
 
-# student NAME METHOD FLAGS...: learns from the tuned teacher, $passes times from $sentences, or once from $from.
+# student NAME METHOD FLAGS...: learns from the tuned teacher, $passes times from $sentences, or once from $from, at $rate.
 student() {
   local arm=$1 method=$2 passes=$passes
   [ -n "${from:-}" ] && passes=1
   shift 2
   each "$arm" distill --method "$method" --teacher "$tuned" --train "${from:-$sentences}" --epochs "$passes" "${data[@]}" \
-    --learning-rate 1e-3 "$@"
+    --learning-rate "${rate:-1e-3}" "$@"
 }
 
 # general NAME METHOD FLAGS...: learns from the teacher's text.
