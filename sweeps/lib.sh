@@ -7,7 +7,7 @@
 # Sweeps over students of a task need the tables, of sentences and labels; --teacher is a pretrained model that they use
 # instead of training one. With --labels only that many sentences of the table for training have a label: the teacher and
 # whoever learns from labels see no others, students see all sentences with what the teacher says of them, and all learn
-# from as many. The objectives' ladder fine-tunes its models where there are tables.
+# from as many, but for those with augmented sentences. The objectives' ladder fine-tunes its models where there are tables.
 # Every arm is trained with every seed on the same data order and the same budget. A sweep that was interrupted is
 # continued by the same command: finished runs are skipped, others resume. A run that fails is reported at the end, and
 # the others go on. --smoke does all of it with a very small model on corpora/tiny.
