@@ -77,6 +77,12 @@ fn tinybert_goes_from_text_to_the_inside_of_a_task_to_its_predictions() {
     assert!(loss(&inside[inside.len() - 1]) < loss(&inside[0]));
     let export = ["--model", "student", "--to", "exported"];
     sandbox.command("export").args(export).assert().success();
+    distill(&sandbox, "distilbert", "halved").args(layers).assert().success();
+    let again = ["--method", "tinybert-task", "--stage", "prediction", "--teacher", "tuned", "--student", "halved"];
+    sandbox.command("distill").args(again).args(["--out", "adapted"]).args(TASK).assert().success();
+    sandbox.command("export").args(["--model", "adapted", "--to", "adapted-exported"]).assert().success();
+    let exported = fs::read_to_string(sandbox.path("adapted-exported/config.json")).expect("a configuration");
+    assert!(exported.contains("\"DistilBertForSequenceClassification\""), "{exported}");
     let untuned = sandbox
         .command("distill")
         .args(["--method", "bilstm", "--teacher", "teacher", "--out", "none"])

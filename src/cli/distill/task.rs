@@ -12,12 +12,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use toml::Table;
 use trunk::EncoderConfig;
-use tune::{AdviceConfig, HeadStyle, Measure, Tune, TuneConfig};
+use tune::{AdviceConfig, Measure, Tune, TuneConfig};
 
 use super::advice::TaskTeacher;
 use super::{Args, Method, Stage, shape};
 use crate::cli::args::use_threads;
-use crate::cli::finetune::tell;
+use crate::cli::finetune::{style_of, tell};
 use crate::cli::pretrain;
 use crate::config::{Layers, RunConfig, parse};
 use crate::exit::{BadInput, Usage};
@@ -73,9 +73,12 @@ impl Student<'_> {
     /// The stages of TinyBERT's task distillation; the results of the last one.
     fn tinybert(&self, seed: u64, out: &Path) -> Result<Value> {
         let tokenizer = self.found.tokenizer()?;
-        let (encoder, mut start) = match &self.args.student {
-            Some(folder) => (model::find(folder)?.encoder()?, folder.clone()),
-            None => (shape::tinybert(&self.teacher.loaded.encoder), PathBuf::new()),
+        let (encoder, head, mut start) = match &self.args.student {
+            Some(folder) => {
+                let found = model::find(folder)?;
+                (found.encoder()?, style_of(&found), folder.clone())
+            }
+            None => (shape::tinybert(&self.teacher.loaded.encoder), self.teacher.config.head, PathBuf::new()),
         };
         if self.args.stage != Stage::Prediction {
             let out = match self.args.stage {
@@ -102,8 +105,7 @@ impl Student<'_> {
         }
         let TuneConfig { kind, labels, .. } = &self.teacher.config;
         let advice = AdviceConfig { share: 1.0, ..AdviceConfig::default() };
-        let (kind, labels, dropout) = (*kind, labels.clone(), encoder.dropout);
-        let tune = TuneConfig { kind, labels, head: HeadStyle::Bert, dropout, advice };
+        let tune = TuneConfig { kind: *kind, labels: labels.clone(), head, dropout: encoder.dropout, advice };
         let layers = self.layers(seed, &encoder, &start)?;
         let config = self.flags(layers, Tune::NAME, &tune)?.resolve()?;
         let lesson = self.lesson(&config, &tokenizer)?;
