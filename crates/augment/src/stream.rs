@@ -160,7 +160,7 @@ impl Stream<'_> {
         let aside = self.beside("state.tmp");
         let text = serde_json::to_string(progress).map_err(|error| Error::Data(error.to_string()))?;
         let mut file = File::create(&aside).map_err(Error::io("write", &aside))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(Error::io("write", &aside))?;
+        append(&mut file, text.as_bytes()).map_err(Error::io("write", &aside))?;
         fs::rename(&aside, state).map_err(Error::io("rename", &aside))
     }
 }
@@ -174,9 +174,8 @@ fn hash(row: &Row) -> u64 {
         hasher.update(&[0xff]);
         hasher.update(second.as_bytes());
     });
-    let mut bytes = [0; HASH];
-    hasher.finalize_xof().fill(&mut bytes);
-    u64::from_le_bytes(bytes)
+    let digest = hasher.finalize();
+    u64::from_le_bytes(*digest.as_bytes().first_chunk().expect("a digest has 32 bytes"))
 }
 
 /// The file at `path`, cut to its first `bytes`, to go on after them.
@@ -188,6 +187,7 @@ fn reopen(path: &Path, bytes: u64) -> Result<File> {
     Ok(file)
 }
 
+/// Writes `bytes` and waits until they are on the disk.
 fn append(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
     file.write_all(bytes)?;
     file.sync_data()
