@@ -58,14 +58,14 @@ fn multiply_packed(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, output: Out
     let b = b.transposed();
     let mut right = unwritten(n.div_ceil(COLUMNS) * pairs * COLUMNS);
     let groups = right.par_chunks_mut(GROUP * pairs * COLUMNS).enumerate();
-    groups.for_each(|(i, panels)| pack::<COLUMNS>(b, i * GROUP * COLUMNS, pairs, panels));
+    groups.for_each(|(i, panels)| pack::<COLUMNS>(b, i * GROUP * COLUMNS, panels));
     let most = (BLOCK / (2 * pairs)).min(m.div_ceil(rayon::current_num_threads()));
     let block = most.div_ceil(ROWS).max(1) * ROWS;
     out.data.par_chunks_mut(block * stride).take(m.div_ceil(block)).enumerate().for_each(|(i, out)| {
         let first = i * block;
         let rows = block.min(m - first);
         let mut left = unwritten(rows.div_ceil(ROWS) * pairs * ROWS);
-        pack::<ROWS>(a, first, pairs, &mut left);
+        pack::<ROWS>(a, first, &mut left);
         for (j, right) in right.chunks_exact(pairs * COLUMNS).enumerate() {
             for start in (0..pairs).step_by(DEPTH) {
                 let depth = start..(start + DEPTH).min(pairs);
@@ -159,10 +159,10 @@ fn tile(_: &[u32], _: &[u32], _: Target<'_>) {
     unreachable!("`multiply` comes here only where the processor has the instructions")
 }
 
-/// Packs rows of `x` from `first` on, `LINES` in a panel: for each of the `pairs` of columns, one pair a row, and zeros where
-/// rows or columns are missing.
-fn pack<const LINES: usize>(x: Matrix<'_>, first: usize, pairs: usize, panels: &mut [u32]) {
-    let panels = panels.as_chunks_mut::<LINES>().0;
+/// Packs rows of `x` from `first` on, `LINES` in a panel: for each pair of columns, one pair a row, and zeros where rows or
+/// columns are missing.
+fn pack<const LINES: usize>(x: Matrix<'_>, first: usize, panels: &mut [u32]) {
+    let (panels, pairs) = (panels.as_chunks_mut::<LINES>().0, x.columns.div_ceil(2));
     let rows = (panels.len() / pairs * LINES).min(x.rows - first);
     panels[rows / LINES * pairs..].as_flattened_mut().fill(0);
     let data = &x.data[first * x.row_stride..];
