@@ -40,6 +40,7 @@ impl Maskers {
             let vocabulary = Vocabulary {
                 size: context.vocabulary,
                 mask: context.specials.mask,
+                unk: context.specials.unk,
                 specials: context.special_ids.clone(),
                 counts: context.counts.clone(),
             };

@@ -100,9 +100,12 @@ impl Masking {
             }
             Family::Albert => Self { unit: Unit::Ngram, ..bert },
             Family::Distilbert => {
-                Self { budget: Budget::Ceiling, scope: Scope::Batch, cap: Cap::None, smoothing: 0.7, ..bert }
+                let eligible = Eligible::Known;
+                Self { budget: Budget::Ceiling, scope: Scope::Batch, cap: Cap::None, smoothing: 0.7, eligible, ..bert }
             }
-            Family::Huggingface => Self { budget: Budget::Bernoulli, cap: Cap::None, ..bert },
+            Family::Huggingface => {
+                Self { budget: Budget::Bernoulli, cap: Cap::None, eligible: Eligible::Known, ..bert }
+            }
             Family::HuggingfaceWholeWord => Self { unit: Unit::Word, cap: Cap::At(512), ..bert },
             Family::Electra => Self { cap: Cap::Slots, mask: 0.85, random: 0.0, ..bert },
             Family::Spanbert => Self {

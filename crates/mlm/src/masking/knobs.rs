@@ -47,7 +47,7 @@ pub enum Unit {
     /// so that the budget is met to the token.
     Span,
     /// Half of the time a span that the text's annotation names, such as an entity or a noun phrase, half of the time a
-    /// word; needs corpus.annotations = "spans".
+    /// word, as SpanBERT's paper says (its code: a geometric span); needs corpus.annotations = "spans".
     Annotated,
 }
 
@@ -104,8 +104,10 @@ pub enum Cap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Eligible {
-    /// All but special tokens.
+    /// All but special tokens; the unknown token, which stands for a piece of text, may be.
     Content,
+    /// All but special tokens and the unknown token (Hugging Face, DistilBERT).
+    Known,
     /// All, special tokens too (fairseq).
     All,
 }

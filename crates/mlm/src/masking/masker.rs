@@ -17,6 +17,8 @@ pub struct Vocabulary {
     pub size: usize,
     /// The mask token.
     pub mask: u32,
+    /// The token that stands for unknown text, one of the special tokens.
+    pub unk: u32,
     /// Ids of special tokens.
     pub specials: Vec<u32>,
     /// How often each id occurs in the training text; may be empty where no knob needs it.
@@ -86,6 +88,10 @@ impl Masker {
         masking.validate()?;
         masking.validate_with(&vocabulary)?;
         vocabulary.specials.sort_unstable();
+        let mut specials = vocabulary.specials.clone();
+        if masking.eligible == Eligible::Content {
+            specials.retain(|id| *id != vocabulary.unk);
+        }
         let cap = match masking.cap {
             Cap::None => usize::MAX,
             Cap::Advised => ceiling(masking.rate, max_length),
@@ -101,7 +107,7 @@ impl Masker {
             ngrams: ngram_lengths(masking.ngram_max),
             spans: span_lengths(masking.span_max, masking.span_p),
             weights,
-            specials: vocabulary.specials,
+            specials,
             masking,
         })
     }

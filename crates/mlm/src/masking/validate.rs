@@ -21,7 +21,7 @@ impl Masking {
 
     /// Checks that the vocabulary has what the knobs need.
     pub(super) fn validate_with(&self, vocabulary: &Vocabulary) -> Result<(), MaskingError> {
-        let Vocabulary { size, mask, specials, counts } = vocabulary;
+        let Vocabulary { size, mask, specials, counts, .. } = vocabulary;
         if *mask as usize >= *size {
             return fail(format!("vocabulary: the mask token {mask} must be below the number of ids, {size}"));
         }

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use super::super::config::Masking;
 use super::super::knobs::{Budget, Cap, Eligible, Family, Scope, Unit};
 use super::super::masker::Row;
-use super::{FAMILIES, FIRST, Sequence, chosen, mask, masker, masker_of, near, rng, sequence, vocabulary, words};
+use super::{FAMILIES, FIRST, Sequence, UNK, chosen, mask, masker, masker_of, near, rng, sequence, vocabulary, words};
 
 #[test]
 fn halves_are_rounded_to_even() {
@@ -86,12 +86,25 @@ fn fairseqs_count_is_right_on_average_and_special_tokens_are_hit_like_others() {
 
 #[test]
 fn nobody_else_touches_special_tokens() {
-    for family in FAMILIES.into_iter().filter(|family| Masking::of(*family).eligible == Eligible::Content) {
+    for family in FAMILIES.into_iter().filter(|family| Masking::of(*family).eligible != Eligible::All) {
         let masker = masker(family, 128);
         for seed in 0..200 {
             let masked = mask(&masker, &sequence(5 + seed as usize % 100, seed), seed);
             assert!(masked.targets.iter().all(|target| target.label >= FIRST), "{family:?}");
         }
+    }
+}
+
+/// Section 0.1 of the families' code: `[UNK]` is text but for `DataCollatorForLanguageModeling` and DistilBERT.
+#[test]
+fn the_unknown_token_is_masked_like_any_other_but_by_two_families() {
+    for family in FAMILIES {
+        let masker = masker(family, 128);
+        let (mut tokens, starts) = sequence(60, 3);
+        (10..20).for_each(|place| tokens[place] = UNK);
+        let row = (tokens, starts);
+        let found = (0..100).any(|seed| mask(&masker, &row, seed).targets.iter().any(|target| target.label == UNK));
+        assert_eq!(found, ![Family::Huggingface, Family::Distilbert].contains(&family), "{family:?}");
     }
 }
 

@@ -14,6 +14,7 @@ use super::draw::below;
 use super::knobs::Family;
 use super::masker::{Masked, Masker, Row, Vocabulary};
 
+const UNK: u32 = 1;
 const CLS: u32 = 2;
 const SEP: u32 = 3;
 const MASK: u32 = 4;
@@ -41,7 +42,7 @@ fn vocabulary() -> Vocabulary {
     let mut counts: Vec<u64> = (0..SIZE as u64).map(|id| 10_000 / (id + 1)).collect();
     counts[..FIRST as usize].fill(0);
     counts[SIZE - 1] = 0;
-    Vocabulary { size: SIZE, mask: MASK, specials: (0..FIRST).collect(), counts }
+    Vocabulary { size: SIZE, mask: MASK, unk: UNK, specials: (0..FIRST).collect(), counts }
 }
 
 fn masker_of(masking: Masking, max_length: usize) -> Masker {
