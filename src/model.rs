@@ -16,8 +16,8 @@ use crate::config::{RunConfig, parse};
 use crate::exit::BadInput;
 use crate::finetune::DataConfig;
 use crate::hub::HubModel;
-use crate::train::checkpoint;
 use crate::train::weights::{self, Weights};
+use crate::train::{TOKEN_COUNTS, checkpoint};
 use crate::workers::Workers;
 use crate::{hub, registry, teacher};
 
@@ -165,6 +165,21 @@ impl Found {
         }
     }
 
+    /// How often each token of a vocabulary of `size` occurs in the text that a run was trained on; none where that is not
+    /// known.
+    ///
+    /// # Errors
+    /// When the run's file of them is damaged.
+    pub fn token_counts(&self, size: usize) -> Result<Option<Vec<u64>>> {
+        let Self::Run { run, .. } = self else { return Ok(None) };
+        let path = run.join(TOKEN_COUNTS);
+        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
+        let counts: Option<Vec<u64>> =
+            serde_json::from_str(&text).ok().filter(|counts: &Vec<u64>| counts.len() == size);
+        let message = || BadInput(format!("{}: expected {size} numbers, one for each token", path.display()));
+        Ok(Some(counts.ok_or_else(message)?))
+    }
+
     /// The parameters.
     ///
     /// # Errors
@@ -235,6 +250,8 @@ pub struct Loaded<O: Objective> {
     pub model: O::Model,
     /// The tokenizer.
     pub tokenizer: Tokenizer,
+    /// How often each token occurs in the training text, where that is known.
+    pub counts: Option<Vec<u64>>,
     /// Longest sequence, special tokens included.
     pub positions: usize,
     /// Where it lies.
@@ -250,9 +267,10 @@ pub struct Loaded<O: Objective> {
 pub fn load<O: Objective>(found: &Found, device: &Device) -> Result<Loaded<O>> {
     let (tokenizer, knobs, encoder) = (found.tokenizer()?, found.knobs(), found.encoder()?);
     let weights = found.weights()?;
-    // Counts of the training text only matter to training masks.
-    let counts = vec![1; tokenizer.vocabulary_size()];
-    let mut context = crate::train::context(&tokenizer, counts, encoder.positions, &encoder);
+    let counts = found.token_counts(tokenizer.vocabulary_size())?;
+    // Where they are not known all tokens count alike, which matters to training masks only.
+    let known = counts.clone().unwrap_or_else(|| vec![1; tokenizer.vocabulary_size()]);
+    let mut context = crate::train::context(&tokenizer, known, encoder.positions, &encoder);
     if let Found::Run { config, .. } = found {
         context.teacher = teacher::open(&config.teacher, device).unwrap_or_else(|error| {
             tracing::warn!("what compares with the teacher is left out: {error:#}");
@@ -271,7 +289,7 @@ pub fn load<O: Objective>(found: &Found, device: &Device) -> Result<Loaded<O>> {
     let workers = Arc::new(Workers::new(device, usize::MAX)?);
     let objective = Arc::new(objective);
     let device = device.clone();
-    Ok(Loaded { objective, knobs, encoder, teacher, model, tokenizer, positions, device, workers })
+    Ok(Loaded { objective, knobs, encoder, teacher, model, tokenizer, counts, positions, device, workers })
 }
 
 /// Loads those of `weights` that the model has; parts of other models are left.

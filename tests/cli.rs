@@ -14,7 +14,9 @@ fn a_run_leaves_everything_that_was_promised() {
     let summary = json(&run);
     assert_eq!(summary["step"], 20);
     let folder = sandbox.path("runs/a");
-    for file in ["run.toml", "metrics.jsonl", "evals.jsonl", "summary.json", "latest", "tokenizer.json"] {
+    for file in
+        ["run.toml", "metrics.jsonl", "evals.jsonl", "summary.json", "latest", "tokenizer.json", "token_counts.json"]
+    {
         assert!(folder.join(file).is_file(), "{file}");
     }
     let metrics = sandbox.records("runs/a", "metrics.jsonl");

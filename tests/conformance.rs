@@ -49,7 +49,7 @@ fn teacher(device: &Device) -> Teacher {
 fn passage(number: u64) -> Passage {
     let tokens: Vec<u32> = (0..12 + 2 * (number as u32 % 10)).map(|i| 5 + (i * 7 + number as u32) % 35).collect();
     let word_starts = (0..tokens.len()).map(|i| i % 3 != 1).collect();
-    Passage { number, sentence_starts: vec![0, 6], document_starts: vec![], word_starts, tokens, spans: vec![] }
+    Passage { word_starts, ..Passage::of_words(number, tokens, vec![0, 6]) }
 }
 
 fn examples() -> Vec<Example> {

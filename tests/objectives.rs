@@ -130,6 +130,25 @@ fn span_boundaries_are_judged_by_offset_and_units_apart() {
     assert_ne!(number(&masks, "mlm/loss"), number(&found, "mlm/loss"));
 }
 
+/// What a run draws by the tokens' frequencies it draws by those of its training text, also when it is judged later.
+#[test]
+fn a_model_is_judged_as_it_was_while_it_trained() {
+    let sandbox = Sandbox::new(20);
+    let unigram = ["--objective", "rtd", "--set", "objective.generator.kind=unigram"];
+    sandbox.pretrain("unigram", 10).args(unigram).assert().success();
+    sandbox.pretrain("spans", 10).args(["--objective", "sbo"]).assert().success();
+    for (run, metric) in [("unigram", "rtd/auc"), ("spans", "mlm/loss"), ("spans", "sbo/loss")] {
+        let found = json(sandbox.command("eval").args(["--model", run, "--task", "loss"]));
+        let during = sandbox.records(run, "evals.jsonl").pop().expect("an evaluation");
+        let (then, now) = (number(&during, metric), number(&found, metric));
+        assert!((then - now).abs() < 1e-6, "{run}, {metric}: {then} and {now}");
+    }
+    fs::write(sandbox.path("unigram/token_counts.json"), "[1, 2").expect("written");
+    let wrong = sandbox.command("eval").args(["--model", "unigram", "--task", "loss"]).assert().code(3);
+    let message = String::from_utf8_lossy(&wrong.get_output().stderr).into_owned();
+    assert!(message.contains("token_counts.json: expected"), "{message}");
+}
+
 #[test]
 fn two_stages_are_two_runs() {
     let sandbox = Sandbox::new(20);

@@ -78,11 +78,10 @@ pub fn inspect<O: Objective>(job: &InspectJob<'_>) -> Result<()> {
     let mut context = text.context(config.corpus.max_length, &config.encoder);
     context.teacher = teacher::open(&config.teacher, &config.backend.open()?)?;
     let objective = O::new(parse(config.objective_knobs(), "objective.")?, &context)?;
-    let passages = text.train.passages(&config.corpus, objective.room(), &progress)?;
+    let passages = text.train.passages(&config.corpus, &objective, &progress)?;
     let order = corpus::Order::new(passages.len(), config.seed);
-    let partner = objective.needs_partner();
     let examples: Vec<Example> = (0..args.count.min(passages.len()))
-        .map(|i| passages.get(order.at(args.epoch, i), config.seed, args.epoch, partner))
+        .map(|i| passages.get(order.at(args.epoch, i), config.seed, args.epoch, &objective))
         .collect();
     let batch = objective.collate(&examples, Purpose::Training);
     let shown = match &job.found {

@@ -82,7 +82,7 @@ pub fn subject<'a, O: Objective>(loaded: Loaded<O>, questions: Questions<'a>) ->
     Ok(match questions {
         Questions::Masked(quiz) => Box::new(Filler::new(loaded, quiz)?),
         Questions::Task { kind, labels, data, split } => {
-            let examples = labelled_set(split.rows.clone());
+            let examples = labelled_set(&split.rows);
             Box::new(Learner { loaded, kind, labels, data, split, examples })
         }
     })

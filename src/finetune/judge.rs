@@ -36,7 +36,7 @@ pub fn judge<O: Objective>(
     split: &Split,
     batch: usize,
 ) -> Result<Judged> {
-    let examples = labelled_set(split.rows.clone());
+    let examples = labelled_set(&split.rows);
     let Loaded { objective, model, device, workers, .. } = loaded;
     let (means, outputs) = loss::answer(objective.as_ref(), model, &examples, batch, device, workers)?;
     let known = split.rows.iter().any(|row| row.answer.is_some());

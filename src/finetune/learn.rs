@@ -49,11 +49,15 @@ pub fn train<O: Objective>(mut config: RunConfig, out: &Path, lesson: &mut Lesso
         let device = config.backend.open()?;
         context.teacher = teacher::open(&config.teacher, &device)?;
         let objective = O::new(parse(config.objective_knobs(), "objective.")?, &context)?;
-        let valid = labelled_set(lesson.material.dev.iter().flat_map(|split| split.rows.clone()).collect());
+        let valid = lesson.material.dev.iter().flat_map(|split| labelled_set(&split.rows)).collect();
         let examples = Examples::Labelled(std::mem::take(&mut lesson.material.train).into());
         let tokenizer = lesson.tokenizer.clone();
         let start = std::mem::take(&mut lesson.start);
-        train::train(&job, state, Material { objective, encoder, tokenizer, examples, valid, start, device })?;
+        train::train(
+            &job,
+            state,
+            Material { objective, encoder, tokenizer, counts: Vec::new(), examples, valid, start, device },
+        )?;
     }
     Ok(config)
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use corpus::{
     Builder, Corpus, Order, PackingConfig, Passage, Passages, Subset, Tokenizer, TokenizerModel, TrainConfig, Watch,
 };
-use objective::{Answer, Context, Example};
+use objective::{Answer, Context, Example, Objective};
 use trunk::EncoderConfig;
 
 use crate::config::{CorpusConfig, RunConfig};
@@ -89,14 +89,15 @@ pub fn context(tokenizer: &Tokenizer, counts: Vec<u64>, max_length: usize, encod
 }
 
 impl Source {
-    /// The passages of these documents for an objective that needs `room` special tokens a sequence.
+    /// The passages of these documents for `objective`.
     ///
     /// # Errors
     /// When there is no text, or the index cannot be written.
-    pub fn passages(&self, config: &CorpusConfig, room: usize, watch: &dyn Watch) -> Result<Examples> {
+    pub fn passages(&self, config: &CorpusConfig, objective: &impl Objective, watch: &dyn Watch) -> Result<Examples> {
         let packing = PackingConfig {
-            max_tokens: config.max_length - room,
+            max_tokens: config.max_length - objective.room(),
             across: config.across,
+            overfill: objective.overfills(),
             separator_room: 1,
             short_share: config.short_share,
             seed: SPLIT_SEED,
@@ -157,44 +158,41 @@ impl Examples {
         }
     }
 
-    /// Number `number` as it is met in `epoch` of the run with `seed` by an objective that does or does not need a partner.
-    pub fn get(&self, number: u64, seed: u64, epoch: u64, partner: bool) -> Example {
+    /// Number `number` as `objective` meets it in `epoch` of the run with `seed`.
+    pub fn get(&self, number: u64, seed: u64, epoch: u64, objective: &impl Objective) -> Example {
         match self {
             Self::Text(passages) => {
-                let partner = if partner { passages.partner(number, seed, epoch) } else { None };
+                let partner = objective.partner_epoch(epoch).and_then(|epoch| passages.partner(number, seed, epoch));
                 Example { passage: passages.get(number), seed, epoch, partner, answer: None, advice: None }
             }
-            Self::Labelled(rows) => {
-                let row = &rows[number as usize];
-                let passage = Passage {
-                    number,
-                    tokens: row.tokens.clone(),
-                    sentence_starts: std::iter::once(0).chain(row.second).collect(),
-                    document_starts: Vec::new(),
-                    word_starts: vec![true; row.tokens.len()],
-                    spans: Vec::new(),
-                };
-                let (answer, advice) = (row.answer.clone(), row.advice.clone());
-                Example { passage, seed, epoch, partner: None, answer, advice }
-            }
+            Self::Labelled(rows) => rows[number as usize].example(number, seed, epoch),
         }
     }
 }
 
-/// The fixed evaluation examples: `count` of them (0: all), always the same for the same text, packing and seed.
-pub fn evaluation_set(source: &Examples, count: usize, seed: u64, partner: bool) -> Vec<Example> {
+impl Labelled {
+    /// The sequence as number `number` in `epoch` of the run with `seed`.
+    fn example(&self, number: u64, seed: u64, epoch: u64) -> Example {
+        let segments = std::iter::once(0).chain(self.second).collect();
+        let passage = Passage::of_words(number, self.tokens.clone(), segments);
+        Example { passage, seed, epoch, partner: None, answer: self.answer.clone(), advice: self.advice.clone() }
+    }
+}
+
+/// The fixed evaluation examples of `objective`: `count` of them (0: all), always the same for the same text, packing and
+/// seed.
+pub fn evaluation_set(source: &Examples, count: usize, seed: u64, objective: &impl Objective) -> Vec<Example> {
     let len = source.len();
     let count = if count == 0 { len } else { len.min(count as u64) };
     let order = Order::new(len, seed);
     let mut numbers: Vec<u64> = (0..count).map(|i| order.at(0, i)).collect();
     numbers.sort_unstable();
-    numbers.into_iter().map(|n| source.get(n, seed, Example::EVALUATION, partner)).collect()
+    numbers.into_iter().map(|n| source.get(n, seed, Example::EVALUATION, objective)).collect()
 }
 
 /// All of `rows` in their order, to be evaluated.
-pub fn labelled_set(rows: Vec<Labelled>) -> Vec<Example> {
-    let rows = Examples::Labelled(rows.into());
-    (0..rows.len()).map(|number| rows.get(number, 0, Example::EVALUATION, false)).collect()
+pub fn labelled_set(rows: &[Labelled]) -> Vec<Example> {
+    rows.iter().zip(0..).map(|(row, number)| row.example(number, 0, Example::EVALUATION)).collect()
 }
 
 /// The text at `paths`, cut as `config` says.

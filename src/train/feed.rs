@@ -64,10 +64,9 @@ impl<O: Objective> Recipe<O> {
     pub fn batch(&self, step: u64) -> GlobalBatch<O::Batch> {
         let n = self.examples.len();
         let order = Order::new(n, self.seed);
-        let partner = self.objective.needs_partner();
         let example = |row: u64| {
             let epoch = row / n;
-            self.examples.get(order.at(epoch, row % n), self.seed, epoch, partner)
+            self.examples.get(order.at(epoch, row % n), self.seed, epoch, self.objective.as_ref())
         };
         let length = |row: u64| self.examples.length(order.at(row / n, row % n));
         let rows = self.groups.rows(step, self.size as u64, self.seed, length);

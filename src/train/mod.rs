@@ -20,4 +20,4 @@ pub use data::{
 };
 pub use feed::{GlobalBatch, Micro};
 pub use log::{write_aside, write_json};
-pub use run::{Folder, Material, PretrainJob, Resume, inspect_folder, pretrain, train};
+pub use run::{Folder, Material, PretrainJob, Resume, TOKEN_COUNTS, inspect_folder, pretrain, train};

@@ -62,7 +62,7 @@ pub fn tell<O: Objective>(
     }
     print(&format!("\nwhat the model is shown:  {}", legend()))?;
     let examples: Vec<_> = (0..recipe.examples.len().min(3))
-        .map(|number| recipe.examples.get(number, recipe.seed, 0, objective.needs_partner()))
+        .map(|number| recipe.examples.get(number, recipe.seed, 0, objective))
         .collect();
     let batch = objective.collate(&examples, Purpose::Training);
     for row in 0..examples.len() {

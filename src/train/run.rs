@@ -94,19 +94,23 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<()> {
     if objective.needs_teacher() && context.teacher.is_none() {
         return Err(BadInput(format!("the objective `{}` needs a teacher: give --teacher DIR", O::NAME)).into());
     }
-    let examples = text.train.passages(&config.corpus, objective.room(), &progress)?;
+    let examples = text.train.passages(&config.corpus, &objective, &progress)?;
     let valid = match &text.valid {
         Some(source) => {
-            let passages = source.passages(&config.corpus, objective.room(), &progress)?;
-            evaluation_set(&passages, config.evaluation.passages, config.evaluation.seed, objective.needs_partner())
+            let passages = source.passages(&config.corpus, &objective, &progress)?;
+            evaluation_set(&passages, config.evaluation.passages, config.evaluation.seed, &objective)
         }
         None => Vec::new(),
     };
     let start = Weights::new();
-    let material = Material { objective, encoder, tokenizer: text.tokenizer, examples, valid, start, device };
+    let (tokenizer, counts) = (text.tokenizer, context.counts);
+    let material = Material { objective, encoder, tokenizer, counts, examples, valid, start, device };
     let summary = train(job, state, material)?;
     summary.map_or(Ok(()), |summary| report(job.json, &serde_json::to_value(summary)?))
 }
+
+/// The file in a run's folder with the counts of the tokens of its training text.
+pub const TOKEN_COUNTS: &str = "token_counts.json";
 
 /// What a run is made of.
 #[derive(Debug)]
@@ -117,6 +121,8 @@ pub struct Material<O> {
     pub encoder: EncoderConfig,
     /// The tokenizer.
     pub tokenizer: Tokenizer,
+    /// How often each token occurs in the training text; empty where there is none.
+    pub counts: Vec<u64>,
     /// What it trains on.
     pub examples: Examples,
     /// What it is evaluated on; may be empty.
@@ -132,7 +138,8 @@ pub struct Material<O> {
 /// # Errors
 /// As [`pretrain`].
 pub fn train<O: Objective>(job: &PretrainJob<'_>, state: Folder, material: Material<O>) -> Result<Option<Summary>> {
-    let (config, Material { objective, encoder, tokenizer, examples, valid, start, device }) = (job.config, material);
+    let (config, Material { objective, encoder, tokenizer, counts, examples, valid, start, device }) =
+        (job.config, material);
     if !encoder.precision.is_native() {
         tracing::warn!("this processor has no instructions for bfloat16: encoder.precision = \"f32\" is faster here");
     }
@@ -166,6 +173,9 @@ pub fn train<O: Objective>(job: &PretrainJob<'_>, state: Folder, material: Mater
         write_aside(&job.out.join("run.toml"), toml::to_string(config)?.as_bytes())?;
     }
     tokenizer.save(&job.out.join("tokenizer.json"))?;
+    if !counts.is_empty() {
+        write_json(&job.out.join(TOKEN_COUNTS), &counts)?;
+    }
     let mut session = Session::new(config, job.out, encoder, recipe, model, tokenizer, valid, device)?;
     let good = checkpoint::latest_good(job.out)?;
     good.warnings.iter().for_each(|warning| anstream::eprintln!("warning: {warning}"));

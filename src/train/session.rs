@@ -383,6 +383,7 @@ impl<'a, O: Objective> Session<'a, O> {
                 teacher: None,
                 model,
                 tokenizer: self.tokenizer.clone(),
+                counts: None,
                 positions: self.encoder.positions,
                 device,
                 workers,

@@ -31,6 +31,9 @@ pub struct PackingConfig {
     pub max_tokens: usize,
     /// Whether a passage may cross documents.
     pub across: Across,
+    /// Whether the sentence that reaches the length still belongs to the passage, for whoever asks to cut it (BERT's and
+    /// ALBERT's chunks). Otherwise a passage ends before it.
+    pub overfill: bool,
     /// Tokens kept free for each document that begins inside a passage.
     pub separator_room: usize,
     /// Share of passages that aim at a length drawn uniformly from 2 to `max_tokens`. BERT: 0.1.
@@ -76,12 +79,23 @@ pub struct Passage {
     /// The spans that the user annotated, as tokens of whole words, ascending and apart; without those that an edge of the
     /// passage cuts.
     pub spans: Vec<Range<u32>>,
+    /// How many tokens it was to be filled with.
+    pub target: usize,
+}
+
+impl Passage {
+    /// Tokens of one document, each a word.
+    pub fn of_words(number: u64, tokens: Vec<u32>, sentence_starts: Vec<u32>) -> Self {
+        let (word_starts, target) = (vec![true; tokens.len()], tokens.len());
+        Self { number, tokens, sentence_starts, document_starts: Vec::new(), word_starts, spans: Vec::new(), target }
+    }
 }
 
 /// The passages of a subset of a corpus.
 #[derive(Debug)]
 pub struct Passages {
     corpus: Arc<Corpus>,
+    packing: PackingConfig,
     /// Where each passage starts and ends, in tokens of the corpus: two numbers each.
     index: Map,
 }
@@ -132,7 +146,7 @@ impl Passages {
         if index.bytes().is_empty() {
             return Err(Error::data("there is no passage: the text has too few documents for this split"));
         }
-        Ok(Self { corpus: corpus.clone(), index })
+        Ok(Self { corpus: corpus.clone(), packing, index })
     }
 
     /// How many there are.
@@ -155,13 +169,26 @@ impl Passages {
         self.corpus.document_starts().partition_point(|document| *document <= start) as u64
     }
 
-    /// A passage of another document than passage `number`, drawn from (seed, epoch, number); none where ten draws, as
-    /// many as BERT's code makes, meet the same document.
+    /// Text of another document than passage `number` begins in, drawn from (seed, epoch, number): from one of its sentences
+    /// on, whole sentences with as many tokens as a passage has at most, or all that the document has. None where ten
+    /// draws, as many as BERT's code makes, meet the same document.
     pub fn partner(&self, number: u64, seed: u64, epoch: u64) -> Option<Passage> {
         let rng = &mut keyed_rng("partner", seed, epoch, number);
         let here = self.document(number);
         let mut draws = (0..10).map(|_| below(self.len() as usize, rng) as u64);
-        draws.find(|other| self.document(*other) != here).map(|other| self.get(other))
+        let other = draws.find(|other| self.document(*other) != here)?;
+        let (document, reach) = (self.document_range(other), self.packing.max_tokens as u64);
+        // A sentence that begins in the passage; an earlier one where the document would end too soon.
+        let sentences = self.corpus.sentence_starts();
+        let at = |token: u64| sentences.partition_point(|start| *start <= token) - 1;
+        let passage = self.range(other);
+        let first = at(passage.start);
+        let last = at((passage.end - 1).min(document.end - 1));
+        let start = sentences[first + below(last - first + 1, rng)];
+        let start = start.min(sentences[at(document.end.saturating_sub(reach))]).max(document.start);
+        let end = sentences[at(start)..].iter().copied().find(|sentence| *sentence >= start + reach);
+        // A sentence may have no end in sight.
+        Some(self.read(number, start..end.unwrap_or(document.end).min(document.end).min(start + 2 * reach)))
     }
 
     /// Passage `number`. Costs the same for every number.
@@ -169,8 +196,24 @@ impl Passages {
     /// # Panics
     /// When there is no such passage.
     pub fn get(&self, number: u64) -> Passage {
+        self.read(number, self.range(number))
+    }
+
+    /// Where passage `number` starts and ends.
+    fn range(&self, number: u64) -> Range<u64> {
         let at = 2 * number as usize;
-        let range = self.index.numbers()[at]..self.index.numbers()[at + 1];
+        self.index.numbers()[at]..self.index.numbers()[at + 1]
+    }
+
+    /// Where the document in which passage `number` begins starts and ends.
+    fn document_range(&self, number: u64) -> Range<u64> {
+        let starts = self.corpus.document_starts();
+        let document = self.document(number) as usize;
+        starts[document - 1]..starts.get(document).copied().unwrap_or(self.corpus.tokens())
+    }
+
+    /// The text in `range`, as passage `number`.
+    fn read(&self, number: u64, range: Range<u64>) -> Passage {
         let within = |starts: &[u64]| -> Vec<u32> {
             let first = starts.partition_point(|start| *start <= range.start);
             let inside = starts[first..].iter().take_while(|start| **start < range.end);
@@ -191,7 +234,20 @@ impl Passages {
             document_starts: within(self.corpus.document_starts()),
             word_starts,
             spans,
+            target: self.packing.target(number),
         }
+    }
+}
+
+impl PackingConfig {
+    /// How many tokens passage `number` is to be filled with.
+    fn target(&self, number: u64) -> usize {
+        if self.short_share == 0.0 {
+            return self.max_tokens;
+        }
+        let rng = &mut keyed_rng("short", self.seed, number, 0);
+        let short = uniform(rng) < self.short_share;
+        if short { 2 + (uniform(rng) * (self.max_tokens - 1) as f64) as usize } else { self.max_tokens }
     }
 }
 
@@ -252,7 +308,7 @@ fn write_index(
     fs::write(entry, serde_json::to_vec(&written).expect("an entry is JSON")).map_err(Error::io("write", entry))
 }
 
-/// Greedy packing: whole sentences while they fit; a sentence that does not even fit alone is cut.
+/// Greedy packing: whole sentences while they fit, with overfill until the length is reached.
 struct Packer {
     config: PackingConfig,
     done: Vec<Range<u64>>,
@@ -267,19 +323,8 @@ struct Packer {
 
 impl Packer {
     fn new(config: PackingConfig) -> Self {
-        let mut packer =
-            Self { config, done: Vec::new(), finished: 0, open: None, separators: 0, begins: false, target: 0 };
-        packer.target = packer.draw_target();
-        packer
-    }
-
-    fn draw_target(&self) -> usize {
-        let PackingConfig { max_tokens, short_share, seed, .. } = self.config;
-        if short_share == 0.0 {
-            return max_tokens;
-        }
-        let rng = &mut keyed_rng("short", seed, self.finished, 0);
-        if uniform(rng) < short_share { 2 + (uniform(rng) * (max_tokens - 1) as f64) as usize } else { max_tokens }
+        let target = config.target(0);
+        Self { config, done: Vec::new(), finished: 0, open: None, separators: 0, begins: false, target }
     }
 
     fn start_document(&mut self) {
@@ -298,22 +343,24 @@ impl Packer {
         if let Some(range) = self.open.take() {
             self.done.push(range);
             self.finished += 1;
-            self.target = self.draw_target();
+            self.target = self.config.target(self.finished);
         }
         self.separators = 0;
     }
 
     fn sentence(&mut self, mut sentence: Range<u64>) {
-        let separator =
-            |packer: &Self| if packer.begins && packer.open.is_some() { packer.config.separator_room } else { 0 };
-        let used =
-            |packer: &Self| packer.open.as_ref().map_or(0, |open| (open.end - open.start) as usize) + packer.separators;
-        let len = (sentence.end - sentence.start) as usize;
-        if self.open.is_some() && used(self) + separator(self) + len > self.target {
+        let len = |range: &Range<u64>| (range.end - range.start) as usize;
+        let PackingConfig { max_tokens, overfill, separator_room, .. } = self.config;
+        let separator = |packer: &Self| if packer.begins && packer.open.is_some() { separator_room } else { 0 };
+        let used = |packer: &Self| packer.open.as_ref().map_or(0, len) + packer.separators;
+        // What does not even fit alone is cut, with overfill only what no passage would hold.
+        let most = |packer: &Self| if overfill { max_tokens } else { packer.target };
+        let fits = used(self) + separator(self) + len(&sentence) <= self.target;
+        if self.open.is_some() && !fits && (!overfill || len(&sentence) > max_tokens) {
             self.close();
         }
-        while (sentence.end - sentence.start) as usize > self.target {
-            let cut = sentence.start + self.target as u64;
+        while len(&sentence) > most(self) {
+            let cut = sentence.start + most(self) as u64;
             self.open = Some(sentence.start..cut);
             self.close();
             sentence.start = cut;
@@ -328,6 +375,9 @@ impl Packer {
             Some(open) => open.end = sentence.end,
             None => self.open = Some(sentence),
         }
+        if overfill && used(self) >= self.target {
+            self.close();
+        }
     }
 }
 
@@ -336,7 +386,7 @@ mod tests {
     use super::*;
 
     fn config(max_tokens: usize, across: Across) -> PackingConfig {
-        PackingConfig { max_tokens, across, separator_room: 1, short_share: 0.0, seed: 0 }
+        PackingConfig { max_tokens, across, overfill: false, separator_room: 1, short_share: 0.0, seed: 0 }
     }
 
     /// Packs documents given as lengths of sentences.
@@ -356,6 +406,20 @@ mod tests {
     #[test]
     fn whole_sentences_are_taken_while_they_fit() {
         assert_eq!(pack(config(10, Across::Document), &[&[4, 5, 3], &[2]]), [0..9, 9..12, 12..14]);
+    }
+
+    #[test]
+    fn with_overfill_the_sentence_that_reaches_the_length_is_taken() {
+        let overfill = |max_tokens| PackingConfig { overfill: true, ..config(max_tokens, Across::Document) };
+        assert_eq!(pack(overfill(10), &[&[4, 5, 3, 1], &[10, 9, 9], &[2]]), [0..12, 12..13, 13..23, 23..41, 41..43]);
+        assert_eq!(pack(overfill(10), &[&[4, 25, 3]]), [0..4, 4..14, 14..24, 24..32], "but for one of more than all");
+        let short = PackingConfig { short_share: 0.9, ..overfill(10) };
+        let sentences = [4; 400];
+        let ranges = pack(short, &[&sentences]);
+        for (number, range) in ranges[..ranges.len() - 1].iter().enumerate() {
+            let (len, target) = (range.end - range.start, short.target(number as u64) as u64);
+            assert!(len >= target && len < target + 4, "{len} tokens for {target}");
+        }
     }
 
     #[test]

@@ -300,7 +300,8 @@ fn passages_hold_every_token_once_and_know_their_sentences_and_words() {
     let corpus = Arc::new(built(&folder, &tokenizer, &file));
     assert_eq!((corpus.documents(), corpus.statistics().duplicates), (60, 58));
     for across in [Across::Document, Across::Corpus] {
-        let packing = PackingConfig { max_tokens: 30, across, separator_room: 1, short_share: 0.1, seed: 1 };
+        let packing =
+            PackingConfig { max_tokens: 30, across, overfill: false, separator_room: 1, short_share: 0.1, seed: 1 };
         let passages = Passages::open(&corpus, Subset::All, packing, &Quiet).expect("packed");
         let all: Vec<_> = (0..passages.len()).map(|number| passages.get(number)).collect();
         assert_eq!(all.iter().map(|passage| passage.tokens.len() as u64).sum::<u64>(), corpus.tokens());
@@ -330,11 +331,50 @@ fn passages_hold_every_token_once_and_know_their_sentences_and_words() {
         let (valid_fraction, seed) = (0.2, 3);
         let subset =
             if valid { Subset::Valid { valid_fraction, seed } } else { Subset::Train { valid_fraction, seed } };
-        let packing =
-            PackingConfig { max_tokens: 30, across: Across::Corpus, separator_room: 1, short_share: 0.0, seed: 1 };
+        let packing = PackingConfig {
+            max_tokens: 30,
+            across: Across::Corpus,
+            overfill: false,
+            separator_room: 1,
+            short_share: 0.0,
+            seed: 1,
+        };
         Passages::open(&corpus, subset, packing, &Quiet).expect("packed").tokens()
     };
     assert_eq!(subset(true) + subset(false), corpus.tokens());
+}
+
+#[test]
+fn a_partner_is_whole_sentences_of_another_document_and_long_enough() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tokenizer = train(&folder, TokenizerModel::Wordpiece, 120).expect("trained");
+    let file = write(&folder, "a.txt", STORY.repeat(30).as_bytes());
+    let corpus = Arc::new(built(&folder, &tokenizer, &file));
+    let encoded = STORY.lines().map(|line| tokenizer.encode(line));
+    let sentences: Vec<Vec<u32>> = encoded
+        .flat_map(|line| line.sentence_starts.into_iter().map(move |start| line.tokens[start as usize..].to_vec()))
+        .collect();
+    let packing = PackingConfig {
+        max_tokens: 12,
+        across: Across::Document,
+        overfill: false,
+        separator_room: 1,
+        short_share: 0.0,
+        seed: 1,
+    };
+    let passages = Passages::open(&corpus, Subset::All, packing, &Quiet).expect("packed");
+    let mut begun = std::collections::BTreeSet::new();
+    for number in 0..passages.len() {
+        let partner = passages.partner(number, 1, 0).expect("one of the other documents");
+        assert_eq!(Some(&partner), passages.partner(number, 1, 0).as_ref());
+        assert!(sentences.iter().any(|sentence| partner.tokens.starts_with(&sentence[..3])), "begins with a sentence");
+        assert!(partner.tokens.len() >= 12, "both documents have as many");
+        assert!(partner.document_starts.is_empty(), "of one document");
+        begun.insert(partner.tokens[..3].to_vec());
+    }
+    assert!(begun.len() > 2, "not always the same sentence");
+    let other = |epoch| (0..passages.len()).map(|number| passages.partner(number, 1, epoch)).collect::<Vec<_>>();
+    assert_ne!(other(0), other(1));
 }
 
 /// Memory must not grow with the text: sixty megabytes of it, one document in one file, take less than its size.

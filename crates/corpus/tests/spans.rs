@@ -58,7 +58,7 @@ impl Bench {
 }
 
 fn passages(corpus: &Arc<Corpus>, max_tokens: usize, across: Across) -> Vec<Passage> {
-    let packing = PackingConfig { max_tokens, across, separator_room: 0, short_share: 0.0, seed: 0 };
+    let packing = PackingConfig { max_tokens, across, overfill: false, separator_room: 0, short_share: 0.0, seed: 0 };
     let passages = Passages::open(corpus, Subset::All, packing, &Quiet).expect("packed");
     (0..passages.len()).map(|number| passages.get(number)).collect()
 }

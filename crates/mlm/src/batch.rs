@@ -71,13 +71,14 @@ impl Maskers {
         self.frequencies.draw(rng) as u32
     }
 
-    /// The example whose generators draw: with static masking the epoch counts modulo the duplicates.
-    pub fn drawn(&self, example: &Example, purpose: Purpose) -> Example {
-        let mut example = example.clone();
-        if purpose == Purpose::Training && self.duplicates > 0 {
-            example.epoch %= self.duplicates;
-        }
-        example
+    /// The epoch that decides what is drawn in `epoch`: with static masking it counts modulo the duplicates.
+    pub fn turn(&self, epoch: u64) -> u64 {
+        if self.duplicates == 0 || epoch == Example::EVALUATION { epoch } else { epoch % self.duplicates }
+    }
+
+    /// The example whose generators draw, see [`Maskers::turn`].
+    pub fn drawn(&self, example: &Example) -> Example {
+        Example { epoch: self.turn(example.epoch), ..example.clone() }
     }
 
     /// Masks sequences, each with the generator of its example (as [`Maskers::drawn`] gives it).

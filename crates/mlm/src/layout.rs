@@ -125,14 +125,8 @@ mod tests {
 
     #[test]
     fn documents_are_separated_if_asked() {
-        let passage = Passage {
-            number: 0,
-            tokens: vec![7, 8, 9],
-            sentence_starts: vec![0, 2],
-            document_starts: vec![2],
-            word_starts: vec![true; 3],
-            spans: vec![0..1, 1..3],
-        };
+        let words = Passage::of_words(0, vec![7, 8, 9], vec![0, 2]);
+        let passage = Passage { document_starts: vec![2], spans: vec![0..1, 1..3], ..words };
         assert_eq!(Laid::passage(&passage, &SPECIALS, false).tokens, [2, 7, 8, 9, 3]);
         let separated = Laid::passage(&passage, &SPECIALS, true);
         assert_eq!(separated.tokens, [2, 7, 8, 3, 9, 3]);

@@ -11,7 +11,9 @@
 //!
 //! Where we differ from the authors: the head runs only at the predicted places; the loss is divided by the number of
 //! targets of the whole step, without BERT's 1e-5; evaluation masks are one fixed draw of `evaluation` (15 % of single
-//! tokens as in BERT, unless told otherwise), so that runs with different training masks can be compared.
+//! tokens as in BERT, unless told otherwise), so that runs with different training masks can be compared; a separator stands
+//! between documents, if one is asked for, and not after every line as fairseq's data have it; annotated spans take turns
+//! with single words as in SpanBERT's paper, and not with geometric spans as in its code.
 
 mod batch;
 mod config;
@@ -29,4 +31,4 @@ pub use loss::{NAMES, Names, encoder_flops, head_flops, predicted};
 pub use masking::*;
 pub use model::{Mlm, MlmModel};
 pub use pair_loss::{first_tokens, pair_flops, pair_loss};
-pub use pairs::{Answer, Pair, PairLabels, Pairing};
+pub use pairs::{Answer, LaidPairs, Pair, PairLabels, Pairing};

@@ -61,7 +61,7 @@ impl Objective for Mlm {
     fn collate(&self, examples: &[Example], purpose: Purpose) -> MlmBatch {
         let lay = |example: &Example| Laid::passage(&example.passage, &self.context.specials, self.separate_documents);
         let laid: Vec<Laid> = examples.iter().map(lay).collect();
-        let drawn: Vec<Example> = examples.iter().map(|example| self.maskers.drawn(example, purpose)).collect();
+        let drawn: Vec<Example> = examples.iter().map(|example| self.maskers.drawn(example)).collect();
         self.maskers.batch(&laid, &drawn.iter().collect::<Vec<_>>(), purpose)
     }
 

@@ -1,12 +1,12 @@
 //! Pairs of segments as BERT and ALBERT build them (`create_pretraining_data.py`), for objectives with a question about
 //! the pair.
 
-use corpus::{Passage, below, uniform};
-use objective::Example;
+use corpus::{Passage, Specials, below, uniform};
+use objective::{Example, Purpose};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::layout::Segment;
+use crate::layout::{Laid, Segment};
 
 /// What is asked about a pair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,12 +50,50 @@ pub struct Pairing {
     pub max_tokens: usize,
     /// As in the authors' code. A passage of one sentence gets a second segment from another document and the answer 1,
     /// also where the order is asked (clean: it is no pair, and nothing is asked). A second segment from another document
-    /// fills the sequence up, so that short passages give themselves away (clean: it is about as long as the one that it
-    /// stands for).
+    /// is filled up to the passage's length, also where the passage's document ended before that, so that lengths tell
+    /// something of the answer (clean: whatever the answer is, the segments are equally long).
     pub compat: bool,
 }
 
+/// Sequences of pairs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LaidPairs<'e> {
+    /// The sequences.
+    pub laid: Vec<Laid>,
+    /// The example that each of them is of.
+    pub owners: Vec<&'e Example>,
+    /// Sequences that are asked about, in ascending order.
+    pub rows: Vec<u32>,
+    /// The right answer for each of them.
+    pub answers: Vec<u32>,
+}
+
 impl Pairing {
+    /// The sequences that `examples` become. In training one each. In evaluation one for each answer, so that chance is
+    /// exactly 1/2; where both would be answered alike, one that is not asked about.
+    pub fn lay<'e>(&self, examples: &'e [Example], purpose: Purpose, specials: &Specials) -> LaidPairs<'e> {
+        let mut made = LaidPairs::default();
+        for example in examples {
+            let pair = |answer| self.pair(example, answer, &mut example.rng("pair"));
+            let pairs = match purpose {
+                Purpose::Training => vec![pair(Answer::Drawn)],
+                Purpose::Evaluation => {
+                    let (right, wrong) = (pair(Answer::Fixed(0)), pair(Answer::Fixed(1)));
+                    if right.label == wrong.label { vec![Pair { label: None, ..right }] } else { vec![right, wrong] }
+                }
+            };
+            for Pair { first, second, label } in pairs {
+                if let Some(label) = label {
+                    made.rows.push(made.laid.len() as u32);
+                    made.answers.push(label);
+                }
+                made.laid.push(Laid::pair(&first, second.as_ref(), specials));
+                made.owners.push(example);
+            }
+        }
+        made
+    }
+
     /// The pair that `example` becomes. The passage is cut after a sentence drawn uniformly; a passage over several
     /// documents counts up to the end of the first. Swapping comes before truncation.
     pub fn pair(&self, example: &Example, answer: Answer, rng: &mut ChaCha8Rng) -> Pair {
@@ -68,17 +106,23 @@ impl Pairing {
             .filter(|start| (1..end).contains(start))
             .collect();
         // All draws are made whatever they are used for, so that one answer's pair is the other's but for the answer.
-        let (cut, one, from) = (uniform(rng), uniform(rng) < 0.5, uniform(rng));
+        let (cut, one) = (uniform(rng), uniform(rng) < 0.5);
         let label = match answer {
             Answer::Drawn => u32::from(one),
             Answer::Fixed(label) => label,
+        };
+        // In the authors' code a chunk's length, of which the first segment has a part, is filled up.
+        let filled = |first: &Segment, partner| {
+            let wanted = passage.target.saturating_sub(first.len());
+            let end = sentence_ends(partner).find(|end| *end >= wanted);
+            Segment::of(partner, 0, end.unwrap_or(partner.tokens.len()))
         };
         let partner = example.partner.as_ref();
         let mut pair = match (cuts.is_empty(), self.labels, partner) {
             (true, PairLabels::SentenceOrder | PairLabels::NextSentence, Some(partner)) if self.compat => {
                 let first = Segment::of(passage, 0, end);
-                let second = self.other(partner, self.max_tokens.saturating_sub(first.len()), from);
-                Pair { first, second: Some(second), label: Some(1) }
+                let second = Some(filled(&first, partner));
+                Pair { first, second, label: Some(1) }
             }
             (true, ..) => Pair { first: Segment::of(passage, 0, end), second: None, label: None },
             (false, labels, partner) => {
@@ -86,34 +130,44 @@ impl Pairing {
                 let (first, second) = (Segment::of(passage, 0, cut), Segment::of(passage, cut, end));
                 match (labels, partner, label) {
                     (PairLabels::None, ..) => Pair { first, second: Some(second), label: None },
-                    (PairLabels::SentenceOrder, _, 0) | (PairLabels::NextSentence, Some(_), 0) => {
-                        Pair { first, second: Some(second), label: Some(0) }
-                    }
+                    (PairLabels::SentenceOrder, _, 0) => Pair { first, second: Some(second), label: Some(0) },
                     (PairLabels::SentenceOrder, ..) => Pair { first: second, second: Some(first), label: Some(1) },
                     (PairLabels::NextSentence, Some(partner), _) => {
-                        let room = if self.compat { self.max_tokens.saturating_sub(first.len()) } else { second.len() };
-                        let other = self.other(partner, room, from);
-                        Pair { first, second: Some(other), label: Some(1) }
+                        let second = match (self.compat, label) {
+                            (true, 0) => second,
+                            (true, _) => filled(&first, partner),
+                            (false, _) => {
+                                let (start, stop) = nearest(partner, second.len());
+                                let common = second.len().min(stop - start);
+                                let (text, start) = if label == 0 { (passage, cut) } else { (partner, start) };
+                                Segment::of(text, start, start + common)
+                            }
+                        };
+                        Pair { first, second: Some(second), label: Some(label) }
                     }
                     // A text of one document has no other one to ask about.
                     (PairLabels::NextSentence, None, _) => Pair { first, second: Some(second), label: None },
                 }
             }
         };
-        if let Some(second) = &mut pair.second {
-            truncate(&mut pair.first, second, self.max_tokens, rng);
-        }
+        truncate(&mut pair.first, pair.second.as_mut().unwrap_or(&mut Segment::default()), self.max_tokens, rng);
         pair
     }
+}
 
-    /// Whole sentences of another passage, from one drawn by `from` in [0, 1) on, until there are `wanted` tokens.
-    fn other(&self, passage: &Passage, wanted: usize, from: f64) -> Segment {
-        let starts = &passage.sentence_starts;
-        let first = ((from * starts.len() as f64) as usize).min(starts.len() - 1);
-        let start = starts[first] as usize;
-        let enough = starts[first + 1..].iter().map(|end| *end as usize).find(|end| end - start >= wanted);
-        Segment::of(passage, start, enough.unwrap_or(passage.tokens.len()))
-    }
+/// Where the sentences of a passage end.
+fn sentence_ends(passage: &Passage) -> impl Iterator<Item = usize> {
+    passage.sentence_starts[1..].iter().map(|start| *start as usize).chain([passage.tokens.len()])
+}
+
+/// The run of whole sentences of which the length is nearest to `wanted`: its start and its end.
+fn nearest(passage: &Passage, wanted: usize) -> (usize, usize) {
+    let starts = passage.sentence_starts.iter().map(|start| *start as usize);
+    let runs = starts.flat_map(|start| {
+        let ends = sentence_ends(passage).filter(move |end| *end > start);
+        ends.map(move |end| (start, end))
+    });
+    runs.min_by_key(|(start, end)| (end - start).abs_diff(wanted)).expect("a passage has a sentence")
 }
 
 /// Drops tokens of the longer segment (of the second when they are equal), from its front or back with equal
@@ -124,6 +178,7 @@ fn truncate(first: &mut Segment, second: &mut Segment, max_tokens: usize, rng: &
         let at = if below(2, rng) == 0 { 0 } else { longer.len() - 1 };
         longer.tokens.remove(at);
         longer.word_starts.remove(at);
+        longer.spans.remove(at);
     }
 }
 
@@ -140,8 +195,7 @@ mod tests {
             sentence_starts.push(at);
             at += *len as u32;
         }
-        let tokens = (0..n as u32).map(|i| first + i).collect();
-        Passage { number, tokens, sentence_starts, document_starts: vec![], word_starts: vec![true; n], spans: vec![] }
+        Passage::of_words(number, (0..n as u32).map(|i| first + i).collect(), sentence_starts)
     }
 
     fn example(sentences: &[usize]) -> Example {
@@ -172,15 +226,107 @@ mod tests {
     }
 
     #[test]
-    fn a_false_continuation_is_of_another_document() {
+    fn swapping_comes_before_truncation() {
+        let order = Pairing { max_tokens: 19, ..pairing(PairLabels::SentenceOrder, true) };
+        for seed in 0..20 {
+            let halves = |answer| {
+                let pair = pair(order, &example(&[10, 10]), Answer::Fixed(answer), seed);
+                (pair.first.tokens, pair.second.expect("a pair").tokens)
+            };
+            // Of two that are equally long the one that stands second gives.
+            let (first, second) = halves(0);
+            assert_eq!((first, second.len()), ((100..110).collect::<Vec<u32>>(), 9));
+            let (first, second) = halves(1);
+            assert_eq!((first, second.len()), ((110..120).collect::<Vec<u32>>(), 9));
+            assert!(second.iter().all(|token| *token < 110));
+        }
+    }
+
+    #[test]
+    fn a_false_continuation_is_of_another_document_and_as_long_as_the_true_one() {
         let next = pairing(PairLabels::NextSentence, false);
         for seed in 0..50 {
-            let pair = pair(next, &example(&[4, 5, 6]), Answer::Fixed(1), seed);
-            let second = pair.second.expect("a pair");
-            assert_eq!(pair.label, Some(1));
-            assert!(second.tokens.iter().all(|token| *token >= 500) && pair.first.tokens[0] == 100);
-            assert!([500, 503, 507].contains(&second.tokens[0]), "begins with a sentence");
+            let right = pair(next, &example(&[4, 5, 6]), Answer::Fixed(0), seed);
+            let wrong = pair(next, &example(&[4, 5, 6]), Answer::Fixed(1), seed);
+            assert_eq!((right.label, wrong.label), (Some(0), Some(1)));
+            assert_eq!(right.first, wrong.first);
+            let (right, wrong) = (right.second.expect("a pair").tokens, wrong.second.expect("a pair").tokens);
+            // 6 or 11 tokens; of the partner's runs 7 (3 + 4) or 5, and 12 are the nearest.
+            assert_eq!(wrong.len(), right.len());
+            assert!([5, 6, 11].contains(&right.len()), "{}", right.len());
+            assert!(wrong.iter().all(|token| *token >= 500) && right.iter().all(|token| *token < 500));
+            assert!([500, 503, 507].contains(&wrong[0]), "begins with a sentence");
         }
+    }
+
+    /// Whether a segment is cut inside a sentence must tell as little of the answer as its length does.
+    #[test]
+    fn as_many_true_continuations_as_false_ones_end_with_their_sentence() {
+        let next = Pairing { max_tokens: 60, ..pairing(PairLabels::NextSentence, false) };
+        let (mut ends, mut lost, mut all) = ([0, 0], 0, 0);
+        for seed in 0..4000 {
+            let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+            let mut sentences = |most: usize| {
+                let mut lengths = Vec::new();
+                while lengths.iter().sum::<usize>() < most {
+                    lengths.push(3 + below(20, rng));
+                }
+                lengths
+            };
+            let (mut here, there) = (sentences(60), sentences(60));
+            here.pop();
+            let (passage, partner) = (passage(0, &here, 100), Some(passage(9, &there, 500)));
+            let example = Example { partner, passage, ..example(&[1]) };
+            for answer in [0, 1] {
+                let text = if answer == 0 { &example.passage } else { example.partner.as_ref().expect("a partner") };
+                let Some(second) = pair(next, &example, Answer::Fixed(answer), seed).second else { continue };
+                let after = (second.tokens[second.len() - 1] + 1 - text.tokens[0]) as usize;
+                ends[answer as usize] += usize::from(sentence_ends(text).any(|end| end == after));
+                if answer == 0 {
+                    all += text.tokens.len();
+                    lost += text.tokens.len() - after;
+                }
+            }
+        }
+        let shares = ends.map(|ends| ends as f64 / 4000.0);
+        // Two shares of 4,000 differ by 0.011 (one standard deviation) where they are equal.
+        assert!((shares[0] - shares[1]).abs() < 0.04, "{shares:?}");
+        assert!((lost as f64) < 0.05 * all as f64, "{lost} of {all} tokens are not used");
+    }
+
+    #[test]
+    fn in_the_authors_code_the_false_continuation_fills_the_length_up() {
+        let next = pairing(PairLabels::NextSentence, true);
+        for (target, want) in [(15, 12), (9, 7), (40, 12)] {
+            // The first segment has 4 or 9 tokens; from the partner come its sentences of 3, 4 and 5.
+            let passage = Passage { target, ..passage(0, &[4, 11], 100) };
+            let example = Example { passage, ..example(&[1]) };
+            let second = pair(next, &example, Answer::Fixed(1), 5).second.expect("a pair");
+            assert_eq!(second.tokens, (500..500 + want).collect::<Vec<u32>>(), "{target}");
+        }
+        let long = Pairing { max_tokens: 10, ..next };
+        let cut = pair(long, &example(&[4, 11]), Answer::Fixed(1), 5);
+        assert_eq!(cut.first.len() + cut.second.expect("a pair").len(), 10);
+    }
+
+    #[test]
+    fn in_evaluation_what_is_asked_is_asked_both_ways() {
+        let specials = Specials { cls: 2, sep: 3, pad: 0, unk: 1, mask: 4 };
+        let examples = [example(&[6]), example(&[4, 5]), example(&[3, 3, 3])];
+        for (labels, compat) in [
+            (PairLabels::SentenceOrder, false),
+            (PairLabels::SentenceOrder, true),
+            (PairLabels::NextSentence, false),
+            (PairLabels::NextSentence, true),
+        ] {
+            let made = pairing(labels, compat).lay(&examples, Purpose::Evaluation, &specials);
+            assert_eq!((made.rows, made.answers), (vec![1, 2, 3, 4], vec![0, 1, 0, 1]), "{labels:?} {compat}");
+            assert_eq!(made.owners[0], &examples[0], "one sentence is shown once, and not asked about");
+            let made = pairing(labels, compat).lay(&examples, Purpose::Training, &specials);
+            assert_eq!((made.laid.len(), made.rows.len()), (3, if compat { 3 } else { 2 }));
+        }
+        let made = pairing(PairLabels::None, false).lay(&examples, Purpose::Evaluation, &specials);
+        assert_eq!((made.laid.len(), made.rows), (3, vec![]));
     }
 
     #[test]
@@ -214,9 +360,12 @@ mod tests {
         let (mut fronts, mut backs) = (0, 0);
         for seed in 0..50 {
             let all = passage(0, &[20, 14], 100);
+            let all = Passage { spans: vec![4..6, 18..20], ..all };
             let (mut first, mut second) = (Segment::of(&all, 0, 20), Segment::of(&all, 20, 34));
             truncate(&mut first, &mut second, 31, &mut ChaCha8Rng::seed_from_u64(seed));
             assert_eq!((first.len(), second.len()), (17, 14), "the longer one gives");
+            let start = (first.tokens[0] - 100) as usize;
+            assert_eq!(first, Segment::of(&all, start, start + 17), "with what is annotated");
             fronts += first.tokens[0] - 100;
             backs += 119 - first.tokens[16];
         }

@@ -77,9 +77,14 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// Special tokens that a sequence needs besides the tokens of its passage.
     fn room(&self) -> usize;
 
-    /// Whether examples bring a passage of another document along, see [`Example::partner`].
-    fn needs_partner(&self) -> bool {
+    /// Whether the sentence that reaches the length of a passage still belongs to it, for [`Objective::collate`] to cut.
+    fn overfills(&self) -> bool {
         false
+    }
+
+    /// The epoch whose draw of [`Example::partner`] the examples of `epoch` bring along; none where they need no partner.
+    fn partner_epoch(&self, _epoch: u64) -> Option<u64> {
+        None
     }
 
     /// Whether training needs [`Context::teacher`].

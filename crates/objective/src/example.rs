@@ -13,8 +13,8 @@ pub struct Example {
     pub seed: u64,
     /// How many times the corpus has been gone through before; [`Example::EVALUATION`] in evaluation.
     pub epoch: u64,
-    /// A passage of another document, drawn by the same key, for objectives that ask for one; none where the text has no
-    /// other document.
+    /// Whole sentences of another document, about as many tokens as the longest passage has or all that there are, for
+    /// objectives that ask for it; none where the text has no other document.
     pub partner: Option<Passage>,
     /// What is to be learnt about it, where the data are labelled.
     pub answer: Option<Answer>,

@@ -39,8 +39,7 @@ fn examples() -> Vec<Example> {
     let passage = |number: u64| {
         let n = 14 + 3 * number as u32;
         let tokens = (0..n).map(|i| 5 + (i * 11 + number as u32) % 45).collect();
-        let word_starts = vec![true; n as usize];
-        Passage { number, tokens, sentence_starts: vec![0], document_starts: vec![], word_starts, spans: vec![] }
+        Passage::of_words(number, tokens, vec![0])
     };
     (0..4)
         .map(|n| Example { passage: passage(n), seed: 1, epoch: 0, partner: None, answer: None, advice: None })

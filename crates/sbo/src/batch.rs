@@ -1,6 +1,6 @@
 //! Masked spans and their boundaries.
 
-use mlm::{Laid, Masked, Maskers, MlmBatch, Pair, Row, Target};
+use mlm::{Laid, LaidPairs, Masked, Maskers, MlmBatch, Pairing, Row, Target};
 use objective::{Example, Purpose};
 use rand_chacha::ChaCha8Rng;
 
@@ -22,6 +22,8 @@ pub struct SboBatch {
     pub spans: Vec<Span>,
     /// Most tokens of a span that the boundary predicts.
     pub max_offset: usize,
+    /// What the batch is for.
+    pub purpose: Purpose,
     /// Sequences whose pair is asked about, and the answers: 0 the next, 1 of another document.
     pub rows: Vec<u32>,
     /// See `rows`.
@@ -64,36 +66,31 @@ impl SboBatch {
     }
 }
 
-/// Masks sequences and finds the spans.
+/// Masks sequences, which are pairs where there is a pairing, and finds the spans.
 pub fn collate(
     examples: &[Example],
-    pairs: Option<Vec<Pair>>,
+    pairing: Option<Pairing>,
     purpose: Purpose,
     maskers: &Maskers,
     specials: &corpus::Specials,
     max_offset: usize,
 ) -> SboBatch {
-    let (mut rows, mut answers) = (Vec::new(), Vec::new());
-    let laid: Vec<Laid> = match &pairs {
-        None => examples.iter().map(|example| Laid::passage(&example.passage, specials, false)).collect(),
-        Some(pairs) => {
-            for (row, pair) in pairs.iter().enumerate() {
-                if let Some(label) = pair.label {
-                    rows.push(row as u32);
-                    answers.push(label);
-                }
-            }
-            pairs.iter().map(|pair| Laid::pair(&pair.first, pair.second.as_ref(), specials)).collect()
+    let LaidPairs { laid, owners, rows, answers } = match pairing {
+        Some(pairing) => pairing.lay(examples, purpose, specials),
+        None => {
+            let lay = |example: &Example| Laid::passage(&example.passage, specials, false);
+            let laid = examples.iter().map(lay).collect();
+            LaidPairs { laid, owners: examples.iter().collect(), ..LaidPairs::default() }
         }
     };
     let masked: Vec<Masked> = laid
         .iter()
-        .zip(examples)
+        .zip(owners)
         .map(|(laid, example)| mask_segments(laid, maskers, purpose, &mut example.rng("mask")))
         .collect();
     let mlm = MlmBatch::of(&laid, &masked, specials.pad);
     let spans = spans(&mlm, &laid, specials);
-    SboBatch { mlm, spans, max_offset, rows, answers }
+    SboBatch { mlm, spans, max_offset, purpose, rows, answers }
 }
 
 /// Masks each segment, special tokens included, with a budget of its own.

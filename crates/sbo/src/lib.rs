@@ -10,8 +10,9 @@
 //!
 //! Where we differ from the authors' code: `sbo/loss` is divided by the number of its targets and not by that number plus
 //! one, and neither is divided by the number of targets a second time, as fairseq's trainer does there (with Adam this
-//! changes nothing but how epsilon and clipping weigh). `compat = true` adds the one. The second dense layer maps to the
-//! width of the token table where that differs from the hidden width.
+//! changes nothing but how epsilon and clipping weigh). `compat = true` adds the one in training, and makes pairs as the
+//! authors do (see the crate `sop`). A sentence longer than a sequence is cut into several (there it is dropped). The second
+//! dense layer maps to the width of the token table where that differs from the hidden width.
 
 mod batch;
 mod config;

@@ -4,8 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use kernels::{Targets, gather, vocabulary_loss, vocabulary_scores};
 use mlm::{
-    Answer, Maskers, NAMES, PairLabels, Pairing, encoder_flops, first_tokens, head_flops, pair_flops, pair_loss,
-    predicted,
+    Maskers, NAMES, PairLabels, Pairing, encoder_flops, first_tokens, head_flops, pair_flops, pair_loss, predicted,
 };
 use objective::{Context, Error, Example, Objective, Purpose, Shown, Step, Tally, Term};
 use rand_chacha::ChaCha8Rng;
@@ -73,9 +72,10 @@ impl Sbo {
         self.config.sequences.labels() == Some(PairLabels::NextSentence)
     }
 
-    /// The weight of the boundary term; never 0, where fairseq adds one.
+    /// The weight of the boundary term: its targets, and in training one more where fairseq adds it.
     fn boundary_weight(&self, batch: &SboBatch) -> f64 {
-        (batch.boundary_targets() + usize::from(self.config.compat)) as f64
+        let added = self.config.compat && batch.purpose == Purpose::Training;
+        (batch.boundary_targets() + usize::from(added)) as f64
     }
 
     /// The boundary term and, in an evaluation pass, its metrics.
@@ -171,16 +171,16 @@ impl Objective for Sbo {
         if self.pairing().is_some() { 3 } else { 2 }
     }
 
-    fn needs_partner(&self) -> bool {
-        self.asks()
+    fn overfills(&self) -> bool {
+        self.pairing().is_some_and(|pairing| pairing.compat)
+    }
+
+    fn partner_epoch(&self, epoch: u64) -> Option<u64> {
+        self.asks().then_some(epoch)
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> SboBatch {
-        let pairs = self.pairing().map(|pairing| {
-            let pair = |example: &Example| pairing.pair(example, Answer::Drawn, &mut example.rng("pair"));
-            examples.iter().map(pair).collect()
-        });
-        collate(examples, pairs, purpose, &self.maskers, &self.context.specials, self.config.max_offset)
+        collate(examples, self.pairing(), purpose, &self.maskers, &self.context.specials, self.config.max_offset)
     }
 
     fn sequences<'b>(&self, batch: &'b SboBatch) -> &'b Sequences {

@@ -20,13 +20,10 @@ fn context() -> Context {
 }
 
 fn example(number: u64, n: u32, seed: u64) -> Example {
-    let passage = |number: u64| Passage {
-        number,
-        tokens: (0..n).map(|i| 5 + (i * 31 + number as u32 * 7) % 195).collect(),
-        sentence_starts: vec![0, n / 2],
-        document_starts: vec![],
-        word_starts: (0..n).map(|i| i % 3 != 1).collect(),
-        spans: vec![],
+    let passage = |number: u64| {
+        let tokens = (0..n).map(|i| 5 + (i * 31 + number as u32 * 7) % 195).collect();
+        let words = (0..n).map(|i| i % 3 != 1).collect();
+        Passage { word_starts: words, ..Passage::of_words(number, tokens, vec![0, n / 2]) }
     };
     Example {
         passage: passage(number),
@@ -111,6 +108,19 @@ fn in_pairs_each_segment_has_a_budget_of_its_own() {
         }
         assert_eq!(batch.rows, [0, 1, 2]);
     }
+}
+
+#[test]
+fn in_evaluation_pairs_are_asked_both_ways_and_the_loss_is_the_mean_over_its_targets() {
+    let config = SboConfig { sequences: crate::config::Sequences::NextSentence, compat: true, ..SboConfig::default() };
+    let objective = Sbo::new(config, &context()).expect("an objective");
+    let examples: Vec<Example> = (0..3).map(|i| example(i, 40, 1)).collect();
+    let batch = objective.collate(&examples, Purpose::Evaluation);
+    assert_eq!((batch.rows.as_slice(), batch.answers.as_slice()), (&[0, 1, 2, 3, 4, 5][..], &[0, 1, 0, 1, 0, 1][..]));
+    assert_eq!(objective.weights(&batch)[1], batch.boundary_targets() as f64);
+    let batch = objective.collate(&examples, Purpose::Training);
+    assert_eq!(batch.rows.len(), 3);
+    assert_eq!(objective.weights(&batch)[1], batch.boundary_targets() as f64 + 1.0, "fairseq adds one");
 }
 
 #[test]

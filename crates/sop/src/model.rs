@@ -64,8 +64,13 @@ impl Objective for Sop {
         ROOM
     }
 
-    fn needs_partner(&self) -> bool {
-        self.pairing.labels == PairLabels::NextSentence || self.pairing.compat
+    fn overfills(&self) -> bool {
+        self.pairing.compat
+    }
+
+    fn partner_epoch(&self, epoch: u64) -> Option<u64> {
+        let needed = self.pairing.labels == PairLabels::NextSentence || self.pairing.compat;
+        needed.then(|| self.maskers.turn(epoch))
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> SopBatch {

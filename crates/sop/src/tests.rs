@@ -25,14 +25,7 @@ fn context(segments: usize) -> Context {
 fn passage(number: u64, sentences: &[u32], first: u32) -> Passage {
     let n: u32 = sentences.iter().sum();
     let starts = sentences.iter().scan(0, |at, len| Some(std::mem::replace(at, *at + len)));
-    Passage {
-        number,
-        tokens: (0..n).map(|i| first + i).collect(),
-        sentence_starts: starts.collect(),
-        document_starts: vec![],
-        word_starts: vec![true; n as usize],
-        spans: vec![],
-    }
+    Passage::of_words(number, (0..n).map(|i| first + i).collect(), starts.collect())
 }
 
 fn example(number: u64, sentences: &[u32]) -> Example {
@@ -91,6 +84,10 @@ fn static_pairs_come_again_after_their_duplicates() {
     let batch = |epoch| objective.collate(&[Example { epoch, ..example(0, &[4, 5, 3]) }], Purpose::Training);
     assert_eq!(batch(0), batch(2));
     assert_ne!(batch(0), batch(1));
+    let config = SopConfig { duplicates: 2, labels: PairLabels::NextSentence, ..SopConfig::default() };
+    let objective = Sop::new(config, &context(2)).expect("an objective");
+    let partners = [0, 1, 2, 5, Example::EVALUATION].map(|epoch| objective.partner_epoch(epoch));
+    assert_eq!(partners, [0, 1, 0, 1, Example::EVALUATION].map(Some), "with the same other document");
 }
 
 #[test]

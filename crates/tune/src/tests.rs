@@ -55,14 +55,7 @@ fn examples(kind: Kind) -> Vec<Example> {
     let example = |number: u32| {
         let len = 7 + 3 * number;
         let tokens: Vec<u32> = (0..len).map(|i| 5 + (i * 7 + number) % 35).collect();
-        let passage = Passage {
-            number: u64::from(number),
-            sentence_starts: vec![0, len / 2],
-            document_starts: vec![],
-            word_starts: vec![true; tokens.len()],
-            spans: vec![],
-            tokens,
-        };
+        let passage = Passage::of_words(u64::from(number), tokens, vec![0, len / 2]);
         Example { passage, seed: 1, epoch: 0, partner: None, answer: Some(answer(kind, number, len)), advice: None }
     };
     (0..4).map(example).collect()

@@ -60,7 +60,7 @@ impl TaskTeacher {
     fn advise(&self, theirs: &[Labelled], ours: &mut [Labelled], batch: usize) -> Result<()> {
         let Loaded { objective, model, device, workers, .. } = &self.loaded;
         let unlabelled = |row: &Labelled| Labelled { answer: None::<Answer>, ..row.clone() };
-        let examples = labelled_set(theirs.iter().map(unlabelled).collect());
+        let examples = labelled_set(&theirs.iter().map(unlabelled).collect::<Vec<_>>());
         let (_, said) = loss::answer(objective.as_ref(), model, &examples, batch, device, workers)?;
         for (row, said) in ours.iter_mut().zip(said) {
             row.advice = Some(said);

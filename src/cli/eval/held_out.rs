@@ -149,7 +149,7 @@ impl HeldOut {
         Ok(Self { config, source })
     }
 
-    /// How often each token occurs.
+    /// How often each token occurs in it.
     pub fn counts(&self) -> Vec<u64> {
         self.source.corpus.token_counts().to_vec()
     }
@@ -164,14 +164,15 @@ impl HeldOut {
     /// # Errors
     /// When the text holds no passage.
     pub fn examples<O: Objective>(&self, args: &Args, objective: &O, progress: &Progress) -> Result<Vec<Example>> {
-        let passages = self.source.passages(&self.config, objective.room(), progress)?;
-        Ok(train::evaluation_set(&passages, args.limit, args.seed, objective.needs_partner()))
+        let passages = self.source.passages(&self.config, objective, progress)?;
+        Ok(train::evaluation_set(&passages, args.limit, args.seed, objective))
     }
 
     /// The means over the text under an objective with these knobs, and the number of passages.
     fn evaluate<O: Objective>(&self, job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: Table) -> Result<(Means, usize)> {
         let args = job.args;
-        let mut context = train::context(&loaded.tokenizer, self.counts(), self.config.max_length, &loaded.encoder);
+        let counts = loaded.counts.clone().unwrap_or_else(|| self.counts());
+        let mut context = train::context(&loaded.tokenizer, counts, self.config.max_length, &loaded.encoder);
         context.teacher.clone_from(&loaded.teacher);
         let objective = O::new(parse(knobs, "objective.")?, &context)?;
         let examples = self.examples(args, &objective, &Progress::default())?;

@@ -40,14 +40,7 @@ fn examples() -> Vec<Example> {
         let words = (0..2 + 3 * number).map(|i| 5 + (i * 7 + number) % 35);
         let first: Vec<u32> = std::iter::once(2).chain(words).chain([3]).collect();
         let tokens = [first.clone(), vec![20 + number, 3]].concat();
-        let passage = Passage {
-            number: u64::from(number),
-            sentence_starts: vec![0, first.len() as u32],
-            document_starts: vec![],
-            word_starts: vec![true; tokens.len()],
-            spans: vec![],
-            tokens,
-        };
+        let passage = Passage::of_words(u64::from(number), tokens, vec![0, first.len() as u32]);
         let (answer, advice) = (Some(Answer::Class(number % 2)), Some(vec![1.0 - number as f32, 0.5 * number as f32]));
         Example { passage, seed: 1, epoch: 0, partner: None, answer, advice }
     };
