@@ -67,6 +67,8 @@ pub fn vocabulary_loss(layer: OutputLayer, targets: Targets) -> Tensor<1> {
 pub struct Scores {
     /// Loss in nats, `[n]`.
     pub losses: Tensor<1>,
+    /// The loss that the most probable token would have, `[n]`.
+    pub lowest: Tensor<1>,
     /// 1 where the most probable token is the right one, else 0, `[n]`.
     pub hits: Tensor<1>,
 }
@@ -82,12 +84,14 @@ pub fn vocabulary_scores(layer: OutputLayer, labels: &[u32]) -> Scores {
     if !runs_fused(&layer.hidden) {
         let logits = layer.logits();
         let labels = composed::ids(labels, &device);
-        let hits = logits.clone().argmax(1).squeeze_dim::<1>(1).equal(labels.clone()).float();
-        return Scores { losses: composed::cross_entropy(logits, labels), hits };
+        let best = logits.clone().argmax(1).squeeze_dim::<1>(1);
+        let hits = best.clone().equal(labels.clone()).float();
+        let lowest = composed::cross_entropy(logits.clone(), best);
+        return Scores { losses: composed::cross_entropy(logits, labels), lowest, hits };
     }
-    let (losses, hits) = vocabulary_losses(layer.without_graph(), labels);
+    let [losses, lowest, hits] = vocabulary_losses(layer.without_graph(), labels);
     let upload = |values: Vec<f32>| Tensor::from_data(values.as_slice(), &device);
-    Scores { losses: upload(losses), hits: upload(hits) }
+    Scores { losses: upload(losses), lowest: upload(lowest), hits: upload(hits) }
 }
 
 /// A token for each row, drawn from the softmax of its logits: the largest of logits over temperature and Gumbel noise
@@ -177,6 +181,9 @@ mod tests {
         assert!(want.contains(&1.0) && want.contains(&0.0));
         let losses = composed::cross_entropy(logits.clone(), composed::ids(&labels, &logits.device()));
         assert_close(&[host(&scores.losses)], &[host(&losses)], 1e-6, "losses");
+        let best: Vec<u32> = best.iter::<i64>().map(|best| best as u32).collect();
+        let lowest = composed::cross_entropy(logits.clone(), composed::ids(&best, &logits.device()));
+        assert_close(&[host(&scores.lowest)], &[host(&lowest)], 1e-6, "lowest losses");
     }
 
     fn sampling(n: usize, temperature: f32, except: Option<Vec<u32>>) -> Sampling {

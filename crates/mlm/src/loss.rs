@@ -50,7 +50,7 @@ impl MlmBatch {
 
     /// How often the most probable token is the right one: over all targets, and over those that are masked out.
     fn tallies(&self, names: Names, scores: &Scores) -> Vec<Tally> {
-        let Scores { losses, hits } = scores;
+        let Scores { losses, hits, .. } = scores;
         let masked = |r: &Replacement| if *r == Replacement::Mask { 1.0 } else { 0.0 };
         let masked: Vec<f32> = self.replacements.iter().map(masked).collect();
         let weight = masked.iter().map(|m| f64::from(*m)).sum();
@@ -73,7 +73,7 @@ pub fn predicted<'m>(
     device: &Device,
 ) -> Predicted<'m> {
     let hidden = encoder.forward_at(&sequences.input(device), places, None);
-    Predicted { hidden, head, table: encoder.embeddings.tokens.val() }
+    Predicted { hidden, head, table: encoder.embeddings.tokens.val(), share: None }
 }
 
 /// Floating-point operations of the layers over `sequences`.

@@ -6,7 +6,7 @@ use objective::{Context, Example, Purpose};
 use rand::Rng;
 use trunk::{Input, Sequences, union};
 
-use crate::config::Kind;
+use crate::config::{Kind, RtdConfig};
 
 /// A batch: what the generator sees, and what decides its samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,23 +33,29 @@ pub struct Corrupted {
 }
 
 /// Masks passages and draws the keys of the samples.
-pub fn collate(examples: &[Example], purpose: Purpose, maskers: &Maskers, kind: Kind, context: &Context) -> RtdBatch {
+pub fn collate(
+    examples: &[Example],
+    purpose: Purpose,
+    maskers: &Maskers,
+    config: &RtdConfig,
+    context: &Context,
+) -> RtdBatch {
+    let kind = config.generator.kind;
     let lay = |example: &Example| Laid::passage(&example.passage, &context.specials, false);
     let laid: Vec<Laid> = examples.iter().map(lay).collect();
     let mlm = maskers.batch(&laid, &examples.iter().collect::<Vec<_>>(), purpose);
     let len = mlm.sequences.len;
     let mut rngs: Vec<_> = examples.iter().map(|example| example.rng("sample")).collect();
     let keys: Vec<u64> = mlm.places.iter().map(|place| rngs[*place as usize / len].next_u64()).collect();
-    let content: Vec<u32> = match kind {
-        Kind::Uniform => {
-            (0..context.vocabulary as u32).filter(|id| context.special_ids.binary_search(id).is_err()).collect()
-        }
+    let drawable = |id: &u32| config.compat || context.special_ids.binary_search(id).is_err();
+    let uniform: Vec<u32> = match kind {
+        Kind::Uniform => (0..context.vocabulary as u32).filter(drawable).collect(),
         Kind::Model | Kind::Unigram => Vec::new(),
     };
     let mut draw = |place: &u32| {
         let rng = &mut rngs[*place as usize / len];
         match kind {
-            Kind::Uniform => content[below(content.len(), rng)],
+            Kind::Uniform => uniform[below(uniform.len(), rng)],
             Kind::Model | Kind::Unigram => maskers.frequent(rng),
         }
     };

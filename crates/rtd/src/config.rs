@@ -19,7 +19,8 @@ pub struct RtdConfig {
     /// predicted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoder_weight: Option<f64>,
-    /// Places with replacement, and the average of the ids where one has two samples, as in the authors' code.
+    /// As in the authors' code: places with replacement, the average of the ids where one has two samples, and a uniform
+    /// generator that writes special tokens too.
     pub compat: bool,
     /// Where training samples: the family is `electra` where none is named.
     #[serde(deserialize_with = "electra")]
@@ -74,7 +75,7 @@ pub enum Kind {
     Model,
     /// The tokens' frequencies in the training text.
     Unigram,
-    /// Every token that is not special alike.
+    /// Every token that is not special alike; with `compat` every token.
     Uniform,
 }
 

@@ -12,7 +12,8 @@
 //!
 //! Where we differ from the authors' code: the sequence is one packed passage (there two segments without a question);
 //! places are drawn without replacement, so that no place holds two samples (there about 7 % of the places do, and get the
-//! average of two ids, an unrelated token; `compat = true` does that); padding never counts, in the loss as there, and in
+//! average of two ids, an unrelated token; `compat = true` does that, and lets a uniform generator write special tokens,
+//! as there); padding never counts, in the loss as there, and in
 //! the area under the curve, which there it inflates; all weights are drawn from the same cut normal distribution (there
 //! the last layer of the discriminator and the projections are Glorot's).
 

@@ -173,7 +173,7 @@ impl Rtd {
         let shifted = logits.clone() + negative_log.clone().unsqueeze_dim(1);
         let each =
             (softplus(logits) + negative_log) * floats(&real, device) - softplus(shifted) * floats(&copied, device);
-        let surrogate = head.loss(hidden, table, Targets { labels, weights: Some(weights) });
+        let surrogate = head.loss(hidden.clone(), table.clone(), Targets { labels, weights: Some(weights) });
         let sum = each.clone().sum() + surrogate.clone() - surrogate.detach();
         let tally = Tally { name: "mlm/loss", sum, weight: count(&real) };
         let mut step = Step::new(vec![Term { tally, coefficient: self.config.encoder_weight() }], Vec::new());
@@ -187,8 +187,16 @@ impl Rtd {
             };
             let slots_here = floats(&slots, device);
             let weight = count(&slots);
-            let hits = scores.hits * slots_here.clone();
-            step.tallies.push(Tally { name: "mlm/accuracy", sum: hits.sum(), weight });
+            // Whether no other token has a higher p, in units of 1 - D.
+            let read = |x: Tensor<1>| x.into_data().iter::<f32>().collect::<Vec<f32>>();
+            let inputs = head.scores(hidden, table, &input.tokens).losses;
+            let (inputs, lowest, hits) = (read(inputs), read(scores.lowest), read(scores.hits));
+            let best = |i: usize| match replaced[i] {
+                true => hits[i] > 0.0 && (-losses[i]).exp() >= gates[i].exp() + (-inputs[i]).exp(),
+                false => gates[i].exp() + (-losses[i]).exp() >= (-lowest[i]).exp(),
+            };
+            let hits: Vec<bool> = (0..n).map(|i| slots[i] && best(i)).collect();
+            step.tallies.push(Tally { name: "mlm/accuracy", sum: floats(&hits, device).sum(), weight });
             step.tallies.push(Tally { name: "mlm/chosen_loss", sum: (each * slots_here).sum(), weight });
         }
         step
@@ -236,7 +244,7 @@ impl Objective for Rtd {
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> RtdBatch {
-        collate(examples, purpose, &self.maskers, self.config.generator.kind, &self.context)
+        collate(examples, purpose, &self.maskers, &self.config, &self.context)
     }
 
     fn sequences<'b>(&self, batch: &'b RtdBatch) -> &'b Sequences {
@@ -285,11 +293,18 @@ impl Objective for Rtd {
         device: &Device,
     ) -> Option<Predicted<'m>> {
         if let Some(head) = &model.head {
-            return Some(predicted(&model.encoder, head, sequences, places, device));
+            let mut predicted = predicted(&model.encoder, head, sequences, places, device);
+            // ln (1 - D)
+            let share = |gate: &trunk::Linear| {
+                let logits = gate.forward(predicted.hidden.clone());
+                binary_cross_entropy(logits, &vec![false; places.len()]).neg()
+            };
+            predicted.share = model.gate.as_ref().map(share);
+            return Some(predicted);
         }
         let generator = model.generator.as_ref()?;
         let hidden = generator.hidden(&model.encoder, &sequences.input(device), places, None);
-        Some(Predicted { hidden, head: &generator.head, table: generator.table(&model.encoder) })
+        Some(Predicted { hidden, head: &generator.head, table: generator.table(&model.encoder), share: None })
     }
 
     fn token_scores(&self, model: &RtdModel, sequences: &Sequences, device: &Device) -> Option<Vec<Vec<f32>>> {

@@ -133,6 +133,27 @@ fn the_discriminator_reaches_the_generator_only_through_shared_tables() {
 }
 
 #[test]
+fn the_generators_loss_counts_every_chosen_place_also_where_the_original_was_kept() {
+    let objective = objective(RtdConfig::default());
+    let device = Device::flex();
+    let model = model(&objective, &device);
+    let of_epoch = |epoch| examples().into_iter().map(move |example| Example { epoch, ..example });
+    let examples: Vec<Example> = (0..10).flat_map(of_epoch).collect();
+    let batch = objective.collate(&examples, Purpose::Training);
+    assert!(batch.mlm.replacements.contains(&mlm::Replacement::Keep));
+    let predicted = {
+        let generator = model.generator.as_ref().expect("one");
+        let hidden = generator.hidden(&model.encoder, &batch.mlm.sequences.input(&device), &batch.mlm.places, None);
+        generator.head.logits(hidden, generator.table(&model.encoder))
+    };
+    let losses = kernels::cross_entropy(predicted, &batch.mlm.labels);
+    let term = &objective.forward(&model, &batch, None, &device).terms[0].tally;
+    let (want, got) = (losses.sum().into_scalar::<f32>(), term.sum.clone().into_scalar::<f32>());
+    assert!((got - want).abs() < 1e-4 * want, "{got} is not {want}");
+    assert_eq!(term.weight, batch.mlm.labels.len() as f64);
+}
+
+#[test]
 fn a_frozen_generator_has_no_gradient_and_no_loss() {
     let generator = GeneratorConfig { tying: Tying::None, size: 1.0, frozen: true, ..GeneratorConfig::default() };
     let objective = objective(RtdConfig { generator, ..RtdConfig::default() });
@@ -162,6 +183,13 @@ fn samples_by_frequency_follow_the_counts_and_uniform_ones_do_not() {
         assert!(drawn.iter().all(|id| *id >= 5), "no special token");
         drawn.iter().filter(|id| **id >= 40).count() as f64 / drawn.len() as f64
     };
+    let generator = GeneratorConfig { kind: Kind::Uniform, ..GeneratorConfig::default() };
+    let authors = objective(RtdConfig { generator, compat: true, ..RtdConfig::default() });
+    let of_epoch = |epoch| examples().into_iter().map(move |example| Example { epoch, ..example });
+    let examples: Vec<Example> = (0..200).flat_map(of_epoch).collect();
+    let drawn = authors.collate(&examples, Purpose::Training).drawn;
+    let special = drawn.iter().filter(|id| **id < 5).count() as f64 / drawn.len() as f64;
+    assert!((special - 0.1).abs() < 0.03, "five of fifty ids in the authors' way, {special}");
     // Counts are the ids: (40 + ... + 49) / (5 + ... + 49) = 445 / 1215; ten of 45 ids.
     assert!((share(Kind::Unigram) - 445.0 / 1215.0).abs() < 0.02);
     assert!((share(Kind::Uniform) - 10.0 / 45.0).abs() < 0.02);
@@ -208,6 +236,54 @@ fn the_copy_gates_loss_is_the_mixture_and_so_is_its_gradient() {
             assert!((got - want).abs() < 1e-4 * largest, "{got} is not {want} of {largest}");
         }
     }
+}
+
+/// In evaluation the most probable token is that of the mixture, and what stands there has the gate's share.
+#[test]
+fn the_copy_gate_counts_in_accuracy_and_in_probabilities() {
+    let generator = GeneratorConfig { kind: Kind::Uniform, ..GeneratorConfig::default() };
+    let objective = objective(RtdConfig { variant: Variant::AllTokensMlm, generator, ..RtdConfig::default() });
+    let device = Device::flex();
+    let (mut copied, mut changed) = (0, 0);
+    // Gates from closed to open.
+    for bias in [-9.0, -4.0, -3.0, 0.0] {
+        let mut model = model(&objective, &device);
+        let gate = model.gate.as_mut().expect("a gate");
+        gate.bias = burn::module::Param::from_tensor(Tensor::from_data([bias], &device));
+        let mut batch = batch(&objective);
+        // A sample that is right, so that there is something to copy.
+        batch.drawn.iter_mut().zip(&batch.mlm.labels).step_by(2).for_each(|(drawn, label)| *drawn = *label);
+        let corrupted = batch.corrupt(&batch.drawn);
+        let hidden = model.encoder.forward_at(&corrupted.sequences.input(&device), &corrupted.places, None);
+        let head = model.head.as_ref().expect("a head");
+        let logits = head.logits(hidden.clone(), model.encoder.embeddings.tokens.val());
+        let softmax: Vec<f32> = burn::tensor::activation::softmax(logits, 1).into_data().iter::<f32>().collect();
+        let gate = model.gate.as_ref().expect("a gate");
+        let d: Vec<f32> = burn::tensor::activation::sigmoid(gate.forward(hidden)).into_data().iter::<f32>().collect();
+        let mut hits = 0;
+        let mut others = Vec::new();
+        for (i, (place, original)) in corrupted.places.iter().zip(&corrupted.originals).enumerate() {
+            let mut p: Vec<f32> = softmax[i * 50..][..50].iter().map(|p| (1.0 - d[i]) * p).collect();
+            let input = corrupted.sequences.tokens[*place as usize];
+            let other = if input == 20 { 21 } else { 20 };
+            others.push((other, p[other as usize].ln()));
+            p[input as usize] += d[i];
+            let best = (0..50).max_by(|a, b| p[*a].total_cmp(&p[*b])).expect("tokens");
+            hits += usize::from(best == *original as usize);
+            copied += usize::from(best == input as usize);
+            changed += usize::from(best != input as usize);
+        }
+        let step = objective.forward(&model, &batch, None, &device);
+        let accuracy = step.tallies.iter().find(|tally| tally.name == "mlm/accuracy").expect("one");
+        assert_eq!(accuracy.sum.clone().into_scalar::<f32>(), hits as f32, "a gate of {bias}");
+        assert_eq!(accuracy.weight, corrupted.places.len() as f64);
+        let predicted = objective.predict(&model, &corrupted.sequences, &corrupted.places, &device).expect("tokens");
+        let (tokens, want): (Vec<u32>, Vec<f32>) = others.into_iter().unzip();
+        for (got, want) in predicted.log_probabilities(&tokens).into_data().iter::<f32>().zip(want) {
+            assert!((got - want).abs() < 1e-4, "{got} is not {want}");
+        }
+    }
+    assert!(copied > 10 && changed > 10, "{copied} {changed}");
 }
 
 #[test]

@@ -70,16 +70,24 @@ pub struct Predicted<'m> {
     pub head: &'m MlmHead,
     /// The token table, `[vocabulary, embedding]`.
     pub table: Tensor<2>,
+    /// The natural log of the share of the probability that the head gives out, `[n]`, where it is not all: the rest belongs
+    /// to the token that stands there.
+    pub share: Option<Tensor<1>>,
 }
 
 impl Predicted<'_> {
-    /// Logits, `[n, vocabulary]`.
+    /// Logits of what the head gives out, `[n, vocabulary]`.
     pub fn logits(self) -> Tensor<2> {
         self.head.logits(self.hidden, self.table)
     }
 
-    /// The natural-log probability of each of `tokens`, `[n]`, without holding all logits.
+    /// The natural-log probability of each of `tokens`, which are others than those that stand there, `[n]`, without holding
+    /// all logits.
     pub fn log_probabilities(self, tokens: &[u32]) -> Tensor<1> {
-        self.head.scores(self.hidden, self.table, tokens).losses.neg()
+        let given = self.head.scores(self.hidden, self.table, tokens).losses.neg();
+        match self.share {
+            Some(share) => given + share,
+            None => given,
+        }
     }
 }

@@ -103,17 +103,19 @@ impl Layer<'_> {
     }
 }
 
-/// The loss of each row in nats, and 1 where the most probable class is the right one, else 0.
-pub fn losses(layer: Layer<'_>, labels: &[u32]) -> (Vec<f32>, Vec<f32>) {
+/// For each row its loss in nats, the loss that its most probable class would have, and 1 where that is the right one, else
+/// 0.
+pub fn losses(layer: Layer<'_>, labels: &[u32]) -> [Vec<f32>; 3] {
     let vocabulary = layer.vocabulary();
-    let (mut losses, mut hits) = (Vec::new(), Vec::new());
+    let mut scores = [const { Vec::new() }; 3];
     layer.chunks(|first, _, logits| {
         let one = |(i, row): (usize, &mut [f32])| score_row(row, layer.bias, labels[first + i] as usize);
-        let found: Vec<(f32, f32)> = logits.par_chunks_mut(vocabulary).enumerate().map(one).collect();
-        losses.extend(found.iter().map(|(loss, _)| *loss));
-        hits.extend(found.iter().map(|(_, hit)| *hit));
+        let found: Vec<[f32; 3]> = logits.par_chunks_mut(vocabulary).enumerate().map(one).collect();
+        for (i, scores) in scores.iter_mut().enumerate() {
+            scores.extend(found.iter().map(|row| row[i]));
+        }
     });
-    (losses, hits)
+    scores
 }
 
 /// How a token is drawn for each row from the softmax of its logits.
@@ -182,13 +184,13 @@ pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradient
 }
 
 vectorised! {
-    /// Loss and hit of a row of logits without their bias; overwrites it.
-    fn score_row(row: &mut [f32], bias: &[f32], label: usize) -> (f32, f32) {
+    /// Loss, lowest loss and hit of a row of logits without their bias; overwrites it.
+    fn score_row(row: &mut [f32], bias: &[f32], label: usize) -> [f32; 3] {
         add(row, bias);
         let right = row[label];
         let hit = if right >= largest(row) { 1.0 } else { 0.0 };
         let (sum, most) = exponentials(row, 1.0);
-        (sum.ln() + most - right, hit)
+        [sum.ln() + most - right, sum.ln(), hit]
     }
 
     /// A row of logits without their bias becomes `(logit + bias) * scale` and Gumbel noise.

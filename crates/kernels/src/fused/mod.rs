@@ -260,7 +260,7 @@ impl Fused for Flex {
         precision: Precision,
     ) -> FlexTensor {
         let layer = KnownLayer { hidden, table, bias, precision };
-        let (losses, _) = vocabulary_losses(layer, &targets.labels);
+        let [losses, ..] = vocabulary_losses(layer, &targets.labels);
         let weighted = losses.iter().enumerate().map(|(i, loss)| f64::from(loss * targets.weight(i)));
         vector(vec![weighted.sum::<f64>() as f32])
     }
@@ -286,7 +286,7 @@ impl KnownLayer {
 }
 
 /// The loss of each row, and 1 where its most probable class is the right one.
-pub(crate) fn vocabulary_losses(layer: KnownLayer, labels: &[u32]) -> (Vec<f32>, Vec<f32>) {
+pub(crate) fn vocabulary_losses(layer: KnownLayer, labels: &[u32]) -> [Vec<f32>; 3] {
     layer.with(|layer| vocabulary::losses(layer, labels))
 }
 
