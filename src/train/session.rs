@@ -103,7 +103,9 @@ pub struct Session<'a, O: Objective> {
     /// Tokens, padding included and not, since the last record.
     since: (u64, u64),
     waited: f64,
+    /// When this process began to train, and the share of the budget that was spent by then.
     clock: Instant,
+    spent_before: f64,
     logged: Instant,
     saved: Option<u64>,
 }
@@ -142,6 +144,7 @@ impl<'a, O: Objective> Session<'a, O> {
             since: (0, 0),
             waited: 0.0,
             clock: Instant::now(),
+            spent_before: 0.0,
             logged: Instant::now(),
             saved: None,
         })
@@ -173,6 +176,7 @@ impl<'a, O: Objective> Session<'a, O> {
         let mut evals = JsonLines::open(&self.out.join("evals.jsonl"), self.state.step)?;
         let mut feed = Feed::start(self.recipe.clone(), self.state.step)?;
         let before = self.state.seconds;
+        self.spent_before = self.config.budget.fraction(&self.progress());
         (self.clock, self.logged) = (Instant::now(), Instant::now());
         while !self.config.budget.exhausted(&self.progress()) {
             let asked = Instant::now();
@@ -315,7 +319,9 @@ impl<'a, O: Objective> Session<'a, O> {
     fn say(&self, loss: f64, learning_rate: f64, rate: f64) {
         let progress = self.progress();
         let fraction = self.config.budget.fraction(&progress);
-        let left = if fraction > 0.0 { self.state.seconds * (1.0 - fraction) / fraction } else { 0.0 };
+        // By the pace of this process: what an earlier one took may have been on another machine.
+        let pace = self.clock.elapsed().as_secs_f64() / (fraction - self.spent_before).max(1e-9);
+        let left = pace * (1.0 - fraction);
         let line = format!(
             "step {:>6}  {:5.1} %  loss {loss:.4}  rate {learning_rate:.2e}  {rate:.0} tokens/s  {} left",
             self.state.step,
