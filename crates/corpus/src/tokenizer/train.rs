@@ -46,6 +46,9 @@ pub struct TrainConfig {
 const BATCH_BYTES: usize = 4 << 20;
 /// Counting words of more text than this changes little; of a larger one, paragraphs spread evenly are taken.
 const SAMPLE_BYTES: u64 = 256 << 20;
+/// What is longer, such as encoded data, is learnt from in pieces of as many bytes: a trainer's time grows with the square of
+/// a word's length.
+const LONGEST_WORD: usize = 1000;
 /// The Unigram trainer holds a suffix array of its words.
 const UNIGRAM_SAMPLE_BYTES: u64 = 64 << 20;
 
@@ -253,6 +256,18 @@ fn count_words(text: &Text, parts: &Value, sample: u64, watch: &dyn Watch) -> Re
     Ok(counts)
 }
 
+/// A word in pieces of at most [`LONGEST_WORD`] bytes.
+fn cut(word: &str) -> Vec<&str> {
+    let (mut pieces, mut rest) = (Vec::new(), word);
+    while rest.len() > LONGEST_WORD {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(LONGEST_WORD));
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces.push(rest);
+    pieces
+}
+
 fn count_batch(splitter: &tokenizers::Tokenizer, batch: &[String], counts: &mut HashMap<String, u64>) -> Result<()> {
     // Each piece that words are cut from, and how often it occurs.
     let mut pieces: HashMap<&str, u64> = HashMap::new();
@@ -272,7 +287,7 @@ fn count_batch(splitter: &tokenizers::Tokenizer, batch: &[String], counts: &mut 
             pre_tokenizer.pre_tokenize(&mut split)?;
         }
         let words = split.get_splits(OffsetReferential::Normalized, OffsetType::None);
-        Ok(words.into_iter().map(|(word, ..)| (word.to_owned(), n)).collect())
+        Ok(words.into_iter().flat_map(|(word, ..)| cut(word)).map(|word| (word.to_owned(), n)).collect())
     };
     let parts: Vec<_> = pieces.into_par_iter().map(words).collect();
     for part in parts {
@@ -281,4 +296,18 @@ fn count_batch(splitter: &tokenizers::Tokenizer, batch: &[String], counts: &mut 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_without_end_is_cut_between_characters() {
+        let word = format!("a{}", "é".repeat(1200));
+        let pieces = cut(&word);
+        assert_eq!(pieces.iter().map(|piece| piece.len()).collect::<Vec<_>>(), [999, 1000, 402]);
+        assert_eq!(pieces.concat(), word);
+        assert_eq!(cut("word"), ["word"]);
+    }
 }
