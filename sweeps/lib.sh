@@ -18,7 +18,7 @@ name=$(basename "$0" .sh)
 bin=${BERT_VARIANTS:-$root/target/release/bert-variants}
 corpus= valid= out= smoke=
 train= dev= test= teacher= labels=
-preset=tiny tokens=20000000 seeds="1 2 3" epochs=3
+preset=tiny tokens= seeds= epochs=3
 extra=()
 failed=()
 finished=()
@@ -45,39 +45,49 @@ done
 
 if [ -n "$smoke" ]; then
   : "${corpus:=$root/corpora/tiny/train}" "${valid:=$root/corpora/tiny/valid}" "${out:=$root/runs/smoke/$name}"
-  seeds="1 2" tokens=3000
+  : "${seeds:=1 2}" "${tokens:=3000}"
   extra+=(--tokenizer train:wordpiece:1024 --max-length 48 --batch 8 --set evaluation.passages=16 --set log.every=1
     --set encoder.hidden=32 --set encoder.heads=2 --set encoder.feed_forward=64 --set encoder.positions=48)
 elif [ -z "$corpus" ] || [ -z "$valid" ]; then
   echo "give --corpus and --valid, or --smoke" >&2
   usage 2
 fi
-: "${out:=$root/runs/$name}"
+: "${out:=$root/runs/$name}" "${seeds:=1 2 3}" "${tokens:=20000000}"
 [ -x "$bin" ] || { echo "$bin is missing: run make build, or set BERT_VARIANTS" >&2; exit 1; }
-mkdir -p "$out"
+mkdir -p "$out" || exit 1
 text=(--preset "$preset" --corpus "$corpus" --valid "$valid" "${extra[@]}")
 budget=(--tokens "$tokens")
 
+# stop CODE: where that of a command says that it was interrupted, the user wants to stop and not to go on with the next.
+stop() {
+  [ "$1" = 130 ] || [ "$1" = 143 ] || return 0
+  echo "$name: stopped; the same command continues" >&2
+  exit "$1"
+}
+
 # each NAME COMMAND...: runs the command of this program with every seed. {seed} in it becomes the seed.
 each() {
-  local arm=$1 seed run
+  local arm=$1 seed run code command
   shift
   for seed in $seeds; do
     run=$out/$arm-seed$seed
+    command=$(printf '%q ' "${@//\{seed\}/$seed}")
     if [ -f "$run/summary.json" ]; then
-      finished+=("$run")
+      # What was made by another command is another run.
+      if [ "$(cat "$run.command" 2>/dev/null)" = "$command" ]; then
+        finished+=("$run")
+      else
+        failed+=("$run (finished with other settings, in $run.command: give another --out, or remove it)")
+      fi
       continue
     fi
     echo "$name: $arm, seed $seed" >&2
+    echo "$command" >"$run.command"
     if "$bin" "${@//\{seed\}/$seed}" --seed "$seed" --out "$run" >"$run.log" 2>&1; then
       finished+=("$run")
     else
-      local code=$?
-      # Interrupted: the user wants to stop, not to go on with the next run.
-      if [ $code = 130 ] || [ $code = 143 ]; then
-        echo "$name: stopped; the same command continues" >&2
-        exit $code
-      fi
+      code=$?
+      stop $code
       failed+=("$run (exit $code, see $run.log)")
     fi
   done
@@ -118,14 +128,16 @@ only() {
 
 # evaluate TASK FLAGS...: evaluates every finished run, for `table` to find as eval/TASK/...
 evaluate() {
-  local task=$1 run
+  local task=$1 run code
   shift
   for run in "${finished[@]}"; do
     [ -f "$run/eval-$task.json" ] && continue
     if "$bin" eval --model "$run" --task "$task" "$@" --json >"$run/eval-$task.json.tmp" 2>>"$run.log"; then
       mv "$run/eval-$task.json.tmp" "$run/eval-$task.json"
     else
+      code=$?
       rm -f "$run/eval-$task.json.tmp"
+      stop $code
       failed+=("$run (eval --task $task, see $run.log)")
     fi
   done

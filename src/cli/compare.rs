@@ -1,5 +1,6 @@
 //! `compare`: one table, and one page, over any number of runs and seeds.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -43,8 +44,12 @@ pub struct Args {
 /// # Errors
 /// When a folder holds no run, no run is finished, or a file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
-    let mut runs = Vec::new();
+    let (mut runs, mut seen) = (Vec::new(), BTreeSet::new());
     for folder in &args.runs {
+        if !seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
+            tracing::warn!("{} was named before and counts once", folder.display());
+            continue;
+        }
         match Run::read(folder)? {
             Some(run) => runs.push(run),
             None => tracing::warn!("{} is not finished and is left out", folder.display()),

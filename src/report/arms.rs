@@ -1,6 +1,6 @@
 //! Runs that differ only in their seed, put together and compared.
 
-use toml::Value;
+use toml::{Table, Value};
 
 use super::run::Run;
 use super::statistics::{deviation, mean, paired_interval, welch_interval};
@@ -51,12 +51,21 @@ pub fn arms(runs: Vec<Run>) -> Vec<Arm> {
 /// Whether two runs were told the same, but for their seeds. Runs that they start from or learn from are the same, or have
 /// the same name but for the seed, which is their own.
 fn alike(one: &Run, other: &Run) -> bool {
+    same_keys((&one.config, one.seed), (&other.config, other.seed))
+}
+
+fn same_keys((one, seed): (&Table, u64), (other, other_seed): (&Table, u64)) -> bool {
     let same = |((key, value), (other_key, other_value)): ((&String, &Value), (&String, &Value))| {
-        let forgotten = |value: &Value, run: &Run| value.as_str().map(|text| without_seed(text, run.seed));
-        let both = forgotten(value, one).zip(forgotten(other_value, other));
-        key == other_key && (value == other_value || both.is_some_and(|(one, other)| one == other))
+        key == other_key
+            && match (value, other_value) {
+                (Value::Table(one), Value::Table(other)) => same_keys((one, seed), (other, other_seed)),
+                (Value::String(one), Value::String(other)) => {
+                    one == other || without_seed(one, seed) == without_seed(other, other_seed)
+                }
+                _ => value == other_value,
+            }
     };
-    one.config.len() == other.config.len() && one.config.iter().zip(&other.config).all(same)
+    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 /// The text without the seed in the names of runs.
@@ -94,7 +103,7 @@ fn difference_name(first: &Arm, arm: &Arm) -> String {
         return "baseline".to_owned();
     }
     let value = |key: &String| {
-        let find = |table: &toml::Table| {
+        let find = |table: &Table| {
             let mut parts = key.split('.');
             let value = table.get(parts.next()?)?;
             parts.try_fold(value, |value, part| value.as_table()?.get(part)).cloned()
@@ -116,21 +125,19 @@ impl Arm {
         (!values.is_empty()).then(|| (mean(&values), deviation(&values)))
     }
 
-    /// How a quantity differs from that of `other`: seed by seed where both have the same seeds, else as of independent
-    /// samples.
+    /// How a quantity differs from that of `other`: seed by seed where both have the same seeds, over those in which both
+    /// have it; else as of independent samples.
     pub fn difference(&self, other: &Self, name: &str) -> Option<Difference> {
-        let (mine, theirs) = (self.values(name), other.values(name));
-        if mine.is_empty() || theirs.is_empty() {
-            return None;
-        }
         let seeds = |arm: &Self| -> Vec<u64> { arm.runs.iter().map(|run| run.seed).collect() };
-        let interval = if seeds(self) == seeds(other) && mine.len() == theirs.len() {
-            let differences: Vec<f64> = mine.iter().zip(&theirs).map(|(a, b)| a - b).collect();
-            paired_interval(&differences)
-        } else {
-            welch_interval(&mine, &theirs)
-        };
-        Some(Difference { mean: mean(&mine) - mean(&theirs), interval })
+        if seeds(self) == seeds(other) {
+            let pairs = self.runs.iter().zip(&other.runs);
+            let differences: Vec<f64> = pairs.filter_map(|(a, b)| Some(a.value(name)? - b.value(name)?)).collect();
+            let interval = paired_interval(&differences);
+            return (!differences.is_empty()).then(|| Difference { mean: mean(&differences), interval });
+        }
+        let (mine, theirs) = (self.values(name), other.values(name));
+        let there = !mine.is_empty() && !theirs.is_empty();
+        there.then(|| Difference { mean: mean(&mine) - mean(&theirs), interval: welch_interval(&mine, &theirs) })
     }
 }
 
@@ -167,7 +174,8 @@ mod tests {
     #[test]
     fn runs_that_start_from_runs_of_their_own_seed_or_from_the_same_one_are_an_arm() {
         let from = |seed: u64, init: &str| {
-            let config = format!("init = \"runs/{init}\"\nteacher = \"runs/teacher-seed1\"");
+            let start = format!("init = \"runs/{init}\"\nteacher = \"runs/teacher-seed1\"");
+            let config = format!("{start}\n[corpus]\ntokenizer = \"runs/{init}/tokenizer.json\"");
             run(&format!("student-seed{seed}"), seed, &config, 1.0)
         };
         let joined = |one: &str, two: &str| arms(vec![from(1, one), from(12, two)]).len() == 1;
@@ -196,5 +204,12 @@ mod tests {
         let found = arm([2.0, 4.0, 9.0]).difference(&arm([1.0, 3.0, 8.0]), "loss").expect("a difference");
         assert_eq!(found, Difference { mean: 1.0, interval: Some(0.0) });
         assert_eq!(arm([1.0; 3]).difference(&arm([1.0; 3]), "none"), None);
+        let without = |losses: [f64; 3], seed: usize| {
+            let mut arm = arm(losses);
+            arm.runs[seed].evaluations.clear();
+            arm
+        };
+        let found = without([9.0, 4.0, 9.0], 0).difference(&without([1.0, 3.0, 1.0], 2), "loss");
+        assert_eq!(found, Some(Difference { mean: 1.0, interval: None }), "of the one seed that both have");
     }
 }
