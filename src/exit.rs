@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Error;
 
+use crate::signals;
+
 /// The configuration or the data are at fault: exit code 3.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -40,7 +42,16 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
         return Some(128 + signal.0);
     }
     if let Some(error) = cause.downcast_ref::<corpus::Error>() {
-        return Some(if error.is_bad_data() { 3 } else { 1 });
+        return Some(match error {
+            corpus::Error::Interrupted => signals::received().map_or(1, |signal| 128 + signal.0),
+            error => {
+                if error.is_bad_data() {
+                    3
+                } else {
+                    1
+                }
+            }
+        });
     }
     if let Some(error) = cause.downcast_ref::<tasks::Error>() {
         return Some(match error {

@@ -310,9 +310,23 @@ fn load_parts<O: Objective>(model: O::Model, mut weights: Weights, described: &s
 /// Replaces the initial weights of `model` by those in `folder` that it starts from, see [`Objective::ancestors`].
 ///
 /// # Errors
-/// When there is no model, or a parameter of the same name has another shape.
-pub fn start_from<O: Objective>(objective: &O, model: O::Model, folder: &Path) -> Result<O::Model> {
+/// When there is no model, its tokens are others than those of `tokenizer`, or a parameter of the same name has another
+/// shape.
+pub fn start_from<O: Objective>(
+    objective: &O,
+    model: O::Model,
+    folder: &Path,
+    tokenizer: &Tokenizer,
+) -> Result<O::Model> {
     let found = find(folder)?;
+    if !found.tokenizer()?.has_tokens_of(tokenizer) {
+        return Err(BadInput(format!(
+            "--init {}: its tokens are others than those of corpus.tokenizer, so that its weights would mean nothing; leave \
+             corpus.tokenizer out to take its tokenizer",
+            folder.display()
+        ))
+        .into());
+    }
     let there = found.weights()?;
     let (mut start, mut fresh) = (weights::collect(&model), Vec::new());
     for (name, weight) in &mut start {

@@ -76,6 +76,16 @@ fn pairs_are_judged_both_ways_by_a_model_trained_on_either() {
             assert!(number(&found, "mlm/loss") > 0.0);
         }
     }
+    fs::write(sandbox.path("alone.txt"), "The river runs.\n\nThe house falls.\n").expect("written");
+    let alone = ["--model", "none", "--task", "sop", "--input", "alone.txt"];
+    let wrong = sandbox.command("eval").args(alone).assert().code(3);
+    assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("they hold one sentence each"));
+    fs::write(sandbox.path("lone.txt"), "The river runs over the bridge.\n\nThe house falls.\n\n".repeat(40))
+        .expect("written");
+    let lone = ["--config", "small.toml", "--corpus", "lone.txt", "--objective", "sop", "--batch", "32"];
+    let run = sandbox.command("pretrain").args(lone).args(["--steps", "10", "--out", "lone"]).assert().success();
+    assert!(String::from_utf8_lossy(&run.get_output().stderr).contains("sop/loss has had nothing to predict"));
+    assert!(sandbox.records("lone", "metrics.jsonl")[9]["sop/loss"].is_null());
     let wrong = sandbox.command("eval").args(["--model", "none", "--task", "rtd"]).assert().code(3);
     let message = String::from_utf8_lossy(&wrong.get_output().stderr).into_owned();
     assert!(message.contains("needs a model of the objective `rtd`; this one is `sop`"), "{message}");
@@ -178,6 +188,18 @@ fn two_stages_are_two_runs() {
     assert_eq!(first["encoder.embeddings.tokens"], second["generator.tokens"], "the generator was not trained");
     assert_eq!(first["head.bias"], second["generator.head.bias"]);
     assert_ne!(first["encoder.embeddings.tokens"], second["encoder.embeddings.tokens"], "the encoder was");
+    // The tokenizer comes along, whatever text it goes on with, unless another is asked for, which would mean nothing.
+    let on_other = |out: &str| {
+        let mut command = sandbox.command("pretrain");
+        command.args(["--config", "small.toml", "--corpus", "valid.txt", "--out", out, "--steps", "1"]);
+        command.args(["--init", "generator"]);
+        command
+    };
+    on_other("other-text").assert().success();
+    let tokenizer = |out: &str| fs::read(sandbox.path(out).join("tokenizer.json")).expect("a tokenizer");
+    assert_eq!(tokenizer("generator"), tokenizer("other-text"));
+    let other = on_other("refused").args(["--tokenizer", "train:wordpiece:300"]).assert().code(3);
+    assert!(String::from_utf8_lossy(&other.get_output().stderr).contains("its tokens are others"));
     let other = sandbox.pretrain("none", 1).args(["--init", "nowhere"]).assert().code(3);
     assert!(String::from_utf8_lossy(&other.get_output().stderr).contains("nowhere is no model"));
 }
@@ -229,6 +251,8 @@ fn runs_are_compared_over_seeds_in_every_form() {
     let page = fs::read_to_string(sandbox.path("page.html")).expect("written");
     assert!(page.contains("<polyline") && page.contains("fast-seed2") && !page.contains("http"), "one file, no links");
 
+    let twice = sandbox.command("compare").args(["plain-seed1", "./plain-seed1", "plain-seed2"]).assert().success();
+    assert!(String::from_utf8_lossy(&twice.get_output().stderr).contains("./plain-seed1 was named before"));
     fs::remove_file(sandbox.path("fast-seed1/summary.json")).expect("removed");
     let left = sandbox.command("compare").args(folders).assert().success();
     assert!(String::from_utf8_lossy(&left.get_output().stderr).contains("fast-seed1 is not finished and is left out"));

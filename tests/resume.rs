@@ -46,6 +46,60 @@ fn a_killed_run_continues_to_the_same_weights() {
     assert_eq!(losses("whole"), losses("killed"), "the log tells one undisturbed story");
 }
 
+/// A frozen generator, and a head that nothing is asked of, have no gradient and so no state in the optimizer.
+#[test]
+fn a_run_of_which_a_part_is_not_trained_continues_to_the_same_weights() {
+    let sandbox = Sandbox::new(20);
+    let frozen = ["name=rtd", "generator.frozen=true", "generator.tying=none"];
+    for (name, settings) in [("frozen", &frozen[..]), ("unasked", &["name=sop", "labels=none"])] {
+        let run = |steps: u64, out: &str| {
+            let mut command = sandbox.pretrain(out, steps);
+            command.args(["--checkpoint-every", "4"]);
+            for set in settings {
+                command.args(["--set", &format!("objective.{set}")]);
+            }
+            command.assert().success();
+        };
+        let (whole, part) = (format!("{name}-whole"), format!("{name}-part"));
+        run(10, &whole);
+        run(10, &part);
+        std::fs::remove_dir_all(sandbox.path(&part).join("checkpoints/step-00000010")).expect("removed");
+        std::fs::remove_file(sandbox.path(&part).join("summary.json")).expect("removed");
+        run(10, &part);
+        assert_eq!(sandbox.weights(&whole), sandbox.weights(&part), "{name}");
+        assert_eq!(last_step(&sandbox.path(&part)), 10);
+    }
+}
+
+/// A signal during an evaluation saves the step without it; the evaluation is made up for.
+#[test]
+fn an_evaluation_that_was_cut_short_is_made_up_for() {
+    let sandbox = Sandbox::new(20);
+    let run = || sandbox.pretrain("run", 10).args(["--eval-every", "5", "--checkpoint-every", "5"]).assert().success();
+    run();
+    let all = sandbox.records("run", "evals.jsonl");
+    let file = sandbox.path("run/evals.jsonl");
+    let text = std::fs::read_to_string(&file).expect("evaluations");
+    for left in [1, 0] {
+        let lines: Vec<&str> = text.lines().take(left).collect();
+        std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).expect("written");
+        std::fs::remove_file(sandbox.path("run/summary.json")).expect("removed");
+        // With the checkpoint of step 5 the evaluation of step 5 is missing; with that of step 10 the one of step 10.
+        if left == 0 {
+            std::fs::remove_dir_all(sandbox.path("run/checkpoints/step-00000010")).expect("removed");
+        }
+        run();
+        let again = sandbox.records("run", "evals.jsonl");
+        let losses = |records: &[serde_json::Value]| -> Vec<_> {
+            records.iter().map(|record| (record["step"].clone(), record["loss"].clone())).collect()
+        };
+        assert_eq!(losses(&again), losses(&all), "{left} of two evaluations were left");
+        let summary = std::fs::read_to_string(sandbox.path("run/summary.json")).expect("a summary");
+        let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
+        assert_eq!(summary["valid_loss"], all[1]["loss"]);
+    }
+}
+
 fn kill_after(sandbox: &Sandbox, steps: u64, wait: Duration) -> std::process::Child {
     let command = sandbox.pretrain("killed", steps);
     let mut child = Command::new(command.get_program())

@@ -71,6 +71,13 @@ impl ConfigArgs {
         Ok(layers)
     }
 
+    /// Whether the command line names a tokenizer.
+    pub fn names_tokenizer(&self) -> bool {
+        let names =
+            |assignment: &String| assignment.split('=').next().is_some_and(|path| path.trim() == "corpus.tokenizer");
+        self.tokenizer.is_some() || self.set.iter().any(names)
+    }
+
     /// Lays the flags on top and resolves the whole.
     ///
     /// # Errors
@@ -109,11 +116,17 @@ pub struct BackendArgs {
     pub backend: Option<Backend>,
 }
 
+/// More threads than any machine has cores.
+const MOST_THREADS: usize = 1024;
+
 /// Sets the number of threads of this process; 0: all cores.
 ///
 /// # Errors
-/// When the threads cannot be started.
+/// When there are too many, or they cannot be started.
 pub fn use_threads(threads: usize) -> Result<()> {
+    if threads > MOST_THREADS {
+        return Err(crate::exit::BadInput(format!("threads = {threads}: must be at most {MOST_THREADS}")).into());
+    }
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")
 }
 

@@ -1,12 +1,14 @@
 //! `pretrain`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
+use toml::Value;
 
 use super::args::{BackendArgs, ConfigArgs, use_threads};
 use crate::config::Layers;
+use crate::model;
 use crate::registry;
 use crate::train::{PretrainJob, Resume};
 
@@ -98,11 +100,28 @@ impl Args {
     /// As [`run`].
     pub fn start(&self, mut layers: Layers) -> Result<()> {
         self.flags(&mut layers);
+        self.lay_tokenizer(&mut layers)?;
         let config = self.config.resolve(layers)?;
         use_threads(config.threads)?;
         let entry = registry::find(config.objective_name()?)?;
         let Self { out, resume, dry_run, json, .. } = self;
         (entry.pretrain)(&PretrainJob { config: &config, out, resume, dry_run: *dry_run, json: *json })
+    }
+
+    /// Where a run starts from another model, it takes its tokenizer, unless the command line names one or the configuration
+    /// names a file.
+    fn lay_tokenizer(&self, layers: &mut Layers) -> Result<()> {
+        let init = layers.get("init").and_then(Value::as_str).filter(|init| !init.is_empty());
+        let named = layers.get("corpus").and_then(|corpus| corpus.get("tokenizer")?.as_str());
+        let trained = named.is_none_or(|named| named.starts_with("train:"));
+        if let Some(init) = init
+            && trained
+            && !self.config.names_tokenizer()
+        {
+            let tokenizer = model::find(Path::new(init))?.tokenizer_path();
+            layers.set("corpus.tokenizer", tokenizer.display().to_string());
+        }
+        Ok(())
     }
 
     /// Lays the flags over `layers`.

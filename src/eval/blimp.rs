@@ -96,7 +96,11 @@ fn phenomenon(tag: &str) -> String {
     if tag == "s-selection" { "argument_structure".to_owned() } else { tag.to_owned() }
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The files in BLiMP's folder.
+///
+/// # Errors
+/// When it cannot be opened or holds none.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder)
         .map_err(|error| BadInput(format!("cannot open the BLiMP folder {}: {error}", folder.display())))?;
     let mut files = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;

@@ -12,7 +12,7 @@ use crate::workers::Workers;
 /// Means over an evaluation set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Means {
-    /// The total loss: the sum over terms of coefficient times mean, in nats.
+    /// The total loss: the sum over terms of coefficient times mean, in nats. Not a number where no term has a target.
     pub loss: f64,
     /// Every loss term and metric, in the order of the objective.
     pub metrics: Vec<Metric>,
@@ -106,7 +106,11 @@ impl Sums {
     /// The means. A metric without any weight is left out.
     pub fn means(&self) -> Means {
         let mean = |(_, sum, weight): &(&str, f64, f64)| if *weight > 0.0 { sum / weight } else { 0.0 };
-        let loss: f64 = self.coefficients.iter().zip(&self.entries).map(|(c, entry)| c * mean(entry)).sum();
+        let terms = || self.coefficients.iter().zip(&self.entries);
+        let loss: f64 = match terms().any(|(_, entry)| entry.2 > 0.0) {
+            true => terms().map(|(c, entry)| c * mean(entry)).sum(),
+            false => f64::NAN,
+        };
         let entries = self.entries.iter().filter(|entry| entry.2 > 0.0);
         let metric = |entry: &(&str, f64, f64)| Metric { name: entry.0.to_owned(), mean: mean(entry), weight: entry.2 };
         let mut metrics: Vec<Metric> = entries.map(metric).collect();
@@ -202,5 +206,8 @@ mod tests {
         assert_eq!((means.loss, means.tokens, means.targets), (6.0, 15, 3.0));
         assert_eq!(means.metrics[0], Metric { name: "x/loss".to_owned(), mean: 3.0, weight: 3.0 });
         assert_eq!(means.metrics.len(), 2, "a metric without weight is left out");
+        let mut nothing = Sums::default();
+        nothing.add(Part::read(step(0.0, 0.0), 10));
+        assert!(nothing.means().loss.is_nan(), "no target is no perfect loss");
     }
 }

@@ -13,6 +13,8 @@ use serde_json::Value;
 pub struct JsonLines {
     path: PathBuf,
     file: File,
+    /// The step of the last record that was there.
+    pub last: Option<u64>,
 }
 
 impl JsonLines {
@@ -23,14 +25,14 @@ impl JsonLines {
     /// When the file cannot be read or written.
     pub fn open(path: &Path, step: u64) -> Result<Self> {
         let context = || format!("cannot write {}", path.display());
-        let kept = match File::open(path) {
+        let (kept, last) = match File::open(path) {
             Ok(file) => kept_lines(file, step).with_context(context)?,
-            Err(_) => String::new(),
+            Err(_) => (String::new(), None),
         };
         let aside = path.with_extension("jsonl.tmp");
         fs::write(&aside, kept).and_then(|()| fs::rename(&aside, path)).with_context(context)?;
         let file = OpenOptions::new().append(true).open(path).with_context(context)?;
-        Ok(Self { path: path.to_owned(), file })
+        Ok(Self { path: path.to_owned(), file, last })
     }
 
     /// Appends one record.
@@ -45,18 +47,19 @@ impl JsonLines {
     }
 }
 
-/// The whole lines of records up to and including `step`.
-fn kept_lines(file: File, step: u64) -> std::io::Result<String> {
-    let mut kept = String::new();
+/// The whole lines of records up to and including `step`, and the step of the last of them.
+fn kept_lines(file: File, step: u64) -> std::io::Result<(String, Option<u64>)> {
+    let (mut kept, mut last) = (String::new(), None);
     for line in BufReader::new(file).lines() {
         let line = line?;
         let at = serde_json::from_str::<Value>(&line).ok().and_then(|record| record["step"].as_u64());
         if at.is_some_and(|at| at <= step) {
+            last = at;
             kept.push_str(&line);
             kept.push('\n');
         }
     }
-    Ok(kept)
+    Ok((kept, last))
 }
 
 /// Writes `value` as pretty JSON, aside first.
@@ -144,6 +147,7 @@ mod tests {
         }
         fs::write(&path, fs::read_to_string(&path).expect("read") + "{\"step\": 5, \"cut").expect("written");
         let mut log = JsonLines::open(&path, 2).expect("resumed");
+        assert_eq!(log.last, Some(2));
         log.write(&json!({"step": 3})).expect("written");
         assert_eq!(fs::read_to_string(&path).expect("read"), "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n");
     }

@@ -152,7 +152,9 @@ impl Optimizer {
                 false => Err(BadInput(format!("the optimizer's `{name}` is of another model"))),
             }
         };
-        let moments = weights.iter().map(|(name, weight)| {
+        // What has had no gradient, such as a frozen generator's parameters, has none.
+        let known = |name: &String| ["mean", "square"].iter().any(|kind| state.contains_key(&format!("{kind}.{name}")));
+        let moments = weights.iter().filter(|(name, _)| known(name)).map(|(name, weight)| {
             let length = weight.values.len();
             let mean = moment(format!("mean.{name}"), length)?;
             Ok((name.clone(), Moments { mean, square: moment(format!("square.{name}"), length)? }))

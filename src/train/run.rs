@@ -26,6 +26,7 @@ use super::session::{Session, Summary};
 use super::weights::{self, Weights};
 use crate::cli::report::report;
 use crate::config::{RunConfig, differing_keys, parse};
+use crate::eval::blimp;
 use crate::exit::BadInput;
 use crate::model;
 use crate::progress::Progress;
@@ -143,12 +144,15 @@ pub fn train<O: Objective>(job: &PretrainJob<'_>, state: Folder, material: Mater
     if !encoder.precision.is_native() {
         tracing::warn!("this processor has no instructions for bfloat16: encoder.precision = \"f32\" is faster here");
     }
+    if !config.evaluation.blimp.as_os_str().is_empty() {
+        blimp::files(&config.evaluation.blimp)?;
+    }
     let device = device.autodiff();
     let device = if encoder.gradient_checkpointing { device.gradient_checkpointing() } else { device };
     let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(config.seed), &device);
     let model = match config.init.as_os_str().is_empty() {
         true => model,
-        false => model::start_from(&objective, model, &config.init)?,
+        false => model::start_from(&objective, model, &config.init, &tokenizer)?,
     };
     let model = if start.is_empty() {
         model

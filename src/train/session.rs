@@ -102,12 +102,16 @@ pub struct Session<'a, O: Objective> {
     pending: Vec<Pending>,
     /// Tokens, padding included and not, since the last record.
     since: (u64, u64),
+    /// Targets of each loss term in this process; none once a lack of them was told.
+    targets: Option<Vec<f64>>,
     waited: f64,
     /// When this process began to train, and the share of the budget that was spent by then.
     clock: Instant,
     spent_before: f64,
     logged: Instant,
+    /// The step of the last checkpoint, and of the last evaluation.
     saved: Option<u64>,
+    evaluated: Option<u64>,
 }
 
 impl<'a, O: Objective> Session<'a, O> {
@@ -142,11 +146,13 @@ impl<'a, O: Objective> Session<'a, O> {
             state: State::default(),
             pending: Vec::new(),
             since: (0, 0),
+            targets: Some(Vec::new()),
             waited: 0.0,
             clock: Instant::now(),
             spent_before: 0.0,
             logged: Instant::now(),
             saved: None,
+            evaluated: None,
         })
     }
 
@@ -174,10 +180,17 @@ impl<'a, O: Objective> Session<'a, O> {
     pub fn train(mut self) -> Result<Summary> {
         let mut metrics = JsonLines::open(&self.out.join("metrics.jsonl"), self.state.step)?;
         let mut evals = JsonLines::open(&self.out.join("evals.jsonl"), self.state.step)?;
+        self.evaluated = evals.last;
         let mut feed = Feed::start(self.recipe.clone(), self.state.step)?;
         let before = self.state.seconds;
         self.spent_before = self.config.budget.fraction(&self.progress());
         (self.clock, self.logged) = (Instant::now(), Instant::now());
+        // An evaluation that a signal cut short is made up for.
+        let step = self.state.step;
+        if step > 0 && due_at(self.config.evaluation.every, step) && self.evaluated != Some(step) {
+            self.evaluate(&mut metrics, &mut evals)?;
+            self.stop_if_asked(&mut metrics)?;
+        }
         while !self.config.budget.exhausted(&self.progress()) {
             let asked = Instant::now();
             let batch = feed.next()?;
@@ -185,29 +198,37 @@ impl<'a, O: Objective> Session<'a, O> {
             self.step(batch)?;
             self.state.seconds = before + self.clock.elapsed().as_secs_f64();
             let step = self.state.step;
-            let due = |every: u64| every > 0 && step.is_multiple_of(every);
-            if due(self.config.log.every) {
+            if due_at(self.config.log.every, step) {
                 self.log(&mut metrics)?;
             }
-            if due(self.config.evaluation.every) {
+            if due_at(self.config.evaluation.every, step) {
                 self.evaluate(&mut metrics, &mut evals)?;
             }
             let is_best = self.state.best.is_some_and(|best| best.step == step);
-            if due(self.config.checkpoint.every) || is_best {
+            if due_at(self.config.checkpoint.every, step) || is_best {
                 self.save(&mut metrics)?;
             }
-            if let Some(signal) = signals::received() {
-                self.save(&mut metrics)?;
-                anstream::eprintln!("saved step {step}; the same command continues");
-                return Err(signal.into());
+            if !self.config.budget.exhausted(&self.progress()) {
+                self.stop_if_asked(&mut metrics)?;
             }
         }
         self.log(&mut metrics)?;
-        if !due_at(self.config.evaluation.every, self.state.step) {
+        if self.evaluated != Some(self.state.step) {
             self.evaluate(&mut metrics, &mut evals)?;
+        }
+        if self.evaluated != Some(self.state.step) {
+            self.stop_if_asked(&mut metrics)?;
         }
         self.save(&mut metrics)?;
         Ok(self.summary())
+    }
+
+    /// Saves and stops where a signal asked for it.
+    fn stop_if_asked(&mut self, metrics: &mut JsonLines) -> Result<()> {
+        let Some(signal) = signals::received() else { return Ok(()) };
+        self.save(metrics)?;
+        anstream::eprintln!("saved step {}; the same command continues", self.state.step);
+        Err(signal.into())
     }
 
     fn progress(&self) -> Progress {
@@ -276,11 +297,13 @@ impl<'a, O: Objective> Session<'a, O> {
                 totals[i] += step.totals[i];
             }
         }
-        let means = sums.iter().zip(&totals).map(|((name, coefficient, sum), total)| {
-            (*name, *coefficient, if *total > 0.0 { sum / total } else { 0.0 })
-        });
-        let means: Vec<(&str, f64, f64)> = means.collect();
-        let loss: f64 = means.iter().map(|(_, coefficient, mean)| coefficient * mean).sum();
+        let means = sums
+            .iter()
+            .zip(&totals)
+            .map(|((name, coefficient, sum), total)| (*name, *coefficient, (*total > 0.0).then(|| sum / total)));
+        let means: Vec<(&str, f64, Option<f64>)> = means.collect();
+        let loss: f64 = means.iter().map(|(_, coefficient, mean)| coefficient * mean.unwrap_or(0.0)).sum();
+        self.warn_without_targets(&means, &totals);
         let seconds = self.logged.elapsed().as_secs_f64();
         let (tokens, places) = std::mem::take(&mut self.since);
         let rate = tokens as f64 / seconds.max(1e-9);
@@ -302,6 +325,24 @@ impl<'a, O: Objective> Session<'a, O> {
         self.logged = Instant::now();
         self.say(loss, learning_rate, rate);
         Ok(())
+    }
+
+    /// Tells once when a loss term has had no target in all of the first few hundred sequences.
+    fn warn_without_targets(&mut self, means: &[(&str, f64, Option<f64>)], totals: &[f64]) {
+        const SEQUENCES: u64 = 256;
+        let Some(targets) = &mut self.targets else { return };
+        targets.resize(totals.len(), 0.0);
+        targets.iter_mut().zip(totals).for_each(|(sum, total)| *sum += total);
+        if self.state.step * (self.config.batch.size as u64) < SEQUENCES {
+            return;
+        }
+        for ((name, ..), _) in means.iter().zip(targets).filter(|(_, targets)| **targets == 0.0) {
+            tracing::warn!(
+                "{name} has had nothing to predict so far, so that nothing is learnt of it: does the text have sentences, \
+                 and documents with an empty line between them?"
+            );
+        }
+        self.targets = None;
     }
 
     fn diverged(&self, step: &Pending, values: &[f64], norm: f64) -> Diverged {
@@ -335,10 +376,11 @@ impl<'a, O: Objective> Session<'a, O> {
         }
     }
 
-    /// Evaluates on the fixed set, and on BLiMP if asked.
+    /// Evaluates on the fixed set, and on BLiMP if asked, unless a signal asks to stop.
     fn evaluate(&mut self, metrics: &mut JsonLines, evals: &mut JsonLines) -> Result<()> {
         self.log(metrics)?;
         if self.valid.is_empty() && self.config.evaluation.blimp.as_os_str().is_empty() {
+            self.evaluated = Some(self.state.step);
             return Ok(());
         }
         let device = self.stepper.device.clone().without_autodiff();
@@ -351,7 +393,7 @@ impl<'a, O: Objective> Session<'a, O> {
             let (objective, batch) = (self.recipe.objective.as_ref(), self.config.evaluation.batch);
             let means = match loss::evaluate(objective, &model, &self.valid, batch, &device, &workers) {
                 Ok(means) => means,
-                // The evaluation is dropped; the caller saves and stops.
+                // The evaluation is dropped and made up for later; the caller saves and stops.
                 Err(_interrupted) => return Ok(()),
             };
             record["loss"] = json!(means.loss);
@@ -368,7 +410,12 @@ impl<'a, O: Objective> Session<'a, O> {
                 line += &format!("  {} {:.4}", metric.name, metric.mean);
             }
             means.metrics.iter().for_each(|metric| record[&metric.name] = json!(metric.mean));
-            state.valid_loss = Some(means.loss);
+            if means.targets == 0.0 {
+                tracing::warn!(
+                    "the validation text gives nothing to predict; give more of it, or other evaluation masks"
+                );
+            }
+            state.valid_loss = Some(means.loss).filter(|loss| loss.is_finite());
             let score = match objective.goal() {
                 Goal::LowestLoss => -means.loss,
                 Goal::Highest(name) => {
@@ -406,6 +453,9 @@ impl<'a, O: Objective> Session<'a, O> {
             }
         }
         evals.write(&record)?;
+        self.evaluated = Some(self.state.step);
+        // A checkpoint of this step knows nothing of this evaluation.
+        self.saved = None;
         anstream::eprintln!("{}{line}", if animated() { "\r\x1b[2K" } else { "" });
         self.logged = Instant::now();
         Ok(())

@@ -8,7 +8,8 @@
 //!
 //! [`Variant`] has the ablations of the paper's table 5, which its code lacks: ELECTRA 15 %, Replace MLM, and All-Tokens MLM
 //! with its copy gate, `p(x_i) = D_i [x_i is the input] + (1 - D_i) softmax_i`. The two-stage variant of section 3.2 is a
-//! run of plain masked language modelling from which a second run is initialised with `generator.frozen = true`.
+//! run of plain masked language modelling from which a second run is initialised, generator and discriminator, with
+//! `generator.frozen = true`, `generator.tying = "none"` and `generator.size = 1.0`.
 //!
 //! Where we differ from the authors' code: the sequence is one packed passage (there two segments without a question);
 //! places are drawn without replacement, so that no place holds two samples (there about 7 % of the places do, and get the

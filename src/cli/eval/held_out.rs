@@ -69,7 +69,13 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
     }
     if let Task::Sop | Task::Nsp = args.task {
         let accuracy = means.metrics.iter().find(|metric| metric.name == "sop/accuracy").ok_or_else(|| {
-            BadInput("no passage of this text gives a pair: they hold one sentence each; raise --max-length".to_owned())
+            let why = match args.task {
+                Task::Nsp => {
+                    "they hold one sentence each, or the text is one document; raise --max-length or give another"
+                }
+                _ => "they hold one sentence each; raise --max-length",
+            };
+            BadInput(format!("no passage of this text gives a pair: {why}"))
         })?;
         // Every pair is asked both ways.
         let pairs = accuracy.weight / 2.0;
@@ -180,6 +186,10 @@ impl HeldOut {
             write_examples(path, &objective, &examples)?;
         }
         let means = evaluate(&objective, &loaded.model, &examples, args.batch, &loaded.device, &loaded.workers)?;
+        if means.loss.is_nan() && means.targets == 0.0 {
+            let message = "this text gives nothing to predict: give more of it, a longer --max-length or other --masks";
+            return Err(BadInput(message.to_owned()).into());
+        }
         Ok((means, examples.len()))
     }
 }

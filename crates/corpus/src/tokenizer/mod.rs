@@ -102,6 +102,11 @@ impl Tokenizer {
         self.vocabulary.get(id as usize).map(|(token, _)| token.as_str())
     }
 
+    /// Whether every id stands for the same token in both.
+    pub fn has_tokens_of(&self, other: &Self) -> bool {
+        self.vocabulary == other.vocabulary
+    }
+
     /// Whether a word begins with the token of an id.
     pub fn begins_word(&self, id: u32) -> bool {
         self.vocabulary.get(id as usize).is_some_and(|(_, begins)| *begins)
