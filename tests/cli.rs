@@ -137,7 +137,12 @@ fn bad_input_is_named_with_its_exit_code() {
         (&["--out", "a-file/run"], 3, "a-file/run"),
         (&["--steps", "0"], 3, "budget.steps = 0: must be above 0"),
         (&["--learning-rate", "0"], 3, "optimizer.learning_rate = 0: must be above 0"),
+        (&["--learning-rate", "-1"], 3, "optimizer.learning_rate = -1: must be above 0"),
+        (&["--threads", "100000"], 3, "threads = 100000: must be at most 1024"),
+        (&["--eval-blimp", "nowhere"], 3, "cannot open the BLiMP folder nowhere"),
         (&["--backend", "wgpu", "--set", "encoder.precision=bf16"], 3, "only the backend cpu computes in it"),
+        #[cfg(target_os = "linux")]
+        (&["--set", "encoder.hidden=1000000", "--dry-run"], 5, "GB of memory"),
         (&["--stepz", "3"], 2, "--steps"),
         (&["--objective", "nsp"], 2, "mlm"),
     ];

@@ -92,6 +92,20 @@ fn pairs_are_judged_both_ways_by_a_model_trained_on_either() {
 }
 
 #[test]
+fn what_a_variant_lacks_is_told() {
+    let sandbox = Sandbox::new(20);
+    let variant = ["--objective", "rtd", "--set", "objective.variant=replace-mlm"];
+    sandbox.pretrain("replace", 5).args(variant).assert().success();
+    fs::write(sandbox.path("lines.txt"), "the river runs\n").expect("written");
+    for task in ["rtd", "rtd-scores"] {
+        let input = if task == "rtd" { "valid.txt" } else { "lines.txt" };
+        let asked = ["--model", "replace", "--task", task, "--input", input];
+        let wrong = sandbox.command("eval").args(asked).assert().code(3);
+        assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("discriminator"), "{task}");
+    }
+}
+
+#[test]
 fn a_discriminator_is_judged_without_padding_and_scores_every_token() {
     let sandbox = Sandbox::new(20);
     sandbox.pretrain("run", 30).args(["--objective", "rtd"]).assert().success();

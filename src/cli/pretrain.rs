@@ -14,6 +14,7 @@ use crate::train::{PretrainJob, Resume};
 
 /// Flags of `pretrain`.
 #[derive(Debug, ClapArgs)]
+#[command(allow_negative_numbers = true)]
 pub struct Args {
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -53,7 +54,7 @@ pub struct Args {
     #[arg(long, value_name = "auto|never|DIR", default_value = "auto")]
     pub resume: Resume,
     /// Start from the weights of another run, a checkpoint or a Hugging Face folder, as far as they fit; what they lack is
-    /// new, and named.
+    /// new, and named. Its tokenizer comes along.
     #[arg(long, value_name = "DIR")]
     pub init: Option<PathBuf>,
     /// Check everything, print model, budget, memory, time and three examples; write nothing to --out.

@@ -12,9 +12,12 @@ use trunk::{EncoderConfig, Noise};
 use super::budget::Progress;
 use super::feed::Recipe;
 use super::run::PretrainJob;
+use crate::backend::Backend;
 use crate::cli::inspect::{legend, paint};
 use crate::cli::print;
 use crate::cli::report::report;
+use crate::config::RunConfig;
+use crate::exit::NoDevice;
 
 /// Prints size, budget, estimated memory and time, and three examples. Two steps are computed to estimate the time.
 ///
@@ -54,7 +57,7 @@ pub fn tell<O: Objective>(
         "flops": steps * flops,
         "seconds_per_step": seconds,
         "minutes": steps * seconds / 60.0,
-        "memory_megabytes": memory(encoder, config.micro_batch(), config.corpus.max_length, parameters) / 1e6,
+        "memory_megabytes": memory(encoder, config.micro_batch(), config.corpus.max_length, parameters as f64) / 1e6,
     });
     report(job.json, &document)?;
     if job.json {
@@ -91,12 +94,51 @@ fn time_step<O: Objective>(recipe: &Recipe<O>, model: &O::Model, device: &Device
     seconds
 }
 
+/// Whether this machine has the memory to train the encoder on its CPU, as far as the operating system tells.
+///
+/// # Errors
+/// When it has not.
+pub fn check_memory(config: &RunConfig, encoder: &EncoderConfig) -> Result<(), NoDevice> {
+    if !matches!(config.backend, Backend::Cpu | Backend::Ndarray) {
+        return Ok(());
+    }
+    // One layer's activations are there even where the others are computed again.
+    let one = EncoderConfig { layers: 1, ..encoder.clone() };
+    let needed = memory(&one, config.micro_batch(), config.corpus.max_length, encoder.weights());
+    match std::fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(total_memory) {
+        Some(total) if needed > total => Err(NoDevice(format!(
+            "training this model needs at least {:.0} GB of memory, this machine has {:.0}: make the encoder or the batch \
+             smaller",
+            needed / 1e9,
+            total / 1e9
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The bytes of memory that Linux tells in `/proc/meminfo`.
+fn total_memory(meminfo: &str) -> Option<f64> {
+    let line = meminfo.lines().find(|line| line.starts_with("MemTotal:"))?;
+    Some(1024.0 * line.split_whitespace().nth(1)?.parse::<f64>().ok()?)
+}
+
 /// A rough number of bytes: weights, gradient and two moments, and the activations that one forward pass keeps.
-fn memory(encoder: &EncoderConfig, batch: usize, len: usize, parameters: usize) -> f64 {
+fn memory(encoder: &EncoderConfig, batch: usize, len: usize, parameters: f64) -> f64 {
     let rows = (batch * len) as f64;
     // Per layer about 16 tensors of the hidden width, 4 of the inner width, 4 of the attention scores.
     let layer = 16.0 * encoder.hidden as f64 + 4.0 * encoder.feed_forward as f64 + 4.0 * (encoder.heads * len) as f64;
     // Logits and their softmax at about 15 % of the places.
     let head = 0.15 * 4.0 * encoder.vocabulary as f64;
-    4.0 * (4.0 * parameters as f64 + rows * (encoder.layers as f64 * layer + head))
+    4.0 * (4.0 * parameters + rows * (encoder.layers as f64 * layer + head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_the_machine_is_read() {
+        assert_eq!(total_memory("MemTotal:       16384 kB\nMemFree: 1 kB\n"), Some(16_777_216.0));
+        assert_eq!(total_memory("nothing"), None);
+    }
 }

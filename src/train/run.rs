@@ -147,6 +147,7 @@ pub fn train<O: Objective>(job: &PretrainJob<'_>, state: Folder, material: Mater
     if !config.evaluation.blimp.as_os_str().is_empty() {
         blimp::files(&config.evaluation.blimp)?;
     }
+    plan::check_memory(config, &encoder)?;
     let device = device.autodiff();
     let device = if encoder.gradient_checkpointing { device.gradient_checkpointing() } else { device };
     let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(config.seed), &device);

@@ -121,6 +121,15 @@ impl EncoderConfig {
         if self.embedding == 0 { self.hidden } else { self.embedding }
     }
 
+    /// How many numbers the tables and the layers' matrices hold.
+    pub fn weights(&self) -> f64 {
+        let (hidden, inner) = (self.hidden as f64, self.feed_forward as f64);
+        let (attention, feed_forward) = self.sharing.distinct(self.layers);
+        let rows = self.vocabulary as f64 + self.positions as f64 + self.segments as f64;
+        let layers = attention as f64 * 4.0 * hidden * hidden + feed_forward as f64 * 2.0 * hidden * inner;
+        rows * self.embedding_width() as f64 + layers
+    }
+
     /// Whether a linear map stands between embeddings and layers.
     pub fn projects(&self) -> bool {
         self.embedding_projection == EmbeddingProjection::Always || self.embedding_width() != self.hidden

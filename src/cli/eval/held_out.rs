@@ -52,6 +52,15 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
     }
     let text = HeldOut::open(job, &loaded.tokenizer, loaded.positions)?;
     let (means, passages) = text.evaluate(job, loaded, knobs)?;
+    let told = |name: &str| means.metrics.iter().any(|metric| metric.name == name);
+    let lacks = match args.task {
+        Task::Rtd if !told("rtd/accuracy") => Some("a discriminator: its variant of `rtd` predicts tokens"),
+        Task::Sbo if !told("sbo/accuracy") => Some("a boundary loss, or no span of this text has a boundary"),
+        _ => None,
+    };
+    if let Some(lacks) = lacks {
+        return Err(BadInput(format!("--task {}: this model lacks {lacks}", args.task.name())).into());
+    }
     let mut document = json!({
         "task": args.task.name(),
         "model": args.model,

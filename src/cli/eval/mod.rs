@@ -70,7 +70,7 @@ pub struct Args {
     /// and asked (tasks about held-out text).
     #[arg(long, value_name = "FILE.jsonl")]
     output: Option<PathBuf>,
-    /// Passages that are evaluated or pairs of each paradigm (blimp); 0: all.
+    /// Passages, lines of --input, or pairs of each paradigm (blimp) that are evaluated; 0: all.
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: usize,
     /// Mask as this family does instead of as the run evaluates: bert, albert, spanbert, electra and so on.

@@ -25,7 +25,7 @@ pub fn pll<O: Objective>(args: &Args, loaded: &Loaded<O>) -> Result<()> {
     let mut output = open_output(args)?;
     let mut total = json!({"task": "pll", "model": args.model, "input": input});
     let (mut sentences, mut tokens, mut words, mut pll, mut pll_l2r) = (0usize, 0usize, 0usize, 0.0, 0.0);
-    for part in sentence_parts(Path::new(input))? {
+    for part in sentence_parts(Path::new(input), args.limit)? {
         let part = part?;
         let lines: Vec<&str> = part.iter().map(String::as_str).collect();
         for (text, score) in lines.iter().zip(eval::pll::score(loaded, &lines)?) {
@@ -55,11 +55,12 @@ pub fn pll<O: Objective>(args: &Args, loaded: &Loaded<O>) -> Result<()> {
     if args.json || args.output.is_some() { report(args.json, &total) } else { Ok(()) }
 }
 
-/// The lines of a file, a bounded number at a time.
-fn sentence_parts(path: &Path) -> Result<impl Iterator<Item = Result<Vec<String>>>> {
+/// The lines of a file, at most `limit` unless that is 0, a bounded number at a time.
+fn sentence_parts(path: &Path, limit: usize) -> Result<impl Iterator<Item = Result<Vec<String>>>> {
     let file = File::open(path).map_err(|error| BadInput(format!("cannot read {}: {error}", path.display())))?;
     let name = path.display().to_string();
-    let mut lines = BufReader::new(file).lines().enumerate();
+    let limit = if limit == 0 { usize::MAX } else { limit };
+    let mut lines = BufReader::new(file).lines().take(limit).enumerate();
     Ok(std::iter::from_fn(move || {
         let mut part = Vec::new();
         for (number, line) in lines.by_ref().take(SENTENCES_AT_ONCE) {
@@ -78,7 +79,7 @@ pub fn token_scores<O: Objective>(args: &Args, loaded: &Loaded<O>) -> Result<()>
     let mut output = open_output(args)?;
     let specials = loaded.tokenizer.specials();
     let (mut sentences, mut tokens) = (0usize, 0usize);
-    for part in sentence_parts(Path::new(input))? {
+    for part in sentence_parts(Path::new(input), args.limit)? {
         let part = part?;
         let mut rows = Vec::new();
         for text in &part {
@@ -93,7 +94,8 @@ pub fn token_scores<O: Objective>(args: &Args, loaded: &Loaded<O>) -> Result<()>
         }
         let sequences = Sequences::pad(&rows, specials.pad);
         let Some(scores) = loaded.objective.token_scores(&loaded.model, &sequences, &loaded.device) else {
-            return Err(BadInput(format!("a model of the objective `{}` has no discriminator", O::NAME)).into());
+            let message = "has no discriminator; it takes one of `rtd`, variant electra or electra-15";
+            return Err(BadInput(format!("this model of the objective `{}` {message}", O::NAME)).into());
         };
         for ((text, row), logits) in part.iter().zip(&rows).zip(scores) {
             (sentences, tokens) = (sentences + 1, tokens + row.len());
