@@ -298,7 +298,7 @@ mod tests {
     fn in_the_authors_code_the_false_continuation_fills_the_length_up() {
         let next = pairing(PairLabels::NextSentence, true);
         for (target, want) in [(15, 12), (9, 7), (40, 12)] {
-            // The first segment has 4 or 9 tokens; from the partner come its sentences of 3, 4 and 5.
+            // The first segment has 4 tokens; from the partner come its sentences of 3, 4 and 5.
             let passage = Passage { target, ..passage(0, &[4, 11], 100) };
             let example = Example { passage, ..example(&[1]) };
             let second = pair(next, &example, Answer::Fixed(1), 5).second.expect("a pair");
