@@ -270,6 +270,10 @@ fn runs_are_compared_over_seeds_in_every_form() {
     fs::remove_file(sandbox.path("fast-seed1/summary.json")).expect("removed");
     let left = sandbox.command("compare").args(folders).assert().success();
     assert!(String::from_utf8_lossy(&left.get_output().stderr).contains("fast-seed1 is not finished and is left out"));
+    fs::write(sandbox.path("plain-seed1/eval-sop.json"), "{\"cut\":").expect("written");
+    let wrong = sandbox.command("compare").args(["plain-seed1"]).assert().code(3);
+    assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("eval-sop.json is damaged"));
+    fs::remove_file(sandbox.path("plain-seed1/eval-sop.json")).expect("removed");
     let wrong = sandbox.command("compare").args(["plain-seed1", "--metric", "los"]).assert().code(2);
     assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("known: bits, loss"));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 use toml::Table;
@@ -81,12 +81,12 @@ impl Run {
             return Err(BadInput(format!("{} is no run: it has no run.toml", folder.display())).into());
         }
         let config: RunConfig = *run_config(folder)?;
-        let Ok(summary) = fs::read_to_string(folder.join("summary.json")) else { return Ok(None) };
-        let summary: Map<String, Value> =
-            serde_json::from_str(&summary).with_context(|| format!("{}: summary.json", folder.display()))?;
-        let evaluations = fs::read_to_string(folder.join("evals.jsonl")).unwrap_or_default();
-        let evaluations = evaluations.lines().map(|line| Ok(numbers(&serde_json::from_str(line)?)));
-        let evaluations: Result<Vec<_>> = evaluations.collect();
+        let [summary_path, evaluations_path] = ["summary.json", "evals.jsonl"].map(|file| folder.join(file));
+        let Ok(summary) = fs::read_to_string(&summary_path) else { return Ok(None) };
+        let summary = numbers(&object(&summary_path, &summary)?);
+        let evaluations = fs::read_to_string(&evaluations_path).unwrap_or_default();
+        let evaluations = evaluations.lines().map(|line| Ok(numbers(&object(&evaluations_path, line)?)));
+        let evaluations = evaluations.collect::<Result<_>>()?;
         let mut table = Table::try_from(&config)?;
         for key in ["seed", "threads"] {
             table.remove(key);
@@ -99,8 +99,8 @@ impl Run {
             name: name(folder),
             seed: config.seed,
             config: table,
-            summary: numbers(&summary),
-            evaluations: evaluations.with_context(|| format!("{}: evals.jsonl", folder.display()))?,
+            summary,
+            evaluations,
             results: results(folder)?,
         }))
     }
@@ -145,15 +145,19 @@ fn results(folder: &Path) -> Result<BTreeMap<String, f64>> {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name == "task.json" {
-            let object =
-                serde_json::from_str(&fs::read_to_string(&path)?).with_context(|| path.display().to_string())?;
+            let object = object(&path, &fs::read_to_string(&path)?)?;
             found.extend(numbers(&object).into_iter().filter(|(name, _)| name.contains('/')));
         }
         let Some(name) = name.strip_prefix("eval-").and_then(|name| name.strip_suffix(".json")) else { continue };
-        let object = serde_json::from_str(&fs::read_to_string(&path)?).with_context(|| path.display().to_string())?;
+        let object = object(&path, &fs::read_to_string(&path)?)?;
         found.extend(numbers(&object).into_iter().map(|(part, value)| (format!("eval/{name}/{part}"), value)));
     }
     Ok(found)
+}
+
+/// The JSON object in `text`, which is of the file at `path`.
+fn object(path: &Path, text: &str) -> Result<Map<String, Value>> {
+    Ok(serde_json::from_str(text).map_err(|error| BadInput(format!("{} is damaged: {error}", path.display())))?)
 }
 
 /// The numbers of a JSON object; those of an object within it are called `outer/inner`.
