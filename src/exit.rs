@@ -62,7 +62,16 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
         });
     }
     if let Some(error) = cause.downcast_ref::<augment::Error>() {
-        return Some(if matches!(error, augment::Error::Data(_)) { 3 } else { 1 });
+        return Some(match error {
+            augment::Error::Data(_) => 3,
+            augment::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 3,
+            augment::Error::Io { .. } | augment::Error::Interrupted => 1,
+        });
+    }
+    // A file that was named and is not there.
+    let missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    if cause.downcast_ref::<std::io::Error>().is_some_and(missing) {
+        return Some(3);
     }
     let is = [
         (cause.is::<Usage>(), 2),

@@ -327,7 +327,11 @@ pub fn start_from<O: Objective>(
         ))
         .into());
     }
-    let there = found.weights()?;
+    let mut there = found.weights()?;
+    if found.objective()? == O::NAME {
+        let other: O::Config = parse(found.knobs(), "objective.")?;
+        there.retain(|name, _| objective.keeps(name, &other));
+    }
     let (mut start, mut fresh) = (weights::collect(&model), Vec::new());
     for (name, weight) in &mut start {
         match objective.ancestors(name).iter().find_map(|ancestor| there.get(ancestor)) {

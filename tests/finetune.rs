@@ -51,6 +51,14 @@ fn a_class_is_learnt_predicted_and_exported() {
     let test = ["--out", "runs", "--seeds", "2", "--test", "dev.tsv", "--json"];
     let later = json(&sandbox.command("finetune").args(CLASSES).args(test).assert().success());
     assert_eq!(later["mean"]["test"]["accuracy"], results["mean"]["dev"]["accuracy"]);
+    fs::write(sandbox.path("gap.txt"), "the old river falls near.\n\nthe new house falls under.\n\n").expect("written");
+    let gap = sandbox.command("predict").args(["--model", "runs/seed-1", "--input", "gap.txt"]).assert().code(3);
+    assert!(stderr(&gap).contains("gap.txt, line 2: it is empty"));
+    let none = ["--model", "runs/seed-1", "--input", "new.txt", "--batch", "0"];
+    assert!(stderr(&sandbox.command("predict").args(none).assert().code(2)).contains("--batch 0: must be at least 1"));
+    let none =
+        sandbox.command("finetune").args(CLASSES).args(["--out", "none", "--set", "batch.size=0"]).assert().code(3);
+    assert!(stderr(&none).contains("batch.size = 0: must be at least 1"));
     let eval = ["--model", "runs/seed-1", "--task", "loss"];
     assert!(stderr(&sandbox.command("eval").args(eval).assert().code(3)).contains("fine-tuned"));
     // The folder that transformers reads says the same, with the names of the classes.
@@ -162,6 +170,94 @@ fn bad_data_is_refused_with_what_to_do() {
     assert!(message.contains("is no model"), "{message}");
     let predict = sandbox.command("predict").args(["--model", "model", "--input", "dev.tsv"]).assert().code(3);
     assert!(stderr(&predict).contains("fine-tune it first"), "{}", stderr(&predict));
+}
+
+/// Outputs belong to the classes they were learnt for: where these are others, the head starts anew.
+#[test]
+fn a_model_of_other_classes_gives_its_encoder_and_not_its_answers() {
+    let sandbox = sandbox();
+    sandbox.command("finetune").args(CLASSES).args(["--out", "first"]).assert().success();
+    for (file, rows) in [("train.tsv", 60), ("dev.tsv", 20)] {
+        // The same rows, whose classes now sort the other way round, and a third one.
+        let renamed = table(rows, 0).replace("\tdry", "\tz-dry").replace("\twet", "\ta-wet");
+        fs::write(sandbox.path(&format!("renamed-{file}")), &renamed).expect("written");
+        fs::write(sandbox.path(&format!("three-{file}")), renamed + "the sun is out.\tneither\n").expect("written");
+    }
+    let from = |model: &str, data: &str, out: &str| {
+        let [train, dev] = ["train", "dev"].map(|split| format!("{data}{split}.tsv"));
+        let mut command = sandbox.command("finetune");
+        command.args(["--model", model, "--task", "classification", "--train", &train, "--dev", &dev]);
+        command.args(["--epochs", "1", "--batch", "8", "--out", out, "--learning-rate", "1e-6"]);
+        stderr(&command.assert().success())
+    };
+    for data in ["renamed-", "three-"] {
+        let told = from("first", data, data);
+        assert!(told.contains("new weights for task.output.bias, task.output.weight"), "{told}");
+    }
+    let told = from("first", "", "same");
+    assert!(!told.contains("new weights"), "{told}");
+}
+
+/// What is learnt from must not change under a run.
+#[test]
+fn a_run_is_not_continued_with_other_data() {
+    let sandbox = sandbox();
+    let cut = |out: &str, step: &str| {
+        fs::remove_dir_all(sandbox.path(out).join("checkpoints").join(step)).expect("removed");
+    };
+    let finetune = || {
+        let mut command = sandbox.command("finetune");
+        command.args(CLASSES).args(["--set", "checkpoint.every=10", "--set", "checkpoint.keep=9", "--out", "tuned"]);
+        command
+    };
+    finetune().assert().success();
+    let weights = sandbox.weights("tuned");
+    cut("tuned", "step-00000075");
+    let rows = fs::read_to_string(sandbox.path("train.tsv")).expect("read");
+    let swapped = rows.replace("\twet", "\tWET").replace("\tdry", "\twet").replace("\tWET", "\tdry");
+    fs::write(sandbox.path("train.tsv"), swapped).expect("written");
+    assert!(stderr(&finetune().assert().code(3)).contains("the run was begun with other data"));
+    fs::write(sandbox.path("train.tsv"), rows).expect("written");
+    let told = stderr(&finetune().assert().success());
+    assert!(told.contains("its last checkpoint is gone or damaged"), "{told}");
+    assert_eq!(sandbox.weights("tuned"), weights, "what was missing is trained again");
+
+    let pretrain = || {
+        let mut command = sandbox.pretrain("text", 10);
+        command.args(["--checkpoint-every", "5"]);
+        command
+    };
+    pretrain().assert().success();
+    cut("text", "step-00000010");
+    let tokenizer = fs::read(sandbox.path("text/tokenizer.json")).expect("read");
+    let text = fs::read_to_string(sandbox.path("train.txt")).expect("read");
+    fs::write(sandbox.path("train.txt"), text.replace("river", "brook")).expect("written");
+    assert!(stderr(&pretrain().assert().code(3)).contains("the run was begun with other data"));
+    assert_eq!(fs::read(sandbox.path("text/tokenizer.json")).expect("read"), tokenizer, "nothing was overwritten");
+}
+
+/// A head with a table of its own is none of ours, and must not pass as one.
+#[test]
+fn an_untied_output_layer_is_refused() {
+    let sandbox = sandbox();
+    sandbox.command("export").args(["--model", "model", "--to", "there"]).assert().success();
+    let path = sandbox.path("there/model.safetensors");
+    let bytes = fs::read(&path).expect("read");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    let with = |change: f32| {
+        let table = file.tensor("bert.embeddings.word_embeddings.weight").expect("the table");
+        let mut own = table.data().to_vec();
+        let first = f32::from_le_bytes(own[..4].try_into().expect("four bytes"));
+        own[..4].copy_from_slice(&(first + change).to_le_bytes());
+        let own = safetensors::tensor::TensorView::new(table.dtype(), table.shape().to_vec(), &own).expect("a tensor");
+        let all = file.tensors().into_iter().chain([("cls.predictions.decoder.weight".to_owned(), own)]);
+        fs::write(&path, safetensors::serialize(all, None).expect("bytes")).expect("written");
+        let mut command = sandbox.command("fill-mask");
+        command.args(["--model", "there", "--text", "the old [MASK] falls."]);
+        command
+    };
+    with(0.0).assert().success();
+    assert!(stderr(&with(0.5).assert().code(3)).contains("tie_word_embeddings = false"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `predict`: a fine-tuned model on new text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
@@ -11,7 +11,7 @@ use tune::Kind;
 use super::args::use_threads;
 use super::print;
 use crate::backend::Backend;
-use crate::exit::BadInput;
+use crate::exit::{BadInput, Usage};
 use crate::finetune::{DataConfig, Encoder, judge, read_split};
 use crate::model::{self, Found, Loaded};
 use crate::registry;
@@ -58,6 +58,9 @@ pub struct PredictJob<'a> {
 /// # Errors
 /// When the model is not fine-tuned, or the input cannot be read.
 pub fn run(args: &Args) -> Result<()> {
+    if args.batch == 0 {
+        return Err(Usage("--batch 0: must be at least 1".to_owned()).into());
+    }
     use_threads(args.threads)?;
     let found = model::find(&args.model)?;
     anstream::eprintln!("model: {}", found.describe());
@@ -86,6 +89,9 @@ pub fn predict<O: Objective>(job: &PredictJob<'_>) -> Result<()> {
         header: trained.header && !lines,
         ..trained
     };
+    if lines {
+        refuse_empty_lines(&args.input)?;
+    }
     let encoder = Encoder::new(&loaded.tokenizer, found.max_length());
     let split = read_split(&data, kind, encoder, &labels, "input", &args.input)?;
     let judged = judge(&loaded, (kind, &labels), &data, &split, args.batch)?;
@@ -93,6 +99,21 @@ pub fn predict<O: Objective>(job: &PredictJob<'_>) -> Result<()> {
     match &args.output {
         Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
         None => print(text.trim_end()),
+    }
+}
+
+/// Predictions stand on the line of their sentence.
+fn refuse_empty_lines(path: &Path) -> Result<(), BadInput> {
+    let text = std::fs::read(path).unwrap_or_default();
+    let lines = || text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let count = lines().collect::<Vec<_>>().iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+    match lines().take(count).position(<[u8]>::is_empty) {
+        Some(number) => Err(BadInput(format!(
+            "{}, line {}: it is empty, and predictions would no longer stand on the line of their sentence; take it out",
+            path.display(),
+            number + 1
+        ))),
+        None => Ok(()),
     }
 }
 

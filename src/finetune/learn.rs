@@ -35,7 +35,7 @@ pub struct Lesson<'a> {
 /// Bad configuration, another run in the folder, divergence, an interruption.
 pub fn train<O: Objective>(mut config: RunConfig, out: &Path, lesson: &mut Lesson<'_>) -> Result<RunConfig> {
     // Once an epoch, unless told otherwise.
-    let epoch = (lesson.material.train.len() as u64).div_ceil(config.batch.size as u64).max(1);
+    let epoch = (lesson.material.train.len() as u64).div_ceil(config.batch.size.max(1) as u64).max(1);
     for every in [&mut config.evaluation.every, &mut config.checkpoint.every] {
         *every = if *every == 0 { epoch } else { *every };
     }

@@ -87,6 +87,17 @@ pub fn read(folder: &Path) -> Result<HubModel, BadInput> {
             None => {}
         }
     }
+    if matches!(architecture, Architecture::MaskedLm | Architecture::PreTraining) {
+        let table = found.get("encoder.embeddings.tokens");
+        let untied = tensors.iter().find(|(name, tensor)| names::is_tied(name) && Some(*tensor) != table);
+        if let Some((name, _)) = untied {
+            return Err(BadInput(format!(
+                "{}: tensor `{name}` is another than the token table (tie_word_embeddings = false); heads with a table of \
+                 their own are not here",
+                folder.display()
+            )));
+        }
+    }
     let classes = found.get("task.output.bias").map_or(0, |bias| bias.values.len());
     if config.labels.is_empty() && matches!(architecture, Architecture::Sequence | Architecture::Token) {
         // transformers leaves out the names that it would give itself.

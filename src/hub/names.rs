@@ -140,17 +140,15 @@ pub fn extras(family: Family, architecture: Architecture, prefix: &str) -> Vec<N
     names.0
 }
 
+/// Whether a tensor is the matrix of an output layer, which repeats the token table where the two are tied.
+pub fn is_tied(name: &str) -> bool {
+    [".decoder.weight", "vocab_projector.weight", "generator_lm_head.weight"].iter().any(|end| name.ends_with(end))
+}
+
 /// Whether a tensor repeats another (a tied one) or holds no parameter.
 pub fn is_redundant(name: &str) -> bool {
-    let tied = [
-        ".decoder.weight",
-        ".decoder.bias",
-        "vocab_projector.weight",
-        "generator_lm_head.weight",
-        "embeddings.position_ids",
-        "embeddings.token_type_ids",
-    ];
-    tied.iter().any(|end| name.ends_with(end))
+    let others = [".decoder.bias", "embeddings.position_ids", "embeddings.token_type_ids"];
+    is_tied(name) || others.iter().any(|end| name.ends_with(end))
 }
 
 #[derive(Default)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use corpus::{
-    Builder, Corpus, Order, PackingConfig, Passage, Passages, Subset, Tokenizer, TokenizerModel, TrainConfig, Watch,
+    Builder, Corpus, Manifest, Order, PackingConfig, Passage, Passages, Subset, Tokenizer, TokenizerModel, TrainConfig,
+    Watch,
 };
 use objective::{Answer, Context, Example, Objective};
 use trunk::EncoderConfig;
@@ -156,6 +157,31 @@ impl Examples {
             Self::Text(passages) => passages.get(number).tokens.len(),
             Self::Labelled(rows) => rows[number as usize].tokens.len(),
         }
+    }
+
+    /// A hash of everything that they are made from: files of text and their tokenizer, or rows.
+    pub fn fingerprint(&self) -> blake3::Hash {
+        let mut hash = blake3::Hasher::new();
+        match self {
+            Self::Text(passages) => {
+                let Manifest { content, annotations, tokenizer, .. } = passages.manifest();
+                for part in content.iter().chain(annotations).chain([tokenizer]) {
+                    hash.update(part.as_bytes());
+                }
+            }
+            Self::Labelled(rows) => {
+                for row in rows.iter() {
+                    for token in &row.tokens {
+                        hash.update(&token.to_le_bytes());
+                    }
+                    for logit in row.advice.iter().flatten() {
+                        hash.update(&logit.to_le_bytes());
+                    }
+                    hash.update(format!("{:?} {:?}", row.second, row.answer).as_bytes());
+                }
+            }
+        }
+        hash.finalize()
     }
 
     /// Number `number` as `objective` meets it in `epoch` of the run with `seed`.

@@ -177,25 +177,26 @@ pub fn train<O: Objective>(job: &PretrainJob<'_>, state: Folder, material: Mater
     if let Folder::Empty = state {
         write_aside(&job.out.join("run.toml"), toml::to_string(config)?.as_bytes())?;
     }
-    tokenizer.save(&job.out.join("tokenizer.json"))?;
-    if !counts.is_empty() {
-        write_json(&job.out.join(TOKEN_COUNTS), &counts)?;
-    }
-    let mut session = Session::new(config, job.out, encoder, recipe, model, tokenizer, valid, device)?;
+    let mut session = Session::new(config, job.out, encoder, recipe, model, tokenizer.clone(), valid, device)?;
     let good = checkpoint::latest_good(job.out)?;
     good.warnings.iter().for_each(|warning| anstream::eprintln!("warning: {warning}"));
     match (good.checkpoint, job.resume) {
         (Some(found), _) => {
-            session.restore(&found)?;
+            session.restore(&found, true)?;
             checkpoint::point_to(job.out, found.step)?;
         }
         (None, Resume::From(folder)) => {
             let other = checkpoint::latest_good(folder)?;
             other.warnings.iter().for_each(|warning| anstream::eprintln!("warning: {warning}"));
             let message = || BadInput(format!("--resume {}: no good checkpoint there", folder.display()));
-            session.restore(&other.checkpoint.ok_or_else(message)?)?;
+            session.restore(&other.checkpoint.ok_or_else(message)?, false)?;
         }
         (None, _) => {}
+    }
+    // Not before it is known that they are the run's own.
+    tokenizer.save(&job.out.join("tokenizer.json"))?;
+    if !counts.is_empty() {
+        write_json(&job.out.join(TOKEN_COUNTS), &counts)?;
     }
     let summary = session.train()?;
     finish(job, &summary)?;
@@ -266,10 +267,16 @@ pub fn inspect_folder(job: &PretrainJob<'_>) -> Result<Folder> {
         ))
         .into());
     }
-    match fs::read_to_string(job.out.join("summary.json")) {
-        Ok(text) => Ok(Folder::Finished(serde_json::from_str(&text).context("summary.json is damaged; remove it")?)),
-        Err(_) => Ok(Folder::Unfinished),
+    let Ok(text) = fs::read_to_string(job.out.join("summary.json")) else { return Ok(Folder::Unfinished) };
+    let summary: serde_json::Value = serde_json::from_str(&text).context("summary.json is damaged; remove it")?;
+    let newest = checkpoint::latest_good(job.out)?.checkpoint.map(|checkpoint| checkpoint.step);
+    if newest != summary["step"].as_u64() {
+        tracing::warn!(
+            "{out} was finished, but its last checkpoint is gone or damaged; what is missing is trained again"
+        );
+        return Ok(Folder::Unfinished);
     }
+    Ok(Folder::Finished(summary))
 }
 
 fn comparable(config: &RunConfig) -> Result<Table> {

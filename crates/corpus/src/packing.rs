@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::builder::Manifest;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::random::{below, keyed_rng, uniform};
@@ -158,6 +159,11 @@ impl Passages {
     /// Tokens of all passages.
     pub fn tokens(&self) -> u64 {
         self.index.numbers().chunks_exact(2).map(|range| range[1] - range[0]).sum()
+    }
+
+    /// What the text was made from.
+    pub fn manifest(&self) -> &Manifest {
+        self.corpus.manifest()
     }
 
     /// The number of the document in which passage `number` begins.

@@ -139,6 +139,12 @@ pub trait Objective: Sized + Send + Sync + 'static {
         (0..self.sequences(batch).batch()).map(|row| self.show(batch, row)).collect()
     }
 
+    /// Whether the parameter `name` means the same in a model of this objective under the configuration `other`, so that a run
+    /// may start from it.
+    fn keeps(&self, _name: &str, _other: &Self::Config) -> bool {
+        true
+    }
+
     /// The parameters of another model that the parameter `name` of this objective's model may start from, when a run is
     /// initialised from it: the first one that is there.
     fn ancestors(&self, name: &str) -> Vec<String> {

@@ -71,7 +71,7 @@ fn wordpiece(text: &str, lowercase: bool) -> Value {
 
 /// The parts of a WordPiece tokenizer.
 pub fn wordpiece_parts(vocabulary: Map<String, Value>, lowercase: bool) -> Value {
-    let added = added(&vocabulary, &["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]);
+    let added = added(&vocabulary, &["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], None);
     json!({
         "version": "1.0",
         "added_tokens": added,
@@ -97,14 +97,9 @@ fn byte_level(vocabulary: Map<String, Value>, merges: &str) -> Value {
 
 /// The parts of a byte-level BPE tokenizer.
 pub fn byte_level_parts(vocabulary: Map<String, Value>, merges: Vec<Value>) -> Value {
-    let mut added = added(&vocabulary, &["<s>", "<pad>", "</s>", "<unk>", "<mask>"]);
-    // RoBERTa's mask takes the space before it.
-    if let Some(mask) = added.iter_mut().find(|token| token["content"] == "<mask>") {
-        mask["lstrip"] = true.into();
-    }
     json!({
         "version": "1.0",
-        "added_tokens": added,
+        "added_tokens": added(&vocabulary, &["<s>", "<pad>", "</s>", "<unk>", "<mask>"], Some("<mask>")),
         "normalizer": null,
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
         "post_processor": null,
@@ -131,7 +126,7 @@ pub fn unigram_parts(pieces: Vec<Value>, unk: usize, lowercase: bool) -> Value {
     let metaspace = json!({"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "always", "split": true});
     json!({
         "version": "1.0",
-        "added_tokens": added(&vocabulary, &["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]),
+        "added_tokens": added(&vocabulary, &["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"], Some("[MASK]")),
         "normalizer": {"type": "Sequence", "normalizers": normalizers},
         "pre_tokenizer": metaspace,
         "post_processor": null,
@@ -140,12 +135,13 @@ pub fn unigram_parts(pieces: Vec<Value>, unk: usize, lowercase: bool) -> Value {
     })
 }
 
-fn added(vocabulary: &Map<String, Value>, names: &[&str]) -> Vec<Value> {
+/// Special tokens, of which `greedy` takes the space before it, as RoBERTa's and ALBERT's mask does.
+fn added(vocabulary: &Map<String, Value>, names: &[&str], greedy: Option<&str>) -> Vec<Value> {
     let token = |name: &&str| {
         let id = vocabulary.get(*name)?;
         Some(json!({
-            "id": id, "content": name, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
-            "special": true,
+            "id": id, "content": name, "single_word": false, "lstrip": Some(*name) == greedy, "rstrip": false,
+            "normalized": false, "special": true,
         }))
     };
     names.iter().filter_map(token).collect()

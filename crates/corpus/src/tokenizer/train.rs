@@ -58,7 +58,7 @@ impl Tokenizer {
     /// # Errors
     /// When the text cannot be read or is empty, the vocabulary cannot even hold the alphabet, or the caller stops.
     pub fn train_cached(text: &Text, config: &TrainConfig, cache: &Path, watch: &dyn Watch) -> Result<Self> {
-        let settings = serde_json::to_string(&(2, config, &text.config.document, &text.config.text_field));
+        let settings = serde_json::to_string(&(3, config, &text.config.document, &text.config.text_field));
         let settings = settings.expect("settings are JSON");
         let key = blake3::hash(format!("{settings}{}", text.content(watch)?.join("")).as_bytes()).to_hex();
         let path = cache.join(format!("tokenizer-{}.json", &key[..16]));
