@@ -23,7 +23,7 @@ use crate::eval::subject::{Questions, Subject};
 use crate::exit::BadInput;
 use crate::model::Found;
 use crate::train::PretrainJob;
-use crate::{cli, train};
+use crate::{cli, model, train};
 
 /// Every objective.
 pub const OBJECTIVES: &[Entry] = &[
@@ -47,6 +47,8 @@ pub struct Entry {
     pub about: &'static str,
     /// All knobs of an `[objective]` table, those that are not given at their defaults.
     pub resolve: fn(Table) -> Result<Table, BadInput>,
+    /// Checks that a model can be loaded.
+    pub check: fn(&Found, &Device) -> Result<()>,
     /// Trains.
     pub pretrain: fn(&PretrainJob<'_>) -> Result<()>,
     /// Evaluates a trained model.
@@ -74,6 +76,7 @@ pub const fn entry<O: Objective>() -> Entry {
             let config: O::Config = parse(knobs, "objective.")?;
             Ok(Table::try_from(config).expect("a configuration is a TOML table"))
         },
+        check: |found, device| model::load::<O>(found, device).map(drop),
         pretrain: train::pretrain::<O>,
         eval: cli::eval::eval::<O>,
         subject: cli::eval::trade_off::subject::<O>,

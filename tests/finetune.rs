@@ -256,8 +256,21 @@ fn an_untied_output_layer_is_refused() {
         command.args(["--model", "there", "--text", "the old [MASK] falls."]);
         command
     };
+    let import = |to: &str| {
+        let mut command = sandbox.command("import");
+        command.args(["--from", "there", "--to", to]);
+        command
+    };
     with(0.0).assert().success();
+    import("imported").assert().success();
     assert!(stderr(&with(0.5).assert().code(3)).contains("tie_word_embeddings = false"));
+    // What could not be used afterwards is not imported either.
+    let config = sandbox.path("there/config.json");
+    let text = fs::read_to_string(&config).expect("read");
+    fs::write(&config, text.replace("\"intermediate_size\": 64", "\"intermediate_size\": 48")).expect("written");
+    with(0.0);
+    import("other").assert().code(3);
+    assert!(!sandbox.path("other").exists());
 }
 
 #[test]

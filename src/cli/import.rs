@@ -7,8 +7,10 @@ use clap::Args as ClapArgs;
 use corpus::Tokenizer;
 
 use super::print;
+use crate::backend::Backend;
 use crate::exit::BadInput;
-use crate::hub;
+use crate::model::Found;
+use crate::{hub, registry};
 
 /// Flags of `import`.
 #[derive(Debug, ClapArgs)]
@@ -31,7 +33,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let model = hub::read(&args.from)?;
     let tokenizer = Tokenizer::open(&args.from)?;
-    crate::model::fit_vocabulary(&mut model.config.encoder.clone(), &tokenizer)?;
+    let found = Found::Hub { folder: args.from.clone(), model: Box::new(model.clone()) };
+    (registry::find(found.objective()?)?.check)(&found, &Backend::Cpu.open()?)?;
     hub::write_native(&args.to, &model, &tokenizer)?;
     let unused =
         if model.unused.is_empty() { String::new() } else { format!("; not used: {}", model.unused.join(", ")) };

@@ -118,7 +118,8 @@ impl Sums {
         let detected = detection(&self.decisions).into_iter();
         metrics.extend(detected.map(|(name, mean)| Metric { name, mean, weight }));
         let targets = self.entries.first().map_or(0.0, |entry| entry.2);
-        let single = self.coefficients.as_slice() == [1.0];
+        let tokens = self.entries.first().is_some_and(|entry| entry.0 == "mlm/loss");
+        let single = tokens && self.coefficients.as_slice() == [1.0];
         let uncertainty = single.then(|| Uncertainty { bits: loss / std::f64::consts::LN_2, perplexity: loss.exp() });
         Means { loss, metrics, uncertainty, targets, tokens: self.tokens }
     }
@@ -206,6 +207,13 @@ mod tests {
         assert_eq!((means.loss, means.tokens, means.targets), (6.0, 15, 3.0));
         assert_eq!(means.metrics[0], Metric { name: "x/loss".to_owned(), mean: 3.0, weight: 3.0 });
         assert_eq!(means.metrics.len(), 2, "a metric without weight is left out");
+        let of = |name| {
+            let terms = vec![Term { tally: tally(name, 4.0, 2.0), coefficient: 1.0 }];
+            let mut sums = Sums::default();
+            sums.add(Part::read(Step { terms, tallies: vec![], decisions: None, outputs: vec![] }, 2));
+            sums.means().uncertainty.map(|uncertainty| uncertainty.perplexity)
+        };
+        assert_eq!((of("mlm/loss"), of("finetune/loss")), (Some(2f64.exp()), None), "a squared error has none");
         let mut nothing = Sums::default();
         nothing.add(Part::read(step(0.0, 0.0), 10));
         assert!(nothing.means().loss.is_nan(), "no target is no perfect loss");

@@ -36,6 +36,9 @@ pub fn run(args: &Args, found: &Found) -> Result<()> {
         return Err(Usage("--seeds 0: must be at least 1".to_owned()).into());
     }
     refuse_text(&args.run)?;
+    if args.method != Method::TinybertTask && args.stage != Stage::default() {
+        return Err(Usage("--stage: only tinybert-task has stages".to_owned()).into());
+    }
     if args.method != Method::TinybertTask && args.student.is_some() {
         return Err(Usage("--student: only a student of tinybert-task continues another run".to_owned()).into());
     }
