@@ -44,38 +44,18 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = cause.downcast_ref::<corpus::Error>() {
         return Some(match error {
             corpus::Error::Interrupted => signals::received().map_or(1, |signal| 128 + signal.0),
-            error => {
-                if error.is_bad_data() {
-                    3
-                } else {
-                    1
-                }
-            }
-        });
-    }
-    if let Some(error) = cause.downcast_ref::<tasks::Error>() {
-        return Some(match error {
-            tasks::Error::Data(_) => 3,
-            // A file that was named and is not there.
-            tasks::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 3,
-            tasks::Error::Io { .. } => 1,
-        });
-    }
-    if let Some(error) = cause.downcast_ref::<augment::Error>() {
-        return Some(match error {
-            augment::Error::Data(_) => 3,
-            augment::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 3,
-            augment::Error::Io { .. } | augment::Error::Interrupted => 1,
+            corpus::Error::Data(_) => 3,
+            corpus::Error::Io { .. } => 1,
         });
     }
     // A file that was named and is not there.
     let missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
-    if cause.downcast_ref::<std::io::Error>().is_some_and(missing) {
-        return Some(3);
-    }
     let is = [
         (cause.is::<Usage>(), 2),
         (cause.is::<BadInput>(), 3),
+        (cause.downcast_ref().is_some_and(missing), 3),
+        (matches!(cause.downcast_ref(), Some(tasks::Error::Data(_))), 3),
+        (matches!(cause.downcast_ref(), Some(augment::Error::Data(_))), 3),
         (cause.is::<objective::Error>(), 3),
         (cause.is::<trunk::ConfigError>(), 3),
         (cause.is::<Diverged>(), 4),

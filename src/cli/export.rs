@@ -6,7 +6,6 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 
 use super::print;
-use crate::exit::BadInput;
 use crate::hub::{self, Family, HubModel, Run};
 use crate::model::{self, Found};
 use crate::train::weights;
@@ -39,11 +38,6 @@ pub fn run(args: &Args) -> Result<()> {
             model::fit_vocabulary(&mut encoder, &tokenizer)?;
             let weights = weights::read(&checkpoint.join("model.safetensors"))?;
             let (objective, knobs) = (config.objective_name()?, config.objective_knobs());
-            if let (Some(family), "rtd") = (args.family, objective)
-                && family != Family::Electra
-            {
-                return Err(BadInput(format!("--family {family}: a run of `rtd` is exported as ELECTRA")).into());
-            }
             hub::of_run(Run { objective, knobs: &knobs, encoder: &encoder, weights: &weights }, args.family)?
         }
         Found::Hub { model, .. } => vec![("", *model)],

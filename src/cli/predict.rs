@@ -105,9 +105,8 @@ pub fn predict<O: Objective>(job: &PredictJob<'_>) -> Result<()> {
 /// Predictions stand on the line of their sentence.
 fn refuse_empty_lines(path: &Path) -> Result<(), BadInput> {
     let text = std::fs::read(path).unwrap_or_default();
-    let lines = || text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
-    let count = lines().collect::<Vec<_>>().iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
-    match lines().take(count).position(<[u8]>::is_empty) {
+    let mut lines = text.trim_ascii_end().split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    match lines.position(<[u8]>::is_empty).filter(|_| !text.trim_ascii_end().is_empty()) {
         Some(number) => Err(BadInput(format!(
             "{}, line {}: it is empty, and predictions would no longer stand on the line of their sentence; take it out",
             path.display(),

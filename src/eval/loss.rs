@@ -125,6 +125,13 @@ impl Sums {
     }
 }
 
+impl Means {
+    /// The metric called `name`, if there is one.
+    pub fn metric(&self, name: &str) -> Option<&Metric> {
+        self.metrics.iter().find(|metric| metric.name == name)
+    }
+}
+
 /// Evaluates `model` (without autodiff) on `examples`, `batch` sequences at a time. Examples are taken by length, so
 /// that little is padded; the sums do not depend on it.
 ///

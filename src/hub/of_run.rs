@@ -84,7 +84,10 @@ pub fn of_run(run: Run<'_>, family: Option<Family>) -> Result<Vec<(&'static str,
             }
             Ok(vec![("", model)])
         }
-        "rtd" => electra(run),
+        "rtd" => match family {
+            None | Some(Family::Electra) => electra(run),
+            Some(other) => Err(BadInput(format!("--family {other}: a run of `rtd` is exported as ELECTRA"))),
+        },
         "tinybert" => {
             // Without the maps to the teacher's width, which only training needs.
             let mut weights = run.weights.clone();

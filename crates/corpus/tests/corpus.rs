@@ -292,12 +292,18 @@ fn an_interrupted_build_leaves_nothing_that_is_taken_for_good() {
     assert_eq!(left.count(), 0);
 }
 
+/// Sixty documents, of which two are different.
+fn stories(folder: &TempDir) -> (Tokenizer, Arc<Corpus>) {
+    let tokenizer = train(folder, TokenizerModel::Wordpiece, 120).expect("trained");
+    let file = write(folder, "a.txt", STORY.repeat(30).as_bytes());
+    let corpus = Arc::new(built(folder, &tokenizer, &file));
+    (tokenizer, corpus)
+}
+
 #[test]
 fn passages_hold_every_token_once_and_know_their_sentences_and_words() {
     let folder = tempfile::tempdir().expect("a folder");
-    let tokenizer = train(&folder, TokenizerModel::Wordpiece, 120).expect("trained");
-    let file = write(&folder, "a.txt", STORY.repeat(30).as_bytes());
-    let corpus = Arc::new(built(&folder, &tokenizer, &file));
+    let (tokenizer, corpus) = stories(&folder);
     assert_eq!((corpus.documents(), corpus.statistics().duplicates), (60, 58));
     for across in [Across::Document, Across::Corpus] {
         let packing =
@@ -347,9 +353,7 @@ fn passages_hold_every_token_once_and_know_their_sentences_and_words() {
 #[test]
 fn a_partner_is_whole_sentences_of_another_document_and_long_enough() {
     let folder = tempfile::tempdir().expect("a folder");
-    let tokenizer = train(&folder, TokenizerModel::Wordpiece, 120).expect("trained");
-    let file = write(&folder, "a.txt", STORY.repeat(30).as_bytes());
-    let corpus = Arc::new(built(&folder, &tokenizer, &file));
+    let (tokenizer, corpus) = stories(&folder);
     let encoded = STORY.lines().map(|line| tokenizer.encode(line));
     let sentences: Vec<Vec<u32>> = encoded
         .flat_map(|line| line.sentence_starts.into_iter().map(move |start| line.tokens[start as usize..].to_vec()))

@@ -31,4 +31,4 @@ pub use loss::{NAMES, Names, encoder_flops, head_flops, predicted};
 pub use masking::*;
 pub use model::{Mlm, MlmModel};
 pub use pair_loss::{first_tokens, pair_flops, pair_loss};
-pub use pairs::{Answer, LaidPairs, Pair, PairLabels, Pairing};
+pub use pairs::{LaidPairs, PairLabels, Pairing};

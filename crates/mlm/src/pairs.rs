@@ -23,7 +23,7 @@ pub enum PairLabels {
 
 /// Which answer a pair is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+enum Answer {
     /// Either, with equal probability.
     Drawn,
     /// This one.
@@ -32,13 +32,13 @@ pub enum Answer {
 
 /// Two segments, or one where the passage gives no pair.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pair {
+struct Pair {
     /// The first segment.
-    pub first: Segment,
+    first: Segment,
     /// The second.
-    pub second: Option<Segment>,
+    second: Option<Segment>,
     /// The answer to what is asked; none where nothing is.
-    pub label: Option<u32>,
+    label: Option<u32>,
 }
 
 /// How pairs are made.
@@ -96,7 +96,7 @@ impl Pairing {
 
     /// The pair that `example` becomes. The passage is cut after a sentence drawn uniformly; a passage over several
     /// documents counts up to the end of the first. Swapping comes before truncation.
-    pub fn pair(&self, example: &Example, answer: Answer, rng: &mut ChaCha8Rng) -> Pair {
+    fn pair(&self, example: &Example, answer: Answer, rng: &mut ChaCha8Rng) -> Pair {
         let passage = &example.passage;
         let end = passage.document_starts.first().map_or(passage.tokens.len(), |start| *start as usize);
         let cuts: Vec<usize> = passage

@@ -46,6 +46,11 @@ fn examples() -> Vec<Example> {
         .collect()
 }
 
+/// The examples as they are met in each of the first epochs.
+fn examples_of(epochs: u64) -> Vec<Example> {
+    (0..epochs).flat_map(|epoch| examples().into_iter().map(move |example| Example { epoch, ..example })).collect()
+}
+
 fn objective(config: RtdConfig) -> Rtd {
     Rtd::new(config, &context()).expect("an objective")
 }
@@ -137,9 +142,7 @@ fn the_generators_loss_counts_every_chosen_place_also_where_the_original_was_kep
     let objective = objective(RtdConfig::default());
     let device = Device::flex();
     let model = model(&objective, &device);
-    let of_epoch = |epoch| examples().into_iter().map(move |example| Example { epoch, ..example });
-    let examples: Vec<Example> = (0..10).flat_map(of_epoch).collect();
-    let batch = objective.collate(&examples, Purpose::Training);
+    let batch = objective.collate(&examples_of(10), Purpose::Training);
     assert!(batch.mlm.replacements.contains(&mlm::Replacement::Keep));
     let predicted = {
         let generator = model.generator.as_ref().expect("one");
@@ -175,19 +178,13 @@ fn samples_by_frequency_follow_the_counts_and_uniform_ones_do_not() {
     let share = |kind: Kind| {
         let generator = GeneratorConfig { kind, ..GeneratorConfig::default() };
         let objective = objective(RtdConfig { generator, ..RtdConfig::default() });
-        let mut drawn = Vec::new();
-        for epoch in 0..800 {
-            let examples: Vec<Example> = examples().into_iter().map(|e| Example { epoch, ..e }).collect();
-            drawn.extend(objective.collate(&examples, Purpose::Training).drawn);
-        }
+        let drawn = objective.collate(&examples_of(800), Purpose::Training).drawn;
         assert!(drawn.iter().all(|id| *id >= 5), "no special token");
         drawn.iter().filter(|id| **id >= 40).count() as f64 / drawn.len() as f64
     };
     let generator = GeneratorConfig { kind: Kind::Uniform, ..GeneratorConfig::default() };
     let authors = objective(RtdConfig { generator, compat: true, ..RtdConfig::default() });
-    let of_epoch = |epoch| examples().into_iter().map(move |example| Example { epoch, ..example });
-    let examples: Vec<Example> = (0..200).flat_map(of_epoch).collect();
-    let drawn = authors.collate(&examples, Purpose::Training).drawn;
+    let drawn = authors.collate(&examples_of(200), Purpose::Training).drawn;
     let special = drawn.iter().filter(|id| **id < 5).count() as f64 / drawn.len() as f64;
     assert!((special - 0.1).abs() < 0.03, "five of fifty ids in the authors' way, {special}");
     // Counts are the ids: (40 + ... + 49) / (5 + ... + 49) = 445 / 1215; ten of 45 ids.

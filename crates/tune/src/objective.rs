@@ -99,7 +99,6 @@ impl Objective for Tune {
         self.task.remark(batch, row)
     }
 
-    /// The pooler of a model that was pretrained on pairs is BERT's head.
     /// A head's outputs belong to its classes, and the whole head to its kind of task.
     fn keeps(&self, name: &str, other: &TuneConfig) -> bool {
         let TuneConfig { kind, labels, .. } = &self.config;
@@ -109,6 +108,7 @@ impl Objective for Tune {
         }
     }
 
+    /// The pooler of a model that was pretrained on pairs is BERT's head.
     fn ancestors(&self, name: &str) -> Vec<String> {
         let pooler = match name.strip_prefix("task.dense.") {
             Some(part) if matches!(self.config.head, HeadStyle::Bert | HeadStyle::Tinybert) => {

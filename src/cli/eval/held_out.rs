@@ -52,10 +52,13 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
     }
     let text = HeldOut::open(job, &loaded.tokenizer, loaded.positions)?;
     let (means, passages) = text.evaluate(job, loaded, knobs)?;
-    let told = |name: &str| means.metrics.iter().any(|metric| metric.name == name);
     let lacks = match args.task {
-        Task::Rtd if !told("rtd/accuracy") => Some("a discriminator: its variant of `rtd` predicts tokens"),
-        Task::Sbo if !told("sbo/accuracy") => Some("a boundary loss, or no span of this text has a boundary"),
+        Task::Rtd if means.metric("rtd/accuracy").is_none() => {
+            Some("a discriminator: its variant of `rtd` predicts tokens")
+        }
+        Task::Sbo if means.metric("sbo/accuracy").is_none() => {
+            Some("a boundary loss, or no span of this text has a boundary")
+        }
         _ => None,
     };
     if let Some(lacks) = lacks {
@@ -77,7 +80,7 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
         document[&metric.name] = json!(metric.mean);
     }
     if let Task::Sop | Task::Nsp = args.task {
-        let accuracy = means.metrics.iter().find(|metric| metric.name == "sop/accuracy").ok_or_else(|| {
+        let accuracy = means.metric("sop/accuracy").ok_or_else(|| {
             let why = match args.task {
                 Task::Nsp => {
                     "they hold one sentence each, or the text is one document; raise --max-length or give another"
@@ -105,8 +108,7 @@ fn units<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: Table) -> R
         let mut knobs = knobs.clone();
         mask_as(&mut knobs, family);
         let (means, _) = text.evaluate(job, loaded, knobs)?;
-        let find = |name: &str| means.metrics.iter().find(|metric| metric.name == name);
-        let Some((loss, accuracy)) = find("mlm/loss").zip(find("mlm/accuracy")) else {
+        let Some((loss, accuracy)) = means.metric("mlm/loss").zip(means.metric("mlm/accuracy")) else {
             return Err(BadInput(format!("--task units: a model of `{}` predicts no masked tokens", O::NAME)).into());
         };
         rows.add_row([
