@@ -12,6 +12,7 @@ mod plan;
 mod run;
 pub mod schedule;
 mod session;
+mod state;
 pub mod step;
 pub mod weights;
 

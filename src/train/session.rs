@@ -9,7 +9,6 @@ use burn::module::Module;
 use burn::tensor::Device;
 use corpus::Tokenizer;
 use objective::{Example, Goal, Objective};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use trunk::EncoderConfig;
 
@@ -18,69 +17,17 @@ use super::checkpoint::{self, Checkpoint};
 use super::feed::{Feed, GlobalBatch, Micro, Recipe};
 use super::log::JsonLines;
 use super::optimizer::Optimizer;
+use super::state::{Best, State, Summary, material};
 use super::step::{Losses, Stepper};
 use super::weights;
 use crate::config::RunConfig;
 use crate::eval::loss::Metric;
 use crate::eval::{blimp, loss};
 use crate::exit::{BadInput, Diverged};
-use crate::model::{self, Loaded};
+use crate::model::Loaded;
 use crate::progress::animated;
 use crate::signals;
 use crate::workers::Workers;
-
-/// Where a run stands; with weights and moments, everything that is needed to continue it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct State {
-    /// What is learnt from, see [`material`].
-    material: String,
-    /// Optimizer steps done.
-    step: u64,
-    /// Tokens trained on, special tokens included, padding not.
-    tokens: u64,
-    /// Floating-point operations of training: three forward passes a step.
-    flops: f64,
-    /// Seconds in the loop, over all sessions.
-    seconds: f64,
-    /// Evaluations so far: the best and the last loss.
-    best: Option<Best>,
-    /// Loss of the last evaluation.
-    valid_loss: Option<f64>,
-}
-
-/// The best evaluation, see [`Goal`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Best {
-    step: u64,
-    loss: f64,
-    /// What was compared: the higher the better.
-    score: f64,
-}
-
-/// What `summary.json` holds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Summary {
-    /// The objective.
-    pub objective: &'static str,
-    /// Optimizer steps.
-    pub step: u64,
-    /// Tokens trained on.
-    pub tokens: u64,
-    /// Times the text was gone through.
-    pub epochs: f64,
-    /// Floating-point operations of training.
-    pub flops: f64,
-    /// Seconds in the loop.
-    pub seconds: f64,
-    /// Parameters of the model.
-    pub parameters: usize,
-    /// Last validation loss, nats.
-    pub valid_loss: Option<f64>,
-    /// Validation loss of the best evaluation, nats.
-    pub best_loss: Option<f64>,
-    /// The step it was reached at.
-    pub best_step: Option<u64>,
-}
 
 /// The losses of a step that are still on the device.
 struct Pending {
@@ -227,9 +174,9 @@ impl<'a, O: Objective> Session<'a, O> {
         self.log(&mut metrics)?;
         if self.evaluated != Some(self.state.step) {
             self.evaluate(&mut metrics, &mut evals)?;
-        }
-        if self.evaluated != Some(self.state.step) {
-            self.stop_if_asked(&mut metrics)?;
+            if self.evaluated != Some(self.state.step) {
+                self.stop_if_asked(&mut metrics)?;
+            }
         }
         self.save(&mut metrics)?;
         Ok(self.summary())
@@ -430,9 +377,7 @@ impl<'a, O: Objective> Session<'a, O> {
             state.valid_loss = Some(means.loss).filter(|loss| loss.is_finite());
             let score = match objective.goal() {
                 Goal::LowestLoss => -means.loss,
-                Goal::Highest(name) => {
-                    means.metrics.iter().find(|metric| metric.name == name).map_or(-means.loss, |metric| metric.mean)
-                }
+                Goal::Highest(name) => means.metric(name).map_or(-means.loss, |metric| metric.mean),
             };
             let better = |best: Best| score > best.score || (score == best.score && means.loss < best.loss);
             if score.is_finite() && state.best.is_none_or(better) {
@@ -494,33 +439,6 @@ impl<'a, O: Objective> Session<'a, O> {
     }
 }
 
-/// A hash of the examples and of the teacher's weights.
-fn material<O>(config: &RunConfig, recipe: &Recipe<O>) -> Result<String> {
-    let mut hash = blake3::Hasher::new();
-    hash.update(recipe.examples.fingerprint().as_bytes());
-    if !config.teacher.as_os_str().is_empty() {
-        hash.update(&weights::bytes(&model::find(&config.teacher)?.weights()?)?);
-    }
-    Ok(hash.finalize().to_hex().to_string())
-}
-
 fn due_at(every: u64, step: u64) -> bool {
     every > 0 && step.is_multiple_of(every)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// An accuracy such as 45 of 101 was read back one unit in the last place too low, so that a later tie became the best.
-    #[test]
-    fn a_state_is_read_back_to_the_bit() {
-        for rows in 1..1000u64 {
-            let score = (rows / 2) as f64 / rows as f64;
-            let best = Some(Best { step: rows, loss: -score.sqrt(), score });
-            let state = State { flops: 1e9 * score.exp(), seconds: score.sin(), best, ..State::default() };
-            let text = serde_json::to_string(&state).expect("JSON");
-            assert_eq!(serde_json::from_str::<State>(&text).expect("read"), state);
-        }
-    }
 }
