@@ -12,8 +12,11 @@ use crate::rows::Rows;
 /// The hidden state after each token, `[rows, width]`: with gates `i, f, g, o = s(x_t + h_{t-1} R)` (`g` with tanh for s, the
 /// logistic function), `c_t = f c_{t-1} + i g` and `h_t = o tanh(c_t)`, both 0 before the first token. `inputs` is what each
 /// token adds to the gates, `[rows, 4 * width]`, and `recurrent` is R, `[width, 4 * width]`, both in the order i, f, g, o, as
-/// PyTorch has it. `lengths` are the tokens of each sequence; `rows` may be a rectangle that is longer than they are, whose
-/// padding changes nothing.
+/// PyTorch has it. `lengths` are the tokens of each sequence, which `rows` are; on a backend without the fused operation they
+/// are a rectangle, whose padding changes nothing.
+///
+/// # Panics
+/// Where the operation is fused and `rows` are others.
 pub fn lstm(
     inputs: Tensor<2>,
     recurrent: Tensor<2>,
@@ -22,6 +25,7 @@ pub fn lstm(
     direction: Direction,
 ) -> Tensor<2> {
     if runs_fused(&inputs) {
+        assert_eq!(*rows, Rows::of_lengths(lengths), "no padding");
         let (inputs, recurrent) = (inputs.into_dispatch(), recurrent.into_dispatch());
         return Tensor::from_dispatch(Dispatch::lstm(inputs, recurrent, rows.clone(), direction));
     }

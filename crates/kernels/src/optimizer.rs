@@ -29,7 +29,11 @@ pub fn adamw(
     if runs_fused(&weight) {
         return in_place(weight, gradient, moments, scale, |parameter, scale| adam::adamw(parameter, scale, step));
     }
-    let (direction, moments) = direction(gradient * scale, moments, step);
+    composed_adamw(weight, gradient * scale, moments, step)
+}
+
+fn composed_adamw(weight: Tensor<1>, gradient: Tensor<1>, moments: Moments, step: &AdamStep) -> (Tensor<1>, Moments) {
+    let (direction, moments) = direction(gradient, moments, step);
     (weight * (1.0 - step.rate * step.decay) - direction * step.rate, moments)
 }
 
@@ -45,7 +49,11 @@ pub fn lamb(
     if runs_fused(&weight) {
         return in_place(weight, gradient, moments, scale, |parameter, scale| adam::lamb(parameter, scale, step));
     }
-    let (direction, moments) = direction(gradient * scale, moments, step);
+    composed_lamb(weight, gradient * scale, moments, step)
+}
+
+fn composed_lamb(weight: Tensor<1>, gradient: Tensor<1>, moments: Moments, step: &AdamStep) -> (Tensor<1>, Moments) {
+    let (direction, moments) = direction(gradient, moments, step);
     let update = direction + weight.clone() * step.decay;
     let (weights, updates) = (square_sum(&weight).sqrt(), square_sum(&update).sqrt());
     let zero = weights.clone().lower_equal_elem(0.0).bool_or(updates.clone().lower_equal_elem(0.0));
@@ -150,25 +158,65 @@ mod tests {
         assert_eq!(host(&sum(vec![flat(&[2.0])])), [2.0]);
     }
 
+    const STEP: AdamStep =
+        AdamStep { rate: 1e-2, beta1: 0.9, beta2: 0.99, epsilon: 1e-6, decay: 0.1, mean_scale: 1.5, root_scale: 2.0 };
+
+    /// What `update` makes of a weight in three steps, and of its moments.
+    fn after_three(
+        weight: &[f32],
+        update: impl Fn(Tensor<1>, Tensor<1>, Moments) -> (Tensor<1>, Moments),
+    ) -> Vec<Vec<f32>> {
+        let weight = flat(weight);
+        let moments = Moments { mean: weight.zeros_like(), square: weight.zeros_like() };
+        let (weight, moments) = (0..3).fold((weight, moments), |(weight, moments), seed| {
+            let gradient = flat(&wave(weight.dims()[0], 10 + seed));
+            update(weight, gradient, moments)
+        });
+        [weight, moments.mean, moments.square].iter().map(host).collect()
+    }
+
+    #[test]
+    fn updates_in_one_pass_are_those_of_the_composed_operations() {
+        for weight in [vec![0.0; 5], wave(1, 1), wave(1000, 1)] {
+            let one = || flat(&[0.5]);
+            let fused = after_three(&weight, |w, g, m| adamw(w, g, m, one(), &STEP));
+            let plain = after_three(&weight, |w, g, m| composed_adamw(w, g * one(), m, &STEP));
+            assert_close(&fused, &plain, 1e-6, "AdamW");
+            let fused = after_three(&weight, |w, g, m| lamb(w, g, m, one(), &STEP));
+            let plain = after_three(&weight, |w, g, m| composed_lamb(w, g * one(), m, &STEP));
+            assert_close(&fused, &plain, 1e-6, "LAMB");
+        }
+    }
+
+    #[test]
+    fn adadelta_follows_the_published_algorithm() {
+        let (n, step) = (20, AdamStep { rate: 1.0, epsilon: 0.1, ..STEP });
+        let got = after_three(&wave(n, 1), |w, g, m| adadelta(w, g, m, flat(&[0.5]), &step));
+        let by_hand = |i: usize| {
+            let (mut x, mut steps, mut squares) = (f64::from(wave(n, 1)[i]), 0.0, 0.0);
+            for seed in 0..3 {
+                let gradient = 0.5 * f64::from(wave(n, 10 + seed)[i]) + step.decay * x;
+                squares = step.beta2 * squares + (1.0 - step.beta2) * gradient * gradient;
+                let update = gradient * ((steps + step.epsilon) / (squares + step.epsilon)).sqrt();
+                steps = step.beta2 * steps + (1.0 - step.beta2) * update * update;
+                x -= step.rate * update;
+            }
+            [x, steps, squares]
+        };
+        let want = [0, 1, 2].map(|part| (0..n).map(|i| by_hand(i)[part] as f32).collect());
+        assert_close(&got, &want, 1e-6, "AdaDelta");
+    }
+
     #[test]
     fn bits_do_not_depend_on_the_threads_and_shared_tensors_are_not_overwritten() {
-        let step = AdamStep {
-            rate: 1e-2,
-            beta1: 0.9,
-            beta2: 0.99,
-            epsilon: 1e-6,
-            decay: 0.1,
-            mean_scale: 1.5,
-            root_scale: 2.0,
-        };
         let n = 100_001;
         let (weight, gradient) = (flat(&wave(n, 1)), flat(&wave(n, 2)));
         let run = |threads| {
             in_pool(threads, || {
                 let moments = Moments { mean: weight.zeros_like(), square: weight.zeros_like() };
                 let scale = flat(&[0.5]);
-                let (w, moments) = adamw(weight.clone(), gradient.clone(), moments, scale.clone(), &step);
-                let (w, _) = lamb(w, gradient.clone(), moments, scale, &step);
+                let (w, moments) = adamw(weight.clone(), gradient.clone(), moments, scale.clone(), &STEP);
+                let (w, _) = lamb(w, gradient.clone(), moments, scale, &STEP);
                 host(&w)
             })
         };

@@ -80,7 +80,7 @@ pub fn backward(activation: Activation, x: &[f32], bias: &[f32], gradient: &mut 
         [sums]
     };
     let partial: Vec<_> = gradient.par_chunks_mut(part).zip(x.par_chunks(part)).map(work).collect();
-    let [sums] = total(partial);
+    let [sums] = total(partial, width);
     sums
 }
 

@@ -54,7 +54,7 @@ pub fn distance_and_gradients(learning: Layer<'_>, known: Layer<'_>, measure: Me
         let parts: Vec<_> = logits.par_chunks_mut(part).zip(targets.par_chunks_mut(part)).map(work).collect();
         let (partial_losses, partial_sums): (Vec<f64>, Vec<_>) = parts.into_iter().unzip();
         loss += partial_losses.iter().sum::<f64>();
-        let [bias] = total(partial_sums);
+        let [bias] = total(partial_sums, vocabulary);
         add(&mut gradients.bias, &bias);
         gradients.take_back(learning, i * rows, hidden, logits, output);
         output = Output::Add;

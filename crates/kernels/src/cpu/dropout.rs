@@ -154,7 +154,7 @@ pub fn residual_backward(
         }
         None => (Vec::new(), gradients.enumerate().map(|(i, gradient)| work(i, gradient, &mut [])).collect()),
     };
-    let [bias, gamma, beta] = total(partial);
+    let [bias, gamma, beta] = total(partial, width);
     ResidualGradients { x, bias, norm: norm.map(|_| [gamma, beta]) }
 }
 

@@ -43,7 +43,7 @@ pub fn backward(x: &[f32], gamma: &[f32], epsilon: f32, gradient: &mut [f32]) ->
         sums
     };
     let partial: Vec<_> = gradient.par_chunks_mut(part).zip(x.par_chunks(part)).map(work).collect();
-    total(partial)
+    total(partial, width)
 }
 
 /// One row of [`backward`], which adds to the gradients of gamma and beta.

@@ -35,13 +35,13 @@ pub fn rows_of_a_part(rows: usize) -> usize {
     rows.div_ceil(PARTS).max(1)
 }
 
-/// Adds up partial sums in their order.
-pub fn total<const N: usize>(partial: Vec<[Vec<f32>; N]>) -> [Vec<f32>; N] {
+/// Adds up partial sums of `width` elements in their order; 0 where there is none.
+pub fn total<const N: usize>(partial: Vec<[Vec<f32>; N]>, width: usize) -> [Vec<f32>; N] {
     let add_all = |mut sums: [Vec<f32>; N], part: [Vec<f32>; N]| {
         sums.iter_mut().zip(&part).for_each(|(sum, part)| add(sum, part));
         sums
     };
-    partial.into_iter().reduce(add_all).expect("at least one part")
+    partial.into_iter().reduce(add_all).unwrap_or_else(|| std::array::from_fn(|_| vec![0.0; width]))
 }
 
 /// The sum of the rows of `x`, `[width]`.
@@ -53,7 +53,7 @@ pub fn column_sums(x: &[f32], width: usize) -> Vec<f32> {
         [sums]
     };
     let partial: Vec<_> = x.par_chunks(rows * width).map(part).collect();
-    let [sums] = total(partial);
+    let [sums] = total(partial, width);
     sums
 }
 
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn columns_are_summed_over_all_rows() {
-        for rows in [1, 7, 8, 9, 100] {
+        for rows in [0, 1, 7, 8, 9, 100] {
             let x: Vec<f32> = (0..rows * 3).map(|i| i as f32).collect();
             let want: Vec<f32> = (0..3).map(|c| (0..rows).map(|r| (r * 3 + c) as f32).sum()).collect();
             assert_eq!(column_sums(&x, 3), want);

@@ -54,7 +54,9 @@ pub struct Gradients {
 impl Gradients {
     /// Room for the gradients of `layer`.
     pub(super) fn of(layer: Layer<'_>) -> Self {
-        let (hidden, table) = (unwritten(layer.hidden.len()), unwritten(layer.table.len()));
+        let hidden = unwritten(layer.hidden.len());
+        // The first chunk of rows writes it, if there is one.
+        let table = if hidden.is_empty() { vec![0.0; layer.table.len()] } else { unwritten(layer.table.len()) };
         Self { hidden, table, bias: vec![0.0; layer.vocabulary()] }
     }
 
@@ -147,10 +149,17 @@ pub fn sample(layer: Layer<'_>, sampling: &Sampling) -> Vec<u32> {
     drawn
 }
 
-/// Gumbel noise for token `token` under `key`: `-ln(-ln u)`, where u is uniform on 2^24 points inside (0, 1).
+/// Gumbel noise for token `token` under `key`: `-ln(-ln u)`, where u is uniform on 2^23 points inside (0, 1).
 #[inline(always)]
 pub fn gumbel(key: u64, token: u32) -> f32 {
-    let u = ((draw(key, token) >> 8) as f32 + 0.5) * (1.0 / (1u32 << 24) as f32);
+    gumbel_of(draw(key, token))
+}
+
+/// The noise for the number `drawn`. Its upper 23 bits and a half are exact in 24; with one more bit the largest would be
+/// rounded to 1.
+#[inline(always)]
+fn gumbel_of(drawn: u32) -> f32 {
+    let u = ((drawn >> 9) as f32 + 0.5) * (1.0 / (1u32 << 23) as f32);
     -ln(-ln(u))
 }
 
@@ -175,7 +184,7 @@ pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradient
         let parts: Vec<_> = logits.par_chunks_mut(part * vocabulary).enumerate().map(work).collect();
         let (partial_losses, partial_sums): (Vec<f64>, Vec<_>) = parts.into_iter().unzip();
         loss += partial_losses.iter().sum::<f64>();
-        let [bias] = total(partial_sums);
+        let [bias] = total(partial_sums, vocabulary);
         add(&mut gradients.bias, &bias);
         gradients.take_back(layer, first, hidden, logits, output);
         output = Output::Add;
@@ -214,5 +223,30 @@ vectorised! {
         row[label] -= weight;
         sums[label] -= weight;
         weight * (sum.ln() + most - right)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::divergence::{Measure, distance_and_gradients};
+    use super::*;
+
+    #[test]
+    fn noise_grows_with_the_number_that_was_drawn() {
+        let noise = [0, 1 << 9, 1 << 31, u32::MAX - (1 << 9), u32::MAX].map(gumbel_of);
+        assert!(noise.is_sorted_by(|a, b| a < b), "{noise:?}");
+        assert!(noise[0] > -3.0 && (16.0..17.0).contains(&noise[4]), "{noise:?}");
+    }
+
+    #[test]
+    fn no_rows_have_no_loss_and_gradients_of_zero() {
+        let (table, bias) = ([1.0; 6], [0.5; 3]);
+        let layer = Layer { hidden: &[], table: &table, bias: &bias, width: 2, precision: Precision::F32 };
+        let (loss, gradients) = loss_and_gradients(layer, &Targets { labels: Vec::new(), weights: None });
+        let (distance, same) = distance_and_gradients(layer, layer, Measure::Squares);
+        assert_eq!((loss, distance), (0.0, 0.0));
+        for Gradients { hidden, table, bias } in [gradients, same] {
+            assert_eq!((hidden, table, bias), (vec![], vec![0.0; 6], vec![0.0; 3]));
+        }
     }
 }
