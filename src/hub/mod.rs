@@ -158,8 +158,7 @@ pub fn write(folder: &Path, model: &HubModel, tokenizer: &Tokenizer) -> Result<(
     };
     put("config.json", config::write(&model.config, model.architecture, tokenizer::ids(tokenizer)).as_bytes())?;
     put("model.safetensors", &weights::bytes(&tensors)?)?;
-    for (name, text) in tokenizer::files(tokenizer, model.config.encoder.positions, model.config.encoder.segments > 1)?
-    {
+    for (name, text) in tokenizer::files(tokenizer, model)? {
         put(&name, text.as_bytes())?;
     }
     Ok(())

@@ -3,8 +3,10 @@
 use anyhow::{Context, Result};
 use corpus::Tokenizer;
 use serde_json::{Map, Value, json};
+use trunk::EncoderConfig;
 
 use super::config::SpecialIds;
+use super::{Architecture, HubModel};
 
 /// The ids that `config.json` names.
 pub fn ids(tokenizer: &Tokenizer) -> SpecialIds {
@@ -13,12 +15,19 @@ pub fn ids(tokenizer: &Tokenizer) -> SpecialIds {
 }
 
 /// Names and contents of the files: `tokenizer.json`, its settings, and the vocabulary in the family's older form where it
-/// has one. `segmented`: whether the second sentence of a pair is of segment 1.
+/// has one.
 ///
 /// # Errors
 /// When the tokenizer is no JSON object.
-pub fn files(tokenizer: &Tokenizer, positions: usize, segmented: bool) -> Result<Vec<(String, String)>> {
+pub fn files(tokenizer: &Tokenizer, model: &HubModel) -> Result<Vec<(String, String)>> {
+    let EncoderConfig { positions, segments, .. } = model.config.encoder;
+    let segmented = segments > 1;
     let mut json: Value = serde_json::from_str(tokenizer.json()).context("the tokenizer is no JSON")?;
+    // Taggers are given words, each with a space before it.
+    let spaced = model.architecture == Architecture::Token && json["pre_tokenizer"]["type"] == "ByteLevel";
+    if spaced {
+        json["pre_tokenizer"]["add_prefix_space"] = true.into();
+    }
     let specials = tokenizer.specials();
     let token = |id: u32| tokenizer.token(id).unwrap_or_default().to_owned();
     let (cls, sep) = (token(specials.cls), token(specials.sep));
@@ -61,6 +70,9 @@ pub fn files(tokenizer: &Tokenizer, positions: usize, segmented: bool) -> Result
         "model_input_names": inputs,
         "clean_up_tokenization_spaces": false,
     });
+    if spaced {
+        settings["add_prefix_space"] = true.into();
+    }
     if let Some(lowercase) = json["normalizer"]["lowercase"].as_bool() {
         settings["do_lower_case"] = lowercase.into();
     }
@@ -97,7 +109,31 @@ fn merges(merges: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use tasks::tagging;
+
+    use super::super::read;
     use super::*;
+
+    #[test]
+    fn a_taggers_tokenizer_puts_a_space_before_the_first_word_as_it_was_trained() {
+        let first = |fixture: &str| {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
+            let tokenizer = Tokenizer::open(&folder).expect("a tokenizer");
+            let model = read(&folder).expect("a model");
+            let written = tempfile::tempdir().expect("a folder");
+            for (name, text) in files(&tokenizer, &model).expect("files") {
+                std::fs::write(written.path().join(name), text).expect("written");
+            }
+            let aligned = tagging::align(&tokenizer, &["river".to_owned()], 9).tokens;
+            let exported = Tokenizer::open(&written.path().join("tokenizer.json")).expect("a tokenizer");
+            (exported.encode("river").tokens == aligned, exported.encode(" river").tokens == aligned)
+        };
+        assert_eq!(first("roberta-token"), (true, true));
+        assert_eq!(first("roberta-sequence"), (false, true));
+        assert_eq!(first("bert-token"), (true, true));
+    }
 
     #[test]
     fn merges_are_written_in_either_form() {

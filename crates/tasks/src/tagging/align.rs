@@ -25,16 +25,16 @@ impl Aligned {
     }
 }
 
-/// The tokens of words, at most `room` of them. Every word but the first has a space before it, as in a text; a word that
-/// the tokenizer makes nothing of is unknown, so that it has a place for its label.
+/// The tokens of words, at most `room` of them. Every word has a space before it (`add_prefix_space`, as transformers'
+/// `run_ner.py` has it for RoBERTa); a word that the tokenizer makes nothing of is unknown, so that it has a place for its
+/// label.
 pub fn align(tokenizer: &Tokenizer, words: &[String], room: usize) -> Aligned {
     let mut aligned = Aligned::default();
-    for (number, word) in words.iter().enumerate() {
+    for word in words {
         if aligned.tokens.len() >= room {
             break;
         }
-        let spaced = if number == 0 { word.clone() } else { format!(" {word}") };
-        let mut tokens = tokenizer.encode(&spaced).tokens;
+        let mut tokens = tokenizer.encode(&format!(" {word}")).tokens;
         if tokens.is_empty() {
             tokens.push(tokenizer.specials().unk);
         }
