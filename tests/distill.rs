@@ -173,6 +173,8 @@ fn simple_networks_learn_what_a_teacher_says_and_predict() {
         };
         let staged = stderr(&run("staged", "1").args(["--stage", "prediction"]).assert().code(2));
         assert!(staged.contains("only tinybert-task has stages"), "{staged}");
+        let deeper = stderr(&run("deeper", "1").args(["--set", "encoder.layers=2"]).assert().code(2));
+        assert!(deeper.contains("a simple network has no encoder"), "{deeper}");
         let (one, two) = (format!("{method}-1"), format!("{method}-2"));
         let found = json(&run(&one, "1").args(["--seeds", "1", "--json"]).assert().success());
         let accuracy = found["mean"]["dev"]["accuracy"].as_f64().expect("an accuracy");

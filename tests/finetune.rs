@@ -166,6 +166,8 @@ fn bad_data_is_refused_with_what_to_do() {
     assert!(message.contains("every label is `wet`"), "{message}");
     let message = refuse(&[("--task", "pair")], &[], 2);
     assert!(message.contains("--pair"), "{message}");
+    let message = refuse(&[("--max-length", "999")], &[], 3);
+    assert!(message.contains("corpus.max_length = 999: the position table has"), "{message}");
     let message = refuse(&[("--model", "train.tsv")], &[], 3);
     assert!(message.contains("is no model"), "{message}");
     let predict = sandbox.command("predict").args(["--model", "model", "--input", "dev.tsv"]).assert().code(3);
@@ -217,6 +219,10 @@ fn a_run_is_not_continued_with_other_data() {
     let swapped = rows.replace("\twet", "\tWET").replace("\tdry", "\twet").replace("\tWET", "\tdry");
     fs::write(sandbox.path("train.tsv"), swapped).expect("written");
     assert!(stderr(&finetune().assert().code(3)).contains("the run was begun with other data"));
+    fs::write(sandbox.path("train.tsv"), table(40, 0)).expect("written");
+    let fewer = stderr(&finetune().assert().code(3));
+    assert!(fewer.contains("with 40 training rows, an epoch of 5 steps"), "{fewer}");
+    assert!(fewer.contains("these differ: evaluation.every"), "{fewer}");
     fs::write(sandbox.path("train.tsv"), rows).expect("written");
     let told = stderr(&finetune().assert().success());
     assert!(told.contains("its last checkpoint is gone or damaged"), "{told}");

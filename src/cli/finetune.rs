@@ -155,8 +155,8 @@ fn configuration(args: &Args, found: &Found, seed: u64) -> Result<RunConfig> {
     objective.insert("head".to_owned(), head);
     objective.insert("dropout".to_owned(), encoder.dropout.into());
     layers.set("objective", objective);
-    let max_length = args.max_length.unwrap_or(if kind == Kind::Question { 384 } else { 128 });
-    let max_length = max_length.min(encoder.positions as u64);
+    let usual = if kind == Kind::Question { 384 } else { 128 };
+    let max_length = args.max_length.unwrap_or(encoder.positions.min(usual) as u64);
     layers.set("encoder", Table::try_from(&encoder)?);
     layers.set("corpus.max_length", max_length as i64);
     layers.set("data", Table::try_from(args.data.config(kind))?);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use corpus::Tokenizer;
 use objective::Objective;
 use serde_json::{Value, json};
@@ -35,13 +35,15 @@ pub struct Lesson<'a> {
 /// Bad configuration, another run in the folder, divergence, an interruption.
 pub fn train<O: Objective>(mut config: RunConfig, out: &Path, lesson: &mut Lesson<'_>) -> Result<RunConfig> {
     // Once an epoch, unless told otherwise.
-    let epoch = (lesson.material.train.len() as u64).div_ceil(config.batch.size.max(1) as u64).max(1);
+    let rows = lesson.material.train.len();
+    let epoch = (rows as u64).div_ceil(config.batch.size.max(1) as u64).max(1);
     for every in [&mut config.evaluation.every, &mut config.checkpoint.every] {
         *every = if *every == 0 { epoch } else { *every };
     }
     let config = registry::resolve(config)?;
     let job = PretrainJob { config: &config, out, resume: &Resume::Auto, dry_run: false, json: false };
-    let state = train::inspect_folder(&job)?;
+    let state =
+        train::inspect_folder(&job).with_context(|| format!("with {rows} training rows, an epoch of {epoch} steps"))?;
     if !matches!(state, Folder::Finished(_)) {
         let mut encoder = config.encoder.clone();
         model::fit_vocabulary(&mut encoder, lesson.tokenizer)?;

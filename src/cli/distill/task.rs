@@ -42,6 +42,12 @@ pub fn run(args: &Args, found: &Found) -> Result<()> {
     if args.method != Method::TinybertTask && args.student.is_some() {
         return Err(Usage("--student: only a student of tinybert-task continues another run".to_owned()).into());
     }
+    if args.method != Method::TinybertTask
+        && let Some(key) = args.run.config.set.iter().find(|assignment| assignment.trim_start().starts_with("encoder."))
+    {
+        let message = "a simple network has no encoder; its shape is in objective, such as objective.width";
+        return Err(Usage(format!("--set {key}: {message}")).into());
+    }
     use_threads(args.run.config.threads.unwrap_or(0) as usize)?;
     let device = args.run.backend.backend.unwrap_or_default().open()?;
     let teacher = TaskTeacher::open(found, &device)?;
