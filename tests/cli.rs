@@ -171,6 +171,12 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint() 
     let error = stderr(&run);
     assert!(error.contains("not finite at step") && error.contains("passages ["), "{error}");
     assert!(error.contains("learning rate"), "{error}");
+    // A checkpoint is there although the last evaluation came after it.
+    let mut command = sandbox.pretrain("later", 200);
+    let flags = ["--checkpoint-every", "5", "--eval-every", "7", "--learning-rate", "1e3"];
+    let rising = ["--set", "optimizer.clip_norm=0.0", "--set", "schedule.warmup=0.99"];
+    let error = stderr(&command.args(flags).args(rising).assert().code(4));
+    assert!(error.contains("the last good checkpoint, step"), "{error}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{Sandbox, last_step};
+use common::{Sandbox, json, last_step, stderr};
 
 #[test]
 fn the_same_seed_gives_the_same_weights_for_any_number_of_threads() {
@@ -169,4 +169,50 @@ fn a_run_killed_between_its_last_checkpoint_and_the_pointer_to_it_points_to_it_w
     assert_ne!(weights, sandbox.weights("run"), "the pointer is one checkpoint behind");
     sandbox.pretrain("run", 30).args(["--checkpoint-every", "10"]).assert().success();
     assert_eq!(weights, sandbox.weights("run"));
+}
+
+/// `--resume DIR`: the weights, the optimizer and the place in the text are the other run's, its evaluations are not.
+#[test]
+fn a_run_from_the_checkpoint_of_another_goes_on_with_its_text_and_is_judged_by_itself() {
+    let sandbox = Sandbox::new(20);
+    let run = |out: &str, steps: u64, more: &[&str]| {
+        let mut command = sandbox.pretrain(out, steps);
+        command.args(["--set", "schedule.shape=constant", "--set", "schedule.warmup=0", "--eval-every", "5", "--json"]);
+        json(&command.args(more).assert().success())
+    };
+    run("whole", 20, &[]);
+    let begun = run("begun", 10, &[]);
+    run("continued", 20, &["--resume", "begun"]);
+    assert_eq!(sandbox.weights("whole"), sandbox.weights("continued"));
+
+    let text = std::fs::read_to_string(sandbox.path("valid.txt")).expect("read");
+    std::fs::write(sandbox.path("scrambled.txt"), text.replace(" the ", " zzz ")).expect("written");
+    let other = run("other", 20, &["--resume", "begun", "--batch", "16", "--valid", "scrambled.txt"]);
+    let epochs = |summary: &serde_json::Value| summary["epochs"].as_f64().expect("epochs");
+    assert!((epochs(&other) - epochs(&begun) * (80.0 + 160.0) / 80.0).abs() < 1e-9, "{other}");
+    let own: Vec<f64> =
+        sandbox.records("other", "evals.jsonl").iter().map(|record| record["loss"].as_f64().expect("a loss")).collect();
+    let best = own.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(other["best_loss"].as_f64(), Some(best), "{other}");
+    let step = other["best_step"].as_u64().expect("a step");
+    assert!(sandbox.path(&format!("other/checkpoints/step-{step:08}")).is_dir());
+}
+
+/// What a run is judged by must not change under it.
+#[test]
+fn a_run_is_not_continued_with_other_validation_text() {
+    let sandbox = Sandbox::new(20);
+    let run = || {
+        let mut command = sandbox.pretrain("run", 10);
+        command.args(["--checkpoint-every", "5"]);
+        command.assert()
+    };
+    run().success();
+    std::fs::remove_dir_all(sandbox.path("run/checkpoints/step-00000010")).expect("removed");
+    let text = std::fs::read_to_string(sandbox.path("valid.txt")).expect("read");
+    std::fs::write(sandbox.path("valid.txt"), text.replace("river", "brook")).expect("written");
+    let message = stderr(&run().code(3));
+    assert!(message.contains("its validation text or rows changed since"), "{message}");
+    std::fs::write(sandbox.path("valid.txt"), text).expect("written");
+    run().success();
 }

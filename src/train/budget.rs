@@ -63,7 +63,10 @@ impl Budget {
         let given: Vec<(&str, f64)> = given.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
         match given.as_slice() {
             [(_, value)] if *value > 0.0 && value.is_finite() => Ok(()),
-            [(name, value)] => Err(BadInput(format!("budget.{name} = {value}: must be above 0"))),
+            [(name, value)] => {
+                let reason = if *value > 0.0 { "must be finite" } else { "must be above 0" };
+                Err(BadInput(format!("budget.{name} = {value}: {reason}")))
+            }
             [] => Err(BadInput("budget: give one of steps, tokens, epochs, flops, minutes".to_owned())),
             several => {
                 let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
@@ -120,5 +123,6 @@ mod tests {
         assert!(error("").contains("give one of steps, tokens, epochs, flops, minutes"));
         assert!(error("steps = 1\nminutes = 2").contains("one of steps, minutes, not several"));
         assert_eq!(error("steps = 0"), "budget.steps = 0: must be above 0");
+        assert_eq!(error("minutes = inf"), "budget.minutes = inf: must be finite");
     }
 }

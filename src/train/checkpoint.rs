@@ -221,8 +221,9 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 fn entry(path: &Path) -> io::Result<Entry> {
-    let bytes = fs::read(path)?;
-    Ok(Entry { blake3: blake3::hash(&bytes).to_hex().to_string(), bytes: bytes.len() as u64 })
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path)?)?;
+    Ok(Entry { blake3: hasher.finalize().to_hex().to_string(), bytes: hasher.count() })
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {

@@ -40,7 +40,7 @@ pub struct Micro<B> {
     pub keys: Vec<u64>,
 }
 
-/// What determines the batch of a step: nothing but this and the number of the step.
+/// What determines the batch of a step: nothing but this and the number of its first row.
 #[derive(Debug)]
 pub struct Recipe<O> {
     /// Makes batches.
@@ -58,10 +58,10 @@ pub struct Recipe<O> {
 }
 
 impl<O: Objective> Recipe<O> {
-    /// The batch of step `step` (counted from 0). Rows follow one another through the epochs without a break: row r is
-    /// example number order(epoch, position) with epoch = r / n and position = r % n for n examples. [`Groups`] may deal out
-    /// the rows of some steps anew.
-    pub fn batch(&self, step: u64) -> GlobalBatch<O::Batch> {
+    /// The batch that begins with row `first`. Rows follow one another through the epochs without a break: row r is example
+    /// number order(epoch, position) with epoch = r / n and position = r % n for n examples. [`Groups`] may deal out the rows
+    /// of some steps anew.
+    pub fn batch(&self, first: u64) -> GlobalBatch<O::Batch> {
         let n = self.examples.len();
         let order = Order::new(n, self.seed);
         let example = |row: u64| {
@@ -69,7 +69,7 @@ impl<O: Objective> Recipe<O> {
             self.examples.get(order.at(epoch, row % n), self.seed, epoch, self.objective.as_ref())
         };
         let length = |row: u64| self.examples.length(order.at(row / n, row % n));
-        let rows = self.groups.rows(step, self.size as u64, self.seed, length);
+        let rows = self.groups.rows(first, self.size as u64, self.seed, length);
         let examples: Vec<Example> = rows.into_iter().map(example).collect();
         let passages = examples.iter().map(|example| example.passage.number).collect();
         let mut made = GlobalBatch { micro: Vec::new(), totals: Vec::new(), passages, tokens: 0, places: 0 };
@@ -89,8 +89,8 @@ impl<O: Objective> Recipe<O> {
 
 /// Makes the batches of one step after another, ahead of time.
 ///
-/// Worker w of W makes steps first + w, first + w + W, ... and the consumer takes from the workers in turn, so batches
-/// come in order without a buffer to sort them.
+/// Worker w of W makes steps w, w + W, ... and the consumer takes from the workers in turn, so batches come in order without
+/// a buffer to sort them.
 #[derive(Debug)]
 pub struct Feed<B> {
     queues: Vec<Receiver<GlobalBatch<B>>>,
@@ -98,7 +98,7 @@ pub struct Feed<B> {
 }
 
 impl<B: Send + 'static> Feed<B> {
-    /// Starts to make batches, the first one for step `first`. The workers end when the feed is dropped.
+    /// Starts to make batches, the first one beginning with row `first`. The workers end when the feed is dropped.
     ///
     /// # Errors
     /// When the operating system gives no thread.
@@ -108,9 +108,10 @@ impl<B: Send + 'static> Feed<B> {
             let (sender, receiver) = sync_channel(AHEAD);
             let recipe = recipe.clone();
             let work = move || {
-                let steps = (first + worker..).step_by(WORKERS as usize);
+                let steps = (worker..).step_by(WORKERS as usize);
+                let batches = steps.map(|step| recipe.batch(first + step * recipe.size as u64));
                 // The channel closes when the feed is dropped.
-                steps.map(|step| recipe.batch(step)).find_map(|batch| sender.send(batch).err());
+                batches.map(|batch| sender.send(batch)).find_map(Result::err);
             };
             thread::Builder::new().name(format!("feed-{worker}")).spawn(work)?;
             queues.push(receiver);

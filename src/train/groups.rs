@@ -20,11 +20,17 @@ impl Groups {
         Self { steps, last: Mutex::new(None) }
     }
 
-    /// The rows of step `step` of `size` rows each.
-    pub fn rows(&self, step: u64, size: u64, seed: u64, length: impl Fn(u64) -> usize) -> Vec<u64> {
+    /// Where a step of `size` rows can begin, at row `row` or after it: with groups only at the first row of one.
+    pub fn begin(&self, row: u64, size: u64) -> u64 {
+        if self.steps < 2 { row } else { row.next_multiple_of(self.steps * size) }
+    }
+
+    /// The rows of the step of `size` rows that is the one from row `first` on.
+    pub fn rows(&self, first: u64, size: u64, seed: u64, length: impl Fn(u64) -> usize) -> Vec<u64> {
         if self.steps < 2 {
-            return (step * size..(step + 1) * size).collect();
+            return (first..first + size).collect();
         }
+        let step = first / size;
         let group = step / self.steps;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let dealt = match last.take() {
@@ -60,7 +66,7 @@ mod tests {
     #[test]
     fn a_group_has_its_rows_once_each_and_its_steps_have_like_lengths() {
         let groups = Groups::new(5);
-        let steps: Vec<Vec<u64>> = (5..10).map(|step| groups.rows(step, 4, 1, length)).collect();
+        let steps: Vec<Vec<u64>> = (5..10).map(|step| groups.rows(4 * step, 4, 1, length)).collect();
         let mut all = steps.concat();
         all.sort_unstable();
         assert_eq!(all, (20..40).collect::<Vec<u64>>());
@@ -81,15 +87,21 @@ mod tests {
     #[test]
     fn a_step_is_the_same_whatever_was_asked_before() {
         let asked = Groups::new(3);
-        let in_order: Vec<Vec<u64>> = (0..9).map(|step| asked.rows(step, 4, 2, length)).collect();
+        let in_order: Vec<Vec<u64>> = (0..9).map(|step| asked.rows(4 * step, 4, 2, length)).collect();
         for step in [8, 0, 4] {
-            assert_eq!(Groups::new(3).rows(step, 4, 2, length), in_order[step as usize]);
-            assert_eq!(asked.rows(step, 4, 2, length), in_order[step as usize]);
+            assert_eq!(Groups::new(3).rows(4 * step, 4, 2, length), in_order[step as usize]);
+            assert_eq!(asked.rows(4 * step, 4, 2, length), in_order[step as usize]);
         }
     }
 
     #[test]
     fn without_groups_rows_stay_in_their_order() {
-        assert_eq!(Groups::new(0).rows(2, 3, 1, length), [6, 7, 8]);
+        assert_eq!(Groups::new(0).rows(7, 3, 1, length), [7, 8, 9]);
+    }
+
+    #[test]
+    fn steps_of_another_size_begin_with_a_group() {
+        assert_eq!([0, 1, 24, 25].map(|row| Groups::new(3).begin(row, 8)), [0, 24, 24, 48]);
+        assert_eq!(Groups::new(0).begin(25, 8), 25);
     }
 }

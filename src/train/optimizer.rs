@@ -92,7 +92,10 @@ impl OptimizerConfig {
             ),
         ];
         match checks.iter().find(|(_, value, good, _)| !(*good && value.is_finite())) {
-            Some((name, value, _, reason)) => Err(BadInput(format!("optimizer.{name} = {value}: {reason}"))),
+            Some((name, value, good, reason)) => {
+                let reason = if *good { "must be finite" } else { *reason };
+                Err(BadInput(format!("optimizer.{name} = {value}: {reason}")))
+            }
             None => Ok(()),
         }
     }

@@ -44,7 +44,7 @@ pub fn tell<O: Objective>(
         flops,
         seconds,
     };
-    let steps = (1.0 / config.budget.fraction(&one)).ceil().max(1.0);
+    let steps = whole_steps(config.budget.fraction(&one));
     let document = json!({
         "objective": O::NAME,
         "parameters": parameters,
@@ -57,7 +57,7 @@ pub fn tell<O: Objective>(
         "flops": steps * flops,
         "seconds_per_step": seconds,
         "minutes": steps * seconds / 60.0,
-        "memory_megabytes": memory(encoder, config.micro_batch(), config.corpus.max_length, parameters as f64) / 1e6,
+        "memory_megabytes": memory(config, encoder, parameters as f64) / 1e6,
     });
     report(job.json, &document)?;
     if job.json {
@@ -77,11 +77,16 @@ pub fn tell<O: Objective>(
     Ok(())
 }
 
+/// The steps of a run of which one is `fraction`. The inverse of 1 / n may be a little more than n.
+fn whole_steps(fraction: f64) -> f64 {
+    (1.0 / fraction * (1.0 - 1e-12)).ceil().max(1.0)
+}
+
 /// Seconds of the second of two steps (the first one warms up), without the optimizer.
 fn time_step<O: Objective>(recipe: &Recipe<O>, model: &O::Model, device: &Device) -> f64 {
     let mut seconds = 0.0;
     for step in 0..2 {
-        let batch = recipe.batch(step);
+        let batch = recipe.batch(step * recipe.size as u64);
         let started = Instant::now();
         for micro in batch.micro {
             let noise = &mut Noise::new(micro.keys);
@@ -104,7 +109,7 @@ pub fn check_memory(config: &RunConfig, encoder: &EncoderConfig) -> Result<(), N
     }
     // One layer's activations are there even where the others are computed again.
     let one = EncoderConfig { layers: 1, ..encoder.clone() };
-    let needed = memory(&one, config.micro_batch(), config.corpus.max_length, encoder.weights());
+    let needed = memory(config, &one, encoder.weights());
     match std::fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(total_memory) {
         Some(total) if needed > total => Err(NoDevice(format!(
             "training this model needs at least {:.0} GB of memory, this machine has {:.0}: make the encoder or the batch \
@@ -122,19 +127,33 @@ fn total_memory(meminfo: &str) -> Option<f64> {
     Some(1024.0 * line.split_whitespace().nth(1)?.parse::<f64>().ok()?)
 }
 
-/// A rough number of bytes: weights, gradient and two moments, and the activations that one forward pass keeps.
-fn memory(encoder: &EncoderConfig, batch: usize, len: usize, parameters: f64) -> f64 {
-    let rows = (batch * len) as f64;
-    // Per layer about 16 tensors of the hidden width, 4 of the inner width, 4 of the attention scores.
-    let layer = 16.0 * encoder.hidden as f64 + 4.0 * encoder.feed_forward as f64 + 4.0 * (encoder.heads * len) as f64;
+/// A rough number of bytes: weights, two moments and the gradients of all forward passes of a step; and either the
+/// activations of the passes that are computed side by side, or what a checkpoint is written from.
+fn memory(config: &RunConfig, encoder: &EncoderConfig, parameters: f64) -> f64 {
+    let passes = config.batch.size.div_ceil(config.micro_batch());
+    let len = config.corpus.max_length;
+    let rows = (config.micro_batch() * len * passes.min(rayon::current_num_threads())) as f64;
+    // Per layer about 10 tensors of the hidden width, 3 of the inner width, and where attention keeps them 4 of the scores.
+    let scores = if config.backend == Backend::Cpu { 0.0 } else { 4.0 * (encoder.heads * len) as f64 };
+    let layer = 10.0 * encoder.hidden as f64 + 3.0 * encoder.feed_forward as f64 + scores;
     // Logits and their softmax at about 15 % of the places.
     let head = 0.15 * 4.0 * encoder.vocabulary as f64;
-    4.0 * (4.0 * parameters + rows * (encoder.layers as f64 * layer + head))
+    let activations = rows * (encoder.layers as f64 * layer + head);
+    // The moments on the host and as a file, and the weights as a file: pieces too large for what the passes left.
+    let checkpoint = 5.0 * parameters;
+    4.0 * ((3.0 + passes as f64) * parameters + activations.max(checkpoint))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_are_whole() {
+        assert!((1..100_000).all(|n| whole_steps(1.0 / f64::from(n)) == f64::from(n)));
+        assert_eq!(whole_steps(0.3), 4.0);
+        assert_eq!(whole_steps(2.0), 1.0);
+    }
 
     #[test]
     fn the_memory_of_the_machine_is_read() {

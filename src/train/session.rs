@@ -17,7 +17,7 @@ use super::checkpoint::{self, Checkpoint};
 use super::feed::{Feed, GlobalBatch, Micro, Recipe};
 use super::log::JsonLines;
 use super::optimizer::Optimizer;
-use super::state::{Best, State, Summary, material};
+use super::state::{Best, Sources, State, Summary};
 use super::step::{Losses, Stepper};
 use super::weights;
 use crate::config::RunConfig;
@@ -54,12 +54,13 @@ pub struct Session<'a, O: Objective> {
     /// Targets of each loss term in this process; none once a lack of them was told.
     targets: Option<Vec<f64>>,
     waited: f64,
-    /// When this process began to train, and the share of the budget that was spent by then.
+    /// When this process began to train, and what was done by then.
     clock: Instant,
-    spent_before: f64,
+    before: Progress,
     logged: Instant,
-    /// The step of the last checkpoint, and of the last evaluation.
+    /// The step of the last checkpoint, whether it knows of the last evaluation, and the step of that.
     saved: Option<u64>,
+    outdated: bool,
     evaluated: Option<u64>,
 }
 
@@ -84,7 +85,7 @@ impl<'a, O: Objective> Session<'a, O> {
         let (attention, feed_forward) = encoder.sharing.distinct(encoder.layers);
         let optimizer = Optimizer::new(config.optimizer.clone(), attention.max(feed_forward));
         let stepper = Stepper::new(recipe.objective.clone(), model, optimizer, device, workers);
-        let state = State { material: material(config, &recipe)?, ..State::default() };
+        let state = State { sources: Sources::new(config, &recipe.examples, &valid)?, ..State::default() };
         Ok(Self {
             config,
             out: out.to_owned(),
@@ -99,9 +100,10 @@ impl<'a, O: Objective> Session<'a, O> {
             targets: Some(Vec::new()),
             waited: 0.0,
             clock: Instant::now(),
-            spent_before: 0.0,
+            before: Progress::default(),
             logged: Instant::now(),
             saved: None,
+            outdated: false,
             evaluated: None,
         })
     }
@@ -113,21 +115,32 @@ impl<'a, O: Objective> Session<'a, O> {
     pub fn restore(&mut self, checkpoint: &Checkpoint, own: bool) -> Result<()> {
         let state: State = serde_json::from_value(checkpoint.state.clone())
             .map_err(|error| BadInput(format!("{}: {error}", checkpoint.path.display())))?;
-        if own && state.material != self.state.material {
-            return Err(BadInput(format!(
-                "{}: the run was begun with other data: its text, rows or teacher have changed since; put them back, or \
-                 give another --out",
-                self.out.display()
-            ))
-            .into());
-        }
-        self.state = State { material: std::mem::take(&mut self.state.material), ..state };
+        let sources = std::mem::take(&mut self.state.sources);
+        self.state = match own {
+            true => {
+                if let Some(part) = sources.changed(&state.sources) {
+                    return Err(BadInput(format!(
+                        "{}: the run was begun with other data: its {part} changed since; put back what was there, or give \
+                         another --out",
+                        self.out.display()
+                    ))
+                    .into());
+                }
+                (self.saved, self.targets) = (Some(state.step), None);
+                state
+            }
+            false => {
+                // Other text is begun from its beginning, and what was best elsewhere says nothing here.
+                let same = sources.examples == state.sources.examples;
+                let rows = if same { self.recipe.groups.begin(state.rows, self.config.batch.size as u64) } else { 0 };
+                State { sources, rows, best: None, valid_loss: None, ..state }
+            }
+        };
         let weights = weights::read(&checkpoint.path.join("model.safetensors"))?;
         self.stepper.set_model(weights::load(self.stepper.model().clone(), &weights)?);
         let device = self.stepper.device.clone().without_autodiff();
         let moments = weights::read(&checkpoint.path.join("optimizer.safetensors"))?;
         self.stepper.optimizer.restore(&moments, &weights, &device)?;
-        self.saved = Some(self.state.step);
         anstream::eprintln!("continuing from step {} ({})", self.state.step, checkpoint.path.display());
         Ok(())
     }
@@ -140,9 +153,8 @@ impl<'a, O: Objective> Session<'a, O> {
         let mut metrics = JsonLines::open(&self.out.join("metrics.jsonl"), self.state.step)?;
         let mut evals = JsonLines::open(&self.out.join("evals.jsonl"), self.state.step)?;
         self.evaluated = evals.last;
-        let mut feed = Feed::start(self.recipe.clone(), self.state.step)?;
-        let before = self.state.seconds;
-        self.spent_before = self.config.budget.fraction(&self.progress());
+        let mut feed = Feed::start(self.recipe.clone(), self.state.rows)?;
+        self.before = self.progress();
         (self.clock, self.logged) = (Instant::now(), Instant::now());
         // An evaluation that a signal cut short is made up for.
         let step = self.state.step;
@@ -155,7 +167,7 @@ impl<'a, O: Objective> Session<'a, O> {
             let batch = feed.next()?;
             self.waited += asked.elapsed().as_secs_f64();
             self.step(batch)?;
-            self.state.seconds = before + self.clock.elapsed().as_secs_f64();
+            self.tick();
             let step = self.state.step;
             if due_at(self.config.log.every, step) {
                 self.log(&mut metrics)?;
@@ -190,12 +202,16 @@ impl<'a, O: Objective> Session<'a, O> {
         Err(signal.into())
     }
 
+    /// Reads the clock.
+    fn tick(&mut self) {
+        self.state.seconds = self.before.seconds + self.clock.elapsed().as_secs_f64();
+    }
+
     fn progress(&self) -> Progress {
-        let rows = self.state.step * self.config.batch.size as u64;
         Progress {
             step: self.state.step,
             tokens: self.state.tokens,
-            epochs: rows as f64 / self.recipe.examples.len() as f64,
+            epochs: self.state.rows as f64 / self.recipe.examples.len() as f64,
             flops: self.state.flops,
             seconds: self.state.seconds,
         }
@@ -224,6 +240,7 @@ impl<'a, O: Objective> Session<'a, O> {
         let flops = |micro: &Micro<O::Batch>| 3.0 * objective.flops(&self.encoder, &micro.batch);
         self.state.flops += batch.micro.iter().map(flops).sum::<f64>();
         self.state.step += 1;
+        self.state.rows += self.config.batch.size as u64;
         self.state.tokens += batch.tokens;
         self.since.0 += batch.tokens;
         self.since.1 += batch.places;
@@ -320,7 +337,8 @@ impl<'a, O: Objective> Session<'a, O> {
         let progress = self.progress();
         let fraction = self.config.budget.fraction(&progress);
         // By the pace of this process: what an earlier one took may have been on another machine.
-        let pace = self.clock.elapsed().as_secs_f64() / (fraction - self.spent_before).max(1e-9);
+        let spent = fraction - self.config.budget.fraction(&self.before);
+        let pace = self.clock.elapsed().as_secs_f64() / spent.max(1e-9);
         let left = pace * (1.0 - fraction);
         let line = format!(
             "step {:>6}  {:5.1} %  loss {loss:.4}  rate {learning_rate:.2e}  {rate:.0} tokens/s  {} left",
@@ -411,8 +429,8 @@ impl<'a, O: Objective> Session<'a, O> {
         }
         evals.write(&record)?;
         self.evaluated = Some(self.state.step);
-        // A checkpoint of this step knows nothing of this evaluation.
-        self.saved = None;
+        self.outdated = true;
+        self.tick();
         anstream::eprintln!("{}{line}", if animated() { "\r\x1b[2K" } else { "" });
         self.logged = Instant::now();
         Ok(())
@@ -422,7 +440,7 @@ impl<'a, O: Objective> Session<'a, O> {
     fn save(&mut self, metrics: &mut JsonLines) -> Result<()> {
         // A loss that is not finite must not reach a checkpoint.
         self.log(metrics)?;
-        if self.saved == Some(self.state.step) {
+        if self.saved == Some(self.state.step) && !self.outdated {
             return Ok(());
         }
         let state: Value = serde_json::to_value(&self.state)?;
@@ -433,7 +451,8 @@ impl<'a, O: Objective> Session<'a, O> {
         checkpoint::write(&self.out, self.state.step, &files, &state)?;
         let (keep, best) = (self.config.checkpoint.keep, self.state.best.map(|best| best.step));
         checkpoint::prune(&self.out, keep, self.state.step, best)?;
-        self.saved = Some(self.state.step);
+        (self.saved, self.outdated) = (Some(self.state.step), false);
+        self.tick();
         self.logged = Instant::now();
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! Where a run stands, and what it came to.
 
 use anyhow::Result;
+use objective::Example;
 use serde::{Deserialize, Serialize};
 
-use super::feed::Recipe;
+use super::data::Examples;
 use super::weights;
 use crate::config::RunConfig;
 use crate::model;
@@ -11,10 +12,12 @@ use crate::model;
 /// Where a run stands; with weights and moments, everything that is needed to continue it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    /// What is learnt from, see [`material`].
-    pub material: String,
+    /// What is learnt from.
+    pub sources: Sources,
     /// Optimizer steps done.
     pub step: u64,
+    /// Rows of the data order trained on: the next step begins with the row of this number, see [`super::feed::Recipe::batch`].
+    pub rows: u64,
     /// Tokens trained on, special tokens included, padding not.
     pub tokens: u64,
     /// Floating-point operations of training: three forward passes a step.
@@ -63,17 +66,43 @@ pub struct Summary {
     pub best_step: Option<u64>,
 }
 
-/// A hash of the examples and of the teacher's weights.
-///
-/// # Errors
-/// When the teacher cannot be read.
-pub fn material<O>(config: &RunConfig, recipe: &Recipe<O>) -> Result<String> {
-    let mut hash = blake3::Hasher::new();
-    hash.update(recipe.examples.fingerprint().as_bytes());
-    if !config.teacher.as_os_str().is_empty() {
-        hash.update(&weights::bytes(&model::find(&config.teacher)?.weights()?)?);
+/// Hashes of what a run learns from and is judged by.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sources {
+    /// Of the text or the rows.
+    pub examples: String,
+    /// Of what it is evaluated on.
+    pub valid: String,
+    /// Of the teacher's weights; empty without one.
+    pub teacher: String,
+}
+
+impl Sources {
+    /// The hashes of a run.
+    ///
+    /// # Errors
+    /// When the teacher cannot be read.
+    pub fn new(config: &RunConfig, examples: &Examples, valid: &[Example]) -> Result<Self> {
+        let mut hash = blake3::Hasher::new();
+        for example in valid {
+            hash.update(format!("{example:?}").as_bytes());
+        }
+        let teacher = match config.teacher.as_os_str().is_empty() {
+            true => String::new(),
+            false => blake3::hash(&weights::bytes(&model::find(&config.teacher)?.weights()?)?).to_string(),
+        };
+        Ok(Self { examples: examples.fingerprint().to_string(), valid: hash.finalize().to_string(), teacher })
     }
-    Ok(hash.finalize().to_hex().to_string())
+
+    /// What differs from `other`, for people.
+    pub fn changed(&self, other: &Self) -> Option<&'static str> {
+        let parts = [
+            ("text or rows", self.examples == other.examples),
+            ("validation text or rows", self.valid == other.valid),
+            ("teacher", self.teacher == other.teacher),
+        ];
+        parts.into_iter().find(|(_, same)| !same).map(|(part, _)| part)
+    }
 }
 
 #[cfg(test)]

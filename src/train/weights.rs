@@ -1,5 +1,6 @@
 //! Parameters by name, on the host and in safetensors files.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use anyhow::Result;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 use half::{bf16, f16};
-use safetensors::tensor::TensorView;
+use safetensors::tensor::{TensorView, View};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::exit::BadInput;
@@ -54,16 +55,26 @@ pub fn load<M: Module>(module: M, weights: &Weights) -> Result<M, BadInput> {
 /// # Errors
 /// When the header cannot be made.
 pub fn bytes(weights: &Weights) -> Result<Vec<u8>> {
-    let data: Vec<(&String, &HostTensor, Vec<u8>)> = weights
-        .iter()
-        .map(|(name, tensor)| (name, tensor, tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
-        .collect();
-    let views = data
-        .iter()
-        .map(|(name, tensor, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?)))
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
     let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    Ok(safetensors::serialize(views, Some(format))?)
+    Ok(safetensors::serialize(weights, Some(format))?)
+}
+
+impl View for &HostTensor {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    fn data_len(&self) -> usize {
+        4 * self.values.len()
+    }
 }
 
 /// Reads a safetensors file.
