@@ -134,6 +134,7 @@ fn has_heads(family: Family, architecture: Architecture, tensors: &Weights) -> b
 /// # Errors
 /// When the folder is not empty or cannot be written.
 pub fn write(folder: &Path, model: &HubModel, tokenizer: &Tokenizer) -> Result<()> {
+    let model = &model.clone().numbered_from(tokenizer::ids(tokenizer).pad as usize + 1);
     let family = model.config.family;
     let prefix = if model.architecture == Architecture::Encoder { String::new() } else { family.prefix() };
     let all = [
@@ -173,6 +174,21 @@ fn empty_folder(folder: &Path) -> Result<()> {
 }
 
 impl HubModel {
+    /// The same model with positions that a RoBERTa counts from `offset`: transformers counts them from the padding id on,
+    /// so that the rows before have no use, and the table is moved.
+    fn numbered_from(mut self, offset: usize) -> Self {
+        let before = self.config.encoder.position_offset;
+        let table = self.weights.get_mut("encoder.embeddings.places.positions");
+        if let (Family::Roberta, Some(HostTensor { shape, values })) = (self.config.family, table) {
+            let used = values.split_off(before * shape[1]);
+            *values = vec![0.0; offset * shape[1]];
+            values.extend(used);
+            shape[0] = shape[0] - before + offset;
+            self.config.encoder.position_offset = offset;
+        }
+        self
+    }
+
     /// The objective whose model this is, and its knobs.
     pub fn objective(&self) -> (&'static str, Table) {
         let table = |entries: &[(&str, &str)]| {
