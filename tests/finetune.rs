@@ -311,3 +311,76 @@ fn an_exported_model_scores_as_the_run_does() {
     let continued = sandbox.pretrain("more", 2).args(["--objective", "sop", "--init", "there"]).assert().success();
     assert!(stderr(&continued).contains("new weights for pair."), "{}", stderr(&continued));
 }
+
+/// transformers counts a RoBERTa's positions from the padding id on, wherever the tokenizer has it.
+#[test]
+fn a_roberta_of_any_tokenizer_scores_as_it_did_before_its_export() {
+    let sandbox = Sandbox::new(12);
+    fs::write(sandbox.path("lines.txt"), "the old river falls near.\nthe new house.\n").expect("written");
+    for tokenizer in ["train:wordpiece:300", "train:bpe:400", "train:unigram:300"] {
+        let name = tokenizer.replace(':', "-");
+        let mut pretrain = sandbox.pretrain(&name, 5);
+        pretrain.args(["--tokenizer", tokenizer, "--set", "encoder.position_offset=2"]).assert().success();
+        let there = format!("{name}-there");
+        sandbox.command("export").args(["--model", &name, "--to", &there]).assert().success();
+        let pll = |model: &str| {
+            let eval = ["--model", model, "--task", "pll", "--input", "lines.txt", "--json"];
+            json(&sandbox.command("eval").args(eval).assert().success())["pll"].as_f64().expect("a number")
+        };
+        assert!((pll(&name) - pll(&there)).abs() < 1e-3, "{tokenizer}: {} and {}", pll(&name), pll(&there));
+    }
+}
+
+/// A file is read as those of training were: as a table with its columns and header, or as one of a task of GLUE.
+#[test]
+fn a_file_is_predicted_as_it_is_read_in_training() {
+    let sandbox = sandbox();
+    let predict = |model: &str, input: &str, flags: &[&str]| {
+        let files = ["--model", model, "--input", input, "--output", "said.jsonl"];
+        sandbox.command("predict").args(files).args(flags).assert().success();
+        sandbox.records("", "said.jsonl")
+    };
+    let tune = |data: &[&str], out: &str| {
+        let mut command = sandbox.command("finetune");
+        command.args(["--model", "model", "--task", "classification", "--epochs", "1", "--batch", "8", "--out", out]);
+        command.args(data).assert().success();
+        sandbox.records(out, "predictions-dev.jsonl")
+    };
+    // The label first, in a text file without header.
+    let swap = |table: String| -> String {
+        let row = |line: &str| line.split_once('\t').map(|(text, label)| format!("{label}\t{text}\n"));
+        table.lines().skip(1).filter_map(row).collect()
+    };
+    fs::write(sandbox.path("train.txt"), swap(table(60, 0))).expect("written");
+    fs::write(sandbox.path("dev.txt"), swap(table(20, 7))).expect("written");
+    let columns = ["--train", "train.txt", "--dev", "dev.txt", "--no-header", "--text", "1", "--label", "0"];
+    let dev = tune(&columns, "txt");
+    assert_eq!(predict("txt", "dev.txt", &[]), dev);
+    assert_eq!(predict("txt", "dev.txt", &["--text", "1"]), dev);
+    // A line of text is a sentence, tabs included.
+    tune(&["--train", "train.tsv", "--dev", "dev.tsv"], "tsv");
+    fs::write(sandbox.path("tab.txt"), "the old river\tfalls near.\n").expect("written");
+    fs::write(sandbox.path("space.txt"), "the old river falls near.\n").expect("written");
+    assert_eq!(predict("tsv", "tab.txt", &[]), predict("tsv", "space.txt", &[]));
+    // Pairs in the columns of their task.
+    fs::create_dir(sandbox.path("qnli")).expect("made");
+    let row = |i: usize| {
+        format!(
+            "{i}\twhat falls?\tthe {} falls.\t{}\n",
+            ["river", "house"][i % 2],
+            ["entailment", "not_entailment"][i % 2]
+        )
+    };
+    let rows: String = (0..20).map(row).collect();
+    for name in ["train", "dev"] {
+        let text = format!("index\tquestion\tsentence\tlabel\n{rows}");
+        fs::write(sandbox.path(&format!("qnli/{name}.tsv")), text).expect("written");
+    }
+    let dev = tune(&["--glue", "QNLI", "--data", "qnli"], "glue");
+    assert_eq!(predict("glue", "qnli/dev.tsv", &[]), dev);
+    let flops = |flags: &[&str]| {
+        let eval = ["--model", "glue", "--task", "trade-off", "--json"];
+        json(&sandbox.command("eval").args(eval).args(flags).assert().success())["flops"].as_f64().expect("a number")
+    };
+    assert_eq!(flops(&["--input", "qnli/dev.tsv"]), flops(&[]));
+}

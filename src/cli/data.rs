@@ -26,8 +26,8 @@ pub struct DataArgs {
     /// The folder with the files of the GLUE task as downloaded.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// The column or field of the sentence (classification, regression: `sentence`) or of the words (tagging: `tokens`, or
-    /// the number of a column).
+    /// The column or field of the sentence (classification, regression: `sentence`) or of the words (tagging: `tokens` in
+    /// JSON lines; of a file of columns the number, the first one being 0).
     #[arg(long, value_name = "COLUMN")]
     pub text: Option<String>,
     /// The column of the second sentence.

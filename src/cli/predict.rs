@@ -12,7 +12,7 @@ use super::args::use_threads;
 use super::print;
 use crate::backend::Backend;
 use crate::exit::{BadInput, Usage};
-use crate::finetune::{DataConfig, Encoder, judge, read_split};
+use crate::finetune::{DataConfig, Encoder, judge, read_lines, read_split};
 use crate::model::{self, Found, Loaded};
 use crate::registry;
 
@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Data as for training, without labels or with labels that are not looked at; for single sentences also a text file
-    /// with one a line.
+    /// (.txt) with one a line, unless the training data had that ending or --text names a column.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Write one JSON object per row, sentence or question to this file.
@@ -80,39 +80,30 @@ pub fn predict<O: Objective>(job: &PredictJob<'_>) -> Result<()> {
     let (args, found) = (job.args, job.found);
     let loaded: Loaded<O> = model::load(found, &args.backend.open()?)?;
     let Predicts { kind, labels } = loaded.knobs.clone().try_into()?;
-    let trained = found.data().cloned().unwrap_or_default();
-    let lines = args.input.extension().is_some_and(|ending| ending == "txt") && kind != Kind::Tagging;
+    let trained = found.data().cloned().unwrap_or_default().of_file(&args.input)?;
+    let is_text = |path: &Path| path.extension().is_some_and(|ending| ending == "txt");
+    // Where the training data were a table with this ending, so is the input.
+    let table = args.text.is_some() || args.pair.is_some() || !trained.pair.is_empty() || is_text(&trained.train);
     let data = DataConfig {
-        text: if lines { "0".to_owned() } else { args.text.clone().unwrap_or_else(|| trained.text.clone()) },
+        text: args.text.clone().unwrap_or_else(|| trained.text.clone()),
         pair: args.pair.clone().unwrap_or_else(|| trained.pair.clone()),
         label: String::new(),
-        header: trained.header && !lines,
+        max_question: match found.data() {
+            Some(trained) => trained.max_question,
+            None => trained.max_question.min(found.max_length() / 2),
+        },
         ..trained
     };
-    if lines {
-        refuse_empty_lines(&args.input)?;
-    }
     let encoder = Encoder::new(&loaded.tokenizer, found.max_length());
-    let split = read_split(&data, kind, encoder, &labels, "input", &args.input)?;
+    let split = match is_text(&args.input) && kind.of_sequence() && !table {
+        true => read_lines(&args.input, encoder)?,
+        false => read_split(&data, kind, encoder, &labels, "input", &args.input)?,
+    };
     let judged = judge(&loaded, (kind, &labels), &data, &split, args.batch)?;
     let text: String = judged.predictions.iter().map(|line| format!("{line}\n")).collect();
     match &args.output {
         Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
         None => print(text.trim_end()),
-    }
-}
-
-/// Predictions stand on the line of their sentence.
-fn refuse_empty_lines(path: &Path) -> Result<(), BadInput> {
-    let text = std::fs::read(path).unwrap_or_default();
-    let mut lines = text.trim_ascii_end().split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
-    match lines.position(<[u8]>::is_empty).filter(|_| !text.trim_ascii_end().is_empty()) {
-        Some(number) => Err(BadInput(format!(
-            "{}, line {}: it is empty, and predictions would no longer stand on the line of their sentence; take it out",
-            path.display(),
-            number + 1
-        ))),
-        None => Ok(()),
     }
 }
 

@@ -1,8 +1,11 @@
 //! The `[data]` table: where labelled data lie and how they are read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use tasks::glue::Recipe;
+use tasks::{Columns, Header};
 
 /// The `[data]` table of a run that learns labelled data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +35,21 @@ pub struct DataConfig {
     pub max_question: usize,
     /// Questions: no answer where its score exceeds that of the best answer by more than this (SQuAD 2.0).
     pub null_threshold: f64,
+}
+
+impl DataConfig {
+    /// How the file at `path` is read: as those of training, of a task of GLUE by its columns.
+    ///
+    /// # Errors
+    /// When there is no such task.
+    pub fn of_file(&self, path: &Path) -> Result<Self> {
+        if self.glue.is_empty() {
+            return Ok(self.clone());
+        }
+        let Columns { text, pair, label, header, .. } = Recipe::find(&self.glue)?.columns(path);
+        let (pair, label) = (pair.unwrap_or_default(), label.unwrap_or_default());
+        Ok(Self { glue: String::new(), text, pair, label, header: header == Header::Present, ..self.clone() })
+    }
 }
 
 impl Default for DataConfig {

@@ -87,6 +87,28 @@ pub fn read_split(
     Reader { config, kind, encoder, labels: known_labels(labels)? }.split(name, path)
 }
 
+/// Reads a text of one sentence a line.
+///
+/// # Errors
+/// When the file cannot be read, is not UTF-8 or empty, or has an empty line: predictions stand on the line of their sentence.
+pub fn read_lines(path: &Path, encoder: Encoder<'_>) -> Result<Split> {
+    let bad = |what: &dyn std::fmt::Display| BadInput(format!("{}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| bad(&error))?;
+    let row = |(number, line): (usize, &str)| match line.trim().is_empty() {
+        true => Err(BadInput(format!(
+            "{}, line {}: it is empty, and predictions would no longer stand on the line of their sentence; take it out",
+            path.display(),
+            number + 1
+        ))),
+        false => Ok(encoder.texts(line, None, None)),
+    };
+    let rows: Vec<Labelled> = text.trim_end().lines().enumerate().map(row).collect::<Result<_, _>>()?;
+    if rows.is_empty() {
+        return Err(bad(&"it holds no sentence").into());
+    }
+    Ok(Split { name: "input".to_owned(), rows, gold: Gold::Rows })
+}
+
 fn known_labels(names: &[String]) -> Result<Option<Labels>> {
     Ok(if names.is_empty() { None } else { Some(Labels::new(names.iter().cloned())?) })
 }
@@ -160,7 +182,10 @@ impl Reader<'_> {
         let DataConfig { text, label, .. } = self.config;
         let json = path.extension().is_some_and(|ending| ending == "jsonl");
         let column = |flag: &str, name: &str| {
-            let message = format!("--{flag} {name}: in a file of columns it is a number, the first column being 0");
+            let message = format!(
+                "{}: a file of columns, of which --{flag} gives the number, the first one being 0; such as --text 0 --label 1",
+                path.display()
+            );
             name.parse().map_err(|_| BadInput(message))
         };
         let source = match json {

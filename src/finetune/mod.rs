@@ -7,7 +7,7 @@ mod judge;
 mod learn;
 
 pub use config::DataConfig;
-pub use data::{Gold, Split, TaskData, read_split};
+pub use data::{Gold, Split, TaskData, read_lines, read_split};
 pub use encode::Encoder;
 pub use judge::{Judged, judge};
 pub use learn::{Lesson, learn, train};

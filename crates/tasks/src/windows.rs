@@ -99,7 +99,7 @@ impl<'a> Windows<'a> {
             let WindowConfig { max_length, max_question, .. } = config;
             return Err(Error::data(format!(
                 "windows of {max_length} tokens have no room for a context after a question of {max_question}; write \
-                 {least} at least, or cut questions shorter"
+                 --max-length {least} at least, or cut questions shorter with data.max_question"
             )));
         }
         if config.step == 0 {
@@ -247,8 +247,8 @@ mod tests {
         let refused = |config| Windows::new(&tokenizer, Layout::Bert, config).unwrap_err().to_string();
         assert_eq!(
             refused(config(67, 128, 64)),
-            "windows of 67 tokens have no room for a context after a question of 64; write 68 at least, or cut questions \
-             shorter"
+            "windows of 67 tokens have no room for a context after a question of 64; write --max-length 68 at least, \
+             or cut questions shorter with data.max_question"
         );
         assert!(refused(config(68, 0, 64)).starts_with("the step between windows is 0"));
     }

@@ -155,7 +155,7 @@ fn rows<'d>(job: &EvalJob<'_>, found: &Found, data: &'d DataConfig) -> Result<Qu
     let tokenizer = found.tokenizer()?;
     let encoder = Encoder::new(&tokenizer, job.args.max_length.unwrap_or(max_length).min(max_length));
     let split = match (job.args.input.as_slice(), &data.test, &data.dev) {
-        ([path], ..) => read_split(data, kind, encoder, &labels, "input", path.as_ref())?,
+        ([path], ..) => read_split(&data.of_file(path.as_ref())?, kind, encoder, &labels, "input", path.as_ref())?,
         ([], ..) if !data.glue.is_empty() => {
             let mut dev = TaskData::read(data, kind, encoder, &labels)?.dev;
             dev.swap_remove(0)

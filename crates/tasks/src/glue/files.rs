@@ -85,6 +85,13 @@ impl Files {
         Ok(Part { name: name.to_owned(), table })
     }
 
+    /// The columns of the file at `path`. See [`Recipe::columns`].
+    pub fn columns_of(&self, recipe: &Recipe, path: &Path) -> Columns {
+        let name = path.file_name().unwrap_or_default();
+        let test = self.test.iter().flat_map(|names| *names).any(|known| name == *known);
+        self.columns(recipe, if test { Split::Test } else { Split::Dev })
+    }
+
     fn columns(&self, recipe: &Recipe, split: Split) -> Columns {
         let (text, label, header) = match split {
             Split::Train | Split::Dev => (self.text, Some(self.label.to_owned()), self.header),

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::metrics::{ClassMetric, ScoreMetric};
-use crate::table::{LabelKind, Table};
+use crate::table::{Columns, LabelKind, Table};
 use files::Files;
 
 /// Which part of a task.
@@ -93,6 +93,11 @@ impl Recipe {
     /// When a file is missing or at fault, or a class is none of the task's.
     pub fn read(&self, folder: &Path, split: Split) -> Result<Vec<Part>> {
         self.files.read(self, folder, split)
+    }
+
+    /// The columns of a file of the task, which its name tells to be test data or not.
+    pub fn columns(&self, path: &Path) -> Columns {
+        self.files.columns_of(self, path)
     }
 
     /// The task's classes; `None` where a number is predicted.
