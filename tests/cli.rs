@@ -211,7 +211,8 @@ fn the_other_commands_answer() {
     assert!(sandbox.path("t.json").is_file());
     let inspect = sandbox.command("inspect").args(small).args(["--max-length", "32"]).assert().success();
     assert!(stdout(&inspect).contains("[MASK]("), "{}", stdout(&inspect));
-    assert!(stdout(&sandbox.command("man").assert().success()).contains(".TH"));
+    let man = stdout(&sandbox.command("man").assert().success());
+    assert!(man.contains(".TH") && man.contains(".SH BERT-VARIANTS CORPUS STATS"), "{man}");
     let bash = stdout(&sandbox.command("completions").arg("bash").assert().success());
     assert!(bash.contains("bert-variants"));
 }

@@ -44,6 +44,9 @@ fn a_distilbert_starts_from_its_teacher_comes_nearer_to_it_and_is_exported() {
     sandbox.command("export").args(["--model", "student", "--to", "exported"]).assert().success();
     let exported = fs::read_to_string(sandbox.path("exported/config.json")).expect("a configuration");
     assert!(exported.contains("DistilBertForMaskedLM"));
+    let shown = ["--objective", "distilbert", "--set", "teacher=teacher", "--tokenizer", "teacher/tokenizer.json"];
+    let text = ["--corpus", "train.txt", "--config", "small.toml"];
+    sandbox.command("inspect").args(shown).args(text).assert().success();
     // Without its teacher it is still a masked language model.
     fs::rename(sandbox.path("teacher"), sandbox.path("gone")).expect("moved");
     let eval = sandbox.command("eval").args(["--model", "student", "--task", "loss", "--json"]).assert().success();
@@ -55,6 +58,11 @@ fn tinybert_goes_from_text_to_the_inside_of_a_task_to_its_predictions() {
     let sandbox = sandbox();
     let layers = ["--set", "encoder.layers=2", "--steps", "20"];
     distill(&sandbox, "tinybert-general", "general").args(layers).assert().success();
+    sandbox.command("inspect").args(["--model", "general", "--corpus", "train.txt"]).assert().success();
+    for task in ["units", "trade-off"] {
+        let eval = sandbox.command("eval").args(["--model", "general", "--task", task]).assert().code(3);
+        assert!(stderr(&eval).contains("predicts no"), "{task}: {}", stderr(&eval));
+    }
     sandbox.command("export").args(["--model", "general", "--to", "general-exported"]).assert().success();
     let exported = fs::read_to_string(sandbox.path("general-exported/config.json")).expect("a configuration");
     assert!(exported.contains("\"BertModel\""), "{exported}");
@@ -201,11 +209,11 @@ fn simple_networks_learn_what_a_teacher_says_and_predict() {
 fn augmented_files_are_the_same_for_any_number_of_threads_with_every_row_first_and_no_variant_twice() {
     let sandbox = sandbox();
     fs::write(sandbox.path("tags.tsv"), "river\tN\nhouse\tN\nold\tA\ncold\tA\nnew\tA\nfalls\tV\n").expect("written");
-    for method in ["tinybert", "tang"] {
+    for (method, tags) in [("tinybert", &[][..]), ("tang", &["--tags", "tags.tsv"])] {
         let run = |output: &str, threads: &str| {
             let mut command = sandbox.command("augment");
             command.args(["--method", method, "--model", "teacher", "--input", "train.tsv", "--output", output]);
-            command.args(["--copies", "5", "--threads", threads, "--tags", "tags.tsv"]);
+            command.args(["--copies", "5", "--threads", threads]).args(tags);
             command.assert().success();
             fs::read_to_string(sandbox.path(output)).expect("a file")
         };

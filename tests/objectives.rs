@@ -154,6 +154,66 @@ fn span_boundaries_are_judged_by_offset_and_units_apart() {
     assert_ne!(number(&masks, "mlm/loss"), number(&found, "mlm/loss"));
 }
 
+/// Whatever a model learnt to predict, it is asked for the same masked tokens.
+#[test]
+fn every_masked_language_model_is_asked_for_the_same_units() {
+    let sandbox = Sandbox::new(20);
+    let units =
+        |run: &str| json(sandbox.command("eval").args(["--model", run, "--task", "units", "--output", "asked.jsonl"]));
+    sandbox.pretrain("mlm", 10).assert().success();
+    let plain = units("mlm");
+    let masks = json(sandbox.command("eval").args(["--model", "mlm", "--task", "loss", "--masks", "bert"]));
+    assert!((number(&plain["token"], "loss") - number(&masks, "mlm/loss")).abs() < 1e-5, "{plain} {masks}");
+    let asked: Vec<Value> = sandbox.records("", "asked.jsonl");
+    for unit in ["token", "word", "n-gram", "span"] {
+        let rows = asked.iter().filter(|row| row["unit"] == unit);
+        let labels = rows.flat_map(|row| row["labels"].as_array().expect("labels")).filter(|label| label.is_u64());
+        assert_eq!(labels.count() as f64, number(&plain[unit], "targets"), "{unit}");
+    }
+    for variant in ["electra", "replace-mlm", "all-tokens-mlm"] {
+        let set = format!("objective.variant={variant}");
+        sandbox.pretrain(variant, 10).args(["--objective", "rtd", "--set", &set]).assert().success();
+        let found = units(variant);
+        assert_eq!(found["token"]["targets"], plain["token"]["targets"], "{variant}");
+        assert!(number(&found["token"], "loss") > 3.0, "{variant}: the originals are not shown: {found}");
+    }
+    // A generator answers, and costs what it costs.
+    let on = ["--task", "trade-off", "--input", "valid.txt", "--max-length", "32"];
+    let costs = |run: &str| json(sandbox.command("eval").args(["--model", run]).args(on));
+    sandbox.command("export").args(["--model", "electra", "--to", "there"]).assert().success();
+    let (run, generator) = (costs("electra"), costs("there/generator"));
+    assert_eq!((&run["parameters"], &run["flops"]), (&generator["parameters"], &generator["flops"]));
+}
+
+/// A flag that would do nothing is refused.
+#[test]
+fn flags_that_a_task_does_nothing_with_are_refused() {
+    let sandbox = Sandbox::new(12);
+    sandbox.pretrain("run", 5).assert().success();
+    fs::write(sandbox.path("lines.txt"), "the old river falls.\n".repeat(300) + &"falls ".repeat(40)).expect("written");
+    let refused = |flags: &[&str], code: i32| {
+        common::stderr(&sandbox.command("eval").args(["--model", "run"]).args(flags).assert().code(code))
+    };
+    for flags in [
+        &["--task", "trade-off", "--output", "o.jsonl"][..],
+        &["--task", "units", "--masks", "electra"],
+        &["--task", "pll", "--input", "lines.txt", "--masks", "bert"],
+        &["--task", "blimp", "--input", ".", "--output", "o.jsonl"],
+    ] {
+        let message = refused(flags, 2);
+        assert!(message.contains("does nothing with it"), "{message}");
+    }
+    let long = refused(&["--task", "pll", "--input", "lines.txt"], 3);
+    assert!(long.contains("lines.txt, line 301: "), "{long}");
+    // The validation text of a run is read without that of its training.
+    fs::rename(sandbox.path("train.txt"), sandbox.path("elsewhere.txt")).expect("moved");
+    let loss = json(sandbox.command("eval").args(["--model", "run", "--task", "loss"]));
+    assert!(number(&loss, "loss") > 0.0);
+    fs::remove_file(sandbox.path("valid.txt")).expect("removed");
+    let gone = refused(&["--task", "loss"], 3);
+    assert!(gone.contains("valid.txt") && gone.contains("--input TEXT"), "{gone}");
+}
+
 /// What a run draws by the tokens' frequencies it draws by those of its training text, also when it is judged later.
 #[test]
 fn a_model_is_judged_as_it_was_while_it_trained() {
@@ -265,6 +325,9 @@ fn runs_are_compared_over_seeds_in_every_form() {
     let page = fs::read_to_string(sandbox.path("page.html")).expect("written");
     assert!(page.contains("<polyline") && page.contains("fast-seed2") && !page.contains("http"), "one file, no links");
 
+    // The folder they lie in stands for them, and the file of all runs beside them is none.
+    let parent = json(sandbox.command("compare").args([".", "runs.csv"]).args(["--metric", "loss"]));
+    assert_eq!(parent["arms"].as_array().map(Vec::len), found["arms"].as_array().map(Vec::len), "{parent}");
     let twice = sandbox.command("compare").args(["plain-seed1", "./plain-seed1", "plain-seed2"]).assert().success();
     assert!(String::from_utf8_lossy(&twice.get_output().stderr).contains("./plain-seed1 was named before"));
     fs::remove_file(sandbox.path("fast-seed1/summary.json")).expect("removed");

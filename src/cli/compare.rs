@@ -1,7 +1,7 @@
 //! `compare`: one table, and one page, over any number of runs and seeds.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
@@ -15,11 +15,11 @@ use crate::report::{Arm, Axis, Run, TRADE_OFF, arms, page, traded};
 /// Flags of `compare`.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// Folders of runs. Runs that differ only in their seed are put together.
+    /// Folders of runs, or folders with such folders. Runs that differ only in their seed are put together.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Metrics that are compared; when left out the validation loss, those with an accuracy, F1 or area under the curve, and
-    /// what `eval --task trade-off --json` printed into the file eval-trade-off.json of a run.
+    /// Metrics that are compared; when left out the validation loss, those with an accuracy, F1, exact match, correlation or
+    /// area under the curve, and what `eval --task trade-off --json` printed into the file eval-trade-off.json of a run.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     metric: Vec<String>,
     /// Which arm the others are compared with; the first when left out.
@@ -45,7 +45,8 @@ pub struct Args {
 /// When a folder holds no run, no run is finished, or a file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     let (mut runs, mut seen) = (Vec::new(), BTreeSet::new());
-    for folder in &args.runs {
+    for folder in args.runs.iter().flat_map(|path| folders(path)) {
+        let folder = &folder;
         if !seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
             tracing::warn!("{} was named before and counts once", folder.display());
             continue;
@@ -94,6 +95,19 @@ pub fn run(args: &Args) -> Result<()> {
     print(&text.to_string())
 }
 
+/// The runs that a path stands for: itself, or where it is none those in the folder, such as one for each seed. The file of
+/// all runs that lies beside them is none.
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let is_run = |path: &Path| path.join("run.toml").is_file();
+    if path.file_name().is_some_and(|name| name == "runs.csv") {
+        return Vec::new();
+    }
+    let inside = path.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let mut inside: Vec<PathBuf> = inside.filter(|path| is_run(path)).collect();
+    inside.sort();
+    if is_run(path) || inside.is_empty() { vec![path.to_owned()] } else { inside }
+}
+
 /// The metrics that are compared.
 fn metrics(asked: &[String], runs: &[Run]) -> Result<Vec<String>> {
     let all = |name: &str| runs.iter().any(|run| run.value(name).is_some());
@@ -108,7 +122,10 @@ fn metrics(asked: &[String], runs: &[Run]) -> Result<Vec<String>> {
     }
     let telling = |name: &&str| {
         let last = name.rsplit('/').next().unwrap_or(name);
-        let quality = !name.starts_with(TRADE_OFF) && ["accuracy", "f1", "auc", "overall"].contains(&last);
+        let known = ["accuracy", "f1", "auc", "overall", "exact_match", "matthews", "pearson", "spearman"];
+        // answer_f1 and entity_f1 too.
+        let ends = known.iter().any(|known| last == *known || last.ends_with(&format!("_{known}")));
+        let quality = !name.starts_with(TRADE_OFF) && ends;
         *name == "loss" || traded(name).is_some() || quality
     };
     let mut names: Vec<&str> = runs.iter().flat_map(Run::metrics).filter(telling).collect();

@@ -53,12 +53,13 @@ pub fn run(command: Command) -> Result<()> {
             document[name] = value.clone();
         }
         let counts = train.token_counts();
-        document["unigram_entropy"] = json!(corpus::unigram_entropy(counts, counts));
+        document["unigram_entropy"] = json!(corpus::unigram_cross_entropy(counts, counts, 0.0));
         if let Some(valid) = &text.valid {
             let counts = valid.corpus.token_counts();
             document["valid_tokens"] = json!(valid.corpus.tokens());
-            document["valid_unigram_entropy"] = json!(corpus::unigram_entropy(counts, counts));
-            document["valid_unigram_cross_entropy"] = json!(corpus::unigram_entropy(train.token_counts(), counts));
+            document["valid_unigram_entropy"] = json!(corpus::unigram_cross_entropy(counts, counts, 0.0));
+            let under_training = corpus::unigram_cross_entropy(train.token_counts(), counts, 1.0);
+            document["valid_unigram_cross_entropy"] = json!(under_training);
         }
     } else {
         document["tokens"] = json!(train.tokens());

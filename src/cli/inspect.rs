@@ -59,6 +59,9 @@ pub fn run(args: Args) -> Result<()> {
         layers.set("objective", config.objective.clone());
         layers.set("encoder", toml::Table::try_from(&config.encoder)?);
         layers.set("corpus.max_length", config.corpus.max_length as i64);
+        if config.teacher.exists() {
+            layers.set("teacher", config.teacher.display().to_string());
+        }
         layers.set("corpus.tokenizer", run.join("tokenizer.json").display().to_string());
     }
     let config = args.config.resolve(layers)?;
@@ -75,7 +78,9 @@ pub fn inspect<O: Objective>(job: &InspectJob<'_>) -> Result<()> {
     let (args, config) = (job.args, job.config);
     let progress = Progress::default();
     let text = train::Text::prepare(config, &progress)?;
-    let mut context = text.context(config.corpus.max_length, &config.encoder);
+    let mut encoder = config.encoder.clone();
+    model::fit_vocabulary(&mut encoder, &text.tokenizer)?;
+    let mut context = text.context(config.corpus.max_length, &encoder);
     context.teacher = teacher::open(&config.teacher, &config.backend.open()?)?;
     let objective = O::new(parse(config.objective_knobs(), "objective.")?, &context)?;
     let passages = text.train.passages(&config.corpus, &objective, &progress)?;

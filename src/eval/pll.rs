@@ -51,9 +51,8 @@ pub fn score<O: Objective>(loaded: &Loaded<O>, sentences: &[&str]) -> Result<Vec
         let (len, positions) = (encoded.tokens.len(), loaded.positions);
         if len + 2 > positions {
             return Err(BadInput(format!(
-                "sentence {} has {len} tokens; with its two special tokens it does not fit the model's {positions} \
-                 positions: shorten it",
-                i + 1
+                "`{sentence}` has {len} tokens; with its two special tokens it does not fit the model's {positions} \
+                 positions: shorten it"
             ))
             .into());
         }

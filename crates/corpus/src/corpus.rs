@@ -193,12 +193,15 @@ fn percentiles(starts: &[u64], end: u64) -> [u64; 2] {
     })
 }
 
-/// The cross-entropy in nats per token of a text with the token counts `text` under the unigram distribution of the
-/// token counts `model`, one added to each. Of a text under its own counts: its entropy, but for the one added.
-pub fn unigram_entropy(model: &[u64], text: &[u64]) -> f64 {
-    let total: f64 = model.iter().map(|count| *count as f64 + 1.0).sum();
+/// The cross-entropy in nats per token of a text with the token counts `text` under the unigram distribution of the token
+/// counts `model`, `added` to each. Of a text under its own counts, with 0 added: its entropy.
+pub fn unigram_cross_entropy(model: &[u64], text: &[u64], added: f64) -> f64 {
+    let total: f64 = model.iter().map(|count| *count as f64 + added).sum();
     let tokens: f64 = text.iter().map(|count| *count as f64).sum();
-    let nats = |(m, t): (&u64, &u64)| -(*t as f64) * ((*m as f64 + 1.0) / total).ln();
+    let nats = |(m, t): (&u64, &u64)| match t {
+        0 => 0.0,
+        t => -(*t as f64) * ((*m as f64 + added) / total).ln(),
+    };
     model.iter().zip(text).map(nats).sum::<f64>() / tokens.max(1.0)
 }
 
@@ -214,8 +217,10 @@ mod tests {
 
     #[test]
     fn a_uniform_unigram_costs_the_log_of_its_size() {
-        assert!((unigram_entropy(&[9, 9, 9, 9], &[1, 2, 3, 4]) - 4f64.ln()).abs() < 1e-12);
+        assert!((unigram_cross_entropy(&[9, 9, 9, 9], &[1, 2, 3, 4], 1.0) - 4f64.ln()).abs() < 1e-12);
         // (3 + 1) / 8 and (3 + 1) / 8 of eight: one bit.
-        assert!((unigram_entropy(&[3, 3], &[5, 0]) - 2f64.ln()).abs() < 1e-12);
+        assert!((unigram_cross_entropy(&[3, 3], &[5, 0], 1.0) - 2f64.ln()).abs() < 1e-12);
+        // Of two tokens once each: its own entropy, whatever the vocabulary.
+        assert!((unigram_cross_entropy(&[1, 0, 1], &[1, 0, 1], 0.0) - 2f64.ln()).abs() < 1e-12);
     }
 }

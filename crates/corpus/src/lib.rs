@@ -32,7 +32,7 @@ mod watch;
 
 pub use annotations::Annotations;
 pub use builder::{Builder, Counts, Manifest};
-pub use corpus::{Corpus, Statistics, unigram_entropy};
+pub use corpus::{Corpus, Statistics, unigram_cross_entropy};
 pub use error::{Error, Result};
 pub use order::Order;
 pub use packing::{Across, PackingConfig};

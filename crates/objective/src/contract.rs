@@ -120,6 +120,11 @@ pub trait Objective: Sized + Send + Sync + 'static {
         None
     }
 
+    /// What computes [`Objective::predict`]: the shape of its encoder, and the number of parameters.
+    fn predictor(&self, model: &Self::Model, encoder: &EncoderConfig) -> (EncoderConfig, usize) {
+        (encoder.clone(), model.num_params())
+    }
+
     /// The score of every token of `sequences`, special tokens included and padding not: the logit that a discriminator
     /// gives it for being replaced. None where the objective has no discriminator.
     fn token_scores(&self, _model: &Self::Model, _sequences: &Sequences, _device: &Device) -> Option<Vec<Vec<f32>>> {

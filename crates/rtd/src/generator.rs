@@ -35,6 +35,14 @@ impl Generator {
         if config.frozen { generator.no_grad() } else { generator }
     }
 
+    /// The number of parameters that it computes with, the encoder's included.
+    pub fn parameters(&self, encoder: &Encoder) -> usize {
+        let tokens = if self.tokens.is_none() { encoder.embeddings.tokens.num_params() } else { 0 };
+        let places = if self.places.is_none() { encoder.embeddings.places.num_params() } else { 0 };
+        let stack = if self.stack.is_none() { encoder.stack.num_params() } else { 0 };
+        self.num_params() + tokens + places + stack
+    }
+
     /// The token table, `[vocabulary, embedding]`.
     pub fn table(&self, encoder: &Encoder) -> Tensor<2> {
         self.tokens.as_ref().unwrap_or(&encoder.embeddings.tokens).val()

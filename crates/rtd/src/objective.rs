@@ -1,6 +1,7 @@
 //! Replaced-token detection and its ablations as an objective.
 
 use ::objective::{Context, Decisions, Error, Example, Mark, Objective, Purpose, Shown, Step, Tally, Term};
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use kernels::{Sampling, Targets, vocabulary_sample};
 use mlm::{Maskers, NAMES, Names, encoder_flops, head_flops, predicted};
@@ -305,6 +306,13 @@ impl Objective for Rtd {
         let generator = model.generator.as_ref()?;
         let hidden = generator.hidden(&model.encoder, &sequences.input(device), places, None);
         Some(Predicted { hidden, head: &generator.head, table: generator.table(&model.encoder), share: None })
+    }
+
+    fn predictor(&self, model: &RtdModel, encoder: &EncoderConfig) -> (EncoderConfig, usize) {
+        match (&model.head, &model.generator) {
+            (None, Some(generator)) => (self.config.generator.shape(encoder), generator.parameters(&model.encoder)),
+            (_, generator) => (encoder.clone(), model.num_params() - generator.num_params()),
+        }
     }
 
     fn token_scores(&self, model: &RtdModel, sequences: &Sequences, device: &Device) -> Option<Vec<Vec<f32>>> {

@@ -253,7 +253,11 @@ impl Objective for Sbo {
         let len = batch.mlm.sequences.len;
         let spans = batch.spans.iter().filter(|span| span.left as usize / len == row);
         let lengths: Vec<String> = spans.map(|span| (span.right - span.left - 1).to_string()).collect();
-        Some(format!("{} spans with a boundary, of {} tokens", lengths.len(), lengths.join(", ")))
+        Some(match lengths.as_slice() {
+            [] => "no span with a boundary".to_owned(),
+            [one] => format!("a span of {one} with a boundary"),
+            several => format!("{} spans with a boundary, of {} tokens", several.len(), several.join(", ")),
+        })
     }
 
     fn flops(&self, encoder: &EncoderConfig, batch: &SboBatch) -> f64 {

@@ -71,24 +71,24 @@ pub struct Args {
     /// Take the number of variants of this task of GLUE.
     #[arg(long, value_name = "NAME", conflicts_with = "copies")]
     task: Option<String>,
-    /// Candidates of a word (tinybert).
-    #[arg(long, value_name = "N", default_value_t = 15)]
-    candidates: usize,
+    /// Candidates of a word (tinybert): 15.
+    #[arg(long, value_name = "N")]
+    candidates: Option<usize>,
     /// How often a word is replaced: 0.4 (tinybert), 0.1 (tang).
     #[arg(long, value_name = "P")]
     replace: Option<f64>,
-    /// How often a word is masked (tang).
-    #[arg(long, value_name = "P", default_value_t = 0.1)]
-    mask: f64,
-    /// How often only an n-gram is kept (tang).
-    #[arg(long, value_name = "P", default_value_t = 0.25)]
-    ngram: f64,
-    /// Word vectors (tinybert): train (from the sentences of --input), model (the model's token table), or a file of
+    /// How often a word is masked (tang): 0.1.
+    #[arg(long, value_name = "P")]
+    mask: Option<f64>,
+    /// How often only an n-gram is kept (tang): 0.25.
+    #[arg(long, value_name = "P")]
+    ngram: Option<f64>,
+    /// Word vectors (tinybert): train (left out; from the sentences of --input), model (the model's token table), or a file of
     /// word2vec's text format, GloVe or fastText, also .gz.
-    #[arg(long, value_name = "train|model|FILE", default_value = "train")]
-    vectors: String,
-    /// Parts of speech (tang): a file of lines word<TAB>tag[<TAB>count], from any tagger; words that are not in it go by
-    /// their endings.
+    #[arg(long, value_name = "train|model|FILE")]
+    vectors: Option<String>,
+    /// Parts of speech, which tang needs: a file of lines word<TAB>tag[<TAB>count], from any tagger; words that are not in it
+    /// go by their endings.
     #[arg(long, value_name = "FILE")]
     tags: Option<PathBuf>,
     /// Do as the papers' code does, where it differs from the papers.
@@ -125,13 +125,25 @@ pub struct AugmentJob<'a> {
 /// # Errors
 /// When the input or the model cannot be used, the output is there already, or a signal asks to stop.
 pub fn run(args: &Args) -> Result<()> {
-    let shares = [("--mask", Some(args.mask)), ("--ngram", Some(args.ngram)), ("--replace", args.replace)];
+    let shares = [("--mask", args.mask), ("--ngram", args.ngram), ("--replace", args.replace)];
     for (flag, value) in shares.iter().filter_map(|(flag, value)| Some((flag, (*value)?))) {
         if !(0.0..=1.0).contains(&value) {
             return Err(Usage(format!("{flag} {value}: must be between 0 and 1")).into());
         }
     }
-    if args.candidates == 0 || args.copies == Some(0) {
+    let (method, useless) = match args.method {
+        Method::Tinybert => (
+            "tinybert",
+            vec![("--mask", args.mask.is_some()), ("--ngram", args.ngram.is_some()), ("--tags", args.tags.is_some())],
+        ),
+        Method::Tang => {
+            ("tang", vec![("--candidates", args.candidates.is_some()), ("--vectors", args.vectors.is_some())])
+        }
+    };
+    if let Some((flag, _)) = useless.iter().find(|(_, given)| *given) {
+        return Err(Usage(format!("{flag}: --method {method} does nothing with it")).into());
+    }
+    if args.candidates == Some(0) || args.copies == Some(0) {
         return Err(Usage("--candidates and --copies must be at least 1".to_owned()).into());
     }
     use_threads(args.threads)?;
@@ -176,7 +188,7 @@ pub fn augment<O: Objective>(job: &AugmentJob<'_>) -> Result<()> {
                 tokenizer: &loaded.tokenizer,
                 model: &Asked(&loaded),
                 vectors: &vectors,
-                count: args.candidates,
+                count: args.candidates.unwrap_or(15),
                 max_length: loaded.positions.min(128),
                 behaviour,
             };
@@ -196,9 +208,9 @@ pub fn augment<O: Objective>(job: &AugmentJob<'_>) -> Result<()> {
             let tokenizer = job.found.tokenizer()?;
             let tang = Tang {
                 iterations: copies(args)?.unwrap_or(if args.pair.is_some() { 10 } else { 20 }),
-                mask: args.mask,
+                mask: args.mask.unwrap_or(0.1),
                 replace: args.replace.unwrap_or(0.1),
-                ngram: args.ngram,
+                ngram: args.ngram.unwrap_or(0.25),
                 mask_text: tokenizer.token(tokenizer.specials().mask).unwrap_or("[MASK]").to_owned(),
                 behaviour,
             };
@@ -256,7 +268,7 @@ fn copies(args: &Args) -> Result<Option<usize>> {
 
 /// Everything that determines the file.
 fn identity(args: &Args, found: &Found) -> Result<String> {
-    let vectors = Path::new(&args.vectors);
+    let vectors = Path::new(args.vectors.as_deref().unwrap_or("train"));
     let named = [Some(args.input.as_path()), args.tags.as_deref(), vectors.exists().then_some(vectors)];
     let mut hash = blake3::Hasher::new();
     for path in named.into_iter().flatten() {
@@ -278,7 +290,7 @@ fn vectors<'s>(
     tokenizer: &Tokenizer,
     found: &Found,
 ) -> Result<Vectors> {
-    match args.vectors.as_str() {
+    match args.vectors.as_deref().unwrap_or("train") {
         "train" => Ok(train_vectors(sentences, &TrainVectors { seed: args.seed, ..TrainVectors::default() })),
         "model" => table(tokenizer, found),
         file => Ok(Vectors::open(Path::new(file), VECTORS)?),

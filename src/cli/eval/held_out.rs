@@ -2,19 +2,19 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use corpus::{Builder, Subset, Tokenizer};
 use objective::{Example, Objective, Purpose, Shown};
 use serde_json::{Value, json};
 use toml::Table;
 
-use super::{Args, EvalJob, Task};
+use super::{Args, EvalJob, Task, open_output};
 use crate::cli::print;
 use crate::cli::report::{report, table};
 use crate::config::{CorpusConfig, parse};
+use crate::eval::fill::{self, Blank, Quiz};
 use crate::eval::loss::{Means, evaluate};
 use crate::exit::{BadInput, Usage};
 use crate::model::{Found, Loaded};
@@ -47,7 +47,7 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
         }
         Task::Rtd => asked("rtd", "rtd")?,
         Task::Sbo => asked("sbo", "sbo")?,
-        Task::Units => return units(job, loaded, knobs),
+        Task::Units => return units(job, loaded, &knobs),
         Task::Loss | Task::Pll | Task::Blimp | Task::RtdScores | Task::TradeOff => {}
     }
     let text = HeldOut::open(job, &loaded.tokenizer, loaded.positions)?;
@@ -99,25 +99,32 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
     report(args.json, &document)
 }
 
-/// Loss and accuracy of a model under one masker for each unit, on the same passages.
-fn units<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: Table) -> Result<()> {
+/// Loss and accuracy of a model under one masker for each unit, on the same passages, whatever it learnt to predict.
+fn units<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: &Table) -> Result<()> {
+    let specials = loaded.tokenizer.specials();
+    let blank = Blank { tokens: &[specials.cls, specials.mask, specials.sep], segments: &[], places: &[1] };
+    fill::logits(loaded, &[blank])?;
     let text = HeldOut::open(job, &loaded.tokenizer, loaded.positions)?;
     let mut rows = table(&["unit", "targets", "loss", "accuracy"]);
     let mut document = json!({"task": "units", "model": job.args.model});
+    let mut output = open_output(job.args)?;
     for (unit, family) in UNITS {
         let mut knobs = knobs.clone();
         mask_as(&mut knobs, family);
-        let (means, _) = text.evaluate(job, loaded, knobs)?;
-        let Some((loss, accuracy)) = means.metric("mlm/loss").zip(means.metric("mlm/accuracy")) else {
-            return Err(BadInput(format!("--task units: a model of `{}` predicts no masked tokens", O::NAME)).into());
-        };
-        rows.add_row([
-            unit.to_owned(),
-            format!("{:.0}", loss.weight),
-            format!("{:.4}", loss.mean),
-            format!("{:.2} %", 100.0 * accuracy.mean),
-        ]);
-        document[unit] = json!({"targets": loss.weight, "loss": loss.mean, "accuracy": accuracy.mean});
+        let (objective, examples) = text.asked(job.args, loaded, knobs)?;
+        if let Some(file) = &mut output {
+            write_examples(file, &objective, &examples, Some(unit))?;
+        }
+        let answers = Quiz::new(&objective, &examples).answers(loaded, job.args.batch)?;
+        let targets = answers.said.len();
+        if targets == 0 {
+            return Err(nothing().into());
+        }
+        let metric = |name: &str| answers.metrics.iter().find(|(known, _)| known == name).map_or(f64::NAN, |(_, x)| *x);
+        let (loss, accuracy) = (metric("loss"), metric("accuracy"));
+        let share = format!("{:.2} %", 100.0 * accuracy);
+        rows.add_row([unit.to_owned(), targets.to_string(), format!("{loss:.4}"), share]);
+        document[unit] = json!({"targets": targets, "loss": loss, "accuracy": accuracy});
     }
     if job.args.json { report(true, &document) } else { print(&rows.to_string()) }
 }
@@ -185,45 +192,62 @@ impl HeldOut {
         Ok(train::evaluation_set(&passages, args.limit, args.seed, objective))
     }
 
-    /// The means over the text under an objective with these knobs, and the number of passages.
-    fn evaluate<O: Objective>(&self, job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: Table) -> Result<(Means, usize)> {
-        let args = job.args;
+    /// An objective with these knobs, for the model in `loaded`, and its examples.
+    fn asked<O: Objective>(&self, args: &Args, loaded: &Loaded<O>, knobs: Table) -> Result<(O, Vec<Example>)> {
         let counts = loaded.counts.clone().unwrap_or_else(|| self.counts());
         let mut context = train::context(&loaded.tokenizer, counts, self.config.max_length, &loaded.encoder);
         context.teacher.clone_from(&loaded.teacher);
         let objective = O::new(parse(knobs, "objective.")?, &context)?;
         let examples = self.examples(args, &objective, &Progress::default())?;
-        if let Some(path) = &args.output {
-            write_examples(path, &objective, &examples)?;
+        Ok((objective, examples))
+    }
+
+    /// The means over the text under an objective with these knobs, and the number of passages.
+    fn evaluate<O: Objective>(&self, job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: Table) -> Result<(Means, usize)> {
+        let args = job.args;
+        let (objective, examples) = self.asked(args, loaded, knobs)?;
+        if let Some(mut file) = open_output(args)? {
+            write_examples(&mut file, &objective, &examples, None)?;
         }
         let means = evaluate(&objective, &loaded.model, &examples, args.batch, &loaded.device, &loaded.workers)?;
         if means.loss.is_nan() && means.targets == 0.0 {
-            let message = "this text gives nothing to predict: give more of it, a longer --max-length or other --masks";
-            return Err(BadInput(message.to_owned()).into());
+            return Err(nothing().into());
         }
         Ok((means, examples.len()))
     }
 }
 
+/// Where a text has no target.
+fn nothing() -> BadInput {
+    BadInput("this text gives nothing to predict: give more of it, a longer --max-length or other --masks".to_owned())
+}
+
 /// Writes what the model is shown and asked: one JSON object a sequence, with token ids, segments and, where a token is
-/// asked for, its id.
-fn write_examples<O: Objective>(path: &Path, objective: &O, examples: &[Example]) -> Result<()> {
-    let context = || format!("cannot write {}", path.display());
-    let mut file = BufWriter::new(File::create(path).with_context(context)?);
+/// asked for, its id; and the unit that is masked, where several are.
+fn write_examples<O: Objective>(
+    file: &mut BufWriter<File>,
+    objective: &O,
+    examples: &[Example],
+    unit: Option<&str>,
+) -> Result<()> {
+    let context = "cannot write what is asked";
     for example in examples {
         let batch = objective.collate(std::slice::from_ref(example), Purpose::Evaluation);
         for row in 0..objective.sequences(&batch).batch() {
             let shown = objective.show(&batch, row);
             let column = |value: fn(&Shown) -> Value| shown.iter().map(value).collect::<Vec<Value>>();
-            let record = json!({
+            let mut record = json!({
                 "tokens": column(|shown| shown.token.into()),
                 "segments": column(|shown| shown.segment.into()),
                 "labels": column(|shown| shown.label.into()),
             });
-            writeln!(file, "{record}").with_context(context)?;
+            if let Some(unit) = unit {
+                record["unit"] = unit.into();
+            }
+            writeln!(file, "{record}").context(context)?;
         }
     }
-    file.flush().with_context(context)
+    file.flush().context(context)
 }
 
 /// The documents whose loss is asked for: those of --input, or the run's own validation text.
@@ -243,6 +267,13 @@ fn validation_source(job: &EvalJob<'_>, config: &CorpusConfig, tokenizer: &Token
     run.corpus.cache.clone_from(&config.cache);
     // Its own, wherever it came from.
     run.corpus.tokenizer = job.found.tokenizer_path().display().to_string();
+    if !run.corpus.valid.is_empty() {
+        // The training text need not be there any more.
+        run.corpus.paths = std::mem::take(&mut run.corpus.valid);
+        run.corpus.valid_fraction = 0.0;
+        let context = "the run's validation text, which is read unless --input TEXT is given";
+        return Ok(train::Text::prepare(&run, &progress).context(context)?.train);
+    }
     let text = train::Text::prepare(&run, &progress)?;
     text.valid.ok_or_else(|| BadInput("the run has no validation text; give --input TEXT".to_owned()).into())
 }

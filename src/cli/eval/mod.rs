@@ -4,9 +4,11 @@ mod held_out;
 mod sentences;
 pub mod trade_off;
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args as ClapArgs, ValueEnum};
 use objective::Objective;
 
@@ -119,6 +121,16 @@ pub fn run(args: Args) -> Result<()> {
     anstream::eprintln!("model: {}", found.describe());
     let entry = registry::find(found.objective()?)?;
     let job = EvalJob { args: &args, found: &found };
+    let of_text = matches!(args.task, Task::Loss | Task::Sop | Task::Nsp | Task::Rtd | Task::Sbo);
+    let sentences = matches!(args.task, Task::Pll | Task::RtdScores);
+    let useless = [
+        ("--output", args.output.is_some() && !(of_text || sentences || args.task == Task::Units)),
+        ("--masks", args.masks.is_some() && !(of_text || args.task == Task::TradeOff)),
+        ("--max-length", args.max_length.is_some() && (sentences || args.task == Task::Blimp)),
+    ];
+    if let Some((flag, _)) = useless.iter().find(|(_, given)| *given) {
+        return Err(Usage(format!("{flag}: --task {} does nothing with it", args.task.name())).into());
+    }
     if args.task == Task::TradeOff {
         return trade_off::run(&job);
     }
@@ -131,6 +143,15 @@ pub fn run(args: Args) -> Result<()> {
         return Err(BadInput(format!("{} is {message}", args.model.display())).into());
     }
     (entry.eval)(&job)
+}
+
+/// The file of --output.
+fn open_output(args: &Args) -> Result<Option<BufWriter<File>>> {
+    let open = |path: &PathBuf| -> Result<BufWriter<File>> {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(BufWriter::new(file))
+    };
+    args.output.as_ref().map(open).transpose()
 }
 
 /// Evaluates a model of the objective `O`.

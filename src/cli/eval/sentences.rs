@@ -1,7 +1,7 @@
 //! Tasks about sentences: pseudo-log-likelihood, a discriminator's scores, BLiMP.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -9,7 +9,7 @@ use objective::Objective;
 use serde_json::json;
 use trunk::Sequences;
 
-use super::Args;
+use super::{Args, open_output};
 use crate::cli::print;
 use crate::cli::report::{report, table};
 use crate::eval;
@@ -28,6 +28,8 @@ pub fn pll<O: Objective>(args: &Args, loaded: &Loaded<O>) -> Result<()> {
     for part in sentence_parts(Path::new(input), args.limit)? {
         let part = part?;
         let lines: Vec<&str> = part.iter().map(String::as_str).collect();
+        let lengths = lines.iter().map(|line| loaded.tokenizer.encode(line).tokens.len());
+        check_lengths(input, sentences, lengths, loaded.positions)?;
         for (text, score) in lines.iter().zip(eval::pll::score(loaded, &lines)?) {
             (sentences, tokens, words) = (sentences + 1, tokens + score.tokens, words + score.words);
             (pll, pll_l2r) = (pll + score.pll, pll_l2r + score.pll_l2r);
@@ -83,15 +85,9 @@ pub fn token_scores<O: Objective>(args: &Args, loaded: &Loaded<O>) -> Result<()>
         let part = part?;
         let mut rows = Vec::new();
         for text in &part {
-            let row = [vec![specials.cls], loaded.tokenizer.encode(text).tokens, vec![specials.sep]].concat();
-            if row.len() > loaded.positions {
-                let (length, positions) = (row.len(), loaded.positions);
-                return Err(
-                    BadInput(format!("a sentence has {length} tokens, the model takes {positions}: {text}")).into()
-                );
-            }
-            rows.push(row);
+            rows.push([vec![specials.cls], loaded.tokenizer.encode(text).tokens, vec![specials.sep]].concat());
         }
+        check_lengths(input, sentences, rows.iter().map(|row| row.len() - 2), loaded.positions)?;
         let sequences = Sequences::pad(&rows, specials.pad);
         let Some(scores) = loaded.objective.token_scores(&loaded.model, &sequences, &loaded.device) else {
             let message = "has no discriminator; it takes one of `rtd`, variant electra or electra-15";
@@ -143,17 +139,26 @@ pub fn blimp<O: Objective>(args: &Args, loaded: &Loaded<O>) -> Result<()> {
     print(&table.to_string())
 }
 
+/// Refuses the first line that does not fit the model, `before` lines standing before these.
+fn check_lengths(
+    input: &str,
+    before: usize,
+    lengths: impl Iterator<Item = usize>,
+    positions: usize,
+) -> Result<(), BadInput> {
+    match lengths.enumerate().find(|(_, length)| length + 2 > positions) {
+        Some((number, length)) => Err(BadInput(format!(
+            "{input}, line {}: {length} tokens, which with two special ones do not fit the model's {positions} positions; \
+             shorten it",
+            before + number + 1
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn one_input<'a>(args: &'a Args, task: &str) -> Result<&'a str> {
     match args.input.as_slice() {
         [input] => Ok(input),
         _ => Err(Usage(format!("--task {task} needs one --input FILE with a sentence per line")).into()),
     }
-}
-
-fn open_output(args: &Args) -> Result<Option<BufWriter<File>>> {
-    let open = |path: &std::path::PathBuf| -> Result<BufWriter<File>> {
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(BufWriter::new(file))
-    };
-    args.output.as_ref().map(open).transpose()
 }

@@ -76,7 +76,8 @@ impl Objective for Tinybert {
     fn new(config: TinybertConfig, context: &Context) -> Result<Self, Error> {
         config.validate()?;
         let teacher = context.teacher.clone().ok_or_else(|| {
-            Error("name: there is nothing to compare the student with; a run of tinybert needs its teacher".to_owned())
+            let message = "a run of tinybert needs its teacher, whose insides it learns; it predicts no tokens";
+            Error(format!("name: {message}"))
         })?;
         let layers = config.mapping.of(&config.layers, teacher.config.layers, context.encoder.layers)?;
         let (ours, theirs) = (context.encoder.heads, teacher.config.heads);
