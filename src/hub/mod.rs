@@ -178,6 +178,9 @@ impl HubModel {
     /// so that the rows before have no use, and the table is moved.
     fn numbered_from(mut self, offset: usize) -> Self {
         let before = self.config.encoder.position_offset;
+        if before == offset {
+            return self;
+        }
         let table = self.weights.get_mut("encoder.embeddings.places.positions");
         if let (Family::Roberta, Some(HostTensor { shape, values })) = (self.config.family, table) {
             let used = values.split_off(before * shape[1]);
