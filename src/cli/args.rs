@@ -9,6 +9,7 @@ use objective::Objective;
 
 use crate::backend::Backend;
 use crate::config::{Layers, PRESETS, RunConfig, preset};
+use crate::exit::Usage;
 use crate::registry::{self, OBJECTIVES};
 
 /// Where a configuration comes from: preset, then file, then flags.
@@ -114,6 +115,17 @@ pub struct BackendArgs {
     /// Where to compute.
     #[arg(long, value_enum)]
     pub backend: Option<Backend>,
+}
+
+/// Refuses the first flag that is given and would do nothing.
+///
+/// # Errors
+/// Names the flag, and `why` it would do nothing.
+pub fn refuse(flags: &[(&str, bool)], why: &str) -> Result<(), Usage> {
+    match flags.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(Usage(format!("{flag}: {why}"))),
+        None => Ok(()),
+    }
 }
 
 /// More threads than any machine has cores.

@@ -19,7 +19,7 @@ use tasks::{Columns, Example, Header, Label, LabelKind, Ragged, Table};
 
 use self::asked::Asked;
 use self::format::Format;
-use super::args::use_threads;
+use super::args::{refuse, use_threads};
 use super::report::report;
 use crate::backend::Backend;
 use crate::exit::{BadInput, Usage};
@@ -140,9 +140,7 @@ pub fn run(args: &Args) -> Result<()> {
             ("tang", vec![("--candidates", args.candidates.is_some()), ("--vectors", args.vectors.is_some())])
         }
     };
-    if let Some((flag, _)) = useless.iter().find(|(_, given)| *given) {
-        return Err(Usage(format!("{flag}: --method {method} does nothing with it")).into());
-    }
+    refuse(&useless, &format!("--method {method} does nothing with it"))?;
     if args.candidates == Some(0) || args.copies == Some(0) {
         return Err(Usage("--candidates and --copies must be at least 1".to_owned()).into());
     }

@@ -16,7 +16,7 @@ use tune::{AdviceConfig, Measure, Tune, TuneConfig};
 
 use super::advice::TaskTeacher;
 use super::{Args, Method, Stage, shape};
-use crate::cli::args::use_threads;
+use crate::cli::args::{refuse, use_threads};
 use crate::cli::finetune::{style_of, tell};
 use crate::cli::pretrain;
 use crate::config::{Layers, RunConfig, parse};
@@ -274,10 +274,5 @@ fn refuse_text(args: &pretrain::Args) -> Result<(), Usage> {
         ("--dry-run", args.dry_run),
         ("--resume", args.resume != Resume::Auto),
     ];
-    match given.iter().find(|(_, given)| *given) {
-        Some((flag, _)) => {
-            Err(Usage(format!("{flag}: is about learning from text; a task is learnt from --train FILE")))
-        }
-        None => Ok(()),
-    }
+    refuse(&given, "is about learning from text; a task is learnt from --train FILE")
 }

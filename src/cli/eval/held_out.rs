@@ -253,27 +253,28 @@ fn write_examples<O: Objective>(
 /// The documents whose loss is asked for: those of --input, or the run's own validation text.
 fn validation_source(job: &EvalJob<'_>, config: &CorpusConfig, tokenizer: &Tokenizer) -> Result<Source> {
     let progress = Progress::default();
-    if !job.args.input.is_empty() {
+    let build = |paths: &[String]| -> Result<Source> {
         let cache = train::cache_folder(config)?;
-        let text = train::text(config, &job.args.input)?;
+        let text = train::text(config, paths)?;
         let corpus = Builder::new(&text, tokenizer, &cache, &progress).build()?;
-        return Ok(Source { corpus: Arc::new(corpus), subset: Subset::All });
+        Ok(Source { corpus: Arc::new(corpus), subset: Subset::All })
+    };
+    if !job.args.input.is_empty() {
+        return build(&job.args.input);
     }
     let Found::Run { config: run, .. } = job.found else {
         let task = job.args.task.name();
         return Err(Usage(format!("--task {task} needs --input TEXT for a Hugging Face folder")).into());
     };
+    if !run.corpus.valid.is_empty() {
+        // The training text need not be there any more.
+        return build(&run.corpus.valid)
+            .context("the run's validation text, which is read unless --input TEXT is given");
+    }
     let mut run = run.as_ref().clone();
     run.corpus.cache.clone_from(&config.cache);
     // Its own, wherever it came from.
     run.corpus.tokenizer = job.found.tokenizer_path().display().to_string();
-    if !run.corpus.valid.is_empty() {
-        // The training text need not be there any more.
-        run.corpus.paths = std::mem::take(&mut run.corpus.valid);
-        run.corpus.valid_fraction = 0.0;
-        let context = "the run's validation text, which is read unless --input TEXT is given";
-        return Ok(train::Text::prepare(&run, &progress).context(context)?.train);
-    }
     let text = train::Text::prepare(&run, &progress)?;
     text.valid.ok_or_else(|| BadInput("the run has no validation text; give --input TEXT".to_owned()).into())
 }

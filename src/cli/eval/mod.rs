@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args as ClapArgs, ValueEnum};
 use objective::Objective;
 
-use super::args::use_threads;
+use super::args::{refuse, use_threads};
 use crate::backend::Backend;
 use crate::exit::{BadInput, Usage};
 use crate::model::{self, Found, Loaded};
@@ -128,9 +128,7 @@ pub fn run(args: Args) -> Result<()> {
         ("--masks", args.masks.is_some() && !(of_text || args.task == Task::TradeOff)),
         ("--max-length", args.max_length.is_some() && (sentences || args.task == Task::Blimp)),
     ];
-    if let Some((flag, _)) = useless.iter().find(|(_, given)| *given) {
-        return Err(Usage(format!("{flag}: --task {} does nothing with it", args.task.name())).into());
-    }
+    refuse(&useless, &format!("--task {} does nothing with it", args.task.name()))?;
     if args.task == Task::TradeOff {
         return trade_off::run(&job);
     }
