@@ -213,6 +213,9 @@ fn the_other_commands_answer() {
     assert!(stdout(&inspect).contains("[MASK]("), "{}", stdout(&inspect));
     let man = stdout(&sandbox.command("man").assert().success());
     assert!(man.contains(".TH") && man.contains(".SH BERT-VARIANTS CORPUS STATS"), "{man}");
+    sandbox.command("man").args(["--to", "pages"]).assert().success();
+    let page = fs::read_to_string(sandbox.path("pages/bert-variants-corpus-stats.1")).expect("a page for each command");
+    assert!(page.contains("bert\\-variants\\-corpus\\-stats"), "{page}");
     let bash = stdout(&sandbox.command("completions").arg("bash").assert().success());
     assert!(bash.contains("bert-variants"));
 }

@@ -10,6 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("corpus", &[]),
     ("tasks", &["corpus"]),
     ("augment", &["corpus"]),
+    ("feature-set", &[]),
     ("kernels", &[]),
     ("trunk", &["kernels"]),
     ("objective", &["trunk", "kernels", "corpus"]),
@@ -56,4 +57,25 @@ fn crates_point_one_way() {
 #[test]
 fn the_corpus_knows_nothing_of_burn() {
     assert!(dependencies()["corpus"].iter().all(|used| !used.starts_with("burn")));
+}
+
+/// The dependencies of the packages that `selection` selects, tests included, each with the features it is built with.
+fn features(selection: &[&str]) -> BTreeSet<String> {
+    let arguments = ["tree", "--offline", "--locked", "--edges", "normal,build,dev", "--prefix", "none"];
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(arguments).args(["--format", "{p} [{f}]"]).args(selection).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = cargo.output().expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let foreign = |line: &&str| !line.contains(env!("CARGO_MANIFEST_DIR"));
+    let lines = String::from_utf8(output.stdout).expect("UTF-8");
+    lines.lines().map(|line| line.trim_end_matches(" (*)")).filter(foreign).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_tests_of_one_crate_use_the_programs_build_of_its_dependencies() {
+    let program = features(&["--workspace"]);
+    for name in dependencies().keys() {
+        let differ: Vec<String> = features(&["--package", name]).difference(&program).cloned().collect();
+        assert!(differ.is_empty(), "{name} has {}; crates/feature-set lacks a dependency", differ.join(", "));
+    }
 }

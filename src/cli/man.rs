@@ -1,16 +1,33 @@
 //! `man`.
 
-use anyhow::Result;
-use clap::{Command, CommandFactory};
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args as ClapArgs, Command, CommandFactory};
 use clap_mangen::Man;
 
 use super::{Cli, print};
 
-/// Runs `man`: the page of the command, then one section for each subcommand.
+/// Flags of `man`.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// Write a page for each command into this folder, as `man bert-variants-pretrain` finds them, instead of printing one.
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+}
+
+/// Runs `man`: one page with a section for each subcommand on stdout, or a page for each into a folder.
 ///
 /// # Errors
-/// When stdout cannot be written.
-pub fn run() -> Result<()> {
+/// When stdout or the folder cannot be written.
+pub fn run(args: &Args) -> Result<()> {
+    if let Some(folder) = &args.to {
+        let context = || format!("cannot write the manual pages to {}", folder.display());
+        fs::create_dir_all(folder).with_context(context)?;
+        return clap_mangen::generate_to(Cli::command(), folder).with_context(context);
+    }
+
     let mut command = Cli::command();
     command.build();
     let mut page = Vec::new();

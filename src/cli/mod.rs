@@ -75,8 +75,8 @@ enum Command {
     Devices(devices::Args),
     /// Print completions for a shell.
     Completions(completions::Args),
-    /// Print the manual page.
-    Man,
+    /// Print the manual page, or write one for each command.
+    Man(man::Args),
 }
 
 /// Parses the command line and runs it.
@@ -110,7 +110,7 @@ pub fn run() -> Result<()> {
         Command::Tokenizer(command) => tokenizer::run(command),
         Command::Devices(args) => devices::run(&args),
         Command::Completions(args) => completions::run(&args),
-        Command::Man => man::run(),
+        Command::Man(args) => man::run(&args),
     }
 }
 

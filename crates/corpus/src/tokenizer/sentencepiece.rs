@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sentencepiece_model::{ModelType, SentencePieceModel};
+use prost::Message;
 use serde_json::{Value, json};
 use tokenizers::Tokenizer;
 use tokenizers::normalizers::{Lowercase, NFKD, NormalizerWrapper, Precompiled, Replace, Sequence, StripAccents};
@@ -10,23 +10,68 @@ use tokenizers::normalizers::{Lowercase, NFKD, NormalizerWrapper, Precompiled, R
 use super::open::from_json;
 use crate::error::{Error, Result};
 
+/// `ModelProto` of `sentencepiece_model.proto`, with the fields that the conversion reads; others are skipped.
+#[derive(Message)]
+struct Model {
+    #[prost(message, repeated, tag = "1")]
+    pieces: Vec<Piece>,
+    #[prost(message, optional, tag = "2")]
+    trainer_spec: Option<TrainerSpec>,
+    #[prost(message, optional, tag = "3")]
+    normalizer_spec: Option<NormalizerSpec>,
+}
+
+/// `ModelProto.SentencePiece`.
+#[derive(Message)]
+struct Piece {
+    #[prost(string, optional, tag = "1")]
+    piece: Option<String>,
+    #[prost(float, optional, tag = "2")]
+    score: Option<f32>,
+}
+
+/// `TrainerSpec`.
+#[derive(Message)]
+struct TrainerSpec {
+    #[prost(enumeration = "ModelType", optional, tag = "3", default = "Unigram")]
+    model_type: Option<i32>,
+    #[prost(int32, optional, tag = "40")]
+    unk_id: Option<i32>,
+}
+
+/// `TrainerSpec.ModelType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
+#[repr(i32)]
+enum ModelType {
+    Unigram = 1,
+    Bpe = 2,
+    Word = 3,
+    Char = 4,
+}
+
+/// `NormalizerSpec`.
+#[derive(Message)]
+struct NormalizerSpec {
+    #[prost(bytes = "vec", optional, tag = "2")]
+    precompiled_charsmap: Option<Vec<u8>>,
+}
+
 /// The tokenizer of a model file; case and accents are kept if the `settings` of `tokenizer_config.json` say so.
 pub fn open(path: &Path, settings: &Value) -> Result<Tokenizer> {
     let bad = |error: &dyn std::fmt::Display| Error::data(format!("{}: {error}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
-    let model =
-        SentencePieceModel::from_slice(&bytes).map_err(|error| bad(&format!("no SentencePiece model: {error}")))?;
-    let trainer = model.trainer().ok_or_else(|| bad(&"the model does not say how it was trained"))?;
+    let model = Model::decode(bytes.as_slice()).map_err(|error| bad(&format!("no SentencePiece model: {error}")))?;
+    let trainer = model.trainer_spec.as_ref().ok_or_else(|| bad(&"the model does not say how it was trained"))?;
     if trainer.model_type() != ModelType::Unigram {
         return Err(bad(&"only SentencePiece's Unigram models are read, as ALBERT's is"));
     }
-    let piece = |piece: &sentencepiece_model::SentencePiece| {
+    let piece = |piece: &Piece| {
         // A number with a comma behind it is two pieces.
         let penalty = if number_and_comma(piece.piece()) { 100.0 } else { 0.0 };
         json!([piece.piece(), f64::from(piece.score()) - penalty])
     };
-    let pieces: Vec<Value> = model.pieces().iter().map(piece).collect();
-    let special = |(id, piece): (usize, &sentencepiece_model::SentencePiece)| {
+    let pieces: Vec<Value> = model.pieces.iter().map(piece).collect();
+    let special = |(id, piece): (usize, &Piece)| {
         let name = piece.piece();
         let known = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"].contains(&name);
         known.then(|| {
@@ -36,7 +81,7 @@ pub fn open(path: &Path, settings: &Value) -> Result<Tokenizer> {
             })
         })
     };
-    let added: Vec<Value> = model.pieces().iter().enumerate().filter_map(special).collect();
+    let added: Vec<Value> = model.pieces.iter().enumerate().filter_map(special).collect();
     let metaspace = json!({"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "always", "split": true});
     let parts = json!({
         "version": "1.0",
@@ -56,7 +101,7 @@ pub fn open(path: &Path, settings: &Value) -> Result<Tokenizer> {
     if settings["do_lower_case"].as_bool() != Some(false) {
         steps.push(Lowercase.into());
     }
-    let charsmap = model.normalizer().map_or(&[][..], |normalizer| normalizer.precompiled_charsmap());
+    let charsmap = model.normalizer_spec.as_ref().map_or(&[][..], NormalizerSpec::precompiled_charsmap);
     if !charsmap.is_empty() {
         steps.push(Precompiled::from(charsmap).map_err(|error| bad(&error))?.into());
     }
