@@ -64,11 +64,11 @@ pub fn train<O: Objective>(mut config: RunConfig, out: &Path, lesson: &mut Lesso
     Ok(config)
 }
 
-/// As [`train`], and measures the best checkpoint on everything but the training rows: metrics by split and name.
+/// As [`train()`], and measures the best checkpoint on everything but the training rows: metrics by split and name.
 /// Predictions go to files in the run's folder.
 ///
 /// # Errors
-/// As [`train`].
+/// As [`train()`].
 pub fn learn<O: Objective>(config: RunConfig, out: &Path, mut lesson: Lesson<'_>) -> Result<Value> {
     let config = train::<O>(config, out, &mut lesson)?;
     let best = model::find(out)?;

@@ -50,7 +50,7 @@ impl SboHead {
         }
     }
 
-    /// The output layer for `n` tokens of spans, given hidden states `[rows, hidden]` in which [`Boundary`] names rows,
+    /// The output layer for `n` tokens of spans, given hidden states `[rows, hidden]` in which `Boundary` names rows,
     /// and the token table `[vocabulary, embedding]`.
     pub fn output(&self, hidden: Tensor<2>, boundary: &Boundary, table: Tensor<2>) -> OutputLayer {
         let left = gather(hidden.clone(), boundary.left.clone());

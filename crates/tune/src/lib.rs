@@ -9,7 +9,7 @@
 //! `(1 - a) L_labels + a L_teacher`. [`Task`] has all of this but the network, for students that are no encoders.
 //!
 //! An example's passage is a whole sequence, special tokens included, with one sentence a segment; its label is
-//! [`objective::Answer`].
+//! `objective::Example::answer`.
 //!
 //! Where we differ from transformers: the softmax over an answer's ends runs over the tokens of the sequence, not over
 //! the padding of the batch it happens to be in, so that padding changes nothing.

@@ -87,7 +87,7 @@ pub struct Args {
     /// word2vec's text format, GloVe or fastText, also .gz.
     #[arg(long, value_name = "train|model|FILE")]
     vectors: Option<String>,
-    /// Parts of speech, which tang needs: a file of lines word<TAB>tag[<TAB>count], from any tagger; words that are not in it
+    /// Parts of speech, which tang needs: a file of lines wordTABtag[TABcount], from any tagger; words that are not in it
     /// go by their endings.
     #[arg(long, value_name = "FILE")]
     tags: Option<PathBuf>,
