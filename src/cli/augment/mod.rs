@@ -87,8 +87,8 @@ pub struct Args {
     /// word2vec's text format, GloVe or fastText, also .gz.
     #[arg(long, value_name = "train|model|FILE")]
     vectors: Option<String>,
-    /// Parts of speech, which tang needs: a file of lines wordTABtag[TABcount], from any tagger; words that are not in it
-    /// go by their endings.
+    /// Parts of speech, which tang needs: a file of lines with a word, a tag and perhaps a count, tabs between, from any
+    /// tagger; words that are not in it go by their endings.
     #[arg(long, value_name = "FILE")]
     tags: Option<PathBuf>,
     /// Do as the papers' code does, where it differs from the papers.
