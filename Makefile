@@ -11,16 +11,12 @@ TEXT ?=
 VALID ?=
 # Where `make install` puts the program, its manual pages and its completions.
 PREFIX ?= $(HOME)/.local
-# Options of maturin, such as WHEEL="--zig --compatibility manylinux_2_17" for systems with an older C library.
-WHEEL ?=
 
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 BIN = $(TARGET)/release/bert-variants
 # One profile and one set of features for the program, its tests, its benchmarks and the lints: each dependency is
 # compiled once.
 FLAGS = --release --locked $(if $(FEATURES),--features $(FEATURES))
-# cargo-nextest, where it is installed, runs the tests of different files at the same time.
-RUN_TESTS = $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 VERSION = $(lastword $(subst @, ,$(shell $(CARGO) pkgid --offline)))
 COMPLETIONS = share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d
 MATURIN = $(TARGET)/packaging/bin/maturin
@@ -53,7 +49,7 @@ docs: requirements ## the crates' documentation, in target/doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(FLAGS) --workspace --no-deps
 
 test: requirements ## every test
-	$(CARGO) $(RUN_TESTS) $(FLAGS) --workspace
+	$(CARGO) test $(FLAGS) --workspace
 
 build: requirements ## the program, in target/release
 	@test -x $(BIN) || echo "Compiling bert-variants and $$(grep -c '^name' Cargo.lock) dependencies at most:" \
@@ -92,11 +88,11 @@ $(MATURIN): pyproject.toml
 	@python3 -m venv --help >/dev/null 2>&1 || { echo 'Python 3 with its module venv is missing, which packages the' \
 	  'wheel (Debian, Ubuntu: python3-venv)' >&2; exit 1; }
 	python3 -m venv $(TARGET)/packaging
-	$(TARGET)/packaging/bin/pip install --quiet $(if $(findstring --zig,$(WHEEL)),'maturin[zig]',maturin)'>=1.9,<2'
+	$(TARGET)/packaging/bin/pip install --quiet "$$(sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml)"
 	@touch $@
 
 wheel: build $(MATURIN) ## the Python package that holds the program, in dist
-	$(MATURIN) build $(FLAGS) --out dist $(WHEEL)
+	$(MATURIN) build $(FLAGS) --out dist
 
 dist: wheel licences ## the wheel, and an archive with program, manual pages, completions, README and licences, in dist
 	rm -rf $(TARGET)/$(ARCHIVE)
@@ -119,7 +115,7 @@ licences: requirements ## the licences of all dependencies, in target/licences.t
 	  if ls -d $${CARGO_HOME:-$(HOME)/.cargo}/advisory-dbs/* >/dev/null 2>&1; then $(CARGO) deny --all-features check --disable-fetch advisories; \
 	  else echo 'no database of advisories is at hand (`cargo deny fetch` brings it): they were not checked'; fi
 
-check-cuda: requirements ## that the backend cuda compiles; needs no NVIDIA software
+check-cuda: requirements ## that the backend cuda compiles
 	$(CARGO) check --release --locked --features cuda
 
 parity: ## make the reference numbers of tests/fixtures again (needs Python with torch and transformers)
