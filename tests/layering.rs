@@ -59,23 +59,49 @@ fn the_corpus_knows_nothing_of_burn() {
     assert!(dependencies()["corpus"].iter().all(|used| !used.starts_with("burn")));
 }
 
-/// The dependencies of the packages that `selection` selects, tests included, each with the features it is built with.
-fn features(selection: &[&str]) -> BTreeSet<String> {
-    let arguments = ["tree", "--offline", "--locked", "--edges", "normal,build,dev", "--prefix", "none"];
+/// The crates that Cargo builds for `arguments`, ours aside, each with its features. A crate stands apart where it is built
+/// for the compiler's own use (under a build script or a procedural macro), since Cargo gives it other features there.
+fn built(arguments: &[&str]) -> BTreeMap<(String, bool), BTreeSet<String>> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(arguments).args(["--format", "{p} [{f}]"]).args(selection).current_dir(env!("CARGO_MANIFEST_DIR"));
-    let output = cargo.output().expect("cargo");
+    cargo.args(["tree", "--offline", "--locked", "--charset", "ascii", "--format", "{p} [{f}]"]);
+    let output = cargo.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let foreign = |line: &&str| !line.contains(env!("CARGO_MANIFEST_DIR"));
-    let lines = String::from_utf8(output.stdout).expect("UTF-8");
-    lines.lines().map(|line| line.trim_end_matches(" (*)")).filter(foreign).map(str::to_owned).collect()
+
+    let mut built: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    // For each level of the tree, whether what stands below it serves the compiler.
+    let mut compiler = vec![false];
+    for line in String::from_utf8(output.stdout).expect("UTF-8").lines() {
+        let name = line.trim_start_matches(['|', '`', '-', ' ']);
+        let level = (line.len() - name.len()) / 4;
+        let Some((package, features)) = name.trim_end_matches(" (*)").trim_end_matches(']').split_once(" [") else {
+            compiler.truncate(level + 1);
+            compiler.push(compiler[level] || name == "[build-dependencies]");
+            continue;
+        };
+        compiler.truncate(level + 1);
+        let here = compiler[level] || package.ends_with("(proc-macro)");
+        compiler.push(here);
+        if !package.contains(env!("CARGO_MANIFEST_DIR")) {
+            built.entry((package.to_owned(), here)).or_default().insert(features.to_owned());
+        }
+    }
+    built
 }
 
 #[test]
-fn the_tests_of_one_crate_use_the_programs_build_of_its_dependencies() {
-    let program = features(&["--workspace"]);
-    for name in dependencies().keys() {
-        let differ: Vec<String> = features(&["--package", name]).difference(&program).cloned().collect();
-        assert!(differ.is_empty(), "{name} has {}; crates/feature-set lacks a dependency", differ.join(", "));
+fn tests_and_benchmarks_use_the_programs_build_of_its_dependencies() {
+    let program = built(&["--package", "bert-variants", "--edges", "normal,build"]);
+    let members = dependencies();
+    let selections = members.keys().map(|name| vec!["--package", name]).chain([vec!["--workspace"]]);
+    for selection in selections {
+        for (dependency, features) in built(&[&selection[..], &["--edges", "normal,build,dev"]].concat()) {
+            let Some(of_program) = program.get(&dependency) else { continue };
+            assert!(
+                features.is_subset(of_program),
+                "{}: {} has {features:?}, in the program {of_program:?}; crates/feature-set lacks what asks for the difference",
+                selection.join(" "),
+                dependency.0,
+            );
+        }
     }
 }
