@@ -32,17 +32,26 @@ pub fn sum_of<const N: usize>(rows: [&[f32]; N], f: impl Fn([f32; N]) -> f32) ->
             *sum += f(block.map(|chunk| chunk[lane]));
         }
     }
-    for i in 0..length % LANES {
-        lanes[i] += f(split.map(|(_, rest)| rest[i]));
-    }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
+    if length % LANES > 0 {
+        // In a copy: accumulators that an index picks would lie in memory, not in registers.
+        let mut more = lanes;
+        for i in 0..length % LANES {
+            more[i] += f(split.map(|(_, rest)| rest[i]));
         }
-        width /= 2;
+        lanes = more;
     }
-    lanes[0]
+    let [first, second] = fold::<4, 2>(fold::<8, 4>(fold::<LANES, 8>(lanes)));
+    first + second
+}
+
+/// The second half of `lanes` added to the first; `HALF` is half of `WHOLE`.
+#[inline(always)]
+fn fold<const WHOLE: usize, const HALF: usize>(lanes: [f32; WHOLE]) -> [f32; HALF] {
+    let mut sums = [0.0; HALF];
+    for i in 0..HALF {
+        sums[i] = lanes[i] + lanes[i + HALF];
+    }
+    sums
 }
 
 /// The largest element; negative infinity when there is none. Whatever it likes where one of them is not a number.
