@@ -20,21 +20,26 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "pytorch"))
 import lstm  # noqa: E402
 from compare import ROWS, Contestant  # noqa: E402
 
+STEPS = 15
+
 
 def steps(folders, shape, arguments):
     """Milliseconds of a training step, a pair for each round."""
     names = ["layers", "hidden", "heads", "vocabulary", "batch", "length"]
     flags = [word for name, value in zip(names, shape) for word in (f"--{name}", str(value))]
-    contestants = [Contestant([folder / "examples" / "steps", *flags, "--dropout", "0.1"]) for folder in folders]
+    return [side_by_side(folders, [*flags, "--dropout", "0.1"]) for _ in range(arguments.rounds)]
+
+
+def side_by_side(folders, flags):
+    """The median of STEPS steps of each build, in new processes, one step of each in turn: the machine's mood changes within
+    seconds, and where a process lies in memory matters as much as a few per cent of its code."""
+    contestants = [Contestant([folder / "examples" / "steps", *flags]) for folder in folders]
     for contestant in contestants:
         contestant.ask("run 3")
-    rounds = [
-        [statistics.median(contestant.ask("run 4")["ms"]) for contestant in contestants]
-        for _ in range(arguments.rounds)
-    ]
+    turns = [[contestant.ask("run 1")["ms"][0] for contestant in contestants] for _ in range(STEPS)]
     for contestant in contestants:
         contestant.stop()
-    return rounds
+    return [statistics.median(times) for times in zip(*turns)]
 
 
 def seconds(command):

@@ -128,14 +128,14 @@ impl<O: Objective> Bench<'_, O> {
             let loss = step.loss(&weights);
             losses.push(loss.clone().into_scalar::<f32>());
             let grads = loss.backward();
-            let mut norm = SquaredNorm { grads: &grads, sum: 0.0 };
+            let mut norm = SquaredNorm { grads: &grads, sum: Tensor::zeros([1], &self.device) };
             model.visit(&mut norm);
             // Clipped, since losses have coefficients of up to 50.
-            let rate = 0.5 / norm.sum.sqrt().max(1.0);
+            let rate = 0.5 / f64::from(norm.sum.into_scalar::<f32>()).sqrt().max(1.0);
             model = model.map(&mut Descend { grads, rate });
         }
         let (first, last) = (losses[0], losses[losses.len() - 1]);
-        assert!(last < 0.7 * first, "{}: {STEPS} steps on one batch only took {first} to {last}", O::NAME);
+        assert!(last < 0.5 * first, "{}: {STEPS} steps on one batch only took {first} to {last}", O::NAME);
     }
 
     fn step(&self, model: &O::Model, batch: &O::Batch, examples: &[Example]) -> Step {
@@ -176,18 +176,18 @@ impl ModuleVisitor for FindGradients<'_> {
 }
 
 /// Steps in which a batch must be learnt.
-const STEPS: usize = 120;
+const STEPS: usize = 40;
 
-/// Sums the squares of all gradients.
+/// Sums the squares of all gradients, on the device: a GPU is slow to be read from.
 struct SquaredNorm<'a> {
     grads: &'a Gradients,
-    sum: f64,
+    sum: Tensor<1>,
 }
 
 impl ModuleVisitor for SquaredNorm<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = param.val().grad(self.grads) {
-            self.sum += f64::from(gradient.powi_scalar(2).sum().into_scalar::<f32>());
+            self.sum = self.sum.clone() + gradient.powi_scalar(2).sum();
         }
     }
 }
