@@ -62,7 +62,7 @@ demo: build ## pretrain on corpora/tiny for one to two minutes, evaluate, fill a
 	$(BIN) inspect --preset demo --corpus corpora/tiny/train --count 2
 	$(BIN) eval --model runs/demo --task loss
 	$(BIN) eval --model runs/demo --task pll --input corpora/tiny/sentences.txt
-	$(BIN) fill-mask --model runs/demo --text 'She opened the door and looked [MASK] the window.'
+	$(BIN) fill-mask --model runs/demo --text 'The baker opened [MASK] door and put the bread on the table.'
 	$(BIN) compare runs/demo --html runs/demo/report.html
 	@echo 'The curves are in runs/demo/report.html.'
 
