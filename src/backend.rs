@@ -51,7 +51,9 @@ impl Backend {
         let device = self.device()?;
         match device.sync() {
             Ok(()) => Ok(device),
-            Err(error) => Err(NoDevice(format!("backend {self}: the device was found but failed: {error}"))),
+            Err(error) => {
+                Err(NoDevice(format!("backend {self}: the device was found but failed: {error}")))
+            }
         }
     }
 
@@ -84,7 +86,10 @@ impl Backend {
             Self::Ndarray => Ok(ndarray()),
             #[cfg(feature = "cuda")]
             Self::Cuda => cuda::open(),
-            #[allow(unreachable_patterns, reason = "which backends are left depends on the features")]
+            #[allow(
+                unreachable_patterns,
+                reason = "which backends are left depends on the features"
+            )]
             missing => Err(NoDevice(format!(
                 "this build has no backend {missing}; build it with `cargo build --release --features {missing}`"
             ))),
@@ -113,8 +118,12 @@ mod wgpu {
 
     pub fn open() -> Result<Device, NoDevice> {
         let init = || {
-            let opened = catch_unwind(AssertUnwindSafe(|| Device::wgpu_options().init().map_err(|e| e.to_string())));
-            opened.unwrap_or_else(|_| Err("the graphics library stopped while it looked for a GPU".to_owned()))
+            let opened = catch_unwind(AssertUnwindSafe(|| {
+                Device::wgpu_options().init().map_err(|e| e.to_string())
+            }));
+            opened.unwrap_or_else(|_| {
+                Err("the graphics library stopped while it looked for a GPU".to_owned())
+            })
         };
         OPENED.get_or_init(init).clone().map_err(|error| {
             NoDevice(format!(

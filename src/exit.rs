@@ -1,5 +1,5 @@
-//! Exit codes: 0 done, 1 runtime failure, 2 usage, 3 bad configuration or data, 4 diverged, 5 device or memory,
-//! 130 and 143 interrupted.
+//! Exit codes: 0 done, 1 runtime failure, 2 usage, 3 bad configuration or data, 4 diverged, 5
+//! device or memory, 130 and 143 interrupted.
 
 use std::process::ExitCode;
 
@@ -72,7 +72,10 @@ mod tests {
     #[test]
     fn the_cause_decides_the_code_whatever_stands_around_it() {
         let code = |error: Error| error.chain().find_map(known);
-        assert_eq!(code(Err::<(), _>(BadInput("x".into())).context("around").expect_err("error")), Some(3));
+        assert_eq!(
+            code(Err::<(), _>(BadInput("x".into())).context("around").expect_err("error")),
+            Some(3)
+        );
         assert_eq!(code(Interrupted(15).into()), Some(143));
         assert_eq!(code(Interrupted(2).into()), Some(130));
         assert_eq!(code(Diverged("nan".into()).into()), Some(4));

@@ -1,7 +1,8 @@
 //! Pretraining-objective experiments with BERT-like encoders, from one binary.
 //!
-//! The library behind the command `bert-variants`: everything above the objectives. `cli` parses and calls `train` and
-//! `eval`; `config` is what a run is told; `registry` knows the objectives, one line each.
+//! The library behind the command `bert-variants`: everything above the objectives. `cli` parses
+//! and calls `train` and `eval`; `config` is what a run is told; `registry` knows the objectives,
+//! one line each.
 
 pub mod backend;
 pub mod cli;
@@ -19,8 +20,8 @@ pub mod teacher;
 pub mod train;
 pub mod workers;
 
-/// Tells the allocator to keep what is freed: every training step asks for the same buffers again, and the system would
-/// have to clear them each time (5 % of a step of the small preset).
+/// Tells the allocator to keep what is freed: every training step asks for the same buffers again,
+/// and the system would have to clear them each time (5 % of a step of the small preset).
 #[allow(unsafe_code, reason = "the allocator's options are set through its C interface")]
 pub fn keep_memory() {
     /// `mi_option_purge_delay` of mimalloc.h, version 2; the Rust declarations leave it out.

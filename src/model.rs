@@ -50,9 +50,9 @@ pub fn find(folder: &Path) -> Result<Found> {
     if folder.join("run.toml").is_file() {
         let found = checkpoint::latest_good(folder)?;
         found.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let good = found
-            .checkpoint
-            .ok_or_else(|| BadInput(format!("{} is a run without a checkpoint; train it first", folder.display())))?;
+        let good = found.checkpoint.ok_or_else(|| {
+            BadInput(format!("{} is a run without a checkpoint; train it first", folder.display()))
+        })?;
         let config = run_config(folder)?;
         // What was fine-tuned is worth what its best checkpoint is.
         let checkpoint = match good.state["best"]["step"].as_u64() {
@@ -62,12 +62,23 @@ pub fn find(folder: &Path) -> Result<Found> {
         return Ok(Found::Run { config, run: folder.to_owned(), checkpoint });
     }
     if folder.join("state.json").is_file() {
-        let absolute = folder.canonicalize().with_context(|| format!("cannot open {}", folder.display()))?;
-        let run = absolute.ancestors().nth(2).filter(|run| run.join("run.toml").is_file()).ok_or_else(|| {
-            BadInput(format!("{} is a checkpoint outside its run: run.toml is missing", folder.display()))
-        })?;
+        let absolute =
+            folder.canonicalize().with_context(|| format!("cannot open {}", folder.display()))?;
+        let run =
+            absolute.ancestors().nth(2).filter(|run| run.join("run.toml").is_file()).ok_or_else(
+                || {
+                    BadInput(format!(
+                        "{} is a checkpoint outside its run: run.toml is missing",
+                        folder.display()
+                    ))
+                },
+            )?;
         checkpoint::verify(&absolute).map_err(|error| BadInput(error.to_string()))?;
-        return Ok(Found::Run { config: run_config(run)?, run: run.to_owned(), checkpoint: absolute });
+        return Ok(Found::Run {
+            config: run_config(run)?,
+            run: run.to_owned(),
+            checkpoint: absolute,
+        });
     }
     let model = if hub::is_native(folder) {
         hub::read_native(folder)?
@@ -93,8 +104,11 @@ pub fn find(folder: &Path) -> Result<Found> {
 /// When the file is missing or was edited into something that cannot be.
 pub fn run_config(run: &Path) -> Result<Box<RunConfig>> {
     let path = run.join("run.toml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let table = text.parse().map_err(|error: toml::de::Error| BadInput(format!("{}: {error}", path.display())))?;
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let table = text
+        .parse()
+        .map_err(|error: toml::de::Error| BadInput(format!("{}: {error}", path.display())))?;
     Ok(Box::new(registry::resolve(parse(table, "")?)?))
 }
 
@@ -128,7 +142,8 @@ impl Found {
         }
     }
 
-    /// The longest sequence of a task, special tokens included: the run's, or what most models take.
+    /// The longest sequence of a task, special tokens included: the run's, or what most models
+    /// take.
     pub fn max_length(&self) -> usize {
         match self {
             Self::Run { config, .. } => config.corpus.max_length,
@@ -165,8 +180,8 @@ impl Found {
         }
     }
 
-    /// How often each token of a vocabulary of `size` occurs in the text that a run was trained on; none where that is not
-    /// known.
+    /// How often each token of a vocabulary of `size` occurs in the text that a run was trained on;
+    /// none where that is not known.
     ///
     /// # Errors
     /// When the run's file of them is damaged.
@@ -176,7 +191,8 @@ impl Found {
         let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
         let counts: Option<Vec<u64>> =
             serde_json::from_str(&text).ok().filter(|counts: &Vec<u64>| counts.len() == size);
-        let message = || BadInput(format!("{}: expected {size} numbers, one for each token", path.display()));
+        let message =
+            || BadInput(format!("{}: expected {size} numbers, one for each token", path.display()));
         Ok(Some(counts.ok_or_else(message)?))
     }
 
@@ -207,7 +223,8 @@ impl Found {
     /// When they cannot be looked at.
     pub fn bytes(&self) -> Result<u64> {
         let size = |path: &Path| {
-            let metadata = path.metadata().with_context(|| format!("cannot read {}", path.display()))?;
+            let metadata =
+                path.metadata().with_context(|| format!("cannot read {}", path.display()))?;
             anyhow::Ok(metadata.len())
         };
         let folder = match self {
@@ -215,9 +232,13 @@ impl Found {
             Self::Hub { folder, .. } => folder,
         };
         let mut bytes = [0; 2];
-        for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        for entry in std::fs::read_dir(folder)
+            .with_context(|| format!("cannot read {}", folder.display()))?
+        {
             let path = entry?.path();
-            let ending = path.extension().and_then(|ending| ["safetensors", "bin"].iter().position(|e| ending == *e));
+            let ending = path
+                .extension()
+                .and_then(|ending| ["safetensors", "bin"].iter().position(|e| ending == *e));
             if let Some(ending) = ending {
                 bytes[ending] += size(&path)?;
             }
@@ -260,7 +281,8 @@ pub struct Loaded<O: Objective> {
     pub workers: Arc<Workers>,
 }
 
-/// Loads the model in `found` for the objective `O`, whose knobs are the run's (the defaults for a Hugging Face folder).
+/// Loads the model in `found` for the objective `O`, whose knobs are the run's (the defaults for a
+/// Hugging Face folder).
 ///
 /// # Errors
 /// When tokenizer and weights do not belong together, or a file is damaged.
@@ -289,11 +311,26 @@ pub fn load<O: Objective>(found: &Found, device: &Device) -> Result<Loaded<O>> {
     let workers = Arc::new(Workers::new(device, usize::MAX)?);
     let objective = Arc::new(objective);
     let device = device.clone();
-    Ok(Loaded { objective, knobs, encoder, teacher, model, tokenizer, counts, positions, device, workers })
+    Ok(Loaded {
+        objective,
+        knobs,
+        encoder,
+        teacher,
+        model,
+        tokenizer,
+        counts,
+        positions,
+        device,
+        workers,
+    })
 }
 
 /// Loads those of `weights` that the model has; parts of other models are left.
-fn load_parts<O: Objective>(model: O::Model, mut weights: Weights, described: &str) -> Result<O::Model> {
+fn load_parts<O: Objective>(
+    model: O::Model,
+    mut weights: Weights,
+    described: &str,
+) -> Result<O::Model> {
     let wanted = weights::collect(&model);
     if let Some(missing) = wanted.keys().find(|name| !weights.contains_key(*name)) {
         return Err(BadInput(format!(
@@ -307,11 +344,12 @@ fn load_parts<O: Objective>(model: O::Model, mut weights: Weights, described: &s
         .map_err(|error| BadInput(format!("{described}: config.json and weights: {error}")))?)
 }
 
-/// Replaces the initial weights of `model` by those in `folder` that it starts from, see [`Objective::ancestors`].
+/// Replaces the initial weights of `model` by those in `folder` that it starts from, see
+/// [`Objective::ancestors`].
 ///
 /// # Errors
-/// When there is no model, its tokens are others than those of `tokenizer`, or a parameter of the same name has another
-/// shape.
+/// When there is no model, its tokens are others than those of `tokenizer`, or a parameter of the
+/// same name has another shape.
 pub fn start_from<O: Objective>(
     objective: &O,
     model: O::Model,

@@ -48,7 +48,9 @@ impl Default for Progress {
 /// Whether stderr is a terminal that wants colour and movement.
 pub fn animated() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    std::io::stderr().is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    std::io::stderr().is_terminal()
+        && !set("NO_COLOR")
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 impl Unit {
@@ -102,7 +104,11 @@ impl Watch for Progress {
         }
         let seconds = stage.started.elapsed().as_secs_f64();
         if seconds >= 1.0 {
-            anstream::eprintln!("{}: {} in {seconds:.1} s", stage.name, stage.unit.amount(stage.done));
+            anstream::eprintln!(
+                "{}: {} in {seconds:.1} s",
+                stage.name,
+                stage.unit.amount(stage.done)
+            );
         }
     }
 
@@ -115,7 +121,12 @@ impl Stage {
     fn line(&self) -> String {
         let seconds = self.started.elapsed().as_secs_f64();
         let rate = self.done as f64 / seconds.max(1e-9);
-        let so_far = format!("{}: {} ({}/s)", self.name, self.unit.amount(self.done), self.unit.amount(rate as u64));
+        let so_far = format!(
+            "{}: {} ({}/s)",
+            self.name,
+            self.unit.amount(self.done),
+            self.unit.amount(rate as u64)
+        );
         match self.total {
             Some(total) if rate > 0.0 => {
                 let left = Duration::from_secs_f64(total.saturating_sub(self.done) as f64 / rate);
@@ -129,7 +140,9 @@ impl Stage {
 fn bar(name: &str, total: Option<u64>, unit: Unit) -> ProgressBar {
     let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
     let template = match (total, unit) {
-        (Some(_), Unit::Bytes) => "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
+        (Some(_), Unit::Bytes) => {
+            "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left"
+        }
         (Some(_), Unit::Things) => "{msg} {wide_bar} {human_pos}/{human_len} {per_sec}, {eta} left",
         (None, Unit::Bytes) => "{msg} {spinner} {bytes} {bytes_per_sec}",
         (None, Unit::Things) => "{msg} {spinner} {human_pos} {per_sec}",

@@ -15,7 +15,8 @@ use crate::exit::BadInput;
 use crate::model;
 use crate::train::weights::{self, Weights};
 
-/// The encoder in `folder` and its masked-language-model head, if it has one, on `device`; none where the path is empty.
+/// The encoder in `folder` and its masked-language-model head, if it has one, on `device`; none
+/// where the path is empty.
 ///
 /// # Errors
 /// When there is no model, or it has no encoder.
@@ -31,10 +32,16 @@ pub fn open(folder: &Path, device: &Device) -> Result<Option<Arc<Teacher>>> {
 }
 
 /// Those of `weights` that a teacher has.
-fn assemble(config: &EncoderConfig, mut weights: Weights, device: &Device) -> Result<TeacherModel, BadInput> {
+fn assemble(
+    config: &EncoderConfig,
+    mut weights: Weights,
+    device: &Device,
+) -> Result<TeacherModel, BadInput> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let encoder = Encoder::init(config, &mut rng, device);
-    let head = weights.contains_key("head.transform.weight").then(|| MlmHead::init(config, &mut rng, device));
+    let head = weights
+        .contains_key("head.transform.weight")
+        .then(|| MlmHead::init(config, &mut rng, device));
     let teacher = TeacherModel { encoder, head };
     let wanted = weights::collect(&teacher);
     weights.retain(|name, _| wanted.contains_key(name));

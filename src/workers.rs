@@ -1,7 +1,8 @@
 //! Forward and backward passes side by side on the cores of the CPU.
 //!
-//! On small models two passes on one core each are faster than one pass on two: nothing waits for the slowest part of
-//! every operation. What is computed side by side never depends on the number of threads, only when it is computed.
+//! On small models two passes on one core each are faster than one pass on two: nothing waits for
+//! the slowest part of every operation. What is computed side by side never depends on the number
+//! of threads, only when it is computed.
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
@@ -14,8 +15,8 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Workers for up to `parts` passes at a time on `device`. On another device than the CPU there is one, the calling
-    /// thread: such a device does its own scheduling.
+    /// Workers for up to `parts` passes at a time on `device`. On another device than the CPU there
+    /// is one, the calling thread: such a device does its own scheduling.
     ///
     /// # Errors
     /// When the operating system gives no threads.
@@ -29,7 +30,11 @@ impl Workers {
         let pool = |i: usize| {
             let threads = threads / count + usize::from(i < threads % count);
             let named = move |thread| format!("worker-{i}-{thread}");
-            ThreadPoolBuilder::new().num_threads(threads).thread_name(named).build().context("cannot start threads")
+            ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .thread_name(named)
+                .build()
+                .context("cannot start threads")
         };
         Ok(Self { pools: (0..count).map(pool).collect::<Result<_>>()? })
     }
@@ -40,10 +45,13 @@ impl Workers {
             return items.into_iter().map(f).collect();
         }
         let (count, f) = (self.pools.len(), &f);
-        // Item i goes to worker i modulo their number; the workers' results are dealt back in the same way.
+        // Item i goes to worker i modulo their number; the workers' results are dealt back in the
+        // same way.
         let mut hands: Vec<Vec<T>> = (0..count).map(|_| Vec::new()).collect();
         items.into_iter().enumerate().for_each(|(i, item)| hands[i % count].push(item));
-        let work = |(pool, hand): (&ThreadPool, Vec<T>)| pool.install(|| hand.into_iter().map(f).collect::<Vec<R>>());
+        let work = |(pool, hand): (&ThreadPool, Vec<T>)| {
+            pool.install(|| hand.into_iter().map(f).collect::<Vec<R>>())
+        };
         let done: Vec<Vec<R>> = std::thread::scope(|scope| {
             let pairs = self.pools.iter().zip(hands);
             let threads: Vec<_> = pairs.map(|pair| scope.spawn(move || work(pair))).collect();
@@ -76,7 +84,8 @@ mod tests {
     #[test]
     fn the_threads_are_shared_out() {
         let workers = Workers::share(5, 3).expect("workers");
-        let threads: Vec<usize> = workers.pools.iter().map(ThreadPool::current_num_threads).collect();
+        let threads: Vec<usize> =
+            workers.pools.iter().map(ThreadPool::current_num_threads).collect();
         assert_eq!(threads, [2, 2, 1]);
     }
 }

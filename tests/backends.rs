@@ -1,4 +1,5 @@
-//! A seed means the same run on every backend: the same losses, and gradients that lead to them, over several steps.
+//! A seed means the same run on every backend: the same losses, and gradients that lead to them,
+//! over several steps.
 
 mod common;
 
@@ -11,7 +12,10 @@ fn losses(sandbox: &Sandbox, backend: &str) -> Vec<(f64, f64)> {
     let out = format!("run-{backend}");
     sandbox.pretrain(&out, 5).args(["--backend", backend, "--batch", "4"]).assert().success();
     let pair = |record: &serde_json::Value| {
-        (record["loss"].as_f64().expect("a loss"), record["gradient_norm"].as_f64().expect("a norm"))
+        (
+            record["loss"].as_f64().expect("a loss"),
+            record["gradient_norm"].as_f64().expect("a norm"),
+        )
     };
     sandbox.records(&out, "metrics.jsonl").iter().map(pair).collect()
 }
@@ -22,8 +26,14 @@ fn follows_the_cpu(backend: &str) {
     let got = losses(&sandbox, backend);
     assert_eq!(got.len(), 5);
     for (step, (got, want)) in got.iter().zip(&expected).enumerate() {
-        assert!((got.0 - want.0).abs() < TOLERANCE, "{backend}, step {step}: loss {got:?} is not {want:?}");
-        assert!((got.1 - want.1).abs() < 2e-3 * want.1, "{backend}, step {step}: norm {got:?} is not {want:?}");
+        assert!(
+            (got.0 - want.0).abs() < TOLERANCE,
+            "{backend}, step {step}: loss {got:?} is not {want:?}"
+        );
+        assert!(
+            (got.1 - want.1).abs() < 2e-3 * want.1,
+            "{backend}, step {step}: norm {got:?} is not {want:?}"
+        );
     }
 }
 

@@ -14,22 +14,36 @@ fn a_run_leaves_everything_that_was_promised() {
     let summary = json(&run);
     assert_eq!(summary["step"], 20);
     let folder = sandbox.path("runs/a");
-    for file in
-        ["run.toml", "metrics.jsonl", "evals.jsonl", "summary.json", "latest", "tokenizer.json", "token_counts.json"]
-    {
+    for file in [
+        "run.toml",
+        "metrics.jsonl",
+        "evals.jsonl",
+        "summary.json",
+        "latest",
+        "tokenizer.json",
+        "token_counts.json",
+    ] {
         assert!(folder.join(file).is_file(), "{file}");
     }
     let metrics = sandbox.records("runs/a", "metrics.jsonl");
     assert_eq!(metrics.len(), 20);
-    for key in ["step", "tokens", "seconds", "learning_rate", "loss", "mlm/loss", "waiting", "padding"] {
+    for key in
+        ["step", "tokens", "seconds", "learning_rate", "loss", "mlm/loss", "waiting", "padding"]
+    {
         assert!(metrics[5].get(key).is_some(), "{key}");
     }
     let evals = sandbox.records("runs/a", "evals.jsonl");
-    assert_eq!(evals.iter().map(|e| e["step"].as_u64().expect("a step")).collect::<Vec<_>>(), [10, 20]);
+    assert_eq!(
+        evals.iter().map(|e| e["step"].as_u64().expect("a step")).collect::<Vec<_>>(),
+        [10, 20]
+    );
     let rows = fs::read_to_string(sandbox.path("runs/runs.csv")).expect("runs.csv");
     assert_eq!(rows.lines().count(), 2, "a header and a row");
     // The resolved configuration can be run again, to the same weights.
-    let again = sandbox.command("pretrain").args(["--config", "runs/a/run.toml", "--out", "runs/b"]).assert();
+    let again = sandbox
+        .command("pretrain")
+        .args(["--config", "runs/a/run.toml", "--out", "runs/b"])
+        .assert();
     again.success();
     assert_eq!(sandbox.weights("runs/a"), sandbox.weights("runs/b"));
 }
@@ -44,16 +58,29 @@ fn the_loss_falls_and_eval_agrees_with_the_log() {
     // From about ln(vocabulary) to below the entropy of the words, which were drawn evenly.
     let last = loss(evals.len() - 1);
     assert!(last < loss(0) && last < first - 1.0, "{first}, {}, {last}", loss(0));
-    let eval = sandbox.command("eval").args(["--model", "run", "--task", "loss", "--json"]).assert().success();
+    let eval = sandbox
+        .command("eval")
+        .args(["--model", "run", "--task", "loss", "--json"])
+        .assert()
+        .success();
     let again = json(&eval)["loss"].as_f64().expect("a loss");
     assert!((again - last).abs() < 1e-5, "{again} is not {last}");
     let pll = sandbox.path("sentences.txt");
-    fs::write(&pll, "the old house falls.\na cold river runs under the bridge.\n").expect("written");
+    fs::write(&pll, "the old house falls.\na cold river runs under the bridge.\n")
+        .expect("written");
     let mut eval = sandbox.command("eval");
-    eval.args(["--model", "run/checkpoints/step-00000150", "--task", "pll", "--input", "sentences.txt"]);
+    eval.args([
+        "--model",
+        "run/checkpoints/step-00000150",
+        "--task",
+        "pll",
+        "--input",
+        "sentences.txt",
+    ]);
     eval.args(["--output", "scores.jsonl"]).assert().success();
     let scores = fs::read_to_string(sandbox.path("scores.jsonl")).expect("scores");
-    let first: serde_json::Value = serde_json::from_str(scores.lines().next().expect("a line")).expect("JSON");
+    let first: serde_json::Value =
+        serde_json::from_str(scores.lines().next().expect("a line")).expect("JSON");
     assert_eq!(first["text"], "the old house falls.");
     assert!(first["pll"].as_f64().expect("pll") < 0.0);
     assert_eq!(scores.lines().count(), 2);
@@ -63,7 +90,11 @@ fn the_loss_falls_and_eval_agrees_with_the_log() {
 fn accumulated_micro_batches_train_like_one_batch() {
     let sandbox = Sandbox::new(20);
     let losses = |out: &str, micro: &str| -> Vec<f64> {
-        sandbox.pretrain(out, 10).args(["--batch", "32", "--micro-batch", micro]).assert().success();
+        sandbox
+            .pretrain(out, 10)
+            .args(["--batch", "32", "--micro-batch", micro])
+            .assert()
+            .success();
         let loss = |record: &serde_json::Value| record["loss"].as_f64().expect("a loss");
         sandbox.records(out, "metrics.jsonl").iter().map(loss).collect()
     };
@@ -78,7 +109,9 @@ fn budgets_end_runs_in_their_own_unit() {
     let sandbox = Sandbox::new(12);
     let summary = |out: &str, budget: [&str; 2]| {
         let mut command = sandbox.command("pretrain");
-        command.args(["--config", "small.toml", "--corpus", "train.txt", "--out", out, "--json"]).args(budget);
+        command
+            .args(["--config", "small.toml", "--corpus", "train.txt", "--out", out, "--json"])
+            .args(budget);
         json(&command.assert().success())
     };
     let tokens = summary("tokens", ["--tokens", "3000"])["tokens"].as_u64().expect("tokens");
@@ -120,7 +153,8 @@ fn bad_input_is_named_with_its_exit_code() {
     let sandbox = Sandbox::new(12);
     fs::write(sandbox.path("empty.txt"), "\n \n").expect("written");
     fs::write(sandbox.path("latin.txt"), b"caf\xe9 au lait\n").expect("written");
-    fs::write(sandbox.path("cut.txt.gz"), b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x4b").expect("written");
+    fs::write(sandbox.path("cut.txt.gz"), b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x4b")
+        .expect("written");
     fs::write(sandbox.path("a-file"), "x").expect("written");
     let cases: &[(&[&str], i32, &str)] = &[
         (&["--corpus", "none.txt"], 3, "no such file or folder: none.txt"),
@@ -140,7 +174,11 @@ fn bad_input_is_named_with_its_exit_code() {
         (&["--learning-rate", "-1"], 3, "optimizer.learning_rate = -1: must be above 0"),
         (&["--threads", "100000"], 3, "threads = 100000: must be at most 1024"),
         (&["--eval-blimp", "nowhere"], 3, "cannot open the BLiMP folder nowhere"),
-        (&["--backend", "wgpu", "--set", "encoder.precision=bf16"], 3, "only the backend cpu computes in it"),
+        (
+            &["--backend", "wgpu", "--set", "encoder.precision=bf16"],
+            3,
+            "only the backend cpu computes in it",
+        ),
         #[cfg(target_os = "linux")]
         (&["--set", "encoder.hidden=1000000", "--dry-run"], 5, "GB of memory"),
         (&["--stepz", "3"], 2, "--steps"),
@@ -165,7 +203,14 @@ fn bad_input_is_named_with_its_exit_code() {
 fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint() {
     let sandbox = Sandbox::new(12);
     let mut command = sandbox.pretrain("diverged", 200);
-    let flags = ["--checkpoint-every", "5", "--set", "optimizer.clip_norm=0.0", "--set", "schedule.warmup=0.5"];
+    let flags = [
+        "--checkpoint-every",
+        "5",
+        "--set",
+        "optimizer.clip_norm=0.0",
+        "--set",
+        "schedule.warmup=0.5",
+    ];
     let lamb = ["--set", "optimizer.learning_rate=1e30", "--set", "checkpoint.keep=2"];
     let run = command.args(flags).args(lamb).assert().code(4);
     let error = stderr(&run);
@@ -184,7 +229,8 @@ fn a_damaged_shard_is_named_and_built_again() {
     let sandbox = Sandbox::new(12);
     sandbox.pretrain("one", 5).assert().success();
     let cache = sandbox.path("cache/bert-variants");
-    let folders = fs::read_dir(&cache).expect("a cache").map(|entry| entry.expect("an entry").path());
+    let folders =
+        fs::read_dir(&cache).expect("a cache").map(|entry| entry.expect("an entry").path());
     for folder in folders.filter(|path| path.is_dir()) {
         let shard = folder.join("tokens-00000.bin");
         let mut bytes = fs::read(&shard).expect("a shard");
@@ -192,7 +238,11 @@ fn a_damaged_shard_is_named_and_built_again() {
         fs::write(&shard, bytes).expect("written");
     }
     let run = sandbox.pretrain("two", 5).assert().success();
-    assert!(stderr(&run).contains("tokens-00000.bin is damaged; it is built again"), "{}", stderr(&run));
+    assert!(
+        stderr(&run).contains("tokens-00000.bin is damaged; it is built again"),
+        "{}",
+        stderr(&run)
+    );
     assert_eq!(sandbox.weights("one"), sandbox.weights("two"));
 }
 
@@ -203,18 +253,21 @@ fn the_other_commands_answer() {
     assert_eq!(devices["backends"][0]["backend"], "cpu");
     assert_eq!(devices["backends"][0]["usable"], true);
     let small = ["--tokenizer", "train:wordpiece:300", "--corpus", "train.txt"];
-    let stats = json(&sandbox.command("corpus").arg("stats").args(small).arg("--json").assert().success());
+    let stats =
+        json(&sandbox.command("corpus").arg("stats").args(small).arg("--json").assert().success());
     assert_eq!(stats["documents"], 12);
     assert!(stats["unigram_entropy"].as_f64().expect("entropy") > 1.0);
     let mut train = sandbox.command("tokenizer");
     train.arg("train").args(small).args(["--out", "t.json"]).assert().success();
     assert!(sandbox.path("t.json").is_file());
-    let inspect = sandbox.command("inspect").args(small).args(["--max-length", "32"]).assert().success();
+    let inspect =
+        sandbox.command("inspect").args(small).args(["--max-length", "32"]).assert().success();
     assert!(stdout(&inspect).contains("[MASK]("), "{}", stdout(&inspect));
     let man = stdout(&sandbox.command("man").assert().success());
     assert!(man.contains(".TH") && man.contains(".SH BERT-VARIANTS CORPUS STATS"), "{man}");
     sandbox.command("man").args(["--to", "pages"]).assert().success();
-    let page = fs::read_to_string(sandbox.path("pages/bert-variants-corpus-stats.1")).expect("a page for each command");
+    let page = fs::read_to_string(sandbox.path("pages/bert-variants-corpus-stats.1"))
+        .expect("a page for each command");
     assert!(page.contains("bert\\-variants\\-corpus\\-stats"), "{page}");
     let bash = stdout(&sandbox.command("completions").arg("bash").assert().success());
     assert!(bash.contains("bert-variants"));

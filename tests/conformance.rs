@@ -1,4 +1,5 @@
-//! Every objective of the registry passes the trials of the contract, on every backend of this build.
+//! Every objective of the registry passes the trials of the contract, on every backend of this
+//! build.
 
 mod common;
 
@@ -47,7 +48,8 @@ fn teacher(device: &Device) -> Teacher {
 }
 
 fn passage(number: u64) -> Passage {
-    let tokens: Vec<u32> = (0..12 + 2 * (number as u32 % 10)).map(|i| 5 + (i * 7 + number as u32) % 35).collect();
+    let tokens: Vec<u32> =
+        (0..12 + 2 * (number as u32 % 10)).map(|i| 5 + (i * 7 + number as u32) % 35).collect();
     let word_starts = (0..tokens.len()).map(|i| i % 3 != 1).collect();
     Passage { word_starts, ..Passage::of_words(number, tokens, vec![0, 6]) }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 /// The documents below a folder, as lists of paragraphs.
 fn documents(folder: &str) -> Vec<Vec<String>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpora/tiny").join(folder);
-    let mut paths: Vec<_> = fs::read_dir(&folder).expect("there").map(|entry| entry.expect("listed").path()).collect();
+    let mut paths: Vec<_> =
+        fs::read_dir(&folder).expect("there").map(|entry| entry.expect("listed").path()).collect();
     paths.sort();
     let texts = paths.iter().map(|path| fs::read_to_string(path).expect("UTF-8"));
     let split = |text: String| -> Vec<Vec<String>> {

@@ -1,5 +1,6 @@
-//! Every family and every head of Hugging Face transformers: equal hidden states, outputs, losses and gradients, from the
-//! folders that `tests/fixtures/make_heads.py` and `make_old.py` wrote, and the same tensors after reading and writing.
+//! Every family and every head of Hugging Face transformers: equal hidden states, outputs, losses
+//! and gradients, from the folders that `tests/fixtures/make_heads.py` and `make_old.py` wrote, and
+//! the same tensors after reading and writing.
 
 mod common;
 
@@ -47,7 +48,8 @@ impl Expected {
         for (name, view) in file.tensors() {
             match view.dtype() {
                 safetensors::Dtype::I64 => {
-                    let number = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+                    let number =
+                        |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().expect("eight bytes"));
                     integers.insert(name, view.data().chunks_exact(8).map(number).collect());
                 }
                 _ => {
@@ -57,10 +59,15 @@ impl Expected {
         }
         let len = file.tensor("input_ids").expect("ids").shape()[1];
         let ids = |name: &str| -> Vec<u32> {
-            integers.get(name).map(|ids| ids.iter().map(|id| *id as u32).collect()).unwrap_or_default()
+            integers
+                .get(name)
+                .map(|ids| ids.iter().map(|id| *id as u32).collect())
+                .unwrap_or_default()
         };
-        let lengths = ids("attention_mask").chunks(len).map(|row| row.iter().sum::<u32>() as usize).collect();
-        let sequences = Sequences { len, tokens: ids("input_ids"), segments: ids("token_type_ids"), lengths };
+        let lengths =
+            ids("attention_mask").chunks(len).map(|row| row.iter().sum::<u32>() as usize).collect();
+        let sequences =
+            Sequences { len, tokens: ids("input_ids"), segments: ids("token_type_ids"), lengths };
         Self { integers, floats, sequences }
     }
 
@@ -136,7 +143,8 @@ impl<O: Objective> Case<O> {
         hidden_states_are_equal(self.name, encoder, &self.expected, &self.device);
     }
 
-    /// Compares the loss of `batch` and its gradients, which are written under the names of the file.
+    /// Compares the loss of `batch` and its gradients, which are written under the names of the
+    /// file.
     fn loss_and_gradients_are_equal(&self, batch: &O::Batch) {
         let step = self.objective.forward(&self.model, batch, None, &self.device);
         self.loss_is_equal(step.loss(&self.objective.weights(batch)));
@@ -148,7 +156,8 @@ impl<O: Objective> Case<O> {
         let mut gradients = Weights::new();
         for (name, weight) in weights::collect(&self.model) {
             if let Some(gradient) = found.take::<1>(&name, [weight.values.len()]) {
-                gradients.insert(name, HostTensor { shape: weight.shape, values: values(gradient) });
+                gradients
+                    .insert(name, HostTensor { shape: weight.shape, values: values(gradient) });
             }
         }
         let there = tempfile::tempdir().expect("a folder");
@@ -156,7 +165,11 @@ impl<O: Objective> Case<O> {
         let tokenizer = Tokenizer::open(&folder(self.name)).expect("a tokenizer");
         hub::write(there.path(), &written, &tokenizer).expect("written");
         let written = weights::read(&there.path().join("model.safetensors")).expect("read");
-        let expected = self.expected.floats.iter().filter_map(|(name, want)| Some((name.strip_prefix("grad.")?, want)));
+        let expected = self
+            .expected
+            .floats
+            .iter()
+            .filter_map(|(name, want)| Some((name.strip_prefix("grad.")?, want)));
         let mut count = 0;
         for (name, want) in expected {
             let largest = want.iter().fold(0f32, |a, b| a.max(b.abs()));
@@ -183,7 +196,8 @@ fn hidden_states_are_equal(name: &str, encoder: &Encoder, expected: &Expected, d
 /// The targets of masked language modelling as a batch.
 fn masked(expected: &Expected) -> MlmBatch {
     let labels = &expected.integers["labels"];
-    let places: Vec<u32> = (0..labels.len()).filter(|place| labels[*place] >= 0).map(|place| place as u32).collect();
+    let places: Vec<u32> =
+        (0..labels.len()).filter(|place| labels[*place] >= 0).map(|place| place as u32).collect();
     let labels: Vec<u32> = places.iter().map(|place| labels[*place as usize] as u32).collect();
     let replacements = vec![Replacement::Mask; labels.len()];
     MlmBatch { sequences: expected.sequences.clone(), places, labels, replacements }
@@ -191,7 +205,8 @@ fn masked(expected: &Expected) -> MlmBatch {
 
 fn logits_are_equal<O: Objective>(case: &Case<O>) {
     let places = case.expected.sequences.real_places();
-    let predicted = case.objective.predict(&case.model, &case.expected.sequences, &places, &case.device);
+    let predicted =
+        case.objective.predict(&case.model, &case.expected.sequences, &places, &case.device);
     let logits = predicted.expect("a masked language model").logits();
     assert_equal(&case.what("logits"), &values(logits), &case.expected.at_real("logits"));
 }
@@ -208,8 +223,10 @@ fn masked_language_models_are_equal() {
 
 #[test]
 fn models_of_pairs_are_equal() {
-    for (name, labels) in [("bert-pretraining", "next_sentence_label"), ("albert-pretraining", "sentence_order_label")]
-    {
+    for (name, labels) in [
+        ("bert-pretraining", "next_sentence_label"),
+        ("albert-pretraining", "sentence_order_label"),
+    ] {
         let case: Case<Sop> = Case::open(name);
         case.hidden_states_are_equal(&case.model.encoder);
         logits_are_equal(&case);
@@ -228,13 +245,22 @@ fn the_discriminator_is_equal() {
     let case: Case<Rtd> = Case::open("electra-discriminator");
     case.hidden_states_are_equal(&case.model.encoder);
     let Expected { sequences, .. } = &case.expected;
-    let scores = case.objective.token_scores(&case.model, sequences, &case.device).expect("a discriminator");
+    let scores =
+        case.objective.token_scores(&case.model, sequences, &case.device).expect("a discriminator");
     assert_equal(&case.what("logits"), &scores.concat(), &case.expected.at_real("logits"));
     let RtdModel { encoder, discriminator, .. } = &case.model;
-    let logits = discriminator.as_ref().expect("a head").forward(encoder.forward(&sequences.input(&case.device), None));
+    let logits = discriminator
+        .as_ref()
+        .expect("a head")
+        .forward(encoder.forward(&sequences.input(&case.device), None));
     let labels = &case.expected.integers["labels"];
-    let replaced: Vec<bool> =
-        case.expected.sequences.real_places().iter().map(|place| labels[*place as usize] == 1).collect();
+    let replaced: Vec<bool> = case
+        .expected
+        .sequences
+        .real_places()
+        .iter()
+        .map(|place| labels[*place as usize] == 1)
+        .collect();
     case.loss_is_equal(rtd::binary_cross_entropy(logits, &replaced).mean());
 }
 
@@ -242,7 +268,8 @@ fn the_discriminator_is_equal() {
 fn fine_tuned_models_are_equal() {
     let families = ["bert", "roberta", "albert", "electra", "distilbert"];
     let names = |kind: &str| families.map(|family| format!("{family}-{kind}"));
-    let all = [names("sequence").to_vec(), names("token").to_vec(), names("question").to_vec()].concat();
+    let all =
+        [names("sequence").to_vec(), names("token").to_vec(), names("question").to_vec()].concat();
     for name in all.into_iter().chain(["bert-regression".to_owned()]) {
         let case: Case<Tune> = Case::open(name.leak());
         case.hidden_states_are_equal(&case.model.encoder);
@@ -255,7 +282,10 @@ fn fine_tuned_models_are_equal() {
                 let both = expected("start_logits").into_iter().zip(expected("end_logits"));
                 let both: Vec<f32> = both.flat_map(|(start, end)| [start, end]).collect();
                 assert_equal(&case.what("ends"), &outputs, &both);
-                Answers::Spans(case.expected.labels("start_positions"), case.expected.labels("end_positions"))
+                Answers::Spans(
+                    case.expected.labels("start_positions"),
+                    case.expected.labels("end_positions"),
+                )
             }
             Architecture::Token => {
                 assert_equal(&case.what("logits"), &outputs, &case.expected.at_real("logits"));
@@ -270,7 +300,11 @@ fn fine_tuned_models_are_equal() {
                 }
             }
         };
-        case.loss_and_gradients_are_equal(&TuneBatch { sequences: sequences.clone(), answers, advice: Vec::new() });
+        case.loss_and_gradients_are_equal(&TuneBatch {
+            sequences: sequences.clone(),
+            answers,
+            advice: Vec::new(),
+        });
     }
 }
 
@@ -284,7 +318,9 @@ fn encoders_without_heads_are_equal_from_new_files_and_from_old_pickles() {
         let own: Weights = hub
             .weights
             .iter()
-            .filter_map(|(name, weight)| Some((name.strip_prefix("encoder.")?.to_owned(), weight.clone())))
+            .filter_map(|(name, weight)| {
+                Some((name.strip_prefix("encoder.")?.to_owned(), weight.clone()))
+            })
             .collect();
         let encoder = weights::load(fresh, &own).expect("loaded");
         hidden_states_are_equal(name, &encoder, &Expected::read(name), &device);
@@ -293,7 +329,8 @@ fn encoders_without_heads_are_equal_from_new_files_and_from_old_pickles() {
 
 #[test]
 fn tensors_are_the_same_after_import_and_export() {
-    let names = fs::read_dir(folder("")).expect("fixtures").map(|entry| entry.expect("an entry").path());
+    let names =
+        fs::read_dir(folder("")).expect("fixtures").map(|entry| entry.expect("an entry").path());
     let mut count = 0;
     for from in names.filter(|path| path.join("config.json").is_file()) {
         let hub = hub::read(&from).expect("read");
@@ -303,13 +340,15 @@ fn tensors_are_the_same_after_import_and_export() {
         hub::write_native(&native, &hub, &tokenizer).expect("imported");
         let imported = hub::read_native(&native).expect("read");
         assert!(imported.weights == hub.weights, "{}", from.display());
-        hub::write(&back, &imported, &Tokenizer::open(&native).expect("a tokenizer")).expect("exported");
+        hub::write(&back, &imported, &Tokenizer::open(&native).expect("a tokenizer"))
+            .expect("exported");
         let again = hub::read(&back).expect("read");
         assert!(again.weights == hub.weights, "{}", from.display());
         assert_eq!(again.config.encoder, hub.config.encoder, "{}", from.display());
-        if let (Ok(mut there), Ok(back)) =
-            (weights::read(&from.join("model.safetensors")), weights::read(&back.join("model.safetensors")))
-        {
+        if let (Ok(mut there), Ok(back)) = (
+            weights::read(&from.join("model.safetensors")),
+            weights::read(&back.join("model.safetensors")),
+        ) {
             // Old files repeat the tied output layer.
             there.retain(|name, _| !name.contains(".decoder."));
             assert!(there == back, "{}: the file itself", from.display());
@@ -319,7 +358,8 @@ fn tensors_are_the_same_after_import_and_export() {
     assert!(count >= 25, "{count} folders");
 }
 
-/// The released BERT says that it is a BertForMaskedLM, and its file has the pooler and the head of pairs too.
+/// The released BERT says that it is a BertForMaskedLM, and its file has the pooler and the head of
+/// pairs too.
 #[test]
 fn heads_that_a_file_has_are_read_whatever_its_class() {
     let there = tempfile::tempdir().expect("a folder");
@@ -340,8 +380,14 @@ fn alberts_sentencepiece_model_is_read_as_transformers_converts_it() {
     let ours = Tokenizer::open(&folder.join("spiece.model")).expect("read");
     let theirs = Tokenizer::open(&folder.join("tokenizer.json")).expect("read");
     assert_eq!(ours.specials(), theirs.specials());
-    let sentences = fs::read_to_string(self::folder("bert").join("sentences.txt")).expect("sentences");
-    let odd = ["", "  Two  blanks, ``quotes'' and \u{e9}t\u{e9} \u{fb01}ne", "9, 10,000 and A", "\u{4e2d}\u{6587}"];
+    let sentences =
+        fs::read_to_string(self::folder("bert").join("sentences.txt")).expect("sentences");
+    let odd = [
+        "",
+        "  Two  blanks, ``quotes'' and \u{e9}t\u{e9} \u{fb01}ne",
+        "9, 10,000 and A",
+        "\u{4e2d}\u{6587}",
+    ];
     for text in sentences.lines().chain(odd) {
         assert_eq!(ours.encode(text), theirs.encode(text), "{text:?}");
     }
@@ -362,11 +408,16 @@ fn pseudo_log_likelihoods_are_equal_for_every_family() {
     for name in ["albert-masked", "electra-generator", "distilbert-masked"] {
         let loaded: Loaded<Mlm> = load(name);
         let records = lines(&folder(name).join("pll.jsonl"));
-        let texts: Vec<&str> = records.iter().map(|record| record["text"].as_str().expect("a text")).collect();
+        let texts: Vec<&str> =
+            records.iter().map(|record| record["text"].as_str().expect("a text")).collect();
         for (record, score) in records.iter().zip(pll::score(&loaded, &texts).expect("scored")) {
             for (got, want) in [(score.pll, "pll"), (score.pll_l2r, "pll_l2r")] {
                 let want = record[want].as_f64().expect("a number");
-                assert!((got - want).abs() < 1e-3, "{name}: {}: {got} is not {want}", record["text"]);
+                assert!(
+                    (got - want).abs() < 1e-3,
+                    "{name}: {}: {got} is not {want}",
+                    record["text"]
+                );
             }
         }
     }
@@ -380,7 +431,10 @@ fn the_discriminators_scores_are_equal() {
         let tokens = loaded.tokenizer.encode(record["text"].as_str().expect("a text")).tokens;
         let row = [vec![specials.cls], tokens, vec![specials.sep]].concat();
         let sequences = Sequences::pad(&[row], specials.pad);
-        let scores = loaded.objective.token_scores(&loaded.model, &sequences, &loaded.device).expect("scores");
+        let scores = loaded
+            .objective
+            .token_scores(&loaded.model, &sequences, &loaded.device)
+            .expect("scores");
         let want: Vec<f32> = serde_json::from_value(record["logits"].clone()).expect("numbers");
         assert_equal("scores", &scores[0], &want);
     }
@@ -389,7 +443,8 @@ fn the_discriminators_scores_are_equal() {
 #[test]
 fn tinyberts_head_has_its_own_activation() {
     let case: Case<Tune> = Case::open("tinybert-task");
-    let (outputs, _) = case.objective.outputs(&case.model, &case.expected.sequences, None, &case.device);
+    let (outputs, _) =
+        case.objective.outputs(&case.model, &case.expected.sequences, None, &case.device);
     assert_equal("tinybert-task", &values(outputs), &case.expected.floats["logits"]);
     let general = hub::read(&folder("tinybert-general")).expect("read");
     assert!(general.weights.contains_key("fit.weight"));
@@ -420,10 +475,15 @@ fn what_is_wrong_with_a_folder_is_said_and_what_to_do() {
             fs::write(&path, text.replace(from, to)).expect("written");
         }
     };
-    let message = refuse(&|folder: &Path| fs::remove_file(folder.join("model.safetensors")).expect("removed"));
+    let message = refuse(&|folder: &Path| {
+        fs::remove_file(folder.join("model.safetensors")).expect("removed")
+    });
     assert!(message.contains("has no weights: expected model.safetensors"), "{message}");
     let message = refuse(&config("\"model_type\": \"bert\"", "\"model_type\": \"roberta\""));
-    assert!(message.contains("architectures") || message.contains("seem to be of `bert`"), "{message}");
+    assert!(
+        message.contains("architectures") || message.contains("seem to be of `bert`"),
+        "{message}"
+    );
     let message = refuse(&config("\"model_type\": \"bert\"", "\"model_type\": \"gpt2\""));
     assert!(message.contains("known: bert, roberta"), "{message}");
     let message = refuse(&config("\"hidden_act\": \"gelu\"", "\"hidden_act\": \"silu\""));
@@ -432,7 +492,8 @@ fn what_is_wrong_with_a_folder_is_said_and_what_to_do() {
     assert!(message.contains("has the shape"), "{message}");
     let message = refuse(&config("\"vocab_size\": ", "\"vocab\": "));
     assert!(message.contains("`vocab_size` is missing"), "{message}");
-    let message = refuse(&|folder: &Path| fs::remove_file(folder.join("vocab.txt")).expect("removed"));
+    let message =
+        refuse(&|folder: &Path| fs::remove_file(folder.join("vocab.txt")).expect("removed"));
     assert!(message.contains("tokenizer.json, vocab.txt"), "{message}");
     let message = refuse(&|folder: &Path| {
         let path = folder.join("vocab.txt");
@@ -455,7 +516,12 @@ fn a_header_that_lies_is_refused() {
     let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
     let header = String::from_utf8(bytes[8..8 + length].to_vec()).expect("text");
     let with = |header: &str, length: u64| {
-        [&length.to_le_bytes()[..], header.as_bytes(), &bytes[8 + header.len().min(length as usize)..]].concat()
+        [
+            &length.to_le_bytes()[..],
+            header.as_bytes(),
+            &bytes[8 + header.len().min(length as usize)..],
+        ]
+        .concat()
     };
     let larger = header.replacen("\"shape\":[", "\"shape\":[9", 1);
     let other = header.replacen("\"F32\"", "\"F64\"", 1);
@@ -467,7 +533,8 @@ fn a_header_that_lies_is_refused() {
     ];
     for (what, bytes) in lies {
         let there = tempfile::tempdir().expect("a folder");
-        fs::copy(folder("bert-sequence").join("config.json"), there.path().join("config.json")).expect("copied");
+        fs::copy(folder("bert-sequence").join("config.json"), there.path().join("config.json"))
+            .expect("copied");
         fs::write(there.path().join("model.safetensors"), bytes).expect("written");
         let error = hub::read(there.path()).expect_err(what).to_string();
         assert!(error.contains("is damaged"), "{what}: {error}");

@@ -37,34 +37,58 @@ const CLASSES: [&str; 14] = [
 #[test]
 fn a_class_is_learnt_predicted_and_exported() {
     let sandbox = sandbox();
-    let run = sandbox.command("finetune").args(CLASSES).args(["--out", "runs", "--seeds", "2", "--json"]).assert();
+    let run = sandbox
+        .command("finetune")
+        .args(CLASSES)
+        .args(["--out", "runs", "--seeds", "2", "--json"])
+        .assert();
     let results = json(&run.success());
     let accuracy = results["mean"]["dev"]["accuracy"].as_f64().expect("an accuracy");
     assert!(accuracy > 0.9, "{results}");
     assert!(results["deviation"]["dev"]["accuracy"].is_f64(), "a spread over two seeds");
-    fs::write(sandbox.path("new.txt"), "the old river falls near.\nthe new house falls under.\n").expect("written");
+    fs::write(sandbox.path("new.txt"), "the old river falls near.\nthe new house falls under.\n")
+        .expect("written");
     let predict = ["--model", "runs/seed-1", "--input", "new.txt", "--output", "said.jsonl"];
     sandbox.command("predict").args(predict).assert().success();
     let said: Vec<Value> = sandbox.records("", "said.jsonl");
-    assert_eq!(said.iter().map(|row| row["label"].as_str().expect("a label")).collect::<Vec<_>>(), ["wet", "dry"]);
+    assert_eq!(
+        said.iter().map(|row| row["label"].as_str().expect("a label")).collect::<Vec<_>>(),
+        ["wet", "dry"]
+    );
     // A test set can be given later; nothing is trained again.
     let test = ["--out", "runs", "--seeds", "2", "--test", "dev.tsv", "--json"];
     let later = json(&sandbox.command("finetune").args(CLASSES).args(test).assert().success());
     assert_eq!(later["mean"]["test"]["accuracy"], results["mean"]["dev"]["accuracy"]);
-    fs::write(sandbox.path("gap.txt"), "the old river falls near.\n\nthe new house falls under.\n\n").expect("written");
-    let gap = sandbox.command("predict").args(["--model", "runs/seed-1", "--input", "gap.txt"]).assert().code(3);
+    fs::write(
+        sandbox.path("gap.txt"),
+        "the old river falls near.\n\nthe new house falls under.\n\n",
+    )
+    .expect("written");
+    let gap = sandbox
+        .command("predict")
+        .args(["--model", "runs/seed-1", "--input", "gap.txt"])
+        .assert()
+        .code(3);
     assert!(stderr(&gap).contains("gap.txt, line 2: it is empty"));
     let none = ["--model", "runs/seed-1", "--input", "new.txt", "--batch", "0"];
-    assert!(stderr(&sandbox.command("predict").args(none).assert().code(2)).contains("--batch 0: must be at least 1"));
-    let none =
-        sandbox.command("finetune").args(CLASSES).args(["--out", "none", "--set", "batch.size=0"]).assert().code(3);
+    assert!(
+        stderr(&sandbox.command("predict").args(none).assert().code(2))
+            .contains("--batch 0: must be at least 1")
+    );
+    let none = sandbox
+        .command("finetune")
+        .args(CLASSES)
+        .args(["--out", "none", "--set", "batch.size=0"])
+        .assert()
+        .code(3);
     assert!(stderr(&none).contains("batch.size = 0: must be at least 1"));
     let eval = ["--model", "runs/seed-1", "--task", "loss"];
     assert!(stderr(&sandbox.command("eval").args(eval).assert().code(3)).contains("fine-tuned"));
     // The folder that transformers reads says the same, with the names of the classes.
     sandbox.command("export").args(["--model", "runs/seed-1", "--to", "there"]).assert().success();
     let config: Value =
-        serde_json::from_str(&fs::read_to_string(sandbox.path("there/config.json")).expect("read")).expect("JSON");
+        serde_json::from_str(&fs::read_to_string(sandbox.path("there/config.json")).expect("read"))
+            .expect("JSON");
     assert_eq!(config["architectures"][0], "BertForSequenceClassification");
     assert_eq!(config["id2label"]["1"], "wet");
     let again = ["--model", "there", "--input", "new.txt", "--output", "again.jsonl"];
@@ -77,7 +101,14 @@ fn a_killed_run_continues_to_the_same_weights_with_any_number_of_threads() {
     let sandbox = sandbox();
     let finetune = |out: &str, threads: &str| {
         let mut command = sandbox.command("finetune");
-        command.args(CLASSES).args(["--set", "checkpoint.every=2", "--out", out, "--threads", threads]);
+        command.args(CLASSES).args([
+            "--set",
+            "checkpoint.every=2",
+            "--out",
+            out,
+            "--threads",
+            threads,
+        ]);
         command
     };
     finetune("whole", "1").assert().success();
@@ -107,28 +138,52 @@ fn tags_and_answers_are_learnt() {
     let sandbox = sandbox();
     let sentence = "the O\nold O\nriver B-WATER\nfalls O\n\nthe O\nhouse O\nfalls O\n\n";
     fs::write(sandbox.path("tags.txt"), sentence.repeat(20)).expect("written");
-    let flags = ["--model", "model", "--task", "tagging", "--train", "tags.txt", "--dev", "tags.txt", "--text", "0"];
-    let more = ["--label", "1", "--epochs", "12", "--learning-rate", "3e-3", "--out", "tags", "--json"];
+    let flags = [
+        "--model", "model", "--task", "tagging", "--train", "tags.txt", "--dev", "tags.txt",
+        "--text", "0",
+    ];
+    let more =
+        ["--label", "1", "--epochs", "12", "--learning-rate", "3e-3", "--out", "tags", "--json"];
     let results = json(&sandbox.command("finetune").args(flags).args(more).assert().success());
     let f1 = results["mean"]["dev"]["entity_f1"].as_f64().expect("F1");
     assert!(f1 > 0.9, "{results}");
 
     let question = |i: usize| {
-        let (word, context) =
-            if i.is_multiple_of(2) { ("river", "the river falls.") } else { ("house", "the house falls.") };
+        let (word, context) = if i.is_multiple_of(2) {
+            ("river", "the river falls.")
+        } else {
+            ("house", "the house falls.")
+        };
         let answer = serde_json::json!({"text": word, "answer_start": 4});
         serde_json::json!({"context": context, "qas": [{"id": i.to_string(), "question": "what falls?", "answers": [answer]}]})
     };
     let squad = serde_json::json!({"version": "1.1", "data": [{"title": "t", "paragraphs": (0..40).map(question).collect::<Vec<_>>()}]});
     fs::write(sandbox.path("squad.json"), squad.to_string()).expect("written");
-    let flags = ["--model", "model", "--task", "qa", "--train", "squad.json", "--dev", "squad.json", "--out", "qa"];
-    let more = ["--epochs", "12", "--learning-rate", "3e-3", "--set", "data.max_question=8", "--json"];
+    let flags = [
+        "--model",
+        "model",
+        "--task",
+        "qa",
+        "--train",
+        "squad.json",
+        "--dev",
+        "squad.json",
+        "--out",
+        "qa",
+    ];
+    let more =
+        ["--epochs", "12", "--learning-rate", "3e-3", "--set", "data.max_question=8", "--json"];
     let results = json(&sandbox.command("finetune").args(flags).args(more).assert().success());
     let exact = results["mean"]["dev"]["exact_match"].as_f64().expect("EM");
     assert!(exact > 90.0, "{results}");
-    let answers: Value =
-        serde_json::from_str(&fs::read_to_string(sandbox.path("qa/answers-dev.json")).expect("read")).expect("JSON");
-    assert_eq!((answers["0"].as_str(), answers.as_object().map(serde_json::Map::len)), (Some("river"), Some(40)));
+    let answers: Value = serde_json::from_str(
+        &fs::read_to_string(sandbox.path("qa/answers-dev.json")).expect("read"),
+    )
+    .expect("JSON");
+    assert_eq!(
+        (answers["0"].as_str(), answers.as_object().map(serde_json::Map::len)),
+        (Some("river"), Some(40))
+    );
 }
 
 #[test]
@@ -152,17 +207,23 @@ fn bad_data_is_refused_with_what_to_do() {
     };
     let message = refuse(&[("--label", "class")], &[], 3);
     assert!(
-        message.contains("class") && message.contains("sentence, label") && message.contains("--label"),
+        message.contains("class")
+            && message.contains("sentence, label")
+            && message.contains("--label"),
         "{message}"
     );
-    let message = refuse(&[("--dev", "odd.tsv")], &[("odd.tsv", "sentence\tlabel\na river.\tsalty\n")], 3);
+    let message =
+        refuse(&[("--dev", "odd.tsv")], &[("odd.tsv", "sentence\tlabel\na river.\tsalty\n")], 3);
     assert!(
-        message.contains("odd.tsv") && message.contains("`salty`") && message.contains("known: dry, wet"),
+        message.contains("odd.tsv")
+            && message.contains("`salty`")
+            && message.contains("known: dry, wet"),
         "{message}"
     );
     let message = refuse(&[("--train", "none.tsv")], &[], 3);
     assert!(message.contains("none.tsv"), "{message}");
-    let message = refuse(&[("--train", "one.tsv")], &[("one.tsv", "sentence\tlabel\na\twet\nb\twet\n")], 3);
+    let message =
+        refuse(&[("--train", "one.tsv")], &[("one.tsv", "sentence\tlabel\na\twet\nb\twet\n")], 3);
     assert!(message.contains("every label is `wet`"), "{message}");
     let message = refuse(&[("--task", "pair")], &[], 2);
     assert!(message.contains("--pair"), "{message}");
@@ -170,11 +231,16 @@ fn bad_data_is_refused_with_what_to_do() {
     assert!(message.contains("corpus.max_length = 999: the position table has"), "{message}");
     let message = refuse(&[("--model", "train.tsv")], &[], 3);
     assert!(message.contains("is no model"), "{message}");
-    let predict = sandbox.command("predict").args(["--model", "model", "--input", "dev.tsv"]).assert().code(3);
+    let predict = sandbox
+        .command("predict")
+        .args(["--model", "model", "--input", "dev.tsv"])
+        .assert()
+        .code(3);
     assert!(stderr(&predict).contains("fine-tune it first"), "{}", stderr(&predict));
 }
 
-/// Outputs belong to the classes they were learnt for: where these are others, the head starts anew.
+/// Outputs belong to the classes they were learnt for: where these are others, the head starts
+/// anew.
 #[test]
 fn a_model_of_other_classes_gives_its_encoder_and_not_its_answers() {
     let sandbox = sandbox();
@@ -183,12 +249,22 @@ fn a_model_of_other_classes_gives_its_encoder_and_not_its_answers() {
         // The same rows, whose classes now sort the other way round, and a third one.
         let renamed = table(rows, 0).replace("\tdry", "\tz-dry").replace("\twet", "\ta-wet");
         fs::write(sandbox.path(&format!("renamed-{file}")), &renamed).expect("written");
-        fs::write(sandbox.path(&format!("three-{file}")), renamed + "the sun is out.\tneither\n").expect("written");
+        fs::write(sandbox.path(&format!("three-{file}")), renamed + "the sun is out.\tneither\n")
+            .expect("written");
     }
     let from = |model: &str, data: &str, out: &str| {
         let [train, dev] = ["train", "dev"].map(|split| format!("{data}{split}.tsv"));
         let mut command = sandbox.command("finetune");
-        command.args(["--model", model, "--task", "classification", "--train", &train, "--dev", &dev]);
+        command.args([
+            "--model",
+            model,
+            "--task",
+            "classification",
+            "--train",
+            &train,
+            "--dev",
+            &dev,
+        ]);
         command.args(["--epochs", "1", "--batch", "8", "--out", out, "--learning-rate", "1e-6"]);
         stderr(&command.assert().success())
     };
@@ -209,14 +285,22 @@ fn a_run_is_not_continued_with_other_data() {
     };
     let finetune = || {
         let mut command = sandbox.command("finetune");
-        command.args(CLASSES).args(["--set", "checkpoint.every=10", "--set", "checkpoint.keep=9", "--out", "tuned"]);
+        command.args(CLASSES).args([
+            "--set",
+            "checkpoint.every=10",
+            "--set",
+            "checkpoint.keep=9",
+            "--out",
+            "tuned",
+        ]);
         command
     };
     finetune().assert().success();
     let weights = sandbox.weights("tuned");
     cut("tuned", "step-00000075");
     let rows = fs::read_to_string(sandbox.path("train.tsv")).expect("read");
-    let swapped = rows.replace("\twet", "\tWET").replace("\tdry", "\twet").replace("\tWET", "\tdry");
+    let swapped =
+        rows.replace("\twet", "\tWET").replace("\tdry", "\twet").replace("\tWET", "\tdry");
     fs::write(sandbox.path("train.tsv"), swapped).expect("written");
     assert!(stderr(&finetune().assert().code(3)).contains("the run was begun with other data"));
     fs::write(sandbox.path("train.tsv"), table(40, 0)).expect("written");
@@ -239,7 +323,11 @@ fn a_run_is_not_continued_with_other_data() {
     let text = fs::read_to_string(sandbox.path("train.txt")).expect("read");
     fs::write(sandbox.path("train.txt"), text.replace("river", "brook")).expect("written");
     assert!(stderr(&pretrain().assert().code(3)).contains("the run was begun with other data"));
-    assert_eq!(fs::read(sandbox.path("text/tokenizer.json")).expect("read"), tokenizer, "nothing was overwritten");
+    assert_eq!(
+        fs::read(sandbox.path("text/tokenizer.json")).expect("read"),
+        tokenizer,
+        "nothing was overwritten"
+    );
 }
 
 /// A head with a table of its own is none of ours, and must not pass as one.
@@ -255,8 +343,10 @@ fn an_untied_output_layer_is_refused() {
         let mut own = table.data().to_vec();
         let first = f32::from_le_bytes(own[..4].try_into().expect("four bytes"));
         own[..4].copy_from_slice(&(first + change).to_le_bytes());
-        let own = safetensors::tensor::TensorView::new(table.dtype(), table.shape().to_vec(), &own).expect("a tensor");
-        let all = file.tensors().into_iter().chain([("cls.predictions.decoder.weight".to_owned(), own)]);
+        let own = safetensors::tensor::TensorView::new(table.dtype(), table.shape().to_vec(), &own)
+            .expect("a tensor");
+        let all =
+            file.tensors().into_iter().chain([("cls.predictions.decoder.weight".to_owned(), own)]);
         fs::write(&path, safetensors::serialize(all, None).expect("bytes")).expect("written");
         let mut command = sandbox.command("fill-mask");
         command.args(["--model", "there", "--text", "the old [MASK] falls."]);
@@ -273,7 +363,8 @@ fn an_untied_output_layer_is_refused() {
     // What could not be used afterwards is not imported either.
     let config = sandbox.path("there/config.json");
     let text = fs::read_to_string(&config).expect("read");
-    fs::write(&config, text.replace("\"intermediate_size\": 64", "\"intermediate_size\": 48")).expect("written");
+    fs::write(&config, text.replace("\"intermediate_size\": 64", "\"intermediate_size\": 48"))
+        .expect("written");
     with(0.0);
     import("other").assert().code(3);
     assert!(!sandbox.path("other").exists());
@@ -288,7 +379,11 @@ fn masks_are_filled_and_a_text_without_one_is_refused() {
     assert_eq!((masks.len(), masks[0].as_array().map(Vec::len)), (2, Some(3)));
     let probability = |i: usize| masks[0][i]["probability"].as_f64().expect("a number");
     assert!(probability(0) >= probability(1) && probability(0) <= 1.0);
-    let refused = sandbox.command("fill-mask").args(["--model", "model", "--text", "the river."]).assert().code(3);
+    let refused = sandbox
+        .command("fill-mask")
+        .args(["--model", "model", "--text", "the river."])
+        .assert()
+        .code(3);
     assert!(stderr(&refused).contains("has no [MASK]"), "{}", stderr(&refused));
 }
 
@@ -305,10 +400,15 @@ fn an_exported_model_scores_as_the_run_does() {
     let first = score("model");
     assert!(first.is_some());
     assert_eq!((score("there"), score("here")), (first, first));
-    let full = sandbox.command("export").args(["--model", "model", "--to", "there"]).assert().code(3);
+    let full =
+        sandbox.command("export").args(["--model", "model", "--to", "there"]).assert().code(3);
     assert!(stderr(&full).contains("is not empty"), "{}", stderr(&full));
     // Any objective continues from it; what it lacks is new, and named.
-    let continued = sandbox.pretrain("more", 2).args(["--objective", "sop", "--init", "there"]).assert().success();
+    let continued = sandbox
+        .pretrain("more", 2)
+        .args(["--objective", "sop", "--init", "there"])
+        .assert()
+        .success();
     assert!(stderr(&continued).contains("new weights for pair."), "{}", stderr(&continued));
 }
 
@@ -316,22 +416,34 @@ fn an_exported_model_scores_as_the_run_does() {
 #[test]
 fn a_roberta_of_any_tokenizer_scores_as_it_did_before_its_export() {
     let sandbox = Sandbox::new(12);
-    fs::write(sandbox.path("lines.txt"), "the old river falls near.\nthe new house.\n").expect("written");
+    fs::write(sandbox.path("lines.txt"), "the old river falls near.\nthe new house.\n")
+        .expect("written");
     for tokenizer in ["train:wordpiece:300", "train:bpe:400", "train:unigram:300"] {
         let name = tokenizer.replace(':', "-");
         let mut pretrain = sandbox.pretrain(&name, 5);
-        pretrain.args(["--tokenizer", tokenizer, "--set", "encoder.position_offset=2"]).assert().success();
+        pretrain
+            .args(["--tokenizer", tokenizer, "--set", "encoder.position_offset=2"])
+            .assert()
+            .success();
         let there = format!("{name}-there");
         sandbox.command("export").args(["--model", &name, "--to", &there]).assert().success();
         let pll = |model: &str| {
             let eval = ["--model", model, "--task", "pll", "--input", "lines.txt", "--json"];
-            json(&sandbox.command("eval").args(eval).assert().success())["pll"].as_f64().expect("a number")
+            json(&sandbox.command("eval").args(eval).assert().success())["pll"]
+                .as_f64()
+                .expect("a number")
         };
-        assert!((pll(&name) - pll(&there)).abs() < 1e-3, "{tokenizer}: {} and {}", pll(&name), pll(&there));
+        assert!(
+            (pll(&name) - pll(&there)).abs() < 1e-3,
+            "{tokenizer}: {} and {}",
+            pll(&name),
+            pll(&there)
+        );
     }
 }
 
-/// A file is read as those of training were: as a table with its columns and header, or as one of a task of GLUE.
+/// A file is read as those of training were: as a table with its columns and header, or as one of a
+/// task of GLUE.
 #[test]
 fn a_file_is_predicted_as_it_is_read_in_training() {
     let sandbox = sandbox();
@@ -342,18 +454,31 @@ fn a_file_is_predicted_as_it_is_read_in_training() {
     };
     let tune = |data: &[&str], out: &str| {
         let mut command = sandbox.command("finetune");
-        command.args(["--model", "model", "--task", "classification", "--epochs", "1", "--batch", "8", "--out", out]);
+        command.args([
+            "--model",
+            "model",
+            "--task",
+            "classification",
+            "--epochs",
+            "1",
+            "--batch",
+            "8",
+            "--out",
+            out,
+        ]);
         command.args(data).assert().success();
         sandbox.records(out, "predictions-dev.jsonl")
     };
     // The label first, in a text file without header.
     let swap = |table: String| -> String {
-        let row = |line: &str| line.split_once('\t').map(|(text, label)| format!("{label}\t{text}\n"));
+        let row =
+            |line: &str| line.split_once('\t').map(|(text, label)| format!("{label}\t{text}\n"));
         table.lines().skip(1).filter_map(row).collect()
     };
     fs::write(sandbox.path("train.txt"), swap(table(60, 0))).expect("written");
     fs::write(sandbox.path("dev.txt"), swap(table(20, 7))).expect("written");
-    let columns = ["--train", "train.txt", "--dev", "dev.txt", "--no-header", "--text", "1", "--label", "0"];
+    let columns =
+        ["--train", "train.txt", "--dev", "dev.txt", "--no-header", "--text", "1", "--label", "0"];
     let dev = tune(&columns, "txt");
     assert_eq!(predict("txt", "dev.txt", &[]), dev);
     assert_eq!(predict("txt", "dev.txt", &["--text", "1"]), dev);
@@ -380,7 +505,9 @@ fn a_file_is_predicted_as_it_is_read_in_training() {
     assert_eq!(predict("glue", "qnli/dev.tsv", &[]), dev);
     let flops = |flags: &[&str]| {
         let eval = ["--model", "glue", "--task", "trade-off", "--json"];
-        json(&sandbox.command("eval").args(eval).args(flags).assert().success())["flops"].as_f64().expect("a number")
+        json(&sandbox.command("eval").args(eval).args(flags).assert().success())["flops"]
+            .as_f64()
+            .expect("a number")
     };
     assert_eq!(flops(&["--input", "qnli/dev.tsv"]), flops(&[]));
 }

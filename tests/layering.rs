@@ -22,14 +22,30 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("distill", &["tune", "mlm", "objective", "trunk", "kernels"]),
     (
         "bert-variants",
-        &["distill", "augment", "tune", "sop", "rtd", "sbo", "mlm", "objective", "trunk", "kernels", "tasks", "corpus"],
+        &[
+            "distill",
+            "augment",
+            "tune",
+            "sop",
+            "rtd",
+            "sbo",
+            "mlm",
+            "objective",
+            "trunk",
+            "kernels",
+            "tasks",
+            "corpus",
+        ],
     ),
 ];
 
 /// What each crate uses, tests aside, as Cargo tells it.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let arguments = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
-    let output = Command::new(env!("CARGO")).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output();
     let metadata: Value = serde_json::from_slice(&output.expect("cargo").stdout).expect("JSON");
     let array = |value: &Value| value.as_array().expect("an array").clone();
     let name = |value: &Value| value["name"].as_str().expect("a name").to_owned();
@@ -59,12 +75,14 @@ fn the_corpus_knows_nothing_of_burn() {
     assert!(dependencies()["corpus"].iter().all(|used| !used.starts_with("burn")));
 }
 
-/// The crates that Cargo builds for `arguments`, ours aside, each with its features. A crate stands apart where it is built
-/// for the compiler's own use (under a build script or a procedural macro), since Cargo gives it other features there.
+/// The crates that Cargo builds for `arguments`, ours aside, each with its features. A crate stands
+/// apart where it is built for the compiler's own use (under a build script or a procedural macro),
+/// since Cargo gives it other features there.
 fn built(arguments: &[&str]) -> BTreeMap<(String, bool), BTreeSet<String>> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["tree", "--offline", "--locked", "--charset", "ascii", "--format", "{p} [{f}]"]);
-    let output = cargo.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo");
+    let output =
+        cargo.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
     let mut built: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
@@ -73,7 +91,9 @@ fn built(arguments: &[&str]) -> BTreeMap<(String, bool), BTreeSet<String>> {
     for line in String::from_utf8(output.stdout).expect("UTF-8").lines() {
         let name = line.trim_start_matches(['|', '`', '-', ' ']);
         let level = (line.len() - name.len()) / 4;
-        let Some((package, features)) = name.trim_end_matches(" (*)").trim_end_matches(']').split_once(" [") else {
+        let Some((package, features)) =
+            name.trim_end_matches(" (*)").trim_end_matches(']').split_once(" [")
+        else {
             compiler.truncate(level + 1);
             compiler.push(compiler[level] || name == "[build-dependencies]");
             continue;
@@ -92,9 +112,12 @@ fn built(arguments: &[&str]) -> BTreeMap<(String, bool), BTreeSet<String>> {
 fn tests_and_benchmarks_use_the_programs_build_of_its_dependencies() {
     let program = built(&["--package", "bert-variants", "--edges", "normal,build"]);
     let members = dependencies();
-    let selections = members.keys().map(|name| vec!["--package", name]).chain([vec!["--workspace"]]);
+    let selections =
+        members.keys().map(|name| vec!["--package", name]).chain([vec!["--workspace"]]);
     for selection in selections {
-        for (dependency, features) in built(&[&selection[..], &["--edges", "normal,build,dev"]].concat()) {
+        for (dependency, features) in
+            built(&[&selection[..], &["--edges", "normal,build,dev"]].concat())
+        {
             let Some(of_program) = program.get(&dependency) else { continue };
             assert!(
                 features.is_subset(of_program),

@@ -53,7 +53,10 @@ fn every_objective_gives_the_same_weights_for_any_number_of_threads_and_after_be
             .expect("started");
         while last_step(&sandbox.path(&killed)) < 6 {
             sleep(Duration::from_millis(2));
-            assert!(child.try_wait().expect("a process").is_none(), "{name}: it ended before it was killed");
+            assert!(
+                child.try_wait().expect("a process").is_none(),
+                "{name}: it ended before it was killed"
+            );
         }
         child.kill().expect("SIGKILL");
         child.wait().expect("a process");
@@ -79,16 +82,33 @@ fn pairs_are_judged_both_ways_by_a_model_trained_on_either() {
     fs::write(sandbox.path("alone.txt"), "The river runs.\n\nThe house falls.\n").expect("written");
     let alone = ["--model", "none", "--task", "sop", "--input", "alone.txt"];
     let wrong = sandbox.command("eval").args(alone).assert().code(3);
-    assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("they hold one sentence each"));
-    fs::write(sandbox.path("lone.txt"), "The river runs over the bridge.\n\nThe house falls.\n\n".repeat(40))
-        .expect("written");
-    let lone = ["--config", "small.toml", "--corpus", "lone.txt", "--objective", "sop", "--batch", "32"];
-    let run = sandbox.command("pretrain").args(lone).args(["--steps", "10", "--out", "lone"]).assert().success();
-    assert!(String::from_utf8_lossy(&run.get_output().stderr).contains("sop/loss has had nothing to predict"));
+    assert!(
+        String::from_utf8_lossy(&wrong.get_output().stderr).contains("they hold one sentence each")
+    );
+    fs::write(
+        sandbox.path("lone.txt"),
+        "The river runs over the bridge.\n\nThe house falls.\n\n".repeat(40),
+    )
+    .expect("written");
+    let lone =
+        ["--config", "small.toml", "--corpus", "lone.txt", "--objective", "sop", "--batch", "32"];
+    let run = sandbox
+        .command("pretrain")
+        .args(lone)
+        .args(["--steps", "10", "--out", "lone"])
+        .assert()
+        .success();
+    assert!(
+        String::from_utf8_lossy(&run.get_output().stderr)
+            .contains("sop/loss has had nothing to predict")
+    );
     assert!(sandbox.records("lone", "metrics.jsonl")[9]["sop/loss"].is_null());
     let wrong = sandbox.command("eval").args(["--model", "none", "--task", "rtd"]).assert().code(3);
     let message = String::from_utf8_lossy(&wrong.get_output().stderr).into_owned();
-    assert!(message.contains("needs a model of the objective `rtd`; this one is `sop`"), "{message}");
+    assert!(
+        message.contains("needs a model of the objective `rtd`; this one is `sop`"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -101,7 +121,10 @@ fn what_a_variant_lacks_is_told() {
         let input = if task == "rtd" { "valid.txt" } else { "lines.txt" };
         let asked = ["--model", "replace", "--task", task, "--input", input];
         let wrong = sandbox.command("eval").args(asked).assert().code(3);
-        assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("discriminator"), "{task}");
+        assert!(
+            String::from_utf8_lossy(&wrong.get_output().stderr).contains("discriminator"),
+            "{task}"
+        );
     }
 }
 
@@ -110,11 +133,22 @@ fn a_discriminator_is_judged_without_padding_and_scores_every_token() {
     let sandbox = Sandbox::new(20);
     sandbox.pretrain("run", 30).args(["--objective", "rtd"]).assert().success();
     let found = json(sandbox.command("eval").args(["--model", "run", "--task", "rtd"]));
-    for name in ["rtd/auc", "rtd/accuracy", "rtd/replaced", "generator/accuracy", "rtd/sampled_originals"] {
+    for name in
+        ["rtd/auc", "rtd/accuracy", "rtd/replaced", "generator/accuracy", "rtd/sampled_originals"]
+    {
         assert!((0.0..=1.0).contains(&number(&found, name)), "{name}");
     }
     fs::write(sandbox.path("lines.txt"), "the river runs\nstone and wind\n").expect("written");
-    let scores = ["--model", "run", "--task", "rtd-scores", "--input", "lines.txt", "--output", "scores.jsonl"];
+    let scores = [
+        "--model",
+        "run",
+        "--task",
+        "rtd-scores",
+        "--input",
+        "lines.txt",
+        "--output",
+        "scores.jsonl",
+    ];
     sandbox.command("eval").args(scores).assert().success();
     let rows: Vec<Value> = fs::read_to_string(sandbox.path("scores.jsonl"))
         .expect("scores")
@@ -123,19 +157,31 @@ fn a_discriminator_is_judged_without_padding_and_scores_every_token() {
         .collect();
     assert_eq!((rows.len(), rows[1]["text"].as_str()), (2, Some("stone and wind")));
     for row in &rows {
-        let (tokens, logits) = (row["tokens"].as_array().expect("tokens"), row["logits"].as_array().expect("logits"));
+        let (tokens, logits) =
+            (row["tokens"].as_array().expect("tokens"), row["logits"].as_array().expect("logits"));
         assert_eq!((tokens.len(), tokens[0].as_str()), (logits.len(), Some("[CLS]")));
     }
-    let shown = json(sandbox.command("inspect").args(["--model", "run", "--corpus", "train.txt", "--count", "3"]));
+    let shown = json(sandbox.command("inspect").args([
+        "--model",
+        "run",
+        "--corpus",
+        "train.txt",
+        "--count",
+        "3",
+    ]));
     let tokens: Vec<&Value> = shown["passages"]
         .as_array()
         .expect("passages")
         .iter()
         .flat_map(|p| p["tokens"].as_array().expect("t"))
         .collect();
-    let replaced: Vec<&&Value> = tokens.iter().filter(|token| token["mark"] == "replaced").collect();
+    let replaced: Vec<&&Value> =
+        tokens.iter().filter(|token| token["mark"] == "replaced").collect();
     assert!(!replaced.is_empty() && replaced.iter().all(|token| token["token"] != token["label"]));
-    assert!(tokens.iter().all(|token| token["token"] != "[MASK]"), "the model's own samples stand there");
+    assert!(
+        tokens.iter().all(|token| token["token"] != "[MASK]"),
+        "the model's own samples stand there"
+    );
 }
 
 #[test]
@@ -143,14 +189,20 @@ fn span_boundaries_are_judged_by_offset_and_units_apart() {
     let sandbox = Sandbox::new(20);
     sandbox.pretrain("run", 15).args(["--objective", "sbo"]).assert().success();
     let found = json(sandbox.command("eval").args(["--model", "run", "--task", "sbo"]));
-    for name in ["sbo/loss", "sbo/accuracy", "sbo/accuracy_01", "sbo/unigram_01", "sbo/accuracy_02"] {
+    for name in ["sbo/loss", "sbo/accuracy", "sbo/accuracy_01", "sbo/unigram_01", "sbo/accuracy_02"]
+    {
         number(&found, name);
     }
     let units = json(sandbox.command("eval").args(["--model", "run", "--task", "units"]));
     for unit in ["token", "word", "n-gram", "span"] {
-        assert!(number(&units[unit], "loss") > 0.0 && number(&units[unit], "targets") > 10.0, "{unit}");
+        assert!(
+            number(&units[unit], "loss") > 0.0 && number(&units[unit], "targets") > 10.0,
+            "{unit}"
+        );
     }
-    let masks = json(sandbox.command("eval").args(["--model", "run", "--task", "loss", "--masks", "roberta"]));
+    let masks = json(
+        sandbox.command("eval").args(["--model", "run", "--task", "loss", "--masks", "roberta"]),
+    );
     assert_ne!(number(&masks, "mlm/loss"), number(&found, "mlm/loss"));
 }
 
@@ -158,31 +210,55 @@ fn span_boundaries_are_judged_by_offset_and_units_apart() {
 #[test]
 fn every_masked_language_model_is_asked_for_the_same_units() {
     let sandbox = Sandbox::new(20);
-    let units =
-        |run: &str| json(sandbox.command("eval").args(["--model", run, "--task", "units", "--output", "asked.jsonl"]));
+    let units = |run: &str| {
+        json(sandbox.command("eval").args([
+            "--model",
+            run,
+            "--task",
+            "units",
+            "--output",
+            "asked.jsonl",
+        ]))
+    };
     sandbox.pretrain("mlm", 10).assert().success();
     let plain = units("mlm");
-    let masks = json(sandbox.command("eval").args(["--model", "mlm", "--task", "loss", "--masks", "bert"]));
-    assert!((number(&plain["token"], "loss") - number(&masks, "mlm/loss")).abs() < 1e-5, "{plain} {masks}");
+    let masks =
+        json(sandbox.command("eval").args(["--model", "mlm", "--task", "loss", "--masks", "bert"]));
+    assert!(
+        (number(&plain["token"], "loss") - number(&masks, "mlm/loss")).abs() < 1e-5,
+        "{plain} {masks}"
+    );
     let asked: Vec<Value> = sandbox.records("", "asked.jsonl");
     for unit in ["token", "word", "n-gram", "span"] {
         let rows = asked.iter().filter(|row| row["unit"] == unit);
-        let labels = rows.flat_map(|row| row["labels"].as_array().expect("labels")).filter(|label| label.is_u64());
+        let labels = rows
+            .flat_map(|row| row["labels"].as_array().expect("labels"))
+            .filter(|label| label.is_u64());
         assert_eq!(labels.count() as f64, number(&plain[unit], "targets"), "{unit}");
     }
     for variant in ["electra", "replace-mlm", "all-tokens-mlm"] {
         let set = format!("objective.variant={variant}");
-        sandbox.pretrain(variant, 10).args(["--objective", "rtd", "--set", &set]).assert().success();
+        sandbox
+            .pretrain(variant, 10)
+            .args(["--objective", "rtd", "--set", &set])
+            .assert()
+            .success();
         let found = units(variant);
         assert_eq!(found["token"]["targets"], plain["token"]["targets"], "{variant}");
-        assert!(number(&found["token"], "loss") > 3.0, "{variant}: the originals are not shown: {found}");
+        assert!(
+            number(&found["token"], "loss") > 3.0,
+            "{variant}: the originals are not shown: {found}"
+        );
     }
     // A generator answers, and costs what it costs.
     let on = ["--task", "trade-off", "--input", "valid.txt", "--max-length", "32"];
     let costs = |run: &str| json(sandbox.command("eval").args(["--model", run]).args(on));
     sandbox.command("export").args(["--model", "electra", "--to", "there"]).assert().success();
     let (run, generator) = (costs("electra"), costs("there/generator"));
-    assert_eq!((&run["parameters"], &run["flops"]), (&generator["parameters"], &generator["flops"]));
+    assert_eq!(
+        (&run["parameters"], &run["flops"]),
+        (&generator["parameters"], &generator["flops"])
+    );
 }
 
 /// A flag that would do nothing is refused.
@@ -190,9 +266,15 @@ fn every_masked_language_model_is_asked_for_the_same_units() {
 fn flags_that_a_task_does_nothing_with_are_refused() {
     let sandbox = Sandbox::new(12);
     sandbox.pretrain("run", 5).assert().success();
-    fs::write(sandbox.path("lines.txt"), "the old river falls.\n".repeat(300) + &"falls ".repeat(40)).expect("written");
+    fs::write(
+        sandbox.path("lines.txt"),
+        "the old river falls.\n".repeat(300) + &"falls ".repeat(40),
+    )
+    .expect("written");
     let refused = |flags: &[&str], code: i32| {
-        common::stderr(&sandbox.command("eval").args(["--model", "run"]).args(flags).assert().code(code))
+        common::stderr(
+            &sandbox.command("eval").args(["--model", "run"]).args(flags).assert().code(code),
+        )
     };
     for flags in [
         &["--task", "trade-off", "--output", "o.jsonl"][..],
@@ -214,7 +296,8 @@ fn flags_that_a_task_does_nothing_with_are_refused() {
     assert!(gone.contains("valid.txt") && gone.contains("--input TEXT"), "{gone}");
 }
 
-/// What a run draws by the tokens' frequencies it draws by those of its training text, also when it is judged later.
+/// What a run draws by the tokens' frequencies it draws by those of its training text, also when it
+/// is judged later.
 #[test]
 fn a_model_is_judged_as_it_was_while_it_trained() {
     let sandbox = Sandbox::new(20);
@@ -228,7 +311,8 @@ fn a_model_is_judged_as_it_was_while_it_trained() {
         assert!((then - now).abs() < 1e-6, "{run}, {metric}: {then} and {now}");
     }
     fs::write(sandbox.path("unigram/token_counts.json"), "[1, 2").expect("written");
-    let wrong = sandbox.command("eval").args(["--model", "unigram", "--task", "loss"]).assert().code(3);
+    let wrong =
+        sandbox.command("eval").args(["--model", "unigram", "--task", "loss"]).assert().code(3);
     let message = String::from_utf8_lossy(&wrong.get_output().stderr).into_owned();
     assert!(message.contains("token_counts.json: expected"), "{message}");
 }
@@ -259,18 +343,35 @@ fn two_stages_are_two_runs() {
         all.collect::<std::collections::BTreeMap<_, _>>()
     };
     let (first, second) = (read("generator"), read("second"));
-    assert_eq!(first["encoder.embeddings.tokens"], second["generator.tokens"], "the generator was not trained");
+    assert_eq!(
+        first["encoder.embeddings.tokens"], second["generator.tokens"],
+        "the generator was not trained"
+    );
     assert_eq!(first["head.bias"], second["generator.head.bias"]);
-    assert_ne!(first["encoder.embeddings.tokens"], second["encoder.embeddings.tokens"], "the encoder was");
-    // The tokenizer comes along, whatever text it goes on with, unless another is asked for, which would mean nothing.
+    assert_ne!(
+        first["encoder.embeddings.tokens"], second["encoder.embeddings.tokens"],
+        "the encoder was"
+    );
+    // The tokenizer comes along, whatever text it goes on with, unless another is asked for, which
+    // would mean nothing.
     let on_other = |out: &str| {
         let mut command = sandbox.command("pretrain");
-        command.args(["--config", "small.toml", "--corpus", "valid.txt", "--out", out, "--steps", "1"]);
+        command.args([
+            "--config",
+            "small.toml",
+            "--corpus",
+            "valid.txt",
+            "--out",
+            out,
+            "--steps",
+            "1",
+        ]);
         command.args(["--init", "generator"]);
         command
     };
     on_other("other-text").assert().success();
-    let tokenizer = |out: &str| fs::read(sandbox.path(out).join("tokenizer.json")).expect("a tokenizer");
+    let tokenizer =
+        |out: &str| fs::read(sandbox.path(out).join("tokenizer.json")).expect("a tokenizer");
     assert_eq!(tokenizer("generator"), tokenizer("other-text"));
     let other = on_other("refused").args(["--tokenizer", "train:wordpiece:300"]).assert().code(3);
     assert!(String::from_utf8_lossy(&other.get_output().stderr).contains("its tokens are others"));
@@ -283,7 +384,16 @@ fn equal_compute_can_be_asked_for() {
     let sandbox = Sandbox::new(20);
     let flops = |objective: &str| {
         let mut command = sandbox.command("pretrain");
-        command.args(["--config", "small.toml", "--corpus", "train.txt", "--valid", "valid.txt", "--out", objective]);
+        command.args([
+            "--config",
+            "small.toml",
+            "--corpus",
+            "train.txt",
+            "--valid",
+            "valid.txt",
+            "--out",
+            objective,
+        ]);
         command.args(["--objective", objective, "--flops", "2e9"]);
         let summary = json(&mut command);
         (number(&summary, "flops"), number(&summary, "step"))
@@ -303,40 +413,69 @@ fn runs_are_compared_over_seeds_in_every_form() {
             sandbox.pretrain(&out, 10).args(flags).assert().success();
         }
     }
-    let folders = ["plain-seed1", "plain-seed2", "plain-seed3", "fast-seed3", "fast-seed1", "fast-seed2"];
+    let folders =
+        ["plain-seed1", "plain-seed2", "plain-seed3", "fast-seed3", "fast-seed1", "fast-seed2"];
     let found = json(sandbox.command("compare").args(folders).args(["--metric", "loss"]));
     let arms = found["arms"].as_array().expect("arms");
-    assert_eq!(arms.iter().map(|arm| arm["arm"].as_str().expect("a name")).collect::<Vec<_>>(), ["plain", "fast"]);
+    assert_eq!(
+        arms.iter().map(|arm| arm["arm"].as_str().expect("a name")).collect::<Vec<_>>(),
+        ["plain", "fast"]
+    );
     let loss = &arms[1]["metrics"]["loss"];
     let last = sandbox.records("fast-seed1", "evals.jsonl")[1]["loss"].as_f64().expect("a loss");
     assert_eq!(loss["values"][0].as_f64(), Some(last), "by seed, from the last evaluation");
     let difference = number(loss, "mean") - number(&arms[0]["metrics"]["loss"], "mean");
     assert!((number(loss, "difference") - difference).abs() < 1e-12);
-    let (low, high) = (loss["interval"][0].as_f64().expect("low"), loss["interval"][1].as_f64().expect("high"));
+    let (low, high) =
+        (loss["interval"][0].as_f64().expect("low"), loss["interval"][1].as_f64().expect("high"));
     assert!(low < difference && difference < high);
 
     let files = ["--csv", "table.csv", "--html", "page.html", "--baseline", "fast"];
     let text = sandbox.command("compare").args(folders).args(files).assert().success();
     let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
-    let first = text.lines().find(|line| line.contains(" fast ") || line.contains(" plain ")).expect("a row");
+    let first = text
+        .lines()
+        .find(|line| line.contains(" fast ") || line.contains(" plain "))
+        .expect("a row");
     assert!(first.contains("fast") && first.contains('±'), "{text}");
     let table = fs::read_to_string(sandbox.path("table.csv")).expect("written");
     assert!(table.starts_with("arm,runs,loss:mean,") && table.lines().count() == 3, "{table}");
     let page = fs::read_to_string(sandbox.path("page.html")).expect("written");
-    assert!(page.contains("<polyline") && page.contains("fast-seed2") && !page.contains("http"), "one file, no links");
+    assert!(
+        page.contains("<polyline") && page.contains("fast-seed2") && !page.contains("http"),
+        "one file, no links"
+    );
 
     // The folder they lie in stands for them, and the file of all runs beside them is none.
-    let parent = json(sandbox.command("compare").args([".", "runs.csv"]).args(["--metric", "loss"]));
-    assert_eq!(parent["arms"].as_array().map(Vec::len), found["arms"].as_array().map(Vec::len), "{parent}");
-    let twice = sandbox.command("compare").args(["plain-seed1", "./plain-seed1", "plain-seed2"]).assert().success();
-    assert!(String::from_utf8_lossy(&twice.get_output().stderr).contains("./plain-seed1 was named before"));
+    let parent =
+        json(sandbox.command("compare").args([".", "runs.csv"]).args(["--metric", "loss"]));
+    assert_eq!(
+        parent["arms"].as_array().map(Vec::len),
+        found["arms"].as_array().map(Vec::len),
+        "{parent}"
+    );
+    let twice = sandbox
+        .command("compare")
+        .args(["plain-seed1", "./plain-seed1", "plain-seed2"])
+        .assert()
+        .success();
+    assert!(
+        String::from_utf8_lossy(&twice.get_output().stderr)
+            .contains("./plain-seed1 was named before")
+    );
     fs::remove_file(sandbox.path("fast-seed1/summary.json")).expect("removed");
     let left = sandbox.command("compare").args(folders).assert().success();
-    assert!(String::from_utf8_lossy(&left.get_output().stderr).contains("fast-seed1 is not finished and is left out"));
+    assert!(
+        String::from_utf8_lossy(&left.get_output().stderr)
+            .contains("fast-seed1 is not finished and is left out")
+    );
     fs::write(sandbox.path("plain-seed1/eval-sop.json"), "{\"cut\":").expect("written");
     let wrong = sandbox.command("compare").args(["plain-seed1"]).assert().code(3);
-    assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("eval-sop.json is damaged"));
+    assert!(
+        String::from_utf8_lossy(&wrong.get_output().stderr).contains("eval-sop.json is damaged")
+    );
     fs::remove_file(sandbox.path("plain-seed1/eval-sop.json")).expect("removed");
-    let wrong = sandbox.command("compare").args(["plain-seed1", "--metric", "los"]).assert().code(2);
+    let wrong =
+        sandbox.command("compare").args(["plain-seed1", "--metric", "los"]).assert().code(2);
     assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("known: bits, loss"));
 }

@@ -1,4 +1,5 @@
-//! Equal numbers to Hugging Face transformers, from the folders that `tests/fixtures/make_parity.py` wrote.
+//! Equal numbers to Hugging Face transformers, from the folders that
+//! `tests/fixtures/make_parity.py` wrote.
 
 mod common;
 
@@ -49,16 +50,19 @@ fn floats(file: &SafeTensors<'_>, name: &str) -> Vec<f32> {
 fn batch(file: &SafeTensors<'_>) -> Batch {
     let shape = file.tensor("input_ids").expect("ids").shape().to_vec();
     let (rows, len) = (shape[0], shape[1]);
-    let ids: Vec<u32> = numbers(file, "input_ids").expect("ids").iter().map(|id| *id as u32).collect();
+    let ids: Vec<u32> =
+        numbers(file, "input_ids").expect("ids").iter().map(|id| *id as u32).collect();
     let mask = numbers(file, "attention_mask").expect("a mask");
     let lengths = mask.chunks(len).map(|row| row.iter().sum::<i64>() as usize).collect();
-    let segments = numbers(file, "token_type_ids").unwrap_or_default().iter().map(|id| *id as u32).collect();
+    let segments =
+        numbers(file, "token_type_ids").unwrap_or_default().iter().map(|id| *id as u32).collect();
     Batch { sequences: Sequences { len, tokens: ids, segments, lengths }, rows, len }
 }
 
 /// The flat places that are no padding.
 fn real_places(batch: &Batch) -> Vec<u32> {
-    let real = |row: usize| (0..batch.sequences.lengths[row]).map(move |i| (row * batch.len + i) as u32);
+    let real =
+        |row: usize| (0..batch.sequences.lengths[row]).map(move |i| (row * batch.len + i) as u32);
     (0..batch.rows).flat_map(real).collect()
 }
 
@@ -76,19 +80,28 @@ fn logits_are_equal(family: &str, backend: Backend) {
     for (row, place) in got.chunks(vocabulary).zip(&places) {
         let expected = &expected[*place as usize * vocabulary..][..vocabulary];
         for (got, want) in row.iter().zip(expected) {
-            assert!((got - want).abs() < TOLERANCE, "{family} on {backend}, place {place}: {got} is not {want}");
+            assert!(
+                (got - want).abs() < TOLERANCE,
+                "{family} on {backend}, place {place}: {got} is not {want}"
+            );
         }
     }
 }
 
 #[test]
 fn berts_logits_are_equal() {
-    Backend::ALL.into_iter().filter(|b| b.is_built()).for_each(|backend| logits_are_equal("bert", backend));
+    Backend::ALL
+        .into_iter()
+        .filter(|b| b.is_built())
+        .for_each(|backend| logits_are_equal("bert", backend));
 }
 
 #[test]
 fn robertas_logits_are_equal() {
-    Backend::ALL.into_iter().filter(|b| b.is_built()).for_each(|backend| logits_are_equal("roberta", backend));
+    Backend::ALL
+        .into_iter()
+        .filter(|b| b.is_built())
+        .for_each(|backend| logits_are_equal("roberta", backend));
 }
 
 fn scores_are_equal(family: &str) {
@@ -98,17 +111,28 @@ fn scores_are_equal(family: &str) {
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect();
-    let texts: Vec<&str> = records.iter().map(|record| record["text"].as_str().expect("a text")).collect();
+    let texts: Vec<&str> =
+        records.iter().map(|record| record["text"].as_str().expect("a text")).collect();
     for (record, text) in records.iter().zip(&texts) {
-        let ids: Vec<u64> = record["ids"].as_array().expect("ids").iter().map(|id| id.as_u64().expect("id")).collect();
-        let got: Vec<u64> = loaded.tokenizer.encode(text).tokens.iter().map(|id| u64::from(*id)).collect();
+        let ids: Vec<u64> = record["ids"]
+            .as_array()
+            .expect("ids")
+            .iter()
+            .map(|id| id.as_u64().expect("id"))
+            .collect();
+        let got: Vec<u64> =
+            loaded.tokenizer.encode(text).tokens.iter().map(|id| u64::from(*id)).collect();
         assert_eq!(got, ids[1..ids.len() - 1], "{family}: tokens of {text}");
     }
     for (record, score) in records.iter().zip(pll::score(&loaded, &texts).expect("scored")) {
         let (text, pll) = (&record["text"], record["pll"].as_f64().expect("pll"));
         assert!((score.pll - pll).abs() < 1e-3, "{family}: {text}: {} is not {pll}", score.pll);
         let l2r = record["pll_l2r"].as_f64().expect("pll_l2r");
-        assert!((score.pll_l2r - l2r).abs() < 1e-3, "{family}: {text}: l2r {} is not {l2r}", score.pll_l2r);
+        assert!(
+            (score.pll_l2r - l2r).abs() < 1e-3,
+            "{family}: {text}: l2r {} is not {l2r}",
+            score.pll_l2r
+        );
         assert_eq!(score.tokens as u64, record["tokens"].as_u64().expect("tokens"));
     }
 }
@@ -127,19 +151,22 @@ fn gradients_are_equal(family: &str) {
     let device = Device::flex().autodiff();
     let hub = hub::read(&folder(family)).expect("read");
     let loaded = load(family, &Device::flex());
-    let fresh = loaded.objective.init(&hub.config.encoder, &mut ChaCha8Rng::seed_from_u64(0), &device);
+    let fresh =
+        loaded.objective.init(&hub.config.encoder, &mut ChaCha8Rng::seed_from_u64(0), &device);
     let model = weights::load(fresh, &hub.weights).expect("loaded");
     let bytes = fs::read(folder(family).join("expected.safetensors")).expect("expected");
     let batch = batch(&SafeTensors::deserialize(&bytes).expect("safetensors"));
     let bytes = fs::read(folder(family).join("gradients.safetensors")).expect("gradients");
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
     let labels = numbers(&file, "labels").expect("labels");
-    let places: Vec<u32> = (0..labels.len()).filter(|i| labels[*i] >= 0).map(|i| i as u32).collect();
+    let places: Vec<u32> =
+        (0..labels.len()).filter(|i| labels[*i] >= 0).map(|i| i as u32).collect();
     let asked: Vec<u32> = places.iter().map(|i| labels[*i as usize] as u32).collect();
     let hidden = model.encoder.forward_at(&batch.sequences.input(&device), &places, None);
     let count = asked.len();
     let targets = kernels::Targets { labels: asked, weights: None };
-    let loss = model.head.loss(hidden, model.encoder.embeddings.tokens.val(), targets) / count as f64;
+    let loss =
+        model.head.loss(hidden, model.encoder.embeddings.tokens.val(), targets) / count as f64;
     let expected = floats(&file, "loss")[0];
     let got = loss.clone().into_scalar::<f32>();
     assert!((got - expected).abs() < TOLERANCE, "{family}: loss {got} is not {expected}");
@@ -148,19 +175,29 @@ fn gradients_are_equal(family: &str) {
         let expected = floats(&file, name);
         let largest = expected.iter().fold(0f32, |a, b| a.max(b.abs()));
         for (got, want) in got.iter().zip(&expected) {
-            assert!((got - want).abs() < 1e-3 * largest.max(1e-2), "{family} {name}: {got} is not {want}");
+            assert!(
+                (got - want).abs() < 1e-3 * largest.max(1e-2),
+                "{family} {name}: {got} is not {want}"
+            );
         }
     };
-    let values = |tensor: burn::tensor::Tensor<2>| tensor.into_data().iter::<f32>().collect::<Vec<_>>();
+    let values =
+        |tensor: burn::tensor::Tensor<2>| tensor.into_data().iter::<f32>().collect::<Vec<_>>();
     let embeddings = &model.encoder.embeddings;
     let table = embeddings.tokens.grad(&grads).expect("a gradient");
     check(&format!("{family}.embeddings.word_embeddings.weight"), values(table));
     let positions = embeddings.places.positions.grad(&grads).expect("a gradient");
     check(&format!("{family}.embeddings.position_embeddings.weight"), values(positions));
     let query = model.encoder.stack.attention[1].query.weight.grad(&grads).expect("a gradient");
-    check(&format!("{family}.encoder.layer.1.attention.self.query.weight"), values(query.transpose()));
+    check(
+        &format!("{family}.encoder.layer.1.attention.self.query.weight"),
+        values(query.transpose()),
+    );
     let inner = model.encoder.stack.feed_forward[0].inner.weight.grad(&grads).expect("a gradient");
-    check(&format!("{family}.encoder.layer.0.intermediate.dense.weight"), values(inner.transpose()));
+    check(
+        &format!("{family}.encoder.layer.0.intermediate.dense.weight"),
+        values(inner.transpose()),
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Exact resume and determinism: the final weights are the same bytes, whatever happened on the way.
+//! Exact resume and determinism: the final weights are the same bytes, whatever happened on the
+//! way.
 
 mod common;
 
@@ -12,7 +13,8 @@ use common::{Sandbox, json, last_step, stderr};
 fn the_same_seed_gives_the_same_weights_for_any_number_of_threads() {
     let sandbox = Sandbox::new(20);
     let weights = |precision: &str, threads: &str| {
-        let (out, set) = (format!("{precision}-{threads}"), format!("encoder.precision={precision}"));
+        let (out, set) =
+            (format!("{precision}-{threads}"), format!("encoder.precision={precision}"));
         sandbox.pretrain(&out, 20).args(["--threads", threads, "--set", &set]).assert().success();
         sandbox.weights(&out)
     };
@@ -40,13 +42,16 @@ fn a_killed_run_continues_to_the_same_weights() {
     sandbox.pretrain("killed", steps).args(["--checkpoint-every", "7"]).assert().success();
     assert_eq!(sandbox.weights("whole"), sandbox.weights("killed"));
     let losses = |out: &str| -> Vec<(u64, f64)> {
-        let pair = |r: &serde_json::Value| (r["step"].as_u64().expect("a step"), r["loss"].as_f64().expect("a loss"));
+        let pair = |r: &serde_json::Value| {
+            (r["step"].as_u64().expect("a step"), r["loss"].as_f64().expect("a loss"))
+        };
         sandbox.records(out, "metrics.jsonl").iter().map(pair).collect()
     };
     assert_eq!(losses("whole"), losses("killed"), "the log tells one undisturbed story");
 }
 
-/// A frozen generator, and a head that nothing is asked of, have no gradient and so no state in the optimizer.
+/// A frozen generator, and a head that nothing is asked of, have no gradient and so no state in the
+/// optimizer.
 #[test]
 fn a_run_of_which_a_part_is_not_trained_continues_to_the_same_weights() {
     let sandbox = Sandbox::new(20);
@@ -63,7 +68,8 @@ fn a_run_of_which_a_part_is_not_trained_continues_to_the_same_weights() {
         let (whole, part) = (format!("{name}-whole"), format!("{name}-part"));
         run(10, &whole);
         run(10, &part);
-        std::fs::remove_dir_all(sandbox.path(&part).join("checkpoints/step-00000010")).expect("removed");
+        std::fs::remove_dir_all(sandbox.path(&part).join("checkpoints/step-00000010"))
+            .expect("removed");
         std::fs::remove_file(sandbox.path(&part).join("summary.json")).expect("removed");
         run(10, &part);
         assert_eq!(sandbox.weights(&whole), sandbox.weights(&part), "{name}");
@@ -75,18 +81,27 @@ fn a_run_of_which_a_part_is_not_trained_continues_to_the_same_weights() {
 #[test]
 fn an_evaluation_that_was_cut_short_is_made_up_for() {
     let sandbox = Sandbox::new(20);
-    let run = || sandbox.pretrain("run", 10).args(["--eval-every", "5", "--checkpoint-every", "5"]).assert().success();
+    let run = || {
+        sandbox
+            .pretrain("run", 10)
+            .args(["--eval-every", "5", "--checkpoint-every", "5"])
+            .assert()
+            .success()
+    };
     run();
     let all = sandbox.records("run", "evals.jsonl");
     let file = sandbox.path("run/evals.jsonl");
     let text = std::fs::read_to_string(&file).expect("evaluations");
     for left in [1, 0] {
         let lines: Vec<&str> = text.lines().take(left).collect();
-        std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).expect("written");
+        std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+            .expect("written");
         std::fs::remove_file(sandbox.path("run/summary.json")).expect("removed");
-        // With the checkpoint of step 5 the evaluation of step 5 is missing; with that of step 10 the one of step 10.
+        // With the checkpoint of step 5 the evaluation of step 5 is missing; with that of step 10
+        // the one of step 10.
         if left == 0 {
-            std::fs::remove_dir_all(sandbox.path("run/checkpoints/step-00000010")).expect("removed");
+            std::fs::remove_dir_all(sandbox.path("run/checkpoints/step-00000010"))
+                .expect("removed");
         }
         run();
         let again = sandbox.records("run", "evals.jsonl");
@@ -147,14 +162,20 @@ fn a_signal_saves_and_the_same_command_continues() {
 fn a_damaged_checkpoint_is_reported_and_the_run_still_ends_the_same() {
     let sandbox = Sandbox::new(20);
     sandbox.pretrain("whole", 30).assert().success();
-    let damaged = sandbox.pretrain("damaged", 30).args(["--checkpoint-every", "10"]).assert().success();
+    let damaged =
+        sandbox.pretrain("damaged", 30).args(["--checkpoint-every", "10"]).assert().success();
     drop(damaged);
     let checkpoints = sandbox.path("damaged").join("checkpoints");
-    std::fs::write(checkpoints.join("step-00000030").join("model.safetensors"), "damage").expect("written");
+    std::fs::write(checkpoints.join("step-00000030").join("model.safetensors"), "damage")
+        .expect("written");
     std::fs::remove_file(sandbox.path("damaged").join("summary.json")).expect("removed");
-    let again = sandbox.pretrain("damaged", 30).args(["--checkpoint-every", "10"]).assert().success();
+    let again =
+        sandbox.pretrain("damaged", 30).args(["--checkpoint-every", "10"]).assert().success();
     let message = String::from_utf8_lossy(&again.get_output().stderr).into_owned();
-    assert!(message.contains("step-00000030 is passed over: model.safetensors is damaged"), "{message}");
+    assert!(
+        message.contains("step-00000030 is passed over: model.safetensors is damaged"),
+        "{message}"
+    );
     assert!(message.contains("continuing from step 20"), "{message}");
     assert_eq!(sandbox.weights("whole"), sandbox.weights("damaged"));
 }
@@ -171,13 +192,22 @@ fn a_run_killed_between_its_last_checkpoint_and_the_pointer_to_it_points_to_it_w
     assert_eq!(weights, sandbox.weights("run"));
 }
 
-/// `--resume DIR`: the weights, the optimizer and the place in the text are the other run's, its evaluations are not.
+/// `--resume DIR`: the weights, the optimizer and the place in the text are the other run's, its
+/// evaluations are not.
 #[test]
 fn a_run_from_the_checkpoint_of_another_goes_on_with_its_text_and_is_judged_by_itself() {
     let sandbox = Sandbox::new(20);
     let run = |out: &str, steps: u64, more: &[&str]| {
         let mut command = sandbox.pretrain(out, steps);
-        command.args(["--set", "schedule.shape=constant", "--set", "schedule.warmup=0", "--eval-every", "5", "--json"]);
+        command.args([
+            "--set",
+            "schedule.shape=constant",
+            "--set",
+            "schedule.warmup=0",
+            "--eval-every",
+            "5",
+            "--json",
+        ]);
         json(&command.args(more).assert().success())
     };
     run("whole", 20, &[]);
@@ -187,11 +217,15 @@ fn a_run_from_the_checkpoint_of_another_goes_on_with_its_text_and_is_judged_by_i
 
     let text = std::fs::read_to_string(sandbox.path("valid.txt")).expect("read");
     std::fs::write(sandbox.path("scrambled.txt"), text.replace(" the ", " zzz ")).expect("written");
-    let other = run("other", 20, &["--resume", "begun", "--batch", "16", "--valid", "scrambled.txt"]);
+    let other =
+        run("other", 20, &["--resume", "begun", "--batch", "16", "--valid", "scrambled.txt"]);
     let epochs = |summary: &serde_json::Value| summary["epochs"].as_f64().expect("epochs");
     assert!((epochs(&other) - epochs(&begun) * (80.0 + 160.0) / 80.0).abs() < 1e-9, "{other}");
-    let own: Vec<f64> =
-        sandbox.records("other", "evals.jsonl").iter().map(|record| record["loss"].as_f64().expect("a loss")).collect();
+    let own: Vec<f64> = sandbox
+        .records("other", "evals.jsonl")
+        .iter()
+        .map(|record| record["loss"].as_f64().expect("a loss"))
+        .collect();
     let best = own.iter().copied().fold(f64::INFINITY, f64::min);
     assert_eq!(other["best_loss"].as_f64(), Some(best), "{other}");
     let step = other["best_step"].as_u64().expect("a step");

@@ -16,8 +16,8 @@ use trunk::{Encoder, EncoderConfig, Linear, Noise, Sequences};
 /// The line of the registry.
 const TOY: Entry = entry::<Parity>();
 
-/// Tells from the first token's hidden state whether the passage, of which a tail is dropped at random, has an even number
-/// of tokens.
+/// Tells from the first token's hidden state whether the passage, of which a tail is dropped at
+/// random, has an even number of tokens.
 #[derive(Debug)]
 struct Parity {
     config: ParityConfig,
@@ -92,21 +92,32 @@ impl Objective for Parity {
         }
     }
 
-    fn forward(&self, model: &ParityModel, batch: &ParityBatch, noise: Option<&mut Noise>, device: &Device) -> Step {
-        let firsts: Vec<u32> = (0..batch.answers.len()).map(|row| (row * batch.sequences.len) as u32).collect();
+    fn forward(
+        &self,
+        model: &ParityModel,
+        batch: &ParityBatch,
+        noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> Step {
+        let firsts: Vec<u32> =
+            (0..batch.answers.len()).map(|row| (row * batch.sequences.len) as u32).collect();
         let evaluating = noise.is_none();
         let hidden = model.encoder.forward_at(&batch.sequences.input(device), &firsts, noise);
         let sum = kernels::cross_entropy(model.head.forward(hidden), &batch.answers).sum();
         let weight = batch.answers.len() as f64;
         let tally = Tally { name: "parity/loss", sum: sum.clone(), weight };
-        let tallies = if evaluating { vec![Tally { name: "parity/again", sum, weight }] } else { Vec::new() };
+        let tallies =
+            if evaluating { vec![Tally { name: "parity/again", sum, weight }] } else { Vec::new() };
         Step::new(vec![Term { tally, coefficient: 1.0 }], tallies)
     }
 
     fn show(&self, batch: &ParityBatch, row: usize) -> Vec<Shown> {
         let start = row * batch.sequences.len;
         let tokens = &batch.sequences.tokens[start..start + batch.sequences.lengths[row]];
-        tokens.iter().map(|token| Shown { token: *token, label: None, mark: Mark::Plain, segment: 0 }).collect()
+        tokens
+            .iter()
+            .map(|token| Shown { token: *token, label: None, mark: Mark::Plain, segment: 0 })
+            .collect()
     }
 
     fn flops(&self, encoder: &EncoderConfig, batch: &ParityBatch) -> f64 {
@@ -118,7 +129,9 @@ impl Objective for Parity {
 fn a_new_objective_is_trained_logged_and_saved_like_the_others() {
     let sandbox = Sandbox::new(20);
     let mut layers = Layers::default();
-    layers.lay(std::fs::read_to_string(sandbox.path("small.toml")).expect("read").parse().expect("TOML"));
+    layers.lay(
+        std::fs::read_to_string(sandbox.path("small.toml")).expect("read").parse().expect("TOML"),
+    );
     layers.set("objective.name", Parity::NAME);
     layers.set("corpus.paths", vec![sandbox.path("train.txt").display().to_string()]);
     layers.set("corpus.valid", vec![sandbox.path("valid.txt").display().to_string()]);
@@ -130,7 +143,13 @@ fn a_new_objective_is_trained_logged_and_saved_like_the_others() {
     knobs.insert("name".to_owned(), Parity::NAME.into());
     config.objective = knobs;
     let out = sandbox.path("run");
-    let job = PretrainJob { config: &config, out: &out, resume: &Resume::Auto, dry_run: false, json: false };
+    let job = PretrainJob {
+        config: &config,
+        out: &out,
+        resume: &Resume::Auto,
+        dry_run: false,
+        json: false,
+    };
     (TOY.pretrain)(&job).expect("trained");
     let metrics = sandbox.records("run", "metrics.jsonl");
     assert_eq!(metrics.len(), 5);

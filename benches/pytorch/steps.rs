@@ -1,7 +1,9 @@
-//! Training steps on request, for `compare.py`: reads `export DIR` and `run N` from stdin, answers each with a line.
+//! Training steps on request, for `compare.py`: reads `export DIR` and `run N` from stdin, answers
+//! each with a line.
 //!
-//! A step is what `pretrain` does after a batch is made: micro-batches side by side, one gradient, clipping, AdamW. The
-//! batches are synthetic, all of one length, with 15 % of the places predicted.
+//! A step is what `pretrain` does after a batch is made: micro-batches side by side, one gradient,
+//! clipping, AdamW. The batches are synthetic, all of one length, with 15 % of the places
+//! predicted.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
@@ -81,7 +83,10 @@ fn main() -> Result<()> {
     let objective = Arc::new(Mlm::new(MlmConfig::default(), &context)?);
     let device = Device::flex().autodiff();
     let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(1), &device);
-    let optimizer = Optimizer::new(OptimizerConfig { clip_norm: 1.0, ..OptimizerConfig::default() }, args.layers);
+    let optimizer = Optimizer::new(
+        OptimizerConfig { clip_norm: 1.0, ..OptimizerConfig::default() },
+        args.layers,
+    );
     let workers = Arc::new(Workers::new(&device, args.parts)?);
     let mut stepper = Stepper::new(objective, model, optimizer, device, workers);
     let batches: Vec<MlmBatch> = (0..BATCHES as u64).map(|seed| batch(&args, seed)).collect();
@@ -122,7 +127,8 @@ fn say(value: &serde_json::Value) -> Result<()> {
 fn batch(args: &Args, seed: u64) -> MlmBatch {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut below = |n: usize| (rng.next_u64() % n as u64) as usize;
-    let tokens: Vec<u32> = (0..args.batch * args.length).map(|_| below(args.vocabulary) as u32).collect();
+    let tokens: Vec<u32> =
+        (0..args.batch * args.length).map(|_| below(args.vocabulary) as u32).collect();
     let mut places = Vec::new();
     for row in 0..args.batch {
         let mut order: Vec<usize> = (0..args.length).collect();
@@ -153,7 +159,8 @@ fn parts(batch: &MlmBatch, args: &Args, step: u64) -> GlobalBatch<MlmBatch> {
         let last = (first + rows).min(args.batch);
         let (from, to) = (first * args.length, last * args.length);
         let inside = |place: &u32| (from..to).contains(&(*place as usize));
-        let chosen: Vec<usize> = (0..batch.places.len()).filter(|i| inside(&batch.places[*i])).collect();
+        let chosen: Vec<usize> =
+            (0..batch.places.len()).filter(|i| inside(&batch.places[*i])).collect();
         let sequences = Sequences {
             len: args.length,
             tokens: batch.sequences.tokens[from..to].to_vec(),
@@ -175,7 +182,10 @@ fn parts(batch: &MlmBatch, args: &Args, step: u64) -> GlobalBatch<MlmBatch> {
 
 /// Writes the weights and the batches, so that others start from the same.
 fn export(folder: &Path, stepper: &Stepper<Mlm>, batches: &[MlmBatch]) -> Result<()> {
-    std::fs::write(folder.join("weights.safetensors"), weights::bytes(&weights::collect(stepper.model()))?)?;
+    std::fs::write(
+        folder.join("weights.safetensors"),
+        weights::bytes(&weights::collect(stepper.model()))?,
+    )?;
     let numbers = |values: &[u32]| HostTensor {
         shape: vec![values.len()],
         values: values.iter().map(|value| *value as f32).collect(),
@@ -193,5 +203,6 @@ fn export(folder: &Path, stepper: &Stepper<Mlm>, batches: &[MlmBatch]) -> Result
 fn peak() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+    line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0)
+        / 1024.0
 }

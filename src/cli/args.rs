@@ -64,9 +64,12 @@ impl ConfigArgs {
             layers.lay(preset(name)?);
         }
         if let Some(path) = &self.config {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| crate::exit::BadInput(format!("cannot read {}: {error}", path.display())))?;
-            let table = text.parse().map_err(|error: toml::de::Error| crate::exit::BadInput(error.to_string()));
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                crate::exit::BadInput(format!("cannot read {}: {error}", path.display()))
+            })?;
+            let table = text
+                .parse()
+                .map_err(|error: toml::de::Error| crate::exit::BadInput(error.to_string()));
             layers.lay(table.with_context(|| format!("{} is no TOML file", path.display()))?);
         }
         Ok(layers)
@@ -74,8 +77,9 @@ impl ConfigArgs {
 
     /// Whether the command line names a tokenizer.
     pub fn names_tokenizer(&self) -> bool {
-        let names =
-            |assignment: &String| assignment.split('=').next().is_some_and(|path| path.trim() == "corpus.tokenizer");
+        let names = |assignment: &String| {
+            assignment.split('=').next().is_some_and(|path| path.trim() == "corpus.tokenizer")
+        };
         self.tokenizer.is_some() || self.set.iter().any(names)
     }
 
@@ -93,8 +97,14 @@ impl ConfigArgs {
         text(&mut layers, "corpus.document", &self.document);
         text(&mut layers, "corpus.text_field", &self.text_field);
         text(&mut layers, "corpus.tokenizer", &self.tokenizer);
-        text(&mut layers, "corpus.cache", &self.cache.as_ref().map(|path| path.display().to_string()));
-        for (path, value) in [("corpus.max_length", self.max_length), ("seed", self.seed), ("threads", self.threads)] {
+        text(
+            &mut layers,
+            "corpus.cache",
+            &self.cache.as_ref().map(|path| path.display().to_string()),
+        );
+        for (path, value) in
+            [("corpus.max_length", self.max_length), ("seed", self.seed), ("threads", self.threads)]
+        {
             if let Some(value) = value {
                 layers.set(path, value as i64);
             }
@@ -137,13 +147,22 @@ const MOST_THREADS: usize = 1024;
 /// When there are too many, or they cannot be started.
 pub fn use_threads(threads: usize) -> Result<()> {
     if threads > MOST_THREADS {
-        return Err(crate::exit::BadInput(format!("threads = {threads}: must be at most {MOST_THREADS}")).into());
+        return Err(crate::exit::BadInput(format!(
+            "threads = {threads}: must be at most {MOST_THREADS}"
+        ))
+        .into());
     }
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .context("cannot start threads")
 }
 
 fn objectives() -> PossibleValuesParser {
-    OBJECTIVES.iter().map(|entry| clap::builder::PossibleValue::new(entry.name).help(entry.about)).into()
+    OBJECTIVES
+        .iter()
+        .map(|entry| clap::builder::PossibleValue::new(entry.name).help(entry.about))
+        .into()
 }
 
 fn presets() -> PossibleValuesParser {

@@ -15,11 +15,13 @@ use crate::report::{Arm, Axis, Run, TRADE_OFF, arms, page, traded};
 /// Flags of `compare`.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// Folders of runs, or folders with such folders. Runs that differ only in their seed are put together.
+    /// Folders of runs, or folders with such folders. Runs that differ only in their seed are put
+    /// together.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Metrics that are compared; when left out the validation loss, those with an accuracy, F1, exact match, correlation or
-    /// area under the curve, and what `eval --task trade-off --json` printed into the file eval-trade-off.json of a run.
+    /// Metrics that are compared; when left out the validation loss, those with an accuracy, F1,
+    /// exact match, correlation or area under the curve, and what `eval --task trade-off --json`
+    /// printed into the file eval-trade-off.json of a run.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     metric: Vec<String>,
     /// Which arm the others are compared with; the first when left out.
@@ -65,7 +67,9 @@ pub fn run(args: &Args) -> Result<()> {
         let names: Vec<&str> = arms.iter().map(|arm| arm.name.as_str()).collect();
         let known = names.join(", ");
         let at = names.iter().position(|other| other == name);
-        let at = at.ok_or_else(|| Usage(format!("--baseline {name}: there is no such arm; known: {known}")))?;
+        let at = at.ok_or_else(|| {
+            Usage(format!("--baseline {name}: there is no such arm; known: {known}"))
+        })?;
         arms[..=at].rotate_right(1);
     }
     let (header, rows) = rows(&arms, &metrics);
@@ -84,7 +88,8 @@ pub fn run(args: &Args) -> Result<()> {
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     if args.json {
-        let document: Vec<Value> = arms.iter().map(|arm| document(arm, &arms[0], &metrics)).collect();
+        let document: Vec<Value> =
+            arms.iter().map(|arm| document(arm, &arms[0], &metrics)).collect();
         return report(true, &json!({"arms": document}));
     }
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
@@ -95,8 +100,8 @@ pub fn run(args: &Args) -> Result<()> {
     print(&text.to_string())
 }
 
-/// The runs that a path stands for: itself, or where it is none those in the folder, such as one for each seed. The file of
-/// all runs that lies beside them is none.
+/// The runs that a path stands for: itself, or where it is none those in the folder, such as one
+/// for each seed. The file of all runs that lies beside them is none.
 fn folders(path: &Path) -> Vec<PathBuf> {
     let is_run = |path: &Path| path.join("run.toml").is_file();
     if path.file_name().is_some_and(|name| name == "runs.csv") {
@@ -115,14 +120,19 @@ fn metrics(asked: &[String], runs: &[Run]) -> Result<Vec<String>> {
         let mut known: Vec<&str> = runs.iter().flat_map(Run::metrics).collect();
         known.sort_unstable();
         known.dedup();
-        return Err(Usage(format!("--metric {strange}: no run has it; known: {}", known.join(", "))).into());
+        return Err(Usage(format!(
+            "--metric {strange}: no run has it; known: {}",
+            known.join(", ")
+        ))
+        .into());
     }
     if !asked.is_empty() {
         return Ok(asked.to_vec());
     }
     let telling = |name: &&str| {
         let last = name.rsplit('/').next().unwrap_or(name);
-        let known = ["accuracy", "f1", "auc", "overall", "exact_match", "matthews", "pearson", "spearman"];
+        let known =
+            ["accuracy", "f1", "auc", "overall", "exact_match", "matthews", "pearson", "spearman"];
         // answer_f1 and entity_f1 too.
         let ends = known.iter().any(|known| last == *known || last.ends_with(&format!("_{known}")));
         let quality = !name.starts_with(TRADE_OFF) && ends;
@@ -160,37 +170,43 @@ fn rows(arms: &[Arm], metrics: &[String]) -> (Vec<String>, Vec<Vec<String>>) {
         }
     }
     header.extend(BUDGET.map(|(name, ..)| name.to_owned()));
-    let row = |arm: &Arm| {
-        let mut row = vec![arm.name.clone(), arm.runs.len().to_string()];
-        for metric in metrics {
-            row.push(arm.summary(metric).map_or("-".to_owned(), |(mean, deviation)| match deviation {
-                Some(deviation) => format!("{mean:.4} ± {deviation:.4}"),
-                None => format!("{mean:.4}"),
-            }));
-            if arms.len() > 1 {
-                let same = std::ptr::eq(arm, &arms[0]);
-                let difference = if same { None } else { arm.difference(&arms[0], metric) };
-                row.push(difference.map_or("-".to_owned(), |difference| match difference.interval {
-                    Some(half) => {
-                        let (low, high) = (difference.mean - half, difference.mean + half);
-                        format!("{:+.4} [{low:+.4}, {high:+.4}]", difference.mean)
+    let row =
+        |arm: &Arm| {
+            let mut row = vec![arm.name.clone(), arm.runs.len().to_string()];
+            for metric in metrics {
+                row.push(arm.summary(metric).map_or("-".to_owned(), |(mean, deviation)| {
+                    match deviation {
+                        Some(deviation) => format!("{mean:.4} ± {deviation:.4}"),
+                        None => format!("{mean:.4}"),
                     }
-                    None => format!("{:+.4}", difference.mean),
                 }));
+                if arms.len() > 1 {
+                    let same = std::ptr::eq(arm, &arms[0]);
+                    let difference = if same { None } else { arm.difference(&arms[0], metric) };
+                    row.push(difference.map_or("-".to_owned(), |difference| {
+                        match difference.interval {
+                            Some(half) => {
+                                let (low, high) = (difference.mean - half, difference.mean + half);
+                                format!("{:+.4} [{low:+.4}, {high:+.4}]", difference.mean)
+                            }
+                            None => format!("{:+.4}", difference.mean),
+                        }
+                    }));
+                }
             }
-        }
-        let amount = |(_, field, unit): (&str, &str, f64)| {
-            arm.summary(field).map_or("-".to_owned(), |(mean, _)| format!("{:.2}", mean / unit))
+            let amount = |(_, field, unit): (&str, &str, f64)| {
+                arm.summary(field).map_or("-".to_owned(), |(mean, _)| format!("{:.2}", mean / unit))
+            };
+            row.extend(BUDGET.map(amount));
+            row
         };
-        row.extend(BUDGET.map(amount));
-        row
-    };
     (header, arms.iter().map(row).collect())
 }
 
 fn csv_header(metrics: &[String]) -> Vec<String> {
     let of = |metric: &String| {
-        ["mean", "deviation", "difference", "difference_low", "difference_high"].map(|part| format!("{metric}:{part}"))
+        ["mean", "deviation", "difference", "difference_low", "difference_high"]
+            .map(|part| format!("{metric}:{part}"))
     };
     let mut header = vec!["arm".to_owned(), "runs".to_owned()];
     header.extend(metrics.iter().flat_map(of));
@@ -227,7 +243,8 @@ fn document(arm: &Arm, baseline: &Arm, metrics: &[String]) -> Value {
             "interval": difference.and_then(|d| Some([d.mean - d.interval?, d.mean + d.interval?])),
         });
     }
-    let budget = BUDGET.map(|(_, field, _)| (field.to_owned(), json!(arm.summary(field).map(|(mean, _)| mean))));
+    let budget = BUDGET
+        .map(|(_, field, _)| (field.to_owned(), json!(arm.summary(field).map(|(mean, _)| mean))));
     let folders: Vec<_> = arm.runs.iter().map(|run| run.folder.display().to_string()).collect();
     let budget: serde_json::Map<String, Value> = budget.into_iter().collect();
     json!({"arm": arm.name, "runs": folders, "metrics": found, "budget": budget})

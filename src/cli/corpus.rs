@@ -49,7 +49,9 @@ pub fn run(command: Command) -> Result<()> {
     let train = &text.train.corpus;
     let mut document = json!({"folder": train.folder(), "tokenizer": text.tokenizer.hash()});
     if let Command::Stats(_) = command {
-        for (name, value) in serde_json::to_value(train.statistics())?.as_object().into_iter().flatten() {
+        for (name, value) in
+            serde_json::to_value(train.statistics())?.as_object().into_iter().flatten()
+        {
             document[name] = value.clone();
         }
         let counts = train.token_counts();
@@ -57,7 +59,8 @@ pub fn run(command: Command) -> Result<()> {
         if let Some(valid) = &text.valid {
             let counts = valid.corpus.token_counts();
             document["valid_tokens"] = json!(valid.corpus.tokens());
-            document["valid_unigram_entropy"] = json!(corpus::unigram_cross_entropy(counts, counts, 0.0));
+            document["valid_unigram_entropy"] =
+                json!(corpus::unigram_cross_entropy(counts, counts, 0.0));
             let under_training = corpus::unigram_cross_entropy(train.token_counts(), counts, 1.0);
             document["valid_unigram_cross_entropy"] = json!(under_training);
         }

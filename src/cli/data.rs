@@ -26,8 +26,8 @@ pub struct DataArgs {
     /// The folder with the files of the GLUE task as downloaded.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// The column or field of the sentence (classification, regression: `sentence`) or of the words (tagging: `tokens` in
-    /// JSON lines; of a file of columns the number, the first one being 0).
+    /// The column or field of the sentence (classification, regression: `sentence`) or of the words
+    /// (tagging: `tokens` in JSON lines; of a file of columns the number, the first one being 0).
     #[arg(long, value_name = "COLUMN")]
     pub text: Option<String>,
     /// The column of the second sentence.
@@ -49,7 +49,9 @@ impl DataArgs {
     pub fn check(&self) -> Result<(), Usage> {
         match self.train.is_some() || self.glue.is_some() {
             true => Ok(()),
-            false => Err(Usage("no training data: give --train FILE, or --glue TASK --data DIR".to_owned())),
+            false => Err(Usage(
+                "no training data: give --train FILE, or --glue TASK --data DIR".to_owned(),
+            )),
         }
     }
 
@@ -61,7 +63,8 @@ impl DataArgs {
             Kind::Regression => ("sentence", "score"),
             _ => ("sentence", "label"),
         };
-        let named = |given: &Option<String>, usual: &str| given.clone().unwrap_or_else(|| usual.to_owned());
+        let named =
+            |given: &Option<String>, usual: &str| given.clone().unwrap_or_else(|| usual.to_owned());
         DataConfig {
             glue: self.glue.clone().unwrap_or_default(),
             folder: path(&self.data),

@@ -20,11 +20,14 @@ pub struct Args {
 /// # Errors
 /// When stdout cannot be written.
 pub fn run(args: &Args) -> Result<()> {
-    let found = Backend::ALL.map(|backend| (backend, backend.open().map(|device| backend.describe(&device))));
+    let found = Backend::ALL
+        .map(|backend| (backend, backend.open().map(|device| backend.describe(&device))));
     if args.json {
         let entry = |(backend, found): &(Backend, Result<String, _>)| match found {
             Ok(name) => json!({"backend": backend, "usable": true, "device": name}),
-            Err(error) => json!({"backend": backend, "usable": false, "reason": format!("{error}")}),
+            Err(error) => {
+                json!({"backend": backend, "usable": false, "reason": format!("{error}")})
+            }
         };
         let entries: Vec<_> = found.iter().map(entry).collect();
         return print(&serde_json::to_string_pretty(&json!({ "backends": entries }))?);

@@ -16,7 +16,8 @@ pub struct Args {
     /// A run's folder, a checkpoint in it, or an imported model.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// The folder to write; of replaced-token detection it gets the folders `discriminator` and `generator`.
+    /// The folder to write; of replaced-token detection it gets the folders `discriminator` and
+    /// `generator`.
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
     /// Write it as this family; left out, the first one that computes the same.
@@ -27,7 +28,8 @@ pub struct Args {
 /// Runs `export`.
 ///
 /// # Errors
-/// When the model cannot be read, has no counterpart in transformers, or the folder cannot be written.
+/// When the model cannot be read, has no counterpart in transformers, or the folder cannot be
+/// written.
 pub fn run(args: &Args) -> Result<()> {
     let found = model::find(&args.model)?;
     anstream::eprintln!("model: {}", found.describe());
@@ -38,7 +40,10 @@ pub fn run(args: &Args) -> Result<()> {
             model::fit_vocabulary(&mut encoder, &tokenizer)?;
             let weights = weights::read(&checkpoint.join("model.safetensors"))?;
             let (objective, knobs) = (config.objective_name()?, config.objective_knobs());
-            hub::of_run(Run { objective, knobs: &knobs, encoder: &encoder, weights: &weights }, args.family)?
+            hub::of_run(
+                Run { objective, knobs: &knobs, encoder: &encoder, weights: &weights },
+                args.family,
+            )?
         }
         Found::Hub { model, .. } => vec![("", *model)],
     };

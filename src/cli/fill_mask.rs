@@ -87,7 +87,11 @@ pub fn fill_mask<O: Objective>(job: &FillMaskJob<'_>) -> Result<()> {
 }
 
 /// For each mask of `text` the `top` most probable tokens with their probabilities.
-fn fill<O: Objective>(loaded: &Loaded<O>, text: &str, top: usize) -> Result<Vec<Vec<(String, f32)>>> {
+fn fill<O: Objective>(
+    loaded: &Loaded<O>,
+    text: &str,
+    top: usize,
+) -> Result<Vec<Vec<(String, f32)>>> {
     let specials = loaded.tokenizer.specials();
     let own = loaded.tokenizer.token(specials.mask).unwrap_or_default();
     let mask = if text.contains(own) { own } else { "[MASK]" };
@@ -102,11 +106,17 @@ fn fill<O: Objective>(loaded: &Loaded<O>, text: &str, top: usize) -> Result<Vec<
     }
     tokens.push(specials.sep);
     if places.is_empty() {
-        return Err(BadInput(format!("\"{text}\" has no {mask}; write it where a token is to be predicted")).into());
+        return Err(BadInput(format!(
+            "\"{text}\" has no {mask}; write it where a token is to be predicted"
+        ))
+        .into());
     }
     if tokens.len() > loaded.positions {
         let (length, positions) = (tokens.len(), loaded.positions);
-        return Err(BadInput(format!("\"{text}\" has {length} tokens, the model takes {positions}")).into());
+        return Err(BadInput(format!(
+            "\"{text}\" has {length} tokens, the model takes {positions}"
+        ))
+        .into());
     }
     let logits = logits(loaded, &[Blank { tokens: &tokens, segments: &[], places: &places }])?;
     let [_, vocabulary] = logits.dims();

@@ -64,8 +64,8 @@ pub struct Args {
     /// Longest sequence in tokens, special tokens included.
     #[arg(long, value_name = "N")]
     max_length: Option<u64>,
-    /// How the head is built: bert, roberta, electra, electra-authors, distilbert, tinybert; left out, as the model's
-    /// family has it.
+    /// How the head is built: bert, roberta, electra, electra-authors, distilbert, tinybert; left
+    /// out, as the model's family has it.
     #[arg(long, value_name = "STYLE")]
     head: Option<String>,
     /// Start from new weights of the same shape, to see what pretraining is worth.
@@ -104,7 +104,8 @@ pub fn run(args: &Args) -> Result<()> {
     use_threads(args.threads as usize)?;
     let mut runs = Vec::new();
     for seed in args.seed..args.seed + args.seeds {
-        let out = if args.seeds == 1 { args.out.clone() } else { args.out.join(format!("seed-{seed}")) };
+        let out =
+            if args.seeds == 1 { args.out.clone() } else { args.out.join(format!("seed-{seed}")) };
         runs.push(one(args, &found, seed, &out)?);
     }
     tell(&args.out, &runs, args.json)
@@ -116,12 +117,17 @@ fn one(args: &Args, found: &Found, seed: u64, out: &Path) -> Result<Value> {
     let mut config = configuration(args, found, seed)?;
     let data = config.data.clone().unwrap_or_default();
     let mut tune: TuneConfig = parse(config.objective_knobs(), "objective.")?;
-    let material = TaskData::read(&data, tune.kind, Encoder::new(&tokenizer, config.corpus.max_length), &[])?;
+    let material =
+        TaskData::read(&data, tune.kind, Encoder::new(&tokenizer, config.corpus.max_length), &[])?;
     tune.labels.clone_from(&material.labels);
     let mut knobs = Table::try_from(&tune)?;
     knobs.insert("name".to_owned(), Tune::NAME.into());
     config.objective = knobs;
-    learn::<Tune>(config, out, Lesson { tokenizer: &tokenizer, kind: tune.kind, material, start: Weights::new() })
+    learn::<Tune>(
+        config,
+        out,
+        Lesson { tokenizer: &tokenizer, kind: tune.kind, material, start: Weights::new() },
+    )
 }
 
 /// The configuration of a run, complete but for the labels.
@@ -133,7 +139,10 @@ fn configuration(args: &Args, found: &Found, seed: u64) -> Result<RunConfig> {
         Task::Qa => Kind::Question,
     };
     if args.task == Task::Pair && args.data.pair.is_none() && args.data.glue.is_none() {
-        return Err(Usage("--task pair needs --pair COLUMN, the column of the second sentence".to_owned()).into());
+        return Err(Usage(
+            "--task pair needs --pair COLUMN, the column of the second sentence".to_owned(),
+        )
+        .into());
     }
     let encoder = found.encoder()?;
     let mut layers = Layers::default();
@@ -204,7 +213,8 @@ pub fn tell(out: &Path, runs: &[Value], json: bool) -> Result<()> {
     for split in &names {
         let metrics = runs[0][split].as_object().cloned().unwrap_or_default();
         for metric in metrics.keys().filter(|name| *name != "examples") {
-            let values: Vec<f64> = runs.iter().filter_map(|run| run[split][metric].as_f64()).collect();
+            let values: Vec<f64> =
+                runs.iter().filter_map(|run| run[split][metric].as_f64()).collect();
             let (mean, deviation) = (mean(&values), deviation(&values));
             rows.add_row([
                 split.clone(),

@@ -15,7 +15,8 @@ use crate::{hub, registry};
 /// Flags of `import`.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// A Hugging Face folder: config.json, weights (model.safetensors, its shards, or pytorch_model.bin) and a tokenizer.
+    /// A Hugging Face folder: config.json, weights (model.safetensors, its shards, or
+    /// pytorch_model.bin) and a tokenizer.
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
     /// The folder to write.
@@ -36,8 +37,11 @@ pub fn run(args: &Args) -> Result<()> {
     let found = Found::Hub { folder: args.from.clone(), model: Box::new(model.clone()) };
     (registry::find(found.objective()?)?.check)(&found, &Backend::Cpu.open()?)?;
     hub::write_native(&args.to, &model, &tokenizer)?;
-    let unused =
-        if model.unused.is_empty() { String::new() } else { format!("; not used: {}", model.unused.join(", ")) };
+    let unused = if model.unused.is_empty() {
+        String::new()
+    } else {
+        format!("; not used: {}", model.unused.join(", "))
+    };
     let class = model.architecture.class(model.config.family);
     print(&format!("{}: {class}, {} tensors{unused}", args.to.display(), model.weights.len()))
 }

@@ -28,7 +28,8 @@ pub struct Args {
     /// The epoch whose draws are shown; masks differ from epoch to epoch.
     #[arg(long, value_name = "N", default_value_t = 0)]
     epoch: u64,
-    /// A trained run: its objective and tokenizer, and what its own generator writes, where the objective has one.
+    /// A trained run: its objective and tokenizer, and what its own generator writes, where the
+    /// objective has one.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// Print one JSON document.
@@ -54,7 +55,10 @@ pub fn run(args: Args) -> Result<()> {
     let found = args.model.as_deref().map(model::find).transpose()?;
     if let Some(found) = &found {
         let Found::Run { config, run, .. } = found else {
-            return Err(Usage("inspect --model needs a run's folder or a checkpoint in it".to_owned()).into());
+            return Err(Usage(
+                "inspect --model needs a run's folder or a checkpoint in it".to_owned(),
+            )
+            .into());
         };
         layers.set("objective", config.objective.clone());
         layers.set("encoder", toml::Table::try_from(&config.encoder)?);
@@ -97,7 +101,8 @@ pub fn inspect<O: Objective>(job: &InspectJob<'_>) -> Result<()> {
         }
         None => (0..examples.len()).map(|row| objective.show(&batch, row)).collect(),
     };
-    let remarks: Vec<Option<String>> = (0..examples.len()).map(|row| objective.remark(&batch, row)).collect();
+    let remarks: Vec<Option<String>> =
+        (0..examples.len()).map(|row| objective.remark(&batch, row)).collect();
     if args.json {
         let token = |shown: &Shown| {
             let word = |id: u32| text.tokenizer.token(id).unwrap_or_default();
@@ -107,7 +112,9 @@ pub fn inspect<O: Objective>(job: &InspectJob<'_>) -> Result<()> {
         };
         let passage = |(row, remark): (&Vec<Shown>, &Option<String>)| json!({"remark": remark, "tokens": row.iter().map(token).collect::<Vec<_>>()});
         let passages: Vec<_> = shown.iter().zip(&remarks).map(passage).collect();
-        return print(&serde_json::to_string_pretty(&json!({"objective": O::NAME, "passages": passages}))?);
+        return print(&serde_json::to_string_pretty(
+            &json!({"objective": O::NAME, "passages": passages}),
+        )?);
     }
     print(&legend())?;
     for (row, remark) in shown.iter().zip(&remarks) {
@@ -119,7 +126,8 @@ pub fn inspect<O: Objective>(job: &InspectJob<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A row as text, the second segment underlined: every token, and in brackets what is asked for where it differs from what is shown.
+/// A row as text, the second segment underlined: every token, and in brackets what is asked for
+/// where it differs from what is shown.
 pub fn paint(row: &[Shown], tokenizer: &Tokenizer) -> String {
     let word = |id: u32| tokenizer.token(id).unwrap_or_default();
     let mut text = String::new();

@@ -12,12 +12,14 @@ use super::{Cli, print};
 /// Flags of `man`.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// Write a page for each command into this folder, as `man bert-variants-pretrain` finds them, instead of printing one.
+    /// Write a page for each command into this folder, as `man bert-variants-pretrain` finds them,
+    /// instead of printing one.
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
 }
 
-/// Runs `man`: one page with a section for each subcommand on stdout, or a page for each into a folder.
+/// Runs `man`: one page with a section for each subcommand on stdout, or a page for each into a
+/// folder.
 ///
 /// # Errors
 /// When stdout or the folder cannot be written.
@@ -38,7 +40,8 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// Sections of the subcommands of `command`, which is called `name`.
 fn sections(command: &Command, name: &str, page: &mut Vec<u8>) -> Result<()> {
-    for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
+    for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help")
+    {
         let name = format!("{name} {}", subcommand.get_name());
         let man = Man::new(subcommand.clone());
         page.extend(format!(".SH {}\n", name.to_uppercase()).into_bytes());

@@ -33,8 +33,10 @@ use crate::{progress, signals};
 /// Results go to stdout, progress and messages to stderr. Nothing goes to the network.
 #[derive(Debug, Parser)]
 #[command(name = "bert-variants", version, propagate_version = true, max_term_width = 110)]
-#[command(after_help = "Exit codes: 0 done, 1 runtime failure, 2 usage, 3 bad configuration or data, 4 diverged, \
-                        5 device or memory, 130/143 interrupted after saving.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 runtime failure, 2 usage, 3 bad configuration or data, 4 diverged, \
+                        5 device or memory, 130/143 interrupted after saving."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -85,7 +87,8 @@ enum Command {
 /// Whatever the subcommand met; `exit::code` tells the exit code.
 pub fn run() -> Result<()> {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("BERT_VARIANTS_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter =
+        EnvFilter::try_from_env("BERT_VARIANTS_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -22,8 +22,9 @@ pub struct Args {
     /// The folder of a fine-tuned run, or a Hugging Face folder of a fine-tuned class.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Data as for training, without labels or with labels that are not looked at; for single sentences also a text file
-    /// (.txt) with one a line, unless the training data had that ending or --text names a column.
+    /// Data as for training, without labels or with labels that are not looked at; for single
+    /// sentences also a text file (.txt) with one a line, unless the training data had that ending
+    /// or --text names a column.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Write one JSON object per row, sentence or question to this file.
@@ -66,7 +67,8 @@ pub fn run(args: &Args) -> Result<()> {
     anstream::eprintln!("model: {}", found.describe());
     let name = found.objective()?;
     if !registry::learns_a_task(name) {
-        let message = format!("the model is of the objective `{name}`; fine-tune it first with finetune");
+        let message =
+            format!("the model is of the objective `{name}`; fine-tune it first with finetune");
         return Err(BadInput(message).into());
     }
     (registry::find(name)?.predict)(&PredictJob { args, found: &found })
@@ -83,7 +85,10 @@ pub fn predict<O: Objective>(job: &PredictJob<'_>) -> Result<()> {
     let trained = found.data().cloned().unwrap_or_default().of_file(&args.input)?;
     let is_text = |path: &Path| path.extension().is_some_and(|ending| ending == "txt");
     // Where the training data were a table with this ending, so is the input.
-    let table = args.text.is_some() || args.pair.is_some() || !trained.pair.is_empty() || is_text(&trained.train);
+    let table = args.text.is_some()
+        || args.pair.is_some()
+        || !trained.pair.is_empty()
+        || is_text(&trained.train);
     let data = DataConfig {
         text: args.text.clone().unwrap_or_else(|| trained.text.clone()),
         pair: args.pair.clone().unwrap_or_else(|| trained.pair.clone()),
@@ -102,7 +107,9 @@ pub fn predict<O: Objective>(job: &PredictJob<'_>) -> Result<()> {
     let judged = judge(&loaded, (kind, &labels), &data, &split, args.batch)?;
     let text: String = judged.predictions.iter().map(|line| format!("{line}\n")).collect();
     match &args.output {
-        Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
+        Some(path) => {
+            std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+        }
         None => print(text.trim_end()),
     }
 }

@@ -49,15 +49,16 @@ pub struct Args {
     /// Steps between checkpoints; 0: only at the end and when interrupted.
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<u64>,
-    /// Continue the run in --out (auto), refuse a folder that is not empty (never), or start from the checkpoint of
-    /// another run (its folder).
+    /// Continue the run in --out (auto), refuse a folder that is not empty (never), or start from
+    /// the checkpoint of another run (its folder).
     #[arg(long, value_name = "auto|never|DIR", default_value = "auto")]
     pub resume: Resume,
-    /// Start from the weights of another run, a checkpoint or a Hugging Face folder, as far as they fit; what they lack is
-    /// new, and named. Its tokenizer comes along.
+    /// Start from the weights of another run, a checkpoint or a Hugging Face folder, as far as they
+    /// fit; what they lack is new, and named. Its tokenizer comes along.
     #[arg(long, value_name = "DIR")]
     pub init: Option<PathBuf>,
-    /// Check everything, print model, budget, memory, time and three examples; write nothing to --out.
+    /// Check everything, print model, budget, memory, time and three examples; write nothing to
+    /// --out.
     #[arg(long)]
     pub dry_run: bool,
     /// Print the summary as one JSON document.
@@ -106,11 +107,17 @@ impl Args {
         use_threads(config.threads)?;
         let entry = registry::find(config.objective_name()?)?;
         let Self { out, resume, dry_run, json, .. } = self;
-        (entry.pretrain)(&PretrainJob { config: &config, out, resume, dry_run: *dry_run, json: *json })
+        (entry.pretrain)(&PretrainJob {
+            config: &config,
+            out,
+            resume,
+            dry_run: *dry_run,
+            json: *json,
+        })
     }
 
-    /// Where a run starts from another model, it takes its tokenizer, unless the command line names one or the configuration
-    /// names a file.
+    /// Where a run starts from another model, it takes its tokenizer, unless the command line names
+    /// one or the configuration names a file.
     fn lay_tokenizer(&self, layers: &mut Layers) -> Result<()> {
         let init = layers.get("init").and_then(Value::as_str).filter(|init| !init.is_empty());
         let named = layers.get("corpus").and_then(|corpus| corpus.get("tokenizer")?.as_str());

@@ -29,7 +29,9 @@ pub fn report(as_json: bool, document: &Value) -> Result<()> {
     let mut table = table(&["quantity", "value"]);
     for (name, value) in document.as_object().into_iter().flatten() {
         let value = match value {
-            Value::Number(number) if number.is_f64() => decimal(number.as_f64().unwrap_or(f64::NAN)),
+            Value::Number(number) if number.is_f64() => {
+                decimal(number.as_f64().unwrap_or(f64::NAN))
+            }
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };

@@ -10,10 +10,13 @@ use crate::exit::BadInput;
 pub struct Layers(Table);
 
 impl Layers {
-    /// Lays `over` on top: its values win, tables are merged key by key. A `budget` replaces the one below as a whole,
-    /// since a run has one budget; so does an `objective` of another name, since each has knobs of its own.
+    /// Lays `over` on top: its values win, tables are merged key by key. A `budget` replaces the
+    /// one below as a whole, since a run has one budget; so does an `objective` of another name,
+    /// since each has knobs of its own.
     pub fn lay(&mut self, over: Table) {
-        let name = |table: &Table| table.get("objective").and_then(|objective| objective.get("name").cloned());
+        let name = |table: &Table| {
+            table.get("objective").and_then(|objective| objective.get("name").cloned())
+        };
         if over.contains_key("budget") {
             self.0.remove("budget");
         }
@@ -44,16 +47,22 @@ impl Layers {
         self.0.remove(key);
     }
 
-    /// Lays one `key.path=value` of the command line on top. The value is TOML; what is not TOML is taken as a string.
+    /// Lays one `key.path=value` of the command line on top. The value is TOML; what is not TOML is
+    /// taken as a string.
     ///
     /// # Errors
     /// When there is no `=` or the path is empty.
     pub fn assign(&mut self, assignment: &str) -> Result<(), BadInput> {
         let parts = assignment.split_once('=').map(|(path, value)| (path.trim(), value.trim()));
-        let Some((path, text)) = parts.filter(|(path, _)| path.split('.').all(|key| !key.is_empty())) else {
+        let Some((path, text)) =
+            parts.filter(|(path, _)| path.split('.').all(|key| !key.is_empty()))
+        else {
             return Err(BadInput(format!("--set {assignment}: write it as key.path=value")));
         };
-        let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+        let parsed = format!("value = {text}")
+            .parse::<Table>()
+            .ok()
+            .and_then(|mut table| table.remove("value"));
         self.set(path, parsed.unwrap_or_else(|| Value::String(text.to_owned())));
         Ok(())
     }
@@ -79,10 +88,15 @@ pub fn parse<T: DeserializeOwned>(table: Table, prefix: &str) -> Result<T, BadIn
         match unknown_key(message) {
             Some((key, known)) => {
                 let path = if path == "." { key.to_owned() } else { path };
-                let nearest =
-                    known.iter().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
-                let hint = nearest.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                BadInput(format!("unknown key `{prefix}{path}`{hint} Known here: {}", known.join(", ")))
+                let nearest = known.iter().max_by(|a, b| {
+                    strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key))
+                });
+                let hint =
+                    nearest.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                BadInput(format!(
+                    "unknown key `{prefix}{path}`{hint} Known here: {}",
+                    known.join(", ")
+                ))
             }
             None if path == "." => BadInput(format!("{}{message}", prefix)),
             None => BadInput(format!("{prefix}{path}: {message}")),
@@ -109,7 +123,9 @@ fn merge(below: &mut Table, over: Table) {
 }
 
 fn nested(path: &str, value: Value) -> Table {
-    let value = path.rsplit('.').fold(value, |value, key| Value::Table(Table::from_iter([(key.to_owned(), value)])));
+    let value = path
+        .rsplit('.')
+        .fold(value, |value, key| Value::Table(Table::from_iter([(key.to_owned(), value)])));
     match value {
         Value::Table(table) => table,
         _ => unreachable!("a path has at least one key"),
@@ -151,7 +167,10 @@ mod tests {
         layers.assign("encoder.heads=4").expect("an assignment");
         layers.assign("corpus.tokenizer=some/folder").expect("an assignment");
         let config: RunConfig = layers.resolve().expect("valid");
-        assert_eq!((config.seed, config.encoder.hidden, config.encoder.layers, config.encoder.heads), (1, 256, 3, 4));
+        assert_eq!(
+            (config.seed, config.encoder.hidden, config.encoder.layers, config.encoder.heads),
+            (1, 256, 3, 4)
+        );
         assert_eq!(config.corpus.tokenizer, "some/folder");
     }
 
@@ -184,7 +203,10 @@ mod tests {
             layers.assign(text).expect("an assignment");
             layers.resolve::<RunConfig>().expect_err("refused").to_string()
         };
-        assert!(error("encoder.hiden=3").starts_with("unknown key `encoder.hiden`; did you mean `hidden`?"));
+        assert!(
+            error("encoder.hiden=3")
+                .starts_with("unknown key `encoder.hiden`; did you mean `hidden`?")
+        );
         assert!(error("sed=3").starts_with("unknown key `sed`; did you mean `seed`?"));
         assert!(error("encoder.hidden=\"wide\"").starts_with("encoder.hidden: "));
     }

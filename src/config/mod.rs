@@ -1,7 +1,7 @@
 //! What a run is told: one struct, declared once.
 //!
-//! Values come from, in rising order: the defaults here, a preset, a file, flags. The result is written to `run.toml` in
-//! the run's folder, and that file can be run again.
+//! Values come from, in rising order: the defaults here, a preset, a file, flags. The result is
+//! written to `run.toml` in the run's folder, and that file can be run again.
 
 mod layers;
 mod presets;
@@ -28,13 +28,16 @@ pub use presets::{PRESETS, preset};
 pub struct RunConfig {
     /// Seed of initial weights, data order, masks and dropout.
     pub seed: u64,
-    /// A run, a checkpoint or a Hugging Face folder whose weights are the initial ones; empty: none.
+    /// A run, a checkpoint or a Hugging Face folder whose weights are the initial ones; empty:
+    /// none.
     pub init: PathBuf,
-    /// A run, a checkpoint or a Hugging Face folder that is learnt from, in objectives that ask for one; empty: none.
+    /// A run, a checkpoint or a Hugging Face folder that is learnt from, in objectives that ask for
+    /// one; empty: none.
     pub teacher: PathBuf,
     /// Where to compute.
     pub backend: Backend,
-    /// Threads of the CPU backend and of data preparation; 0: all cores. Does not change any result on the CPU.
+    /// Threads of the CPU backend and of data preparation; 0: all cores. Does not change any result
+    /// on the CPU.
     pub threads: usize,
     /// The objective's `name` and its knobs.
     pub objective: toml::Table,
@@ -92,7 +95,8 @@ impl Default for RunConfig {
 pub struct CorpusConfig {
     /// Files, folders and globs of the training text.
     pub paths: Vec<String>,
-    /// Files, folders and globs of the validation text; empty: a share of the training documents is held out.
+    /// Files, folders and globs of the validation text; empty: a share of the training documents is
+    /// held out.
     pub valid: Vec<String>,
     /// Share of the training documents that is held out when there is no validation text. 0: none.
     pub valid_fraction: f64,
@@ -100,9 +104,11 @@ pub struct CorpusConfig {
     pub document: DocumentBoundary,
     /// The text field of a JSON line or column of a Parquet file.
     pub text_field: String,
-    /// What is read beside the text: none, or spans (`NAME.txt.spans`, or the field `spans` of a JSON line).
+    /// What is read beside the text: none, or spans (`NAME.txt.spans`, or the field `spans` of a
+    /// JSON line).
     pub annotations: Annotations,
-    /// A tokenizer's file or folder, or `train:MODEL:SIZE` with MODEL one of wordpiece, bpe, unigram.
+    /// A tokenizer's file or folder, or `train:MODEL:SIZE` with MODEL one of wordpiece, bpe,
+    /// unigram.
     pub tokenizer: String,
     /// Whether a tokenizer trained here lower-cases (WordPiece and Unigram).
     pub lowercase: bool,
@@ -112,7 +118,8 @@ pub struct CorpusConfig {
     pub across: Across,
     /// Share of passages that aim at a random shorter length. BERT, ALBERT: 0.1.
     pub short_share: f64,
-    /// Folder of tokenised corpora and trained tokenizers; empty: the user's cache folder. Does not change any result.
+    /// Folder of tokenised corpora and trained tokenizers; empty: the user's cache folder. Does not
+    /// change any result.
     pub cache: PathBuf,
 }
 
@@ -135,7 +142,8 @@ impl Default for CorpusConfig {
     }
 }
 
-/// Parts of a step on the CPU. Fixed, because the rounding of a sum depends on it and must not depend on the machine.
+/// Parts of a step on the CPU. Fixed, because the rounding of a sum depends on it and must not
+/// depend on the machine.
 const SIDE_BY_SIDE: usize = 4;
 
 /// Sequences of a step.
@@ -144,11 +152,11 @@ const SIDE_BY_SIDE: usize = 4;
 pub struct BatchConfig {
     /// Sequences per optimizer step. BERT: 256.
     pub size: usize,
-    /// Sequences per forward pass; gradients are accumulated over a step. 0: a quarter of them on the CPU, where the
-    /// passes run side by side on its cores, and all of them elsewhere.
+    /// Sequences per forward pass; gradients are accumulated over a step. 0: a quarter of them on
+    /// the CPU, where the passes run side by side on its cores, and all of them elsewhere.
     pub micro: usize,
-    /// Steps whose sequences are dealt out anew by length, so that a step has sequences of like length and little is
-    /// padded; 0 or 1: none (DistilBERT's `group_by_size`).
+    /// Steps whose sequences are dealt out anew by length, so that a step has sequences of like
+    /// length and little is padded; 0 or 1: none (DistilBERT's `group_by_size`).
     pub group: u64,
 }
 
@@ -168,7 +176,8 @@ pub struct EvaluationConfig {
     pub passages: usize,
     /// Sequences per forward pass.
     pub batch: usize,
-    /// Seed of the choice of passages and of their masks. Not the run's, so that runs can be compared.
+    /// Seed of the choice of passages and of their masks. Not the run's, so that runs can be
+    /// compared.
     pub seed: u64,
     /// Folder of BLiMP's JSONL files to score at every evaluation; empty: none.
     pub blimp: PathBuf,
@@ -178,7 +187,14 @@ pub struct EvaluationConfig {
 
 impl Default for EvaluationConfig {
     fn default() -> Self {
-        Self { every: 200, passages: 512, batch: 32, seed: 0, blimp: PathBuf::new(), blimp_pairs: 100 }
+        Self {
+            every: 200,
+            passages: 512,
+            batch: 32,
+            seed: 0,
+            blimp: PathBuf::new(),
+            blimp_pairs: 100,
+        }
     }
 }
 
@@ -219,7 +235,11 @@ impl RunConfig {
     /// When the table has none.
     pub fn objective_name(&self) -> Result<&str, BadInput> {
         let name = self.objective.get("name").and_then(toml::Value::as_str);
-        name.ok_or_else(|| BadInput("objective.name is missing; write for example objective.name = \"mlm\"".to_owned()))
+        name.ok_or_else(|| {
+            BadInput(
+                "objective.name is missing; write for example objective.name = \"mlm\"".to_owned(),
+            )
+        })
     }
 
     /// The objective's knobs, without its name.
@@ -258,9 +278,10 @@ impl RunConfig {
         if corpus.max_length < 8 {
             return bad(format!("corpus.max_length = {}: must be at least 8", corpus.max_length));
         }
-        for (name, share) in
-            [("corpus.valid_fraction", corpus.valid_fraction), ("corpus.short_share", corpus.short_share)]
-        {
+        for (name, share) in [
+            ("corpus.valid_fraction", corpus.valid_fraction),
+            ("corpus.short_share", corpus.short_share),
+        ] {
             if !(0.0..1.0).contains(&share) {
                 return bad(format!("{name} = {share}: must be at least 0 and below 1"));
             }

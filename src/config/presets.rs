@@ -71,13 +71,12 @@ mod tests {
     fn every_preset_tells_its_command_and_what_it_takes() {
         for (name, text) in PRESETS {
             let header: Vec<&str> = text.lines().take_while(|line| line.starts_with('#')).collect();
-            assert!(
-                header
-                    .iter()
-                    .any(|line| line.starts_with(&format!("# Command: bert-variants pretrain --preset {name} ")))
-            );
+            assert!(header.iter().any(|line| {
+                line.starts_with(&format!("# Command: bert-variants pretrain --preset {name} "))
+            }));
             let told = |line: &&str| {
-                line.starts_with("# On two cores: ") || line.starts_with("# Not trained to the end here: ")
+                line.starts_with("# On two cores: ")
+                    || line.starts_with("# Not trained to the end here: ")
             };
             assert!(header.iter().any(told), "{name}");
         }

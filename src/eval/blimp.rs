@@ -30,8 +30,8 @@ pub struct Pair {
     pub uid: String,
 }
 
-/// Accuracies: the share of pairs whose acceptable sentence has the higher pseudo-log-likelihood, not normalised by
-/// length. A tie counts as wrong.
+/// Accuracies: the share of pairs whose acceptable sentence has the higher pseudo-log-likelihood,
+/// not normalised by length. A tie counts as wrong.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Accuracies {
     /// By paradigm.
@@ -57,7 +57,8 @@ pub struct Accuracy {
     pub accuracy_l2r: f64,
 }
 
-/// Scores every `.jsonl` file in `folder`, at most `pairs` pairs of each (0: all). `said` is called after each file.
+/// Scores every `.jsonl` file in `folder`, at most `pairs` pairs of each (0: all). `said` is called
+/// after each file.
 ///
 /// # Errors
 /// When the folder holds no such file, a line is no pair, or a signal asks to stop.
@@ -85,8 +86,10 @@ impl Accuracies {
         for paradigm in self.paradigms.values() {
             by_phenomenon.entry(paradigm.phenomenon.clone()).or_default().push(paradigm.accuracy);
         }
-        self.phenomena = by_phenomenon.into_iter().map(|(name, values)| (name, mean(&values))).collect();
-        let all = |of: fn(&Accuracy) -> f64| mean(&self.paradigms.values().map(of).collect::<Vec<_>>());
+        self.phenomena =
+            by_phenomenon.into_iter().map(|(name, values)| (name, mean(&values))).collect();
+        let all =
+            |of: fn(&Accuracy) -> f64| mean(&self.paradigms.values().map(of).collect::<Vec<_>>());
         (self.overall, self.overall_l2r) = (all(|a| a.accuracy), all(|a| a.accuracy_l2r));
     }
 }
@@ -101,8 +104,9 @@ fn phenomenon(tag: &str) -> String {
 /// # Errors
 /// When it cannot be opened or holds none.
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder)
-        .map_err(|error| BadInput(format!("cannot open the BLiMP folder {}: {error}", folder.display())))?;
+    let entries = std::fs::read_dir(folder).map_err(|error| {
+        BadInput(format!("cannot open the BLiMP folder {}: {error}", folder.display()))
+    })?;
     let mut files = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
     files.sort();
@@ -116,25 +120,34 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn score_file<O: Objective>(loaded: &Loaded<O>, path: &Path, pairs: usize) -> Result<BTreeMap<String, Accuracy>> {
+fn score_file<O: Objective>(
+    loaded: &Loaded<O>,
+    path: &Path,
+    pairs: usize,
+) -> Result<BTreeMap<String, Accuracy>> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut won: BTreeMap<String, (String, usize, usize, usize)> = BTreeMap::new();
     let limit = if pairs == 0 { usize::MAX } else { pairs };
     let mut waiting = Vec::new();
     for (number, line) in BufReader::new(file).lines().take(limit).enumerate() {
         let line = line.with_context(|| format!("cannot read {}", path.display()))?;
-        let pair: Pair = serde_json::from_str(&line)
-            .map_err(|error| BadInput(format!("{}, line {}: {error}", path.display(), number + 1)))?;
+        let pair: Pair = serde_json::from_str(&line).map_err(|error| {
+            BadInput(format!("{}, line {}: {error}", path.display(), number + 1))
+        })?;
         waiting.push(pair);
         if waiting.len() == PAIRS_AT_ONCE {
             count(loaded, &mut waiting, &mut won)?;
         }
     }
     count(loaded, &mut waiting, &mut won)?;
-    let accuracy = |(uid, (phenomenon, pairs, won, won_l2r)): (String, (String, usize, usize, usize))| {
-        let share = |won: usize| won as f64 / pairs as f64;
-        (uid, Accuracy { phenomenon, pairs, accuracy: share(won), accuracy_l2r: share(won_l2r) })
-    };
+    let accuracy =
+        |(uid, (phenomenon, pairs, won, won_l2r)): (String, (String, usize, usize, usize))| {
+            let share = |won: usize| won as f64 / pairs as f64;
+            (
+                uid,
+                Accuracy { phenomenon, pairs, accuracy: share(won), accuracy_l2r: share(won_l2r) },
+            )
+        };
     Ok(won.into_iter().map(accuracy).collect())
 }
 
@@ -143,11 +156,14 @@ fn count<O: Objective>(
     pairs: &mut Vec<Pair>,
     won: &mut BTreeMap<String, (String, usize, usize, usize)>,
 ) -> Result<()> {
-    let sentences: Vec<&str> =
-        pairs.iter().flat_map(|pair| [pair.sentence_good.as_str(), pair.sentence_bad.as_str()]).collect();
+    let sentences: Vec<&str> = pairs
+        .iter()
+        .flat_map(|pair| [pair.sentence_good.as_str(), pair.sentence_bad.as_str()])
+        .collect();
     let scores = pll::score(loaded, &sentences)?;
     for (pair, scores) in pairs.iter().zip(scores.chunks(2)) {
-        let entry = won.entry(pair.uid.clone()).or_insert((phenomenon(&pair.linguistics_term), 0, 0, 0));
+        let entry =
+            won.entry(pair.uid.clone()).or_insert((phenomenon(&pair.linguistics_term), 0, 0, 0));
         entry.1 += 1;
         entry.2 += usize::from(scores[0].pll > scores[1].pll);
         entry.3 += usize::from(scores[0].pll_l2r > scores[1].pll_l2r);
@@ -169,11 +185,16 @@ mod tests {
             accuracy_l2r: accuracy / 2.0,
         };
         let mut accuracies = Accuracies::default();
-        for (uid, tag, value) in [("a", "argument_structure", 1.0), ("b", "s-selection", 0.5), ("c", "binding", 0.0)] {
+        for (uid, tag, value) in
+            [("a", "argument_structure", 1.0), ("b", "s-selection", 0.5), ("c", "binding", 0.0)]
+        {
             accuracies.paradigms.insert(uid.to_owned(), accuracy(tag, value));
         }
         accuracies.summarise();
         assert_eq!(accuracies.phenomena["argument_structure"], 0.75, "s-selection is merged");
-        assert_eq!((accuracies.phenomena.len(), accuracies.overall, accuracies.overall_l2r), (2, 0.5, 0.25));
+        assert_eq!(
+            (accuracies.phenomena.len(), accuracies.overall, accuracies.overall_l2r),
+            (2, 0.5, 0.25)
+        );
     }
 }

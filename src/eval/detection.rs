@@ -2,13 +2,15 @@
 
 use objective::Decisions;
 
-/// The metrics by name; none where there is no question, and those left out that would divide by nothing. A logit above 0
-/// says yes.
+/// The metrics by name; none where there is no question, and those left out that would divide by
+/// nothing. A logit above 0 says yes.
 pub fn detection(decisions: &Decisions) -> Vec<(String, f64)> {
     let asked = || decisions.scores.iter().zip(&decisions.answers);
-    let count =
-        |says: bool, is: bool| asked().filter(|(score, answer)| (**score > 0.0) == says && **answer == is).count();
-    let (found, wrong, missed) = (count(true, true) as f64, count(true, false) as f64, count(false, true) as f64);
+    let count = |says: bool, is: bool| {
+        asked().filter(|(score, answer)| (**score > 0.0) == says && **answer == is).count()
+    };
+    let (found, wrong, missed) =
+        (count(true, true) as f64, count(true, false) as f64, count(false, true) as f64);
     let ratio = |part: f64, whole: f64| (whole > 0.0).then_some(part / whole);
     let metrics = [
         ("precision", ratio(found, found + wrong)),
@@ -16,12 +18,13 @@ pub fn detection(decisions: &Decisions) -> Vec<(String, f64)> {
         ("f1", ratio(2.0 * found, 2.0 * found + wrong + missed)),
         ("auc", area_under_curve(decisions)),
     ];
-    let named = |(name, value): (&str, Option<f64>)| Some((format!("{}/{name}", decisions.name), value?));
+    let named =
+        |(name, value): (&str, Option<f64>)| Some((format!("{}/{name}", decisions.name), value?));
     metrics.into_iter().filter_map(named).collect()
 }
 
-/// The share of pairs of a yes and a no in which the yes has the higher score, ties counting half: the statistic of Mann
-/// and Whitney, by ranks.
+/// The share of pairs of a yes and a no in which the yes has the higher score, ties counting half:
+/// the statistic of Mann and Whitney, by ranks.
 fn area_under_curve(decisions: &Decisions) -> Option<f64> {
     let mut sorted: Vec<(f32, bool)> =
         decisions.scores.iter().copied().zip(decisions.answers.iter().copied()).collect();
@@ -65,7 +68,10 @@ mod tests {
 
     #[test]
     fn ties_count_half_and_a_constant_score_is_chance() {
-        assert_eq!(get(&metrics(&[1.0; 6], &[true, false, false, true, false, false]), "x/auc"), 0.5);
+        assert_eq!(
+            get(&metrics(&[1.0; 6], &[true, false, false, true, false, false]), "x/auc"),
+            0.5
+        );
         assert_eq!(get(&metrics(&[0.0, 1.0, 1.0], &[false, true, false]), "x/auc"), 0.75);
     }
 

@@ -1,4 +1,5 @@
-//! Masked tokens that any masked language model is asked for, the same ones whatever it was trained on.
+//! Masked tokens that any masked language model is asked for, the same ones whatever it was trained
+//! on.
 
 use anyhow::Result;
 use burn::tensor::Tensor;
@@ -29,7 +30,9 @@ fn sequences<O: Objective>(loaded: &Loaded<O>, blanks: &[Blank<'_>]) -> Sequence
     let tokens: Vec<&[u32]> = blanks.iter().map(|blank| blank.tokens).collect();
     let sequences = Sequences::pad(&tokens, loaded.tokenizer.specials().pad);
     match loaded.encoder.segments > 1 && blanks.iter().any(|blank| blank.segments.contains(&1)) {
-        true => sequences.with_segments(&blanks.iter().map(|blank| blank.segments).collect::<Vec<_>>()),
+        true => {
+            sequences.with_segments(&blanks.iter().map(|blank| blank.segments).collect::<Vec<_>>())
+        }
         false => sequences,
     }
 }
@@ -38,11 +41,17 @@ fn sequences<O: Objective>(loaded: &Loaded<O>, blanks: &[Blank<'_>]) -> Sequence
 ///
 /// # Errors
 /// When the model is no masked language model.
-pub fn logits<O: Objective>(loaded: &Loaded<O>, blanks: &[Blank<'_>]) -> Result<Tensor<2>, BadInput> {
+pub fn logits<O: Objective>(
+    loaded: &Loaded<O>,
+    blanks: &[Blank<'_>],
+) -> Result<Tensor<2>, BadInput> {
     Ok(predicted(loaded, blanks)?.logits())
 }
 
-fn predicted<'m, O: Objective>(loaded: &'m Loaded<O>, blanks: &[Blank<'_>]) -> Result<Predicted<'m>, BadInput> {
+fn predicted<'m, O: Objective>(
+    loaded: &'m Loaded<O>,
+    blanks: &[Blank<'_>],
+) -> Result<Predicted<'m>, BadInput> {
     let sequences = sequences(loaded, blanks);
     let place = |(row, blank): (usize, &Blank<'_>)| {
         let start = (row * sequences.len) as u32;
@@ -50,7 +59,8 @@ fn predicted<'m, O: Objective>(loaded: &'m Loaded<O>, blanks: &[Blank<'_>]) -> R
     };
     let places: Vec<u32> = blanks.iter().enumerate().flat_map(place).collect();
     let predicted = loaded.objective.predict(&loaded.model, &sequences, &places, &loaded.device);
-    let message = || BadInput(format!("a model of the objective `{}` predicts no masked tokens", O::NAME));
+    let message =
+        || BadInput(format!("a model of the objective `{}` predicts no masked tokens", O::NAME));
     predicted.ok_or_else(message)
 }
 
@@ -78,7 +88,8 @@ impl Quiz {
     /// The evaluation masks of `objective` on `examples`.
     pub fn new(objective: &impl Objective, examples: &[Example]) -> Self {
         let row = |shown: Vec<Shown>| {
-            let asked = || (0u32..).zip(&shown).filter_map(|(place, shown)| Some((place, shown.label?)));
+            let asked =
+                || (0u32..).zip(&shown).filter_map(|(place, shown)| Some((place, shown.label?)));
             Row {
                 tokens: shown.iter().map(|shown| shown.token).collect(),
                 segments: shown.iter().map(|shown| shown.segment).collect(),
@@ -102,12 +113,14 @@ impl Quiz {
     /// What a model says about `rows`.
     fn fill<O: Objective>(loaded: &Loaded<O>, rows: &[&Row]) -> Result<Filled, BadInput> {
         let predicted = predicted(loaded, &rows.iter().map(|row| row.blank()).collect::<Vec<_>>())?;
-        let shares: Option<Vec<f32>> = predicted.share.clone().map(|share| share.into_data().iter::<f32>().collect());
+        let shares: Option<Vec<f32>> =
+            predicted.share.clone().map(|share| share.into_data().iter::<f32>().collect());
         let logits = predicted.logits();
         let width = logits.dims()[1];
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-        let asked =
-            rows.iter().flat_map(|row| row.places.iter().map(|place| row.tokens[*place as usize]).zip(&row.labels));
+        let asked = rows.iter().flat_map(|row| {
+            row.places.iter().map(|place| row.tokens[*place as usize]).zip(&row.labels)
+        });
         let (mut loss, mut best) = (0.0, Vec::new());
         for (i, (logits, (token, label))) in logits.chunks(width).zip(asked).enumerate() {
             let top = largest(logits);
@@ -122,14 +135,22 @@ impl Quiz {
                 }
             };
             loss -= log_probability(*label as usize);
-            let top = if log_probability(token as usize) > log_probability(top) { token as usize } else { top };
+            let top = if log_probability(token as usize) > log_probability(top) {
+                token as usize
+            } else {
+                top
+            };
             best.push(top as u32);
         }
         Ok((loss, best))
     }
 
     /// Rows by length, `batch` at a time, and what is said about each batch.
-    fn fill_all<O: Objective>(&self, loaded: &Loaded<O>, batch: usize) -> Result<Vec<(Vec<usize>, Filled)>> {
+    fn fill_all<O: Objective>(
+        &self,
+        loaded: &Loaded<O>,
+        batch: usize,
+    ) -> Result<Vec<(Vec<usize>, Filled)>> {
         let rows = &self.rows;
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_key(|i| rows[*i].tokens.len());
@@ -141,7 +162,8 @@ impl Quiz {
         filled.into_iter().collect()
     }
 
-    /// What the model in `loaded` says: `loss` in nats and `accuracy` over all places, and the likeliest token of each.
+    /// What the model in `loaded` says: `loss` in nats and `accuracy` over all places, and the
+    /// likeliest token of each.
     ///
     /// # Errors
     /// When it predicts no masked tokens, or a signal asks to stop.
@@ -157,8 +179,10 @@ impl Quiz {
         }
         let labels = || self.rows.iter().flat_map(|row| &row.labels);
         let said: Vec<u32> = said.concat();
-        let (n, right) = (said.len().max(1) as f64, said.iter().zip(labels()).filter(|(a, b)| a == b).count());
-        let metrics = vec![("loss".to_owned(), total / n), ("accuracy".to_owned(), right as f64 / n)];
+        let (n, right) =
+            (said.len().max(1) as f64, said.iter().zip(labels()).filter(|(a, b)| a == b).count());
+        let metrics =
+            vec![("loss".to_owned(), total / n), ("accuracy".to_owned(), right as f64 / n)];
         Ok(Answers { metrics, said: said.into_iter().map(|token| json!(token)).collect() })
     }
 }
@@ -175,7 +199,10 @@ impl<'a, O: Objective> Filler<'a, O> {
     /// # Errors
     /// When it predicts no masked tokens, or there is nothing to predict.
     pub fn new(loaded: Loaded<O>, quiz: &'a Quiz) -> Result<Self> {
-        let first = quiz.rows.first().ok_or_else(|| BadInput("the text has no passage; give more".to_owned()))?;
+        let first = quiz
+            .rows
+            .first()
+            .ok_or_else(|| BadInput("the text has no passage; give more".to_owned()))?;
         Quiz::fill(&loaded, &[first])?;
         Ok(Self { loaded, quiz })
     }

@@ -12,7 +12,8 @@ use crate::workers::Workers;
 /// Means over an evaluation set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Means {
-    /// The total loss: the sum over terms of coefficient times mean, in nats. Not a number where no term has a target.
+    /// The total loss: the sum over terms of coefficient times mean, in nats. Not a number where no
+    /// term has a target.
     pub loss: f64,
     /// Every loss term and metric, in the order of the objective.
     pub metrics: Vec<Metric>,
@@ -59,7 +60,8 @@ impl Part {
     pub fn read(step: Step, tokens: u64) -> Self {
         let coefficients = step.terms.iter().map(|term| term.coefficient).collect();
         let tallies = step.terms.into_iter().map(|term| term.tally).chain(step.tallies);
-        let read = |Tally { name, sum, weight }| (name, f64::from(sum.into_scalar::<f32>()), weight);
+        let read =
+            |Tally { name, sum, weight }| (name, f64::from(sum.into_scalar::<f32>()), weight);
         Self {
             coefficients,
             entries: tallies.map(read).collect(),
@@ -105,14 +107,19 @@ impl Sums {
 
     /// The means. A metric without any weight is left out.
     pub fn means(&self) -> Means {
-        let mean = |(_, sum, weight): &(&str, f64, f64)| if *weight > 0.0 { sum / weight } else { 0.0 };
+        let mean =
+            |(_, sum, weight): &(&str, f64, f64)| if *weight > 0.0 { sum / weight } else { 0.0 };
         let terms = || self.coefficients.iter().zip(&self.entries);
         let loss: f64 = match terms().any(|(_, entry)| entry.2 > 0.0) {
             true => terms().map(|(c, entry)| c * mean(entry)).sum(),
             false => f64::NAN,
         };
         let entries = self.entries.iter().filter(|entry| entry.2 > 0.0);
-        let metric = |entry: &(&str, f64, f64)| Metric { name: entry.0.to_owned(), mean: mean(entry), weight: entry.2 };
+        let metric = |entry: &(&str, f64, f64)| Metric {
+            name: entry.0.to_owned(),
+            mean: mean(entry),
+            weight: entry.2,
+        };
         let mut metrics: Vec<Metric> = entries.map(metric).collect();
         let weight = self.decisions.answers.len() as f64;
         let detected = detection(&self.decisions).into_iter();
@@ -120,7 +127,8 @@ impl Sums {
         let targets = self.entries.first().map_or(0.0, |entry| entry.2);
         let tokens = self.entries.first().is_some_and(|entry| entry.0 == "mlm/loss");
         let single = tokens && self.coefficients.as_slice() == [1.0];
-        let uncertainty = single.then(|| Uncertainty { bits: loss / std::f64::consts::LN_2, perplexity: loss.exp() });
+        let uncertainty = single
+            .then(|| Uncertainty { bits: loss / std::f64::consts::LN_2, perplexity: loss.exp() });
         Means { loss, metrics, uncertainty, targets, tokens: self.tokens }
     }
 }
@@ -132,8 +140,8 @@ impl Means {
     }
 }
 
-/// Evaluates `model` (without autodiff) on `examples`, `batch` sequences at a time. Examples are taken by length, so
-/// that little is padded; the sums do not depend on it.
+/// Evaluates `model` (without autodiff) on `examples`, `batch` sequences at a time. Examples are
+/// taken by length, so that little is padded; the sums do not depend on it.
 ///
 /// # Errors
 /// When a signal asks to stop.
@@ -151,7 +159,8 @@ where
     Ok(answer(objective, model, examples, batch, device, workers)?.0)
 }
 
-/// As [`evaluate`], with what the model said about each example, in their order, where the objective tells.
+/// As [`evaluate`], with what the model said about each example, in their order, where the
+/// objective tells.
 ///
 /// # Errors
 /// When a signal asks to stop.
@@ -199,7 +208,11 @@ mod tests {
     #[test]
     fn means_are_divided_at_the_end() {
         let device = Device::flex();
-        let tally = |name, sum: f32, weight| Tally { name, sum: Tensor::from_floats([sum], &device), weight };
+        let tally = |name, sum: f32, weight| Tally {
+            name,
+            sum: Tensor::from_floats([sum], &device),
+            weight,
+        };
         let step = |sum, weight| Step {
             terms: vec![Term { tally: tally("x/loss", sum, weight), coefficient: 2.0 }],
             tallies: vec![tally("x/accuracy", 1.0, weight), tally("x/rare", 0.0, 0.0)],
@@ -217,10 +230,17 @@ mod tests {
         let of = |name| {
             let terms = vec![Term { tally: tally(name, 4.0, 2.0), coefficient: 1.0 }];
             let mut sums = Sums::default();
-            sums.add(Part::read(Step { terms, tallies: vec![], decisions: None, outputs: vec![] }, 2));
+            sums.add(Part::read(
+                Step { terms, tallies: vec![], decisions: None, outputs: vec![] },
+                2,
+            ));
             sums.means().uncertainty.map(|uncertainty| uncertainty.perplexity)
         };
-        assert_eq!((of("mlm/loss"), of("finetune/loss")), (Some(2f64.exp()), None), "a squared error has none");
+        assert_eq!(
+            (of("mlm/loss"), of("finetune/loss")),
+            (Some(2f64.exp()), None),
+            "a squared error has none"
+        );
         let mut nothing = Sums::default();
         nothing.add(Part::read(step(0.0, 0.0), 10));
         assert!(nothing.means().loss.is_nan(), "no target is no perfect loss");

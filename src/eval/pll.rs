@@ -1,7 +1,8 @@
 //! Pseudo-log-likelihood: each token's log-probability when it is masked, summed over a sentence.
 //!
-//! Salazar et al. 2020 mask one token at a time; Kauf and Ivanova 2023 also mask the later pieces of the same word, so
-//! that a rare word of many pieces is not given away by its own end. Special tokens are never masked nor counted.
+//! Salazar et al. 2020 mask one token at a time; Kauf and Ivanova 2023 also mask the later pieces
+//! of the same word, so that a rare word of many pieces is not given away by its own end. Special
+//! tokens are never masked nor counted.
 
 use anyhow::Result;
 use objective::Objective;
@@ -38,11 +39,12 @@ struct Copy {
     counts: (bool, bool),
 }
 
-/// Scores sentences, in order. They are computed by length, a bounded number at a time, and only the one probability
-/// asked for is kept of each copy.
+/// Scores sentences, in order. They are computed by length, a bounded number at a time, and only
+/// the one probability asked for is kept of each copy.
 ///
 /// # Errors
-/// When a sentence is longer than the model's positions, the model is no masked language model, or a signal asks to stop.
+/// When a sentence is longer than the model's positions, the model is no masked language model, or
+/// a signal asks to stop.
 pub fn score<O: Objective>(loaded: &Loaded<O>, sentences: &[&str]) -> Result<Vec<Score>> {
     let mut scores = Vec::new();
     let mut copies = Vec::new();
@@ -58,7 +60,12 @@ pub fn score<O: Objective>(loaded: &Loaded<O>, sentences: &[&str]) -> Result<Vec
         }
         let words = (0..len).filter(|t| *t == 0 || encoded.word_starts[*t]).count();
         scores.push(Score { pll: 0.0, pll_l2r: 0.0, tokens: len, words });
-        copies.extend(mask_each(i, &encoded.tokens, &encoded.word_starts, loaded.tokenizer.specials()));
+        copies.extend(mask_each(
+            i,
+            &encoded.tokens,
+            &encoded.word_starts,
+            loaded.tokenizer.specials(),
+        ));
     }
     // Stable, so that the sums do not depend on anything but the sentences.
     copies.sort_by_key(|copy| copy.tokens.len());
@@ -77,11 +84,19 @@ pub fn score<O: Objective>(loaded: &Loaded<O>, sentences: &[&str]) -> Result<Vec
 /// Cuts copies, which are ordered by length, into parts of one length that are computed together.
 fn split(copies: &[Copy]) -> Vec<&[Copy]> {
     let same_length = copies.chunk_by(|a, b| a.tokens.len() == b.tokens.len());
-    same_length.flat_map(|group| group.chunks((TOKENS_AT_ONCE / group[0].tokens.len()).max(1))).collect()
+    same_length
+        .flat_map(|group| group.chunks((TOKENS_AT_ONCE / group[0].tokens.len()).max(1)))
+        .collect()
 }
 
-/// A copy for each token: masked alone and, where it has later pieces in its word, another with those masked too.
-fn mask_each(sentence: usize, tokens: &[u32], word_starts: &[bool], specials: corpus::Specials) -> Vec<Copy> {
+/// A copy for each token: masked alone and, where it has later pieces in its word, another with
+/// those masked too.
+fn mask_each(
+    sentence: usize,
+    tokens: &[u32],
+    word_starts: &[bool],
+    specials: corpus::Specials,
+) -> Vec<Copy> {
     let mut laid = vec![specials.cls];
     laid.extend(tokens);
     laid.push(specials.sep);
@@ -112,7 +127,12 @@ fn compute<O: Objective>(loaded: &Loaded<O>, copies: &[Copy]) -> Result<Vec<f64>
     let predicted = loaded
         .objective
         .predict(&loaded.model, &sequences, &places, &loaded.device)
-        .ok_or_else(|| BadInput(format!("a model of the objective `{}` gives no probabilities of tokens", O::NAME)))?;
+        .ok_or_else(|| {
+            BadInput(format!(
+                "a model of the objective `{}` gives no probabilities of tokens",
+                O::NAME
+            ))
+        })?;
     Ok(predicted.log_probabilities(&labels).into_data().iter::<f32>().map(f64::from).collect())
 }
 
@@ -125,7 +145,8 @@ mod tests {
         let specials = corpus::Specials { cls: 1, sep: 2, pad: 0, unk: 3, mask: 9 };
         // Two words: [10 11 12] [20].
         let copies = mask_each(5, &[10, 11, 12, 20], &[true, false, false, true], specials);
-        let seen: Vec<_> = copies.iter().map(|c| (c.tokens.clone(), c.position, c.label, c.counts)).collect();
+        let seen: Vec<_> =
+            copies.iter().map(|c| (c.tokens.clone(), c.position, c.label, c.counts)).collect();
         assert_eq!(
             seen,
             [

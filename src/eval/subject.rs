@@ -1,4 +1,5 @@
-//! A model that is measured beside another one: what it costs and what it says, whatever its objective.
+//! A model that is measured beside another one: what it costs and what it says, whatever its
+//! objective.
 
 use anyhow::Result;
 use burn::module::Module;
@@ -44,14 +45,17 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// How far two models agree: the share of questions with the same answer, or the correlation of scores (Pearson).
+    /// How far two models agree: the share of questions with the same answer, or the correlation of
+    /// scores (Pearson).
     pub fn agreement(&self, other: &Self) -> f64 {
-        let scores = |answers: &Self| answers.said.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>();
+        let scores =
+            |answers: &Self| answers.said.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>();
         let regression = self.said.iter().all(Value::is_f64);
         if let (true, Some((mine, theirs))) = (regression, scores(self).zip(scores(other))) {
             return tasks::metrics::pearson(&mine, &theirs).unwrap_or(0.0);
         }
-        let same = self.said.iter().zip(&other.said).filter(|(mine, theirs)| mine == theirs).count();
+        let same =
+            self.said.iter().zip(&other.said).filter(|(mine, theirs)| mine == theirs).count();
         same as f64 / self.said.len().max(1) as f64
     }
 }
@@ -78,7 +82,10 @@ pub enum Questions<'a> {
 ///
 /// # Errors
 /// When it cannot answer them.
-pub fn subject<'a, O: Objective>(loaded: Loaded<O>, questions: Questions<'a>) -> Result<Box<dyn Subject + 'a>> {
+pub fn subject<'a, O: Objective>(
+    loaded: Loaded<O>,
+    questions: Questions<'a>,
+) -> Result<Box<dyn Subject + 'a>> {
     Ok(match questions {
         Questions::Masked(quiz) => Box::new(Filler::new(loaded, quiz)?),
         Questions::Task { kind, labels, data, split } => {
@@ -105,8 +112,12 @@ impl<O: Objective> Subject for Learner<'_, O> {
 
     fn flops(&self) -> f64 {
         let Loaded { objective, encoder, .. } = &self.loaded;
-        let of =
-            |example| objective.flops(encoder, &objective.collate(std::slice::from_ref(example), Purpose::Evaluation));
+        let of = |example| {
+            objective.flops(
+                encoder,
+                &objective.collate(std::slice::from_ref(example), Purpose::Evaluation),
+            )
+        };
         self.examples.iter().map(of).sum::<f64>() / self.rows().max(1) as f64
     }
 
@@ -122,14 +133,23 @@ impl<O: Objective> Subject for Learner<'_, O> {
 
     fn ask_all(&self, batch: usize) -> Result<()> {
         let Loaded { objective, model, device, workers, .. } = &self.loaded;
-        std::hint::black_box(loss::answer(objective.as_ref(), model, &self.examples, batch, device, workers)?);
+        std::hint::black_box(loss::answer(
+            objective.as_ref(),
+            model,
+            &self.examples,
+            batch,
+            device,
+            workers,
+        )?);
         Ok(())
     }
 
     fn answers(&self, batch: usize) -> Result<Answers> {
         let judged = judge(&self.loaded, (self.kind, &self.labels), self.data, &self.split, batch)?;
         let said = |prediction: &Value| {
-            let part = ["label", "score", "tags", "answer"].into_iter().find_map(|name| prediction.get(name));
+            let part = ["label", "score", "tags", "answer"]
+                .into_iter()
+                .find_map(|name| prediction.get(name));
             part.cloned().unwrap_or(json!(null))
         };
         Ok(Answers { metrics: judged.metrics, said: judged.predictions.iter().map(said).collect() })
@@ -148,7 +168,10 @@ mod tests {
     fn models_agree_where_they_say_the_same_and_scores_where_they_are_correlated() {
         let mine = answers(&[json!("a"), json!("b"), json!("a"), json!("a")]);
         assert_eq!(mine.agreement(&mine), 1.0);
-        assert_eq!(mine.agreement(&answers(&[json!("b"), json!("b"), json!("a"), json!("b")])), 0.5);
+        assert_eq!(
+            mine.agreement(&answers(&[json!("b"), json!("b"), json!("a"), json!("b")])),
+            0.5
+        );
         let scores = answers(&[json!(1.0), json!(2.0), json!(4.0)]);
         let falling = answers(&[json!(-1.0), json!(-2.0), json!(-4.0)]);
         assert!((scores.agreement(&falling) + 1.0).abs() < 1e-12);

@@ -21,7 +21,8 @@ pub struct DataConfig {
     pub dev: PathBuf,
     /// What is only measured; empty: none.
     pub test: PathBuf,
-    /// The column or field of the sentence, or of the words; columns of a file without header are called 0, 1, 2 and so on.
+    /// The column or field of the sentence, or of the words; columns of a file without header are
+    /// called 0, 1, 2 and so on.
     pub text: String,
     /// The column of the second sentence; empty: none.
     pub pair: String,
@@ -29,11 +30,13 @@ pub struct DataConfig {
     pub label: String,
     /// Whether the first line names the columns.
     pub header: bool,
-    /// Questions: how many tokens later the next window of a long context begins (BERT's `doc_stride`).
+    /// Questions: how many tokens later the next window of a long context begins (BERT's
+    /// `doc_stride`).
     pub step: usize,
     /// Questions: the most tokens of a question.
     pub max_question: usize,
-    /// Questions: no answer where its score exceeds that of the best answer by more than this (SQuAD 2.0).
+    /// Questions: no answer where its score exceeds that of the best answer by more than this
+    /// (SQuAD 2.0).
     pub null_threshold: f64,
 }
 
@@ -48,7 +51,14 @@ impl DataConfig {
         }
         let Columns { text, pair, label, header, .. } = Recipe::find(&self.glue)?.columns(path);
         let (pair, label) = (pair.unwrap_or_default(), label.unwrap_or_default());
-        Ok(Self { glue: String::new(), text, pair, label, header: header == Header::Present, ..self.clone() })
+        Ok(Self {
+            glue: String::new(),
+            text,
+            pair,
+            label,
+            header: header == Header::Present,
+            ..self.clone()
+        })
     }
 }
 

@@ -6,7 +6,10 @@ use anyhow::Result;
 use objective::Answer;
 use tasks::glue::{self, Recipe};
 use tasks::tagging::{self, Source, TaggedSentence};
-use tasks::{Columns, Context, Header, Label, LabelKind, Labels, Ragged, Squad, Table, Window, WindowConfig, Windows};
+use tasks::{
+    Columns, Context, Header, Label, LabelKind, Labels, Ragged, Squad, Table, Window, WindowConfig,
+    Windows,
+};
 use tune::Kind;
 
 use super::config::DataConfig;
@@ -45,17 +48,23 @@ pub enum Gold {
     Rows,
     /// Words and tags, and for each sentence the places of the words' first tokens in its row.
     Tags(Vec<TaggedSentence>, Vec<Vec<usize>>),
-    /// The questions, and for each its context and windows; the rows are the windows, in this order.
+    /// The questions, and for each its context and windows; the rows are the windows, in this
+    /// order.
     Questions(Box<Squad>, Vec<(Context, Vec<Window>)>),
 }
 
 impl TaskData {
-    /// Reads the files that `config` names. `known` are the labels of a model that was trained already; where there are none,
-    /// they are those of the training data.
+    /// Reads the files that `config` names. `known` are the labels of a model that was trained
+    /// already; where there are none, they are those of the training data.
     ///
     /// # Errors
     /// When a file is missing or at fault, or a label does not occur in training.
-    pub fn read(config: &DataConfig, kind: Kind, encoder: Encoder<'_>, known: &[String]) -> Result<Self> {
+    pub fn read(
+        config: &DataConfig,
+        kind: Kind,
+        encoder: Encoder<'_>,
+        known: &[String],
+    ) -> Result<Self> {
         if !config.glue.is_empty() {
             return glue(config, kind, encoder);
         }
@@ -63,7 +72,11 @@ impl TaskData {
         let mut reader = Reader { config, kind, encoder, labels };
         let train = reader.split("train", &config.train)?.rows;
         let optional = |reader: &mut Reader<'_>, name: &str, path: &Path| -> Result<Vec<Split>> {
-            if path.as_os_str().is_empty() { Ok(Vec::new()) } else { Ok(vec![reader.split(name, path)?]) }
+            if path.as_os_str().is_empty() {
+                Ok(Vec::new())
+            } else {
+                Ok(vec![reader.split(name, path)?])
+            }
         };
         let dev = optional(&mut reader, "dev", &config.dev)?;
         let test = optional(&mut reader, "test", &config.test)?;
@@ -90,7 +103,8 @@ pub fn read_split(
 /// Reads a text of one sentence a line.
 ///
 /// # Errors
-/// When the file cannot be read, is not UTF-8 or empty, or has an empty line: predictions stand on the line of their sentence.
+/// When the file cannot be read, is not UTF-8 or empty, or has an empty line: predictions stand on
+/// the line of their sentence.
 pub fn read_lines(path: &Path, encoder: Encoder<'_>) -> Result<Split> {
     let bad = |what: &dyn std::fmt::Display| BadInput(format!("{}: {what}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| bad(&error))?;
@@ -102,7 +116,8 @@ pub fn read_lines(path: &Path, encoder: Encoder<'_>) -> Result<Split> {
         ))),
         false => Ok(encoder.texts(line, None, None)),
     };
-    let rows: Vec<Labelled> = text.trim_end().lines().enumerate().map(row).collect::<Result<_, _>>()?;
+    let rows: Vec<Labelled> =
+        text.trim_end().lines().enumerate().map(row).collect::<Result<_, _>>()?;
     if rows.is_empty() {
         return Err(bad(&"it holds no sentence").into());
     }
@@ -119,7 +134,11 @@ fn glue(config: &DataConfig, kind: Kind, encoder: Encoder<'_>) -> Result<TaskDat
     let right = if scores { Kind::Regression } else { Kind::Classification };
     if kind != right {
         let needed = if scores { "regression" } else { "classification" };
-        return Err(BadInput(format!("{} is a task of {needed}; write --task {needed}", recipe.name)).into());
+        return Err(BadInput(format!(
+            "{} is a task of {needed}; write --task {needed}",
+            recipe.name
+        ))
+        .into());
     }
     let labels = recipe.labels();
     let read = |split| -> Result<Vec<Split>> {
@@ -128,7 +147,8 @@ fn glue(config: &DataConfig, kind: Kind, encoder: Encoder<'_>) -> Result<TaskDat
             .into_iter()
             .map(|part| {
                 warn_of_skipped(&part.name, &part.table);
-                let rows = rows(&part.table, encoder, labels.as_ref(), &config.folder.join(&part.name))?;
+                let rows =
+                    rows(&part.table, encoder, labels.as_ref(), &config.folder.join(&part.name))?;
                 Ok(Split { name: part.name, rows, gold: Gold::Rows })
             })
             .collect()
@@ -158,7 +178,11 @@ impl Reader<'_> {
                     });
                     self.labels = Some(Labels::found(names, path)?);
                 }
-                Ok(Split { name, rows: rows(&table, self.encoder, self.labels.as_ref(), path)?, gold: Gold::Rows })
+                Ok(Split {
+                    name,
+                    rows: rows(&table, self.encoder, self.labels.as_ref(), path)?,
+                    gold: Gold::Rows,
+                })
             }
             Kind::Tagging => self.tagged(name, path),
             Kind::Question => self.questions(name, path),
@@ -189,7 +213,10 @@ impl Reader<'_> {
             name.parse().map_err(|_| BadInput(message))
         };
         let source = match json {
-            true => Source::JsonLines { tokens: text.clone(), tags: (!label.is_empty()).then(|| label.clone()) },
+            true => Source::JsonLines {
+                tokens: text.clone(),
+                tags: (!label.is_empty()).then(|| label.clone()),
+            },
             false => Source::Columns {
                 word: column("text", text)?,
                 tag: if label.is_empty() { None } else { Some(column("label", label)?) },
@@ -197,7 +224,8 @@ impl Reader<'_> {
         };
         let sentences = tagging::read(path, &source)?;
         if self.labels.is_none() {
-            let tags = sentences.iter().flat_map(|sentence| sentence.tags.iter().map(String::as_str));
+            let tags =
+                sentences.iter().flat_map(|sentence| sentence.tags.iter().map(String::as_str));
             self.labels = Some(Labels::found(tags, path)?);
         }
         let specials = self.encoder.tokenizer.specials();
@@ -231,7 +259,11 @@ impl Reader<'_> {
             );
         }
         let Encoder { tokenizer, layout, max_length } = self.encoder;
-        let config = WindowConfig { max_length, step: self.config.step, max_question: self.config.max_question };
+        let config = WindowConfig {
+            max_length,
+            step: self.config.step,
+            max_question: self.config.max_question,
+        };
         let windows = Windows::new(tokenizer, layout, config)?;
         let (mut rows, mut all) = (Vec::new(), Vec::new());
         for (paragraph, question) in squad.questions() {
@@ -254,10 +286,17 @@ impl Reader<'_> {
 }
 
 /// The rows of a table.
-fn rows(table: &Table, encoder: Encoder<'_>, labels: Option<&Labels>, path: &Path) -> Result<Vec<Labelled>> {
+fn rows(
+    table: &Table,
+    encoder: Encoder<'_>,
+    labels: Option<&Labels>,
+    path: &Path,
+) -> Result<Vec<Labelled>> {
     let row = |example: &tasks::Example| -> Result<Labelled> {
         let answer = match (&example.label, labels) {
-            (Some(Label::Class(name)), Some(labels)) => Some(Answer::Class(labels.index(name, path, example.line)?)),
+            (Some(Label::Class(name)), Some(labels)) => {
+                Some(Answer::Class(labels.index(name, path, example.line)?))
+            }
             (Some(Label::Score(score)), _) => Some(Answer::Score(*score as f32)),
             _ => None,
         };
@@ -269,6 +308,8 @@ fn rows(table: &Table, encoder: Encoder<'_>, labels: Option<&Labels>, path: &Pat
 fn warn_of_skipped(name: &str, table: &Table) {
     if !table.skipped.is_empty() {
         let (count, first) = (table.skipped.len(), table.skipped[0]);
-        tracing::warn!("{name}: {count} rows with another number of fields are left out, the first on line {first}");
+        tracing::warn!(
+            "{name}: {count} rows with another number of fields are left out, the first on line {first}"
+        );
     }
 }

@@ -24,8 +24,8 @@ impl<'a> Encoder<'a> {
         Self { tokenizer, layout: if roberta { Layout::Roberta } else { Layout::Bert }, max_length }
     }
 
-    /// `[CLS] first [SEP]`, or both texts joined. What is too long is cut at the end, of two texts always the longer one
-    /// (`_truncate_seq_pair` in the authors' BERT).
+    /// `[CLS] first [SEP]`, or both texts joined. What is too long is cut at the end, of two texts
+    /// always the longer one (`_truncate_seq_pair` in the authors' BERT).
     pub fn texts(&self, first: &str, second: Option<&str>, answer: Option<Answer>) -> Labelled {
         let specials = self.tokenizer.specials();
         let mut first = self.encode(first);

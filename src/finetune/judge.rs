@@ -38,11 +38,14 @@ pub fn judge<O: Objective>(
 ) -> Result<Judged> {
     let examples = labelled_set(&split.rows);
     let Loaded { objective, model, device, workers, .. } = loaded;
-    let (means, outputs) = loss::answer(objective.as_ref(), model, &examples, batch, device, workers)?;
+    let (means, outputs) =
+        loss::answer(objective.as_ref(), model, &examples, batch, device, workers)?;
     let known = split.rows.iter().any(|row| row.answer.is_some());
     let mut metrics: Vec<(String, f64)> = Vec::new();
     if known {
-        let named = |metric: &loss::Metric| (metric.name.trim_start_matches("finetune/").to_owned(), metric.mean);
+        let named = |metric: &loss::Metric| {
+            (metric.name.trim_start_matches("finetune/").to_owned(), metric.mean)
+        };
         metrics.extend(means.metrics.iter().map(named));
     }
     let name = |class: usize| labels[class].clone();
@@ -60,7 +63,8 @@ pub fn judge<O: Objective>(
                 said.push(tags);
             }
             if known {
-                let gold: Vec<Vec<String>> = sentences.iter().map(|sentence| sentence.tags.clone()).collect();
+                let gold: Vec<Vec<String>> =
+                    sentences.iter().map(|sentence| sentence.tags.clone()).collect();
                 metrics.extend(tag_scores(labels, &said, &gold));
             }
         }
@@ -82,7 +86,9 @@ pub fn judge<O: Objective>(
                     .collect();
                 at += windows.len();
                 let found = answer(context, &scored, &choice);
-                predictions.push(json!({"id": question.id, "question": question.text, "answer": found.text}));
+                predictions.push(
+                    json!({"id": question.id, "question": question.text, "answer": found.text}),
+                );
                 all.insert(question.id.as_str(), found);
             }
             if known {
@@ -109,10 +115,13 @@ pub fn judge<O: Objective>(
 }
 
 fn tag_scores(labels: &[String], said: &[Vec<String>], gold: &[Vec<String>]) -> Vec<(String, f64)> {
-    let said: Vec<Vec<&str>> = said.iter().map(|sentence| sentence.iter().map(String::as_str).collect()).collect();
-    let gold: Vec<Vec<&str>> = gold.iter().map(|sentence| sentence.iter().map(String::as_str).collect()).collect();
+    let said: Vec<Vec<&str>> =
+        said.iter().map(|sentence| sentence.iter().map(String::as_str).collect()).collect();
+    let gold: Vec<Vec<&str>> =
+        gold.iter().map(|sentence| sentence.iter().map(String::as_str).collect()).collect();
     let scheme = Scheme::of(labels.iter().map(String::as_str));
-    let scores = tagging::score(scheme, said.iter().map(Vec::as_slice).zip(gold.iter().map(Vec::as_slice)));
+    let scores =
+        tagging::score(scheme, said.iter().map(Vec::as_slice).zip(gold.iter().map(Vec::as_slice)));
     let mut found = vec![("word_accuracy".to_owned(), scores.accuracy)];
     if let Some(entities) = scores.entities {
         found.push(("entity_precision".to_owned(), entities.precision));
@@ -124,9 +133,15 @@ fn tag_scores(labels: &[String], said: &[Vec<String>], gold: &[Vec<String>]) -> 
 
 /// Exact match and F1 in percent, as the official script prints them, and 2.0's parts.
 fn squad_scores(scores: &metrics::SquadScores) -> Vec<(String, f64)> {
-    let parts = [("", Some(scores.all)), ("has_answer_", scores.has_answer), ("no_answer_", scores.no_answer)];
+    let parts = [
+        ("", Some(scores.all)),
+        ("has_answer_", scores.has_answer),
+        ("no_answer_", scores.no_answer),
+    ];
     let both = |(name, share): (&str, Option<metrics::Share>)| {
-        share.map(|share| [(format!("{name}exact_match"), share.exact), (format!("{name}answer_f1"), share.f1)])
+        share.map(|share| {
+            [(format!("{name}exact_match"), share.exact), (format!("{name}answer_f1"), share.f1)]
+        })
     };
     parts.into_iter().filter_map(both).flatten().collect()
 }

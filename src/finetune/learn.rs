@@ -28,12 +28,16 @@ pub struct Lesson<'a> {
     pub start: Weights,
 }
 
-/// Trains the objective `O` as `config` says, which is complete but for what the number of rows determines, or continues, in
-/// `out`; the folder of the run that is there then.
+/// Trains the objective `O` as `config` says, which is complete but for what the number of rows
+/// determines, or continues, in `out`; the folder of the run that is there then.
 ///
 /// # Errors
 /// Bad configuration, another run in the folder, divergence, an interruption.
-pub fn train<O: Objective>(mut config: RunConfig, out: &Path, lesson: &mut Lesson<'_>) -> Result<RunConfig> {
+pub fn train<O: Objective>(
+    mut config: RunConfig,
+    out: &Path,
+    lesson: &mut Lesson<'_>,
+) -> Result<RunConfig> {
     // Once an epoch, unless told otherwise.
     let rows = lesson.material.train.len();
     let epoch = (rows as u64).div_ceil(config.batch.size.max(1) as u64).max(1);
@@ -41,31 +45,43 @@ pub fn train<O: Objective>(mut config: RunConfig, out: &Path, lesson: &mut Lesso
         *every = if *every == 0 { epoch } else { *every };
     }
     let config = registry::resolve(config)?;
-    let job = PretrainJob { config: &config, out, resume: &Resume::Auto, dry_run: false, json: false };
-    let state =
-        train::inspect_folder(&job).with_context(|| format!("with {rows} training rows, an epoch of {epoch} steps"))?;
+    let job =
+        PretrainJob { config: &config, out, resume: &Resume::Auto, dry_run: false, json: false };
+    let state = train::inspect_folder(&job)
+        .with_context(|| format!("with {rows} training rows, an epoch of {epoch} steps"))?;
     if !matches!(state, Folder::Finished(_)) {
         let mut encoder = config.encoder.clone();
         model::fit_vocabulary(&mut encoder, lesson.tokenizer)?;
-        let mut context = train::context(lesson.tokenizer, Vec::new(), config.corpus.max_length, &encoder);
+        let mut context =
+            train::context(lesson.tokenizer, Vec::new(), config.corpus.max_length, &encoder);
         let device = config.backend.open()?;
         context.teacher = teacher::open(&config.teacher, &device)?;
         let objective = O::new(parse(config.objective_knobs(), "objective.")?, &context)?;
-        let valid = lesson.material.dev.iter().flat_map(|split| labelled_set(&split.rows)).collect();
+        let valid =
+            lesson.material.dev.iter().flat_map(|split| labelled_set(&split.rows)).collect();
         let examples = Examples::Labelled(std::mem::take(&mut lesson.material.train).into());
         let tokenizer = lesson.tokenizer.clone();
         let start = std::mem::take(&mut lesson.start);
         train::train(
             &job,
             state,
-            Material { objective, encoder, tokenizer, counts: Vec::new(), examples, valid, start, device },
+            Material {
+                objective,
+                encoder,
+                tokenizer,
+                counts: Vec::new(),
+                examples,
+                valid,
+                start,
+                device,
+            },
         )?;
     }
     Ok(config)
 }
 
-/// As [`train()`], and measures the best checkpoint on everything but the training rows: metrics by split and name.
-/// Predictions go to files in the run's folder.
+/// As [`train()`], and measures the best checkpoint on everything but the training rows: metrics by
+/// split and name. Predictions go to files in the run's folder.
 ///
 /// # Errors
 /// As [`train()`].
@@ -99,7 +115,10 @@ fn measure<O: Objective>(
         train::write_json(&out.join(format!("answers-{}.json", split.name)), &answers.answers)?;
         train::write_json(&out.join(format!("nbest-{}.json", split.name)), &answers.n_best)?;
         if !answers.null_odds.is_empty() {
-            train::write_json(&out.join(format!("null-odds-{}.json", split.name)), &answers.null_odds)?;
+            train::write_json(
+                &out.join(format!("null-odds-{}.json", split.name)),
+                &answers.null_odds,
+            )?;
         }
     }
     let mut metrics = json!({"examples": split.rows.len()});

@@ -61,9 +61,9 @@ fn spelling(family: Family) -> &'static Spelling {
     if family == Family::Distilbert { &DISTILBERT } else { &USUAL }
 }
 
-/// The object in the file. Fields that decide what is computed have no default, because the classes' defaults differ from
-/// the released files; the exceptions are the norm's epsilon, which the first BERT files lack, and what only old or odd
-/// models have.
+/// The object in the file. Fields that decide what is computed have no default, because the
+/// classes' defaults differ from the released files; the exceptions are the norm's epsilon, which
+/// the first BERT files lack, and what only old or odd models have.
 struct Fields<'a> {
     path: &'a Path,
     map: Map<String, Value>,
@@ -76,7 +76,9 @@ impl Fields<'_> {
 
     fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T, BadInput> {
         let found = self.find(name)?;
-        found.ok_or_else(|| self.bad(&format!("the field `{name}` is missing; add it as the model was trained")))
+        found.ok_or_else(|| {
+            self.bad(&format!("the field `{name}` is missing; add it as the model was trained"))
+        })
     }
 
     fn find<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, BadInput> {
@@ -105,7 +107,9 @@ impl Fields<'_> {
             "gelu" => Ok(Activation::Gelu),
             "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
             "relu" => Ok(Activation::Relu),
-            other => Err(self.bad(&format!("`{name}` is \"{other}\"; known: gelu, gelu_new, relu"))),
+            other => {
+                Err(self.bad(&format!("`{name}` is \"{other}\"; known: gelu, gelu_new, relu")))
+            }
         }
     }
 }
@@ -123,7 +127,9 @@ pub fn read(path: &Path) -> Result<HubConfig, BadInput> {
     let family = match fields.find::<String>("model_type")? {
         None => Family::Bert,
         Some(name) => Family::find(&name).ok_or_else(|| {
-            fields.bad(&format!("`model_type` is \"{name}\"; known: bert, roberta, albert, electra, distilbert"))
+            fields.bad(&format!(
+                "`model_type` is \"{name}\"; known: bert, roberta, albert, electra, distilbert"
+            ))
         })?,
     };
     fields.expect("position_embedding_type", &[json!("absolute")])?;
@@ -135,7 +141,8 @@ pub fn read(path: &Path) -> Result<HubConfig, BadInput> {
     let labels = labels(&fields)?;
     let problem = fields.find::<String>("problem_type")?;
     fields.expect("problem_type", &[json!("regression"), json!("single_label_classification")])?;
-    let named = fields.find::<Vec<String>>("architectures")?.and_then(|names| names.into_iter().next());
+    let named =
+        fields.find::<Vec<String>>("architectures")?.and_then(|names| names.into_iter().next());
     let architecture = match named {
         None => None,
         Some(name) => Some(Architecture::of_class(&name, family).ok_or_else(|| {
@@ -165,7 +172,8 @@ fn encoder(fields: &Fields<'_>, family: Family) -> Result<EncoderConfig, BadInpu
     let rows = fields.get::<usize>("max_position_embeddings")?;
     let positions = rows.checked_sub(position_offset);
     let layers = fields.get::<usize>(names.layers)?;
-    let inner = if family == Family::Albert { fields.find("inner_group_num")?.unwrap_or(1) } else { 1 };
+    let inner =
+        if family == Family::Albert { fields.find("inner_group_num")?.unwrap_or(1) } else { 1 };
     let epsilon = match family {
         // Its code has no other.
         Family::Distilbert => 1e-12,
@@ -292,10 +300,20 @@ pub fn write(config: &HubConfig, architecture: Architecture, specials: SpecialId
     }
     if !config.labels.is_empty() {
         let ids = config.labels.iter().enumerate();
-        set("id2label", ids.clone().map(|(id, name)| (id.to_string(), json!(name))).collect::<Map<_, _>>().into());
-        set("label2id", ids.map(|(id, name)| (name.clone(), json!(id))).collect::<Map<_, _>>().into());
+        set(
+            "id2label",
+            ids.clone()
+                .map(|(id, name)| (id.to_string(), json!(name)))
+                .collect::<Map<_, _>>()
+                .into(),
+        );
+        set(
+            "label2id",
+            ids.map(|(id, name)| (name.clone(), json!(id))).collect::<Map<_, _>>().into(),
+        );
         if architecture == Architecture::Sequence {
-            let problem = if config.regression { "regression" } else { "single_label_classification" };
+            let problem =
+                if config.regression { "regression" } else { "single_label_classification" };
             set("problem_type", problem.into());
         }
     }

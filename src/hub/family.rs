@@ -121,12 +121,21 @@ mod tests {
 
     #[test]
     fn classes_are_found_by_their_names() {
-        assert_eq!(Architecture::of_class("ElectraForPreTraining", Family::Electra), Some(Architecture::Discriminator));
-        assert_eq!(Architecture::of_class("AlbertForPreTraining", Family::Albert), Some(Architecture::PreTraining));
+        assert_eq!(
+            Architecture::of_class("ElectraForPreTraining", Family::Electra),
+            Some(Architecture::Discriminator)
+        );
+        assert_eq!(
+            Architecture::of_class("AlbertForPreTraining", Family::Albert),
+            Some(Architecture::PreTraining)
+        );
         assert_eq!(Architecture::of_class("RobertaForPreTraining", Family::Roberta), None);
         let tiny = Architecture::of_class("TinyBertForSequenceClassification", Family::Bert);
         assert_eq!(tiny, Some(Architecture::Sequence));
-        assert_eq!(Architecture::of_class("DistilBertModel", Family::Distilbert), Some(Architecture::Encoder));
+        assert_eq!(
+            Architecture::of_class("DistilBertModel", Family::Distilbert),
+            Some(Architecture::Encoder)
+        );
         assert_eq!(Family::find("distilbert"), Some(Family::Distilbert));
     }
 }

@@ -1,4 +1,5 @@
-//! Models in Hugging Face's format: reading and writing folders of `config.json`, weights and tokenizer.
+//! Models in Hugging Face's format: reading and writing folders of `config.json`, weights and
+//! tokenizer.
 
 mod config;
 mod family;
@@ -52,9 +53,16 @@ pub fn read(folder: &Path) -> Result<HubModel, BadInput> {
     let family = config.family;
     let table = "embeddings.word_embeddings.weight";
     let prefixes = [family.prefix(), String::new()];
-    let prefix = prefixes.iter().find(|prefix| tensors.contains_key(&format!("{prefix}{table}"))).ok_or_else(|| {
-        let other = tensors.keys().find_map(|name| name.strip_suffix(table)).map(|prefix| prefix.trim_end_matches('.'));
-        let hint = other.map_or_else(String::new, |other| format!("; the weights seem to be of `{other}`"));
+    let prefix = prefixes
+        .iter()
+        .find(|prefix| tensors.contains_key(&format!("{prefix}{table}")))
+        .ok_or_else(|| {
+        let other = tensors
+            .keys()
+            .find_map(|name| name.strip_suffix(table))
+            .map(|prefix| prefix.trim_end_matches('.'));
+        let hint = other
+            .map_or_else(String::new, |other| format!("; the weights seem to be of `{other}`"));
         let folder = folder.display();
         BadInput(format!(
             "{folder}: config.json says {family}, but there is no tensor `{}{table}`{hint}",
@@ -69,27 +77,39 @@ pub fn read(folder: &Path) -> Result<HubModel, BadInput> {
         Some(architecture) => architecture,
         None => detect(family, &tensors),
     };
-    let needed = [names::encoder(family, &config.encoder, prefix), names::heads(family, architecture)].concat();
+    let needed =
+        [names::encoder(family, &config.encoder, prefix), names::heads(family, architecture)]
+            .concat();
     let optional = names::extras(family, architecture, prefix);
     let mut found = Weights::new();
-    for (name, required) in needed.iter().map(|name| (name, true)).chain(optional.iter().map(|name| (name, false))) {
-        let bad =
-            |what: &dyn std::fmt::Display| BadInput(format!("{}: tensor `{}` {what}", folder.display(), name.theirs));
+    for (name, required) in
+        needed.iter().map(|name| (name, true)).chain(optional.iter().map(|name| (name, false)))
+    {
+        let bad = |what: &dyn std::fmt::Display| {
+            BadInput(format!("{}: tensor `{}` {what}", folder.display(), name.theirs))
+        };
         match tensors.remove(&name.theirs) {
             Some(tensor) => {
-                let tensor = if name.transposed { tensor.transposed().map_err(|e| bad(&e))? } else { tensor };
+                let tensor = if name.transposed {
+                    tensor.transposed().map_err(|e| bad(&e))?
+                } else {
+                    tensor
+                };
                 found.insert(name.ours.clone(), tensor);
             }
             None if required => {
                 let class = architecture.class(family);
-                return Err(bad(&format!("is missing; a {class} needs it, and config.json says it is one")));
+                return Err(bad(&format!(
+                    "is missing; a {class} needs it, and config.json says it is one"
+                )));
             }
             None => {}
         }
     }
     if matches!(architecture, Architecture::MaskedLm | Architecture::PreTraining) {
         let table = found.get("encoder.embeddings.tokens");
-        let untied = tensors.iter().find(|(name, tensor)| names::is_tied(name) && Some(*tensor) != table);
+        let untied =
+            tensors.iter().find(|(name, tensor)| names::is_tied(name) && Some(*tensor) != table);
         if let Some((name, _)) = untied {
             return Err(BadInput(format!(
                 "{}: tensor `{name}` is another than the token table (tie_word_embeddings = false); heads with a table of \
@@ -99,7 +119,9 @@ pub fn read(folder: &Path) -> Result<HubModel, BadInput> {
         }
     }
     let classes = found.get("task.output.bias").map_or(0, |bias| bias.values.len());
-    if config.labels.is_empty() && matches!(architecture, Architecture::Sequence | Architecture::Token) {
+    if config.labels.is_empty()
+        && matches!(architecture, Architecture::Sequence | Architecture::Token)
+    {
         // transformers leaves out the names that it would give itself.
         config.labels = (0..classes).map(|class| format!("LABEL_{class}")).collect();
         config.regression = config.regression || classes == 1;
@@ -136,7 +158,8 @@ fn has_heads(family: Family, architecture: Architecture, tensors: &Weights) -> b
 pub fn write(folder: &Path, model: &HubModel, tokenizer: &Tokenizer) -> Result<()> {
     let model = &model.clone().numbered_from(tokenizer::ids(tokenizer).pad as usize + 1);
     let family = model.config.family;
-    let prefix = if model.architecture == Architecture::Encoder { String::new() } else { family.prefix() };
+    let prefix =
+        if model.architecture == Architecture::Encoder { String::new() } else { family.prefix() };
     let all = [
         names::encoder(family, &model.config.encoder, &prefix),
         names::heads(family, model.architecture),
@@ -148,7 +171,8 @@ pub fn write(folder: &Path, model: &HubModel, tokenizer: &Tokenizer) -> Result<(
     let pooled = matches!(model.architecture, Architecture::Encoder | Architecture::PreTraining);
     for name in all.into_iter().filter(|name| pooled || !name.ours.starts_with("pair.pooler.")) {
         if let Some(tensor) = model.weights.get(&name.ours) {
-            let tensor = if name.transposed { tensor.transposed()? } else { HostTensor::clone(tensor) };
+            let tensor =
+                if name.transposed { tensor.transposed()? } else { HostTensor::clone(tensor) };
             tensors.insert(name.theirs, tensor);
         }
     }
@@ -157,7 +181,10 @@ pub fn write(folder: &Path, model: &HubModel, tokenizer: &Tokenizer) -> Result<(
         let path = folder.join(name);
         fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
     };
-    put("config.json", config::write(&model.config, model.architecture, tokenizer::ids(tokenizer)).as_bytes())?;
+    put(
+        "config.json",
+        config::write(&model.config, model.architecture, tokenizer::ids(tokenizer)).as_bytes(),
+    )?;
     put("model.safetensors", &weights::bytes(&tensors)?)?;
     for (name, text) in tokenizer::files(tokenizer, model)? {
         put(&name, text.as_bytes())?;
@@ -168,14 +195,17 @@ pub fn write(folder: &Path, model: &HubModel, tokenizer: &Tokenizer) -> Result<(
 /// Makes a folder that must not hold anything yet.
 fn empty_folder(folder: &Path) -> Result<()> {
     if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(BadInput(format!("{} is not empty; give another folder", folder.display())).into());
+        return Err(
+            BadInput(format!("{} is not empty; give another folder", folder.display())).into()
+        );
     }
-    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))
+    fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))
 }
 
 impl HubModel {
-    /// The same model with positions that a RoBERTa counts from `offset`: transformers counts them from the padding id on,
-    /// so that the rows before have no use, and the table is moved.
+    /// The same model with positions that a RoBERTa counts from `offset`: transformers counts them
+    /// from the padding id on, so that the rows before have no use, and the table is moved.
     fn numbered_from(mut self, offset: usize) -> Self {
         let before = self.config.encoder.position_offset;
         if before == offset {
@@ -195,10 +225,15 @@ impl HubModel {
     /// The objective whose model this is, and its knobs.
     pub fn objective(&self) -> (&'static str, Table) {
         let table = |entries: &[(&str, &str)]| {
-            entries.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))).collect::<Table>()
+            entries
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), Value::from(*value)))
+                .collect::<Table>()
         };
         match (self.architecture, self.config.family) {
-            (Architecture::PreTraining, Family::Albert) => ("sop", table(&[("labels", "sentence-order")])),
+            (Architecture::PreTraining, Family::Albert) => {
+                ("sop", table(&[("labels", "sentence-order")]))
+            }
             (Architecture::PreTraining, _) => ("sop", table(&[("labels", "next-sentence")])),
             (Architecture::Discriminator, _) => {
                 let mut knobs = Table::new();
@@ -226,7 +261,11 @@ impl HubModel {
         let kept = kind == Kind::Question && self.config.family != Family::Distilbert;
         let config = TuneConfig {
             kind,
-            labels: if matches!(kind, Kind::Classification | Kind::Tagging) { labels.clone() } else { Vec::new() },
+            labels: if matches!(kind, Kind::Classification | Kind::Tagging) {
+                labels.clone()
+            } else {
+                Vec::new()
+            },
             head: self.head_style(),
             dropout: if kept { 0.0 } else { *head_dropout },
             ..TuneConfig::default()

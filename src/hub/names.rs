@@ -15,13 +15,19 @@ pub struct Name {
     pub transposed: bool,
 }
 
-/// The parameters of an encoder of `family`; `prefix` is the family's, or empty in a file of a bare encoder.
+/// The parameters of an encoder of `family`; `prefix` is the family's, or empty in a file of a bare
+/// encoder.
 pub fn encoder(family: Family, encoder: &EncoderConfig, prefix: &str) -> Vec<Name> {
     let mut names = Names::default();
     let embeddings = format!("{prefix}embeddings");
-    for (ours, theirs) in [("tokens", "word"), ("places.positions", "position"), ("places.segments", "token_type")] {
+    for (ours, theirs) in
+        [("tokens", "word"), ("places.positions", "position"), ("places.segments", "token_type")]
+    {
         if ours != "places.segments" || encoder.segments > 0 {
-            names.plain(&format!("encoder.embeddings.{ours}"), &format!("{embeddings}.{theirs}_embeddings.weight"));
+            names.plain(
+                &format!("encoder.embeddings.{ours}"),
+                &format!("{embeddings}.{theirs}_embeddings.weight"),
+            );
         }
     }
     names.norm("encoder.embeddings.places.norm", &format!("{embeddings}.LayerNorm"));
@@ -40,7 +46,11 @@ pub fn encoder(family: Family, encoder: &EncoderConfig, prefix: &str) -> Vec<Nam
     for layer in 0..encoder.sharing.distinct(encoder.layers).0 {
         let theirs = match (family, encoder.sharing) {
             (Family::Albert, Sharing::Groups { inner, .. }) => {
-                format!("{prefix}encoder.albert_layer_groups.{}.albert_layers.{}", layer / inner, layer % inner)
+                format!(
+                    "{prefix}encoder.albert_layer_groups.{}.albert_layers.{}",
+                    layer / inner,
+                    layer % inner
+                )
             }
             (Family::Distilbert, _) => format!("{prefix}transformer.layer.{layer}"),
             _ => format!("{prefix}encoder.layer.{layer}"),
@@ -104,7 +114,11 @@ pub fn heads(family: Family, architecture: Architecture) -> Vec<Name> {
         Architecture::PreTraining => {
             names.masked_lm(family);
             names.pooler("pair.pooler", family, &family.prefix());
-            let theirs = if family == Family::Albert { "sop_classifier.classifier" } else { "cls.seq_relationship" };
+            let theirs = if family == Family::Albert {
+                "sop_classifier.classifier"
+            } else {
+                "cls.seq_relationship"
+            };
             names.linear("pair.classifier", theirs);
         }
         Architecture::Discriminator => {
@@ -113,7 +127,9 @@ pub fn heads(family: Family, architecture: Architecture) -> Vec<Name> {
         }
         Architecture::Sequence => {
             match family {
-                Family::Bert | Family::Albert => names.pooler("task.dense", family, &family.prefix()),
+                Family::Bert | Family::Albert => {
+                    names.pooler("task.dense", family, &family.prefix())
+                }
                 Family::Roberta | Family::Electra => names.linear("task.dense", "classifier.dense"),
                 Family::Distilbert => names.linear("task.dense", "pre_classifier"),
             }
@@ -126,8 +142,8 @@ pub fn heads(family: Family, architecture: Architecture) -> Vec<Name> {
     names.0
 }
 
-/// What a file may have besides: a pooler (`prefix` as in [`encoder`]), which is a bare encoder's own and which files of
-/// other classes hold by chance, and TinyBERT's map to the teacher's width.
+/// What a file may have besides: a pooler (`prefix` as in [`encoder`]), which is a bare encoder's
+/// own and which files of other classes hold by chance, and TinyBERT's map to the teacher's width.
 pub fn extras(family: Family, architecture: Architecture, prefix: &str) -> Vec<Name> {
     let mut names = Names::default();
     let pools = matches!(family, Family::Bert | Family::Albert | Family::Roberta);
@@ -140,9 +156,12 @@ pub fn extras(family: Family, architecture: Architecture, prefix: &str) -> Vec<N
     names.0
 }
 
-/// Whether a tensor is the matrix of an output layer, which repeats the token table where the two are tied.
+/// Whether a tensor is the matrix of an output layer, which repeats the token table where the two
+/// are tied.
 pub fn is_tied(name: &str) -> bool {
-    [".decoder.weight", "vocab_projector.weight", "generator_lm_head.weight"].iter().any(|end| name.ends_with(end))
+    [".decoder.weight", "vocab_projector.weight", "generator_lm_head.weight"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 /// Whether a tensor repeats another (a tied one) or holds no parameter.
@@ -160,7 +179,11 @@ impl Names {
     }
 
     fn linear(&mut self, ours: &str, theirs: &str) {
-        self.0.push(Name { ours: format!("{ours}.weight"), theirs: format!("{theirs}.weight"), transposed: true });
+        self.0.push(Name {
+            ours: format!("{ours}.weight"),
+            theirs: format!("{theirs}.weight"),
+            transposed: true,
+        });
         self.plain(&format!("{ours}.bias"), &format!("{theirs}.bias"));
     }
 
@@ -176,14 +199,18 @@ impl Names {
 
     fn masked_lm(&mut self, family: Family) {
         let (dense, norm, bias) = match family {
-            Family::Bert => {
-                ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.bias")
-            }
+            Family::Bert => (
+                "cls.predictions.transform.dense",
+                "cls.predictions.transform.LayerNorm",
+                "cls.predictions.bias",
+            ),
             Family::Roberta => ("lm_head.dense", "lm_head.layer_norm", "lm_head.bias"),
             Family::Albert => ("predictions.dense", "predictions.LayerNorm", "predictions.bias"),
-            Family::Electra => {
-                ("generator_predictions.dense", "generator_predictions.LayerNorm", "generator_lm_head.bias")
-            }
+            Family::Electra => (
+                "generator_predictions.dense",
+                "generator_predictions.LayerNorm",
+                "generator_lm_head.bias",
+            ),
             Family::Distilbert => ("vocab_transform", "vocab_layer_norm", "vocab_projector.bias"),
         };
         self.linear("head.transform", dense);
@@ -201,8 +228,14 @@ mod tests {
         let sharing = Sharing::Groups { groups: 2, inner: 2 };
         let config = EncoderConfig { layers: 4, sharing, ..EncoderConfig::default() };
         let names = encoder(Family::Albert, &config, "albert.");
-        let third = names.iter().find(|name| name.ours == "encoder.stack.attention.2.query.weight").expect("there");
-        assert_eq!(third.theirs, "albert.encoder.albert_layer_groups.1.albert_layers.0.attention.query.weight");
+        let third = names
+            .iter()
+            .find(|name| name.ours == "encoder.stack.attention.2.query.weight")
+            .expect("there");
+        assert_eq!(
+            third.theirs,
+            "albert.encoder.albert_layer_groups.1.albert_layers.0.attention.query.weight"
+        );
         assert!(third.transposed);
     }
 
@@ -211,6 +244,8 @@ mod tests {
         let config = EncoderConfig { segments: 0, ..EncoderConfig::default() };
         let names = encoder(Family::Distilbert, &config, "distilbert.");
         assert!(names.iter().all(|name| !name.theirs.contains("token_type")));
-        assert!(names.iter().any(|name| name.theirs == "distilbert.transformer.layer.1.ffn.lin2.bias"));
+        assert!(
+            names.iter().any(|name| name.theirs == "distilbert.transformer.layer.1.ffn.lin2.bias")
+        );
     }
 }

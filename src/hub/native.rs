@@ -41,7 +41,14 @@ pub fn read_native(folder: &Path) -> Result<HubModel, BadInput> {
     let text = fs::read_to_string(&path).map_err(|error| bad(&error))?;
     let Description { family, architecture, labels, regression, head_dropout, encoder } =
         toml::from_str(&text).map_err(|error| bad(&error))?;
-    let config = HubConfig { family, architecture: Some(architecture), encoder, labels, regression, head_dropout };
+    let config = HubConfig {
+        family,
+        architecture: Some(architecture),
+        encoder,
+        labels,
+        regression,
+        head_dropout,
+    };
     let weights = weights::read(&folder.join("model.safetensors"))?;
     Ok(HubModel { config, architecture, weights, unused: Vec::new() })
 }
@@ -53,10 +60,17 @@ pub fn read_native(folder: &Path) -> Result<HubModel, BadInput> {
 pub fn write_native(folder: &Path, model: &HubModel, tokenizer: &Tokenizer) -> Result<()> {
     empty_folder(folder)?;
     let HubConfig { family, labels, regression, head_dropout, encoder, .. } = model.config.clone();
-    let description =
-        Description { family, architecture: model.architecture, labels, regression, head_dropout, encoder };
+    let description = Description {
+        family,
+        architecture: model.architecture,
+        labels,
+        regression,
+        head_dropout,
+        encoder,
+    };
     let context = || format!("cannot write {}", folder.display());
     fs::write(folder.join(DESCRIPTION), toml::to_string(&description)?).with_context(context)?;
-    fs::write(folder.join("model.safetensors"), weights::bytes(&model.weights)?).with_context(context)?;
+    fs::write(folder.join("model.safetensors"), weights::bytes(&model.weights)?)
+        .with_context(context)?;
     Ok(tokenizer.save(&folder.join("tokenizer.json"))?)
 }

@@ -21,17 +21,22 @@ pub struct Run<'a> {
     pub weights: &'a Weights,
 }
 
-/// The models to be written, each with the name of its folder (empty: the folder itself): two where the objective trains
-/// two. Without `family` each becomes the first that has its shape.
+/// The models to be written, each with the name of its folder (empty: the folder itself): two where
+/// the objective trains two. Without `family` each becomes the first that has its shape.
 ///
 /// # Errors
 /// When transformers has no class that computes the same, with what stands in the way.
-pub fn of_run(run: Run<'_>, family: Option<Family>) -> Result<Vec<(&'static str, HubModel)>, BadInput> {
+pub fn of_run(
+    run: Run<'_>,
+    family: Option<Family>,
+) -> Result<Vec<(&'static str, HubModel)>, BadInput> {
     let one = |architecture, encoder: &EncoderConfig, weights: Weights| {
         model(family.unwrap_or_else(|| natural(encoder)), architecture, encoder, weights)
     };
     match run.objective {
-        "mlm" | "sbo" | "distilbert" => Ok(vec![("", one(Architecture::MaskedLm, run.encoder, run.weights.clone())?)]),
+        "mlm" | "sbo" | "distilbert" => {
+            Ok(vec![("", one(Architecture::MaskedLm, run.encoder, run.weights.clone())?)])
+        }
         "sop" => {
             let config: sop::SopConfig = parse(run.knobs.clone(), "objective.")?;
             let architecture = match config.labels {
@@ -67,8 +72,12 @@ pub fn of_run(run: Run<'_>, family: Option<Family>) -> Result<Vec<(&'static str,
                 return Err(BadInput(message.to_owned()));
             }
             let family = family.or(fitting.filter(|_| config.kind.of_sequence()));
-            let mut model =
-                model(family.unwrap_or_else(|| natural(run.encoder)), architecture, run.encoder, run.weights.clone())?;
+            let mut model = model(
+                family.unwrap_or_else(|| natural(run.encoder)),
+                architecture,
+                run.encoder,
+                run.weights.clone(),
+            )?;
             model.config.labels = match config.kind {
                 Kind::Regression => vec!["score".to_owned()],
                 _ => config.labels.clone(),
@@ -79,14 +88,18 @@ pub fn of_run(run: Run<'_>, family: Option<Family>) -> Result<Vec<(&'static str,
                 return Err(BadInput(format!(
                     "a {} has another head than objective.head = {}",
                     architecture.class(model.config.family),
-                    toml::Value::try_from(config.head).map(|head| head.to_string()).unwrap_or_default()
+                    toml::Value::try_from(config.head)
+                        .map(|head| head.to_string())
+                        .unwrap_or_default()
                 )));
             }
             Ok(vec![("", model)])
         }
         "rtd" => match family {
             None | Some(Family::Electra) => electra(run),
-            Some(other) => Err(BadInput(format!("--family {other}: a run of `rtd` is exported as ELECTRA"))),
+            Some(other) => {
+                Err(BadInput(format!("--family {other}: a run of `rtd` is exported as ELECTRA")))
+            }
         },
         "tinybert" => {
             // Without the maps to the teacher's width, which only training needs.
@@ -94,7 +107,9 @@ pub fn of_run(run: Run<'_>, family: Option<Family>) -> Result<Vec<(&'static str,
             weights.retain(|name, _| name.starts_with("encoder."));
             Ok(vec![("", one(Architecture::Encoder, run.encoder, weights)?)])
         }
-        other => Err(BadInput(format!("a run of the objective `{other}` has no class in transformers"))),
+        other => {
+            Err(BadInput(format!("a run of the objective `{other}` has no class in transformers")))
+        }
     }
 }
 
@@ -104,7 +119,10 @@ fn electra(run: Run<'_>) -> Result<Vec<(&'static str, HubModel)>, BadInput> {
     let mut models = Vec::new();
     let detects = matches!(config.variant, rtd::Variant::Electra | rtd::Variant::Electra15);
     let architecture = if detects { Architecture::Discriminator } else { Architecture::MaskedLm };
-    models.push(("discriminator", model(Family::Electra, architecture, run.encoder, run.weights.clone())?));
+    models.push((
+        "discriminator",
+        model(Family::Electra, architecture, run.encoder, run.weights.clone())?,
+    ));
     if config.generator.kind == rtd::Kind::Model {
         let shape = config.generator.shape(run.encoder);
         let mut weights = Weights::new();
@@ -132,10 +150,12 @@ fn electra(run: Run<'_>) -> Result<Vec<(&'static str, HubModel)>, BadInput> {
             // Layers of the encoder that a shallower or narrower generator has not.
             weights.retain(|name, _| {
                 let layers = name.strip_prefix("encoder.stack.");
-                layers.is_none_or(|part| run.weights.contains_key(&format!("generator.stack.{part}")))
+                layers
+                    .is_none_or(|part| run.weights.contains_key(&format!("generator.stack.{part}")))
             });
         }
-        models.push(("generator", model(Family::Electra, Architecture::MaskedLm, &shape, weights)?));
+        models
+            .push(("generator", model(Family::Electra, Architecture::MaskedLm, &shape, weights)?));
     }
     Ok(models)
 }
@@ -147,7 +167,9 @@ fn natural(encoder: &EncoderConfig) -> Family {
         Family::Roberta
     } else if encoder.segments == 0 {
         Family::Distilbert
-    } else if encoder.projects() && (shared || encoder.embedding_projection == EmbeddingProjection::Always) {
+    } else if encoder.projects()
+        && (shared || encoder.embedding_projection == EmbeddingProjection::Always)
+    {
         Family::Albert
     } else if encoder.projects() {
         Family::Electra
@@ -184,7 +206,10 @@ fn model(
         _ => {}
     }
     if (encoder.position_offset > 0) != (family == Family::Roberta) {
-        return no(format!("encoder.position_offset = {} does not fit it", encoder.position_offset));
+        return no(format!(
+            "encoder.position_offset = {} does not fit it",
+            encoder.position_offset
+        ));
     }
     if (encoder.segments == 0) != (family == Family::Distilbert) {
         return no(format!("encoder.segments = {} does not fit it", encoder.segments));
@@ -208,7 +233,9 @@ fn model(
             }
         }
     } else if encoder.sharing != Sharing::None {
-        tracing::warn!("{family} shares no layers: the shared ones are written once for each layer");
+        tracing::warn!(
+            "{family} shares no layers: the shared ones are written once for each layer"
+        );
         unshare(&mut encoder, &mut weights, Sharing::None);
     }
     if encoder.embedding == 0 {
@@ -231,7 +258,8 @@ fn model(
 /// Gives every layer its own copy of what it shares.
 fn unshare(encoder: &mut EncoderConfig, weights: &mut Weights, sharing: Sharing) {
     let shared: Vec<String> = weights.keys().filter(|name| is_layer(name)).cloned().collect();
-    let taken: Weights = shared.into_iter().filter_map(|name| weights.remove_entry(&name)).collect();
+    let taken: Weights =
+        shared.into_iter().filter_map(|name| weights.remove_entry(&name)).collect();
     for layer in 0..encoder.layers {
         let (attention, feed_forward) = encoder.sharing.of(layer, encoder.layers);
         for (kind, distinct) in [("attention", attention), ("feed_forward", feed_forward)] {
@@ -263,11 +291,15 @@ mod tests {
 
     #[test]
     fn shared_layers_become_copies() {
-        let mut encoder = EncoderConfig { layers: 3, sharing: Sharing::Attention, ..EncoderConfig::default() };
+        let mut encoder =
+            EncoderConfig { layers: 3, sharing: Sharing::Attention, ..EncoderConfig::default() };
         let mut weights = Weights::new();
         weights.insert("encoder.stack.attention.0.query.bias".to_owned(), tensor(7.0));
         for layer in 0..3 {
-            weights.insert(format!("encoder.stack.feed_forward.{layer}.inner.bias"), tensor(layer as f32));
+            weights.insert(
+                format!("encoder.stack.feed_forward.{layer}.inner.bias"),
+                tensor(layer as f32),
+            );
         }
         unshare(&mut encoder, &mut weights, Sharing::None);
         assert_eq!(weights.len(), 6);
@@ -279,7 +311,9 @@ mod tests {
     #[test]
     fn what_transformers_cannot_compute_is_refused_with_the_reason() {
         let refuse = |family, encoder: &EncoderConfig| {
-            model(family, Architecture::MaskedLm, encoder, Weights::new()).expect_err("refused").to_string()
+            model(family, Architecture::MaskedLm, encoder, Weights::new())
+                .expect_err("refused")
+                .to_string()
         };
         let plain = EncoderConfig::default();
         let pre = EncoderConfig { norm: NormPlacement::Pre, ..plain.clone() };

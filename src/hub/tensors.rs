@@ -1,4 +1,5 @@
-//! The tensors of a Hugging Face folder: one safetensors file, several, or one that PyTorch pickled.
+//! The tensors of a Hugging Face folder: one safetensors file, several, or one that PyTorch
+//! pickled.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,7 +16,8 @@ const SAFETENSORS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 const PICKLE: &str = "pytorch_model.bin";
 
-/// Every tensor of the folder by its name there, norms under their modern names. A pickle is parsed, never executed.
+/// Every tensor of the folder by its name there, norms under their modern names. A pickle is
+/// parsed, never executed.
 ///
 /// # Errors
 /// When there is no such file, or one is damaged, lies about its sizes, or holds what is no number.
@@ -44,14 +46,17 @@ fn modern(name: String) -> String {
     }
 }
 
-/// Whether a tensor holds no parameter, such as the buffer of position numbers, whose elements are integers.
+/// Whether a tensor holds no parameter, such as the buffer of position numbers, whose elements are
+/// integers.
 fn is_buffer(name: &str) -> bool {
     name.ends_with("position_ids") || name.ends_with("token_type_ids")
 }
 
 fn safetensors(path: &Path) -> Result<Weights, BadInput> {
-    let bad = |error: &dyn std::fmt::Display| BadInput(format!("{} is damaged: {error}", path.display()));
-    let bytes = fs::read(path).map_err(|error| BadInput(format!("cannot read {}: {error}", path.display())))?;
+    let bad =
+        |error: &dyn std::fmt::Display| BadInput(format!("{} is damaged: {error}", path.display()));
+    let bytes = fs::read(path)
+        .map_err(|error| BadInput(format!("cannot read {}: {error}", path.display())))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| bad(&error))?;
     let parameters = file.tensors().into_iter().filter(|(name, _)| !is_buffer(name));
     let read = |(name, view)| match HostTensor::read(&view) {
@@ -79,7 +84,10 @@ fn sharded(folder: &Path) -> Result<Weights, BadInput> {
         tensors.extend(safetensors(&folder.join(file))?);
     }
     match map.keys().find(|name| !is_buffer(name) && !tensors.contains_key(*name)) {
-        Some(name) => Err(bad(&format!("tensor `{name}` is not in the file it is said to be in, `{}`", map[name]))),
+        Some(name) => Err(bad(&format!(
+            "tensor `{name}` is not in the file it is said to be in, `{}`",
+            map[name]
+        ))),
         None => Ok(tensors),
     }
 }
@@ -87,7 +95,8 @@ fn sharded(folder: &Path) -> Result<Weights, BadInput> {
 fn pickle(path: &Path) -> Result<Weights, BadInput> {
     let convert = "if transformers can load it, save it again with \
                    `AutoModel.from_pretrained(DIR).save_pretrained(DIR)`, which writes model.safetensors";
-    let bad = |error: &dyn std::fmt::Display| BadInput(format!("{}: {error}; {convert}", path.display()));
+    let bad =
+        |error: &dyn std::fmt::Display| BadInput(format!("{}: {error}; {convert}", path.display()));
     let reader = PytorchReader::new(path).map_err(|error| bad(&error))?;
     let mut tensors = Weights::new();
     for (name, tensor) in reader.tensors() {
@@ -99,9 +108,14 @@ fn pickle(path: &Path) -> Result<Weights, BadInput> {
             DType::F32 => safetensors::Dtype::F32,
             DType::F16 => safetensors::Dtype::F16,
             DType::BF16 => safetensors::Dtype::BF16,
-            other => return Err(bad(&format!("tensor `{name}` holds {other:?}, not 16- or 32-bit floats"))),
+            other => {
+                return Err(bad(&format!(
+                    "tensor `{name}` holds {other:?}, not 16- or 32-bit floats"
+                )));
+            }
         };
-        let values = decode(dtype, &bytes).map_err(|error| bad(&format!("tensor `{name}` {error}")))?;
+        let values =
+            decode(dtype, &bytes).map_err(|error| bad(&format!("tensor `{name}` {error}")))?;
         tensors.insert(name.clone(), HostTensor { shape: tensor.shape().to_vec(), values });
     }
     Ok(tensors)

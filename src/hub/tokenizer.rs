@@ -14,17 +14,19 @@ pub fn ids(tokenizer: &Tokenizer) -> SpecialIds {
     SpecialIds { pad: specials.pad, begin: specials.cls, end: specials.sep }
 }
 
-/// Names and contents of the files: `tokenizer.json`, its settings, and the vocabulary in the family's older form where it
-/// has one.
+/// Names and contents of the files: `tokenizer.json`, its settings, and the vocabulary in the
+/// family's older form where it has one.
 ///
 /// # Errors
 /// When the tokenizer is no JSON object.
 pub fn files(tokenizer: &Tokenizer, model: &HubModel) -> Result<Vec<(String, String)>> {
     let EncoderConfig { positions, segments, .. } = model.config.encoder;
     let segmented = segments > 1;
-    let mut json: Value = serde_json::from_str(tokenizer.json()).context("the tokenizer is no JSON")?;
+    let mut json: Value =
+        serde_json::from_str(tokenizer.json()).context("the tokenizer is no JSON")?;
     // Taggers are given words, each with a space before it.
-    let spaced = model.architecture == Architecture::Token && json["pre_tokenizer"]["type"] == "ByteLevel";
+    let spaced =
+        model.architecture == Architecture::Token && json["pre_tokenizer"]["type"] == "ByteLevel";
     if spaced {
         json["pre_tokenizer"]["add_prefix_space"] = true.into();
     }
@@ -62,8 +64,11 @@ pub fn files(tokenizer: &Tokenizer, model: &HubModel) -> Result<Vec<(String, Str
         names["bos_token"] = cls.into();
         names["eos_token"] = sep.into();
     }
-    let inputs: &[&str] =
-        if segmented { &["input_ids", "token_type_ids", "attention_mask"] } else { &["input_ids", "attention_mask"] };
+    let inputs: &[&str] = if segmented {
+        &["input_ids", "token_type_ids", "attention_mask"]
+    } else {
+        &["input_ids", "attention_mask"]
+    };
     let mut settings = json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": positions,
@@ -84,12 +89,17 @@ pub fn files(tokenizer: &Tokenizer, model: &HubModel) -> Result<Vec<(String, Str
         ("tokenizer_config.json".to_owned(), serde_json::to_string_pretty(&settings)?),
         ("special_tokens_map.json".to_owned(), serde_json::to_string_pretty(&names)?),
     ];
-    let lines = || -> String { (0..tokenizer.vocabulary_size() as u32).map(|id| token(id) + "\n").collect() };
+    let lines = || -> String {
+        (0..tokenizer.vocabulary_size() as u32).map(|id| token(id) + "\n").collect()
+    };
     match json["model"]["type"].as_str() {
         Some("WordPiece") => files.push(("vocab.txt".to_owned(), lines())),
         Some("BPE") => {
             let ids = (0..tokenizer.vocabulary_size() as u32).map(|id| (token(id), json!(id)));
-            files.push(("vocab.json".to_owned(), serde_json::to_string(&ids.collect::<Map<_, _>>())?));
+            files.push((
+                "vocab.json".to_owned(),
+                serde_json::to_string(&ids.collect::<Map<_, _>>())?,
+            ));
             files.push(("merges.txt".to_owned(), merges(&json["model"]["merges"])));
         }
         _ => {}
@@ -100,7 +110,9 @@ pub fn files(tokenizer: &Tokenizer, model: &HubModel) -> Result<Vec<(String, Str
 /// A merge is written as a pair, or as both halves with a space between.
 fn merges(merges: &Value) -> String {
     let line = |merge: &Value| match merge.as_array().map(Vec::as_slice) {
-        Some([a, b]) => format!("{} {}\n", a.as_str().unwrap_or_default(), b.as_str().unwrap_or_default()),
+        Some([a, b]) => {
+            format!("{} {}\n", a.as_str().unwrap_or_default(), b.as_str().unwrap_or_default())
+        }
         _ => format!("{}\n", merge.as_str().unwrap_or_default()),
     };
     let lines: String = merges.as_array().into_iter().flatten().map(line).collect();
@@ -127,8 +139,12 @@ mod tests {
                 std::fs::write(written.path().join(name), text).expect("written");
             }
             let aligned = tagging::align(&tokenizer, &["river".to_owned()], 9).tokens;
-            let exported = Tokenizer::open(&written.path().join("tokenizer.json")).expect("a tokenizer");
-            (exported.encode("river").tokens == aligned, exported.encode(" river").tokens == aligned)
+            let exported =
+                Tokenizer::open(&written.path().join("tokenizer.json")).expect("a tokenizer");
+            (
+                exported.encode("river").tokens == aligned,
+                exported.encode(" river").tokens == aligned,
+            )
         };
         assert_eq!(first("roberta-token"), (true, true));
         assert_eq!(first("roberta-sequence"), (false, true));

@@ -24,8 +24,9 @@ pub struct Difference {
     pub interval: Option<f64>,
 }
 
-/// The arms of runs, in the order in which they are met. An arm has the name that its runs share when a number at the end
-/// (`-1`, `-seed1`) is taken off, or else the keys in which its configuration differs from the first arm's.
+/// The arms of runs, in the order in which they are met. An arm has the name that its runs share
+/// when a number at the end (`-1`, `-seed1`) is taken off, or else the keys in which its
+/// configuration differs from the first arm's.
 pub fn arms(runs: Vec<Run>) -> Vec<Arm> {
     let mut arms: Vec<Arm> = Vec::new();
     for run in runs {
@@ -38,7 +39,8 @@ pub fn arms(runs: Vec<Run>) -> Vec<Arm> {
         arm.runs.sort_by_key(|run| run.seed);
     }
     let mut names: Vec<String> = arms.iter().map(|arm| shared_name(&arm.runs)).collect();
-    let unclear = |name: &String| name.is_empty() || names.iter().filter(|other| *other == name).count() > 1;
+    let unclear =
+        |name: &String| name.is_empty() || names.iter().filter(|other| *other == name).count() > 1;
     if names.iter().any(unclear) {
         names = arms.iter().map(|arm| difference_name(&arms[0], arm)).collect();
     }
@@ -48,23 +50,26 @@ pub fn arms(runs: Vec<Run>) -> Vec<Arm> {
     arms
 }
 
-/// Whether two runs were told the same, but for their seeds. Runs that they start from or learn from are the same, or have
-/// the same name but for the seed, which is their own.
+/// Whether two runs were told the same, but for their seeds. Runs that they start from or learn
+/// from are the same, or have the same name but for the seed, which is their own.
 fn alike(one: &Run, other: &Run) -> bool {
     same_keys((&one.config, one.seed), (&other.config, other.seed))
 }
 
 fn same_keys((one, seed): (&Table, u64), (other, other_seed): (&Table, u64)) -> bool {
-    let same = |((key, value), (other_key, other_value)): ((&String, &Value), (&String, &Value))| {
-        key == other_key
-            && match (value, other_value) {
-                (Value::Table(one), Value::Table(other)) => same_keys((one, seed), (other, other_seed)),
-                (Value::String(one), Value::String(other)) => {
-                    one == other || without_seed(one, seed) == without_seed(other, other_seed)
+    let same =
+        |((key, value), (other_key, other_value)): ((&String, &Value), (&String, &Value))| {
+            key == other_key
+                && match (value, other_value) {
+                    (Value::Table(one), Value::Table(other)) => {
+                        same_keys((one, seed), (other, other_seed))
+                    }
+                    (Value::String(one), Value::String(other)) => {
+                        one == other || without_seed(one, seed) == without_seed(other, other_seed)
+                    }
+                    _ => value == other_value,
                 }
-                _ => value == other_value,
-            }
-    };
+        };
     one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
@@ -87,7 +92,9 @@ fn without_seed(text: &str, seed: u64) -> String {
 
 fn shared_name(runs: &[Run]) -> String {
     let number = |run: &Run| run.name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
-    let base = |run: &Run| number(run).trim_end_matches("seed").trim_end_matches(['-', '_', '.']).to_owned();
+    let base = |run: &Run| {
+        number(run).trim_end_matches("seed").trim_end_matches(['-', '_', '.']).to_owned()
+    };
     match runs {
         [run] if number(run).ends_with("seed") => base(run),
         [run] => run.name.clone(),
@@ -125,19 +132,24 @@ impl Arm {
         (!values.is_empty()).then(|| (mean(&values), deviation(&values)))
     }
 
-    /// How a quantity differs from that of `other`: seed by seed where both have the same seeds, over those in which both
-    /// have it; else as of independent samples.
+    /// How a quantity differs from that of `other`: seed by seed where both have the same seeds,
+    /// over those in which both have it; else as of independent samples.
     pub fn difference(&self, other: &Self, name: &str) -> Option<Difference> {
         let seeds = |arm: &Self| -> Vec<u64> { arm.runs.iter().map(|run| run.seed).collect() };
         if seeds(self) == seeds(other) {
             let pairs = self.runs.iter().zip(&other.runs);
-            let differences: Vec<f64> = pairs.filter_map(|(a, b)| Some(a.value(name)? - b.value(name)?)).collect();
+            let differences: Vec<f64> =
+                pairs.filter_map(|(a, b)| Some(a.value(name)? - b.value(name)?)).collect();
             let interval = paired_interval(&differences);
-            return (!differences.is_empty()).then(|| Difference { mean: mean(&differences), interval });
+            return (!differences.is_empty())
+                .then(|| Difference { mean: mean(&differences), interval });
         }
         let (mine, theirs) = (self.values(name), other.values(name));
         let there = !mine.is_empty() && !theirs.is_empty();
-        there.then(|| Difference { mean: mean(&mine) - mean(&theirs), interval: welch_interval(&mine, &theirs) })
+        there.then(|| Difference {
+            mean: mean(&mine) - mean(&theirs),
+            interval: welch_interval(&mine, &theirs),
+        })
     }
 }
 
@@ -189,8 +201,11 @@ mod tests {
 
     #[test]
     fn without_a_common_name_an_arm_is_called_by_what_differs() {
-        let found =
-            arms(vec![run("x", 1, "a = 1", 1.0), run("y", 2, "a = 1", 1.0), run("z", 1, "a = 2\n[b]\nc = \"d\"", 1.0)]);
+        let found = arms(vec![
+            run("x", 1, "a = 1", 1.0),
+            run("y", 2, "a = 1", 1.0),
+            run("z", 1, "a = 2\n[b]\nc = \"d\"", 1.0),
+        ]);
         assert_eq!(found[1].name, "a=2 b={ c = \"d\" }");
         assert_eq!(found[0].name, "baseline");
     }
@@ -201,7 +216,8 @@ mod tests {
             name: String::new(),
             runs: (0..3).map(|seed| run("x", seed, "", losses[seed as usize])).collect(),
         };
-        let found = arm([2.0, 4.0, 9.0]).difference(&arm([1.0, 3.0, 8.0]), "loss").expect("a difference");
+        let found =
+            arm([2.0, 4.0, 9.0]).difference(&arm([1.0, 3.0, 8.0]), "loss").expect("a difference");
         assert_eq!(found, Difference { mean: 1.0, interval: Some(0.0) });
         assert_eq!(arm([1.0; 3]).difference(&arm([1.0; 3]), "none"), None);
         let without = |losses: [f64; 3], seed: usize| {
@@ -210,6 +226,10 @@ mod tests {
             arm
         };
         let found = without([9.0, 4.0, 9.0], 0).difference(&without([1.0, 3.0, 1.0], 2), "loss");
-        assert_eq!(found, Some(Difference { mean: 1.0, interval: None }), "of the one seed that both have");
+        assert_eq!(
+            found,
+            Some(Difference { mean: 1.0, interval: None }),
+            "of the one seed that both have"
+        );
     }
 }

@@ -11,9 +11,15 @@ gap:1.5em}svg text{font:12px system-ui,sans-serif;fill:#444}svg .title{font-weig
 .end{text-anchor:end}.grid{stroke:#e5e5e5}.key{display:inline-block;width:1em;height:.7em;margin-right:.4em}\
 pre{background:#f6f6f6;padding:1em;overflow:auto}";
 
-/// The page of `arms`: `header` and `rows` are the table; a plot for each of `metrics` over `axis`, each arm's mean in
-/// full and its runs pale.
-pub fn page(arms: &[Arm], header: &[String], rows: &[Vec<String>], metrics: &[String], axis: Axis) -> String {
+/// The page of `arms`: `header` and `rows` are the table; a plot for each of `metrics` over `axis`,
+/// each arm's mean in full and its runs pale.
+pub fn page(
+    arms: &[Arm],
+    header: &[String],
+    rows: &[Vec<String>],
+    metrics: &[String],
+    axis: Axis,
+) -> String {
     let cell = |tag: &str, text: &String| format!("<{tag}>{}</{tag}>", escape(text));
     let mut html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Comparison</title>\
@@ -23,7 +29,10 @@ pub fn page(arms: &[Arm], header: &[String], rows: &[Vec<String>], metrics: &[St
     html += &header.iter().map(|text| cell("th", text)).collect::<String>();
     html += "</tr></thead><tbody>\n";
     for (i, row) in rows.iter().enumerate() {
-        let key = format!("<span class=\"key\" style=\"background:{}\"></span>", COLOURS[i % COLOURS.len()]);
+        let key = format!(
+            "<span class=\"key\" style=\"background:{}\"></span>",
+            COLOURS[i % COLOURS.len()]
+        );
         let cells = row.iter().enumerate().map(|(column, text)| match column {
             0 => format!("<td>{key}{}</td>", escape(text)),
             _ => cell("td", text),
@@ -47,7 +56,8 @@ pub fn page(arms: &[Arm], header: &[String], rows: &[Vec<String>], metrics: &[St
         }
     }
     html += "</div>\n";
-    let scatter: Vec<String> = metrics.iter().filter_map(|metric| trade_off(arms, metric)).collect();
+    let scatter: Vec<String> =
+        metrics.iter().filter_map(|metric| trade_off(arms, metric)).collect();
     if !scatter.is_empty() {
         html += &format!(
             "<h2>What quality costs (black: the teacher)</h2>\n<div class=\"plots\">\n{}</div>\n",
@@ -59,8 +69,11 @@ pub fn page(arms: &[Arm], header: &[String], rows: &[Vec<String>], metrics: &[St
         for run in &arm.runs {
             let config = toml::to_string(&run.config).unwrap_or_default();
             let summary = format!("{}, seed {}", run.folder.display(), run.seed);
-            html +=
-                &format!("<details><summary>{}</summary><pre>{}</pre></details>\n", escape(&summary), escape(&config));
+            html += &format!(
+                "<details><summary>{}</summary><pre>{}</pre></details>\n",
+                escape(&summary),
+                escape(&config)
+            );
         }
     }
     html + "</body></html>\n"
@@ -69,8 +82,8 @@ pub fn page(arms: &[Arm], header: &[String], rows: &[Vec<String>], metrics: &[St
 /// What a trade-off is paid in.
 const COSTS: [&str; 5] = ["parameters", "megabytes", "flops", "latency_ms", "rows_per_second"];
 
-/// A quality that `eval --task trade-off` measured over two of its costs: dots for arms, pale ones for their runs, black for
-/// the teacher. None when `metric` is no such quality.
+/// A quality that `eval --task trade-off` measured over two of its costs: dots for arms, pale ones
+/// for their runs, black for the teacher. None when `metric` is no such quality.
 fn trade_off(arms: &[Arm], metric: &str) -> Option<String> {
     let quality = traded(metric).filter(|name| !COSTS.contains(name))?;
     let over = |cost: &str| {
@@ -79,15 +92,20 @@ fn trade_off(arms: &[Arm], metric: &str) -> Option<String> {
         let (mine, theirs) = (names(""), names("teacher/"));
         let mut teachers = Vec::new();
         for (colour, arm) in arms.iter().enumerate() {
-            let both =
-                |run: &super::run::Run, [cost, quality]: &[String; 2]| Some((run.value(cost)?, run.value(quality)?));
+            let both = |run: &super::run::Run, [cost, quality]: &[String; 2]| {
+                Some((run.value(cost)?, run.value(quality)?))
+            };
             let points: Vec<_> = arm.runs.iter().filter_map(|run| both(run, &mine)).collect();
             teachers.extend(arm.runs.iter().filter_map(|run| both(run, &theirs)));
             let dot = |point, pale| Line { colour: Some(colour), pale, points: vec![point] };
             lines.extend(points.iter().filter(|_| points.len() > 1).map(|point| dot(*point, true)));
             lines.extend(middle(&points).map(|point| dot(point, false)));
         }
-        lines.extend(middle(&teachers).map(|point| Line { colour: None, pale: false, points: vec![point] }));
+        lines.extend(middle(&teachers).map(|point| Line {
+            colour: None,
+            pale: false,
+            points: vec![point],
+        }));
         format!("<div>{}</div>\n", plot(quality, cost, &lines))
     };
     Some(["latency_ms", "parameters"].map(over).concat())

@@ -14,7 +14,8 @@ pub struct Line {
 }
 
 /// Okabe and Ito's colours, which colour-blind people can tell apart.
-pub const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999"];
+pub const COLOURS: [&str; 8] =
+    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999"];
 
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 320.0;
@@ -29,20 +30,39 @@ pub fn plot(title: &str, x_name: &str, lines: &[Line]) -> String {
     let (x, y) = (Scale::over(points().map(|p| p.0)), Scale::over(points().map(|p| p.1)));
     let across = |value: f64| LEFT + x.share(value) * (WIDTH - LEFT - RIGHT);
     let up = |value: f64| HEIGHT - BOTTOM - y.share(value) * (HEIGHT - BOTTOM - TOP);
-    let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">", escape(title));
+    let mut svg = format!(
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
+        escape(title)
+    );
     let mut add = |text: String| svg.push_str(&text);
     add(format!("<text x=\"{LEFT}\" y=\"18\" class=\"title\">{}</text>", escape(title)));
     for tick in &y.ticks {
         let at = up(*tick);
-        add(format!("<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\" class=\"grid\"/>", WIDTH - RIGHT));
-        add(format!("<text x=\"{}\" y=\"{:.1}\" class=\"end\">{}</text>", LEFT - 6.0, at + 4.0, short(*tick)));
+        add(format!(
+            "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\" class=\"grid\"/>",
+            WIDTH - RIGHT
+        ));
+        add(format!(
+            "<text x=\"{}\" y=\"{:.1}\" class=\"end\">{}</text>",
+            LEFT - 6.0,
+            at + 4.0,
+            short(*tick)
+        ));
     }
     for tick in &x.ticks {
         let at = across(*tick);
-        add(format!("<text x=\"{at:.1}\" y=\"{}\" class=\"mid\">{}</text>", HEIGHT - BOTTOM + 16.0, short(*tick)));
+        add(format!(
+            "<text x=\"{at:.1}\" y=\"{}\" class=\"mid\">{}</text>",
+            HEIGHT - BOTTOM + 16.0,
+            short(*tick)
+        ));
     }
     let middle = LEFT + (WIDTH - LEFT - RIGHT) / 2.0;
-    add(format!("<text x=\"{middle}\" y=\"{}\" class=\"mid\">{}</text>", HEIGHT - 8.0, escape(x_name)));
+    add(format!(
+        "<text x=\"{middle}\" y=\"{}\" class=\"mid\">{}</text>",
+        HEIGHT - 8.0,
+        escape(x_name)
+    ));
     for line in lines {
         let colour = line.colour.map_or("#000000", |colour| COLOURS[colour % COLOURS.len()]);
         let opacity = if line.pale { 0.3 } else { 1.0 };
@@ -77,16 +97,26 @@ struct Scale {
 
 impl Scale {
     fn over(values: impl Iterator<Item = f64>) -> Self {
-        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let (low, high) =
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         let (low, high) = if low < high {
             (low, high)
         } else {
-            if low.is_finite() { (low - low.abs().max(1.0), low + low.abs().max(1.0)) } else { (0.0, 1.0) }
+            if low.is_finite() {
+                (low - low.abs().max(1.0), low + low.abs().max(1.0))
+            } else {
+                (0.0, 1.0)
+            }
         };
-        let (low, high) = if low.is_finite() && high.is_finite() { (low, high) } else { (0.0, 1.0) };
+        let (low, high) =
+            if low.is_finite() && high.is_finite() { (low, high) } else { (0.0, 1.0) };
         let rough = (high - low) / 5.0;
         let power = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].iter().map(|m| m * power).find(|step| *step >= rough).unwrap_or(10.0 * power);
+        let step = [1.0, 2.0, 5.0, 10.0]
+            .iter()
+            .map(|m| m * power)
+            .find(|step| *step >= rough)
+            .unwrap_or(10.0 * power);
         let first = (low / step).ceil() as i64;
         let last = (high / step).floor() as i64;
         Self { low, high, ticks: (first..=last).map(|i| i as f64 * step).collect() }
@@ -126,7 +156,11 @@ mod tests {
     fn ticks_are_round_and_inside() {
         let scale = Scale::over([0.3, 9.7].into_iter());
         assert_eq!(scale.ticks, [2.0, 4.0, 6.0, 8.0]);
-        assert_eq!(Scale::over([5.0].into_iter()).share(5.0), 0.5, "a single value is in the middle");
+        assert_eq!(
+            Scale::over([5.0].into_iter()).share(5.0),
+            0.5,
+            "a single value is in the middle"
+        );
         assert!(!Scale::over(std::iter::empty()).ticks.is_empty(), "an empty plot has axes");
     }
 
@@ -141,7 +175,14 @@ mod tests {
         let svg = plot("a < b", "x", &[line]);
         assert!(svg.contains("a &lt; b") && !svg.contains("a < b"));
         assert!(svg.contains("points=\"64.0,276.0 548.0,28.0\""), "{svg}");
-        let dots = [(0.0, 1.0), (10.0, 2.0)].map(|point| Line { colour: None, pale: false, points: vec![point] });
-        assert!(plot("", "", &dots).contains("<circle cx=\"64.0\" cy=\"276.0\" r=\"5\" fill=\"#000000\""));
+        let dots = [(0.0, 1.0), (10.0, 2.0)].map(|point| Line {
+            colour: None,
+            pale: false,
+            points: vec![point],
+        });
+        assert!(
+            plot("", "", &dots)
+                .contains("<circle cx=\"64.0\" cy=\"276.0\" r=\"5\" fill=\"#000000\"")
+        );
     }
 }

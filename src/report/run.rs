@@ -42,10 +42,12 @@ impl Axis {
 /// How the numbers begin that `eval --task trade-off` printed into a run's `eval-trade-off.json`.
 pub const TRADE_OFF: &str = "eval/trade-off/";
 
-/// What `metric` is called where `eval --task trade-off` measured it of the model itself: a cost or a quality, not the
-/// teacher's and no ratio.
+/// What `metric` is called where `eval --task trade-off` measured it of the model itself: a cost or
+/// a quality, not the teacher's and no ratio.
 pub fn traded(metric: &str) -> Option<&str> {
-    metric.strip_prefix(TRADE_OFF).filter(|part| !part.contains('/') && !["rows", "batch", "step"].contains(part))
+    metric
+        .strip_prefix(TRADE_OFF)
+        .filter(|part| !part.contains('/') && !["rows", "batch", "step"].contains(part))
 }
 
 /// Fields of an evaluation that are no metric.
@@ -66,8 +68,8 @@ pub struct Run {
     pub summary: BTreeMap<String, f64>,
     /// Every evaluation: its progress and its metrics.
     pub evaluations: Vec<BTreeMap<String, f64>>,
-    /// Numbers of the files `eval-NAME.json` in the folder, which `eval --json` printed, as `eval/NAME/...`; those of
-    /// `task.json`, as `dev/...` and `test/...`.
+    /// Numbers of the files `eval-NAME.json` in the folder, which `eval --json` printed, as
+    /// `eval/NAME/...`; those of `task.json`, as `dev/...` and `test/...`.
     pub results: BTreeMap<String, f64>,
 }
 
@@ -78,14 +80,18 @@ impl Run {
     /// When the folder holds no run, or a file of it is damaged.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         if !folder.join("run.toml").is_file() {
-            return Err(BadInput(format!("{} is no run: it has no run.toml", folder.display())).into());
+            return Err(
+                BadInput(format!("{} is no run: it has no run.toml", folder.display())).into()
+            );
         }
         let config: RunConfig = *run_config(folder)?;
-        let [summary_path, evaluations_path] = ["summary.json", "evals.jsonl"].map(|file| folder.join(file));
+        let [summary_path, evaluations_path] =
+            ["summary.json", "evals.jsonl"].map(|file| folder.join(file));
         let Ok(summary) = fs::read_to_string(&summary_path) else { return Ok(None) };
         let summary = numbers(&object(&summary_path, &summary)?);
         let evaluations = fs::read_to_string(&evaluations_path).unwrap_or_default();
-        let evaluations = evaluations.lines().map(|line| Ok(numbers(&object(&evaluations_path, line)?)));
+        let evaluations =
+            evaluations.lines().map(|line| Ok(numbers(&object(&evaluations_path, line)?)));
         let evaluations = evaluations.collect::<Result<_>>()?;
         let mut table = Table::try_from(&config)?;
         for key in ["seed", "threads"] {
@@ -114,7 +120,8 @@ impl Run {
     /// The names of all metrics, sorted.
     pub fn metrics(&self) -> Vec<&str> {
         let evaluated = self.evaluations.iter().flat_map(|e| e.keys());
-        let mut names: Vec<&str> = evaluated.chain(self.results.keys()).map(String::as_str).collect();
+        let mut names: Vec<&str> =
+            evaluated.chain(self.results.keys()).map(String::as_str).collect();
         names.retain(|name| !PROGRESS.contains(name));
         names.sort_unstable();
         names.dedup();
@@ -148,16 +155,24 @@ fn results(folder: &Path) -> Result<BTreeMap<String, f64>> {
             let object = object(&path, &fs::read_to_string(&path)?)?;
             found.extend(numbers(&object).into_iter().filter(|(name, _)| name.contains('/')));
         }
-        let Some(name) = name.strip_prefix("eval-").and_then(|name| name.strip_suffix(".json")) else { continue };
+        let Some(name) = name.strip_prefix("eval-").and_then(|name| name.strip_suffix(".json"))
+        else {
+            continue;
+        };
         let object = object(&path, &fs::read_to_string(&path)?)?;
-        found.extend(numbers(&object).into_iter().map(|(part, value)| (format!("eval/{name}/{part}"), value)));
+        found.extend(
+            numbers(&object)
+                .into_iter()
+                .map(|(part, value)| (format!("eval/{name}/{part}"), value)),
+        );
     }
     Ok(found)
 }
 
 /// The JSON object in `text`, which is of the file at `path`.
 fn object(path: &Path, text: &str) -> Result<Map<String, Value>> {
-    Ok(serde_json::from_str(text).map_err(|error| BadInput(format!("{} is damaged: {error}", path.display())))?)
+    Ok(serde_json::from_str(text)
+        .map_err(|error| BadInput(format!("{} is damaged: {error}", path.display())))?)
 }
 
 /// The numbers of a JSON object; those of an object within it are called `outer/inner`.
@@ -166,7 +181,11 @@ fn numbers(object: &Map<String, Value>) -> BTreeMap<String, f64> {
     for (name, value) in object {
         match value {
             Value::Object(inner) => {
-                found.extend(numbers(inner).into_iter().map(|(part, value)| (format!("{name}/{part}"), value)));
+                found.extend(
+                    numbers(inner)
+                        .into_iter()
+                        .map(|(part, value)| (format!("{name}/{part}"), value)),
+                );
             }
             value => found.extend(value.as_f64().map(|value| (name.clone(), value))),
         }

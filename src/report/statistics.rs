@@ -34,9 +34,13 @@ pub fn paired_interval(values: &[f64]) -> Option<f64> {
     Some(t(n - 1.0)? * deviation(values)? / n.sqrt())
 }
 
-/// Half the width of the interval of 95 % around the difference of the means of two samples (Welch 1947).
+/// Half the width of the interval of 95 % around the difference of the means of two samples (Welch
+/// 1947).
 pub fn welch_interval(a: &[f64], b: &[f64]) -> Option<f64> {
-    let (a, b) = ((variance(a)? / a.len() as f64, a.len() as f64), (variance(b)? / b.len() as f64, b.len() as f64));
+    let (a, b) = (
+        (variance(a)? / a.len() as f64, a.len() as f64),
+        (variance(b)? / b.len() as f64, b.len() as f64),
+    );
     let sum = a.0 + b.0;
     if sum == 0.0 {
         return Some(0.0);
@@ -68,8 +72,12 @@ mod tests {
     fn intervals_by_hand() {
         // Deviation 1, n = 3: 4.3027 / sqrt(3).
         assert!(near(paired_interval(&[1.0, 2.0, 3.0]), 4.3027 / 3f64.sqrt()));
-        // Equal variances of 1 with three values each: four degrees of freedom, 2.7764 * sqrt(2 / 3).
-        assert!(near(welch_interval(&[1.0, 2.0, 3.0], &[5.0, 6.0, 7.0]), 2.7764 * (2f64 / 3.0).sqrt()));
+        // Equal variances of 1 with three values each: four degrees of freedom, 2.7764 * sqrt(2 /
+        // 3).
+        assert!(near(
+            welch_interval(&[1.0, 2.0, 3.0], &[5.0, 6.0, 7.0]),
+            2.7764 * (2f64 / 3.0).sqrt()
+        ));
     }
 
     #[test]

@@ -17,11 +17,12 @@ pub struct Budget {
     /// Times the text is gone through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<f64>,
-    /// Floating-point operations of training, of all networks of the objective: three forward passes a step.
+    /// Floating-point operations of training, of all networks of the objective: three forward
+    /// passes a step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flops: Option<f64>,
-    /// Minutes in the loop, evaluation and checkpoints included, over all sessions of the run. The only budget under
-    /// which two runs with the same seed differ.
+    /// Minutes in the loop, evaluation and checkpoints included, over all sessions of the run. The
+    /// only budget under which two runs with the same seed differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minutes: Option<f64>,
 }
@@ -60,14 +61,17 @@ impl Budget {
             ("flops", self.flops),
             ("minutes", self.minutes),
         ];
-        let given: Vec<(&str, f64)> = given.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
+        let given: Vec<(&str, f64)> =
+            given.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
         match given.as_slice() {
             [(_, value)] if *value > 0.0 && value.is_finite() => Ok(()),
             [(name, value)] => {
                 let reason = if *value > 0.0 { "must be finite" } else { "must be above 0" };
                 Err(BadInput(format!("budget.{name} = {value}: {reason}")))
             }
-            [] => Err(BadInput("budget: give one of steps, tokens, epochs, flops, minutes".to_owned())),
+            [] => Err(BadInput(
+                "budget: give one of steps, tokens, epochs, flops, minutes".to_owned(),
+            )),
             several => {
                 let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
                 Err(BadInput(format!("budget: give one of {}, not several", names.join(", "))))

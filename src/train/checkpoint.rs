@@ -54,28 +54,36 @@ const LATEST: &str = "latest";
 /// Writes the checkpoint of `step` into the run's folder `run`, then points `latest` to it.
 ///
 /// # Errors
-/// When the disk is full or the folder cannot be written; earlier checkpoints are untouched, the remains are removed.
-pub fn write(run: &Path, step: u64, files: &[(&str, Vec<u8>)], state: &Value) -> Result<Checkpoint> {
+/// When the disk is full or the folder cannot be written; earlier checkpoints are untouched, the
+/// remains are removed.
+pub fn write(
+    run: &Path,
+    step: u64,
+    files: &[(&str, Vec<u8>)],
+    state: &Value,
+) -> Result<Checkpoint> {
     let folder = run.join(FOLDER);
     let path = folder.join(name(step));
     let aside = folder.join(format!(".{}.tmp", name(step)));
-    let written = remove_remains(&folder).and_then(|()| write_folder(&aside, files, state)).and_then(|()| {
-        // A folder of this step that is there already was passed over as damaged.
-        remove(&path)?;
-        fs::rename(&aside, &path)?;
-        sync_folder(&folder)
-    });
+    let written =
+        remove_remains(&folder).and_then(|()| write_folder(&aside, files, state)).and_then(|()| {
+            // A folder of this step that is there already was passed over as damaged.
+            remove(&path)?;
+            fs::rename(&aside, &path)?;
+            sync_folder(&folder)
+        });
     if let Err(error) = written {
         let _ = remove(&aside);
-        let message = format!("cannot write the checkpoint {}; earlier ones are untouched", path.display());
+        let message =
+            format!("cannot write the checkpoint {}; earlier ones are untouched", path.display());
         return Err(error).context(message);
     }
     point_to(run, step)?;
     Ok(Checkpoint { path, step, state: state.clone() })
 }
 
-/// Points `latest` to the checkpoint of `step`. A run that was killed between a checkpoint and this continues from the
-/// checkpoint, and may have nothing more to write.
+/// Points `latest` to the checkpoint of `step`. A run that was killed between a checkpoint and this
+/// continues from the checkpoint, and may have nothing more to write.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -83,7 +91,8 @@ pub fn point_to(run: &Path, step: u64) -> Result<()> {
     write_aside(&run.join(LATEST), name(step).as_bytes())
 }
 
-/// The newest checkpoint that is whole. Changes nothing, so that a run can be evaluated while it is trained.
+/// The newest checkpoint that is whole. Changes nothing, so that a run can be evaluated while it is
+/// trained.
 ///
 /// # Errors
 /// When the folder cannot be listed.
@@ -97,7 +106,9 @@ pub fn latest_good(run: &Path) -> Result<Newest> {
         newest.warnings.push(format!("{} is missing or damaged", run.join(LATEST).display()));
     }
     if let Some(step) = named_step.filter(|step| !steps.contains(step)) {
-        newest.warnings.push(format!("{}: the checkpoint is missing", folder.join(name(step)).display()));
+        newest
+            .warnings
+            .push(format!("{}: the checkpoint is missing", folder.join(name(step)).display()));
     }
     while let Some(step) = steps.pop() {
         let path = folder.join(name(step));
@@ -106,7 +117,9 @@ pub fn latest_good(run: &Path) -> Result<Newest> {
                 newest.checkpoint = Some(Checkpoint { path, step, state });
                 break;
             }
-            Err(error) => newest.warnings.push(format!("{} is passed over: {error:#}", path.display())),
+            Err(error) => {
+                newest.warnings.push(format!("{} is passed over: {error:#}", path.display()))
+            }
         }
     }
     Ok(newest)
@@ -136,14 +149,15 @@ pub fn verify(path: &Path) -> Result<Value> {
     read_json(&path.join(STATE))
 }
 
-/// Removes all checkpoints but the last `keep` up to the step `current` and that of the step `best`. Later ones, which
-/// were passed over as damaged before the run came to `current`, go too.
+/// Removes all checkpoints but the last `keep` up to the step `current` and that of the step
+/// `best`. Later ones, which were passed over as damaged before the run came to `current`, go too.
 ///
 /// # Errors
 /// When a folder cannot be removed.
 pub fn prune(run: &Path, keep: usize, current: u64, best: Option<u64>) -> Result<()> {
     let folder = run.join(FOLDER);
-    let (past, later): (Vec<u64>, Vec<u64>) = list(&folder)?.into_iter().partition(|step| *step <= current);
+    let (past, later): (Vec<u64>, Vec<u64>) =
+        list(&folder)?.into_iter().partition(|step| *step <= current);
     let old = past.iter().rev().skip(keep).filter(|step| Some(**step) != best);
     for step in old.chain(&later) {
         let path = folder.join(name(*step));
@@ -165,7 +179,9 @@ fn list(folder: &Path) -> Result<Vec<u64>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(|| format!("cannot list {}", folder.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot list {}", folder.display()));
+        }
     };
     let mut steps = Vec::new();
     for entry in entries {
@@ -194,14 +210,18 @@ fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)], state: &Value) -> io::
     remove(folder)?;
     fs::create_dir_all(folder)?;
     let state = serde_json::to_vec_pretty(state)?;
-    let mut manifest = Manifest { version: env!("CARGO_PKG_VERSION").to_owned(), files: BTreeMap::new() };
+    let mut manifest =
+        Manifest { version: env!("CARGO_PKG_VERSION").to_owned(), files: BTreeMap::new() };
     let files = files.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
     for (name, bytes) in files.chain([(STATE, state.as_slice())]) {
         let path = folder.join(name);
         write_file(&path, bytes)?;
-        let meant = Entry { blake3: blake3::hash(bytes).to_hex().to_string(), bytes: bytes.len() as u64 };
+        let meant =
+            Entry { blake3: blake3::hash(bytes).to_hex().to_string(), bytes: bytes.len() as u64 };
         if entry(&path)? != meant {
-            return Err(io::Error::other(format!("{name} reads back differently from what was written")));
+            return Err(io::Error::other(format!(
+                "{name} reads back differently from what was written"
+            )));
         }
         manifest.files.insert(name.to_owned(), meant);
     }
@@ -306,7 +326,9 @@ mod tests {
 
     #[test]
     fn a_wrong_pointer_is_reported_and_does_not_hide_the_checkpoints() {
-        for (content, message) in [("", "latest is missing or damaged"), ("step-00000099", "is missing")] {
+        for (content, message) in
+            [("", "latest is missing or damaged"), ("step-00000099", "is missing")]
+        {
             let run = run(&[3]);
             fs::write(run.path().join(LATEST), content).expect("written");
             let (step, warnings) = found(&run);
@@ -333,7 +355,8 @@ mod tests {
         // A file stands where the folder would be made.
         let aside = run.path().join(FOLDER).join(".step-00000004.tmp");
         fs::write(&aside, "in the way").expect("written");
-        let error = write(run.path(), 4, &[("model.safetensors", vec![1])], &json!({})).expect_err("refused");
+        let error = write(run.path(), 4, &[("model.safetensors", vec![1])], &json!({}))
+            .expect_err("refused");
         assert!(format!("{error:#}").contains("step-00000004"), "{error:#}");
         assert_eq!(found(&run).0, Some(3));
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use corpus::{
-    Builder, Corpus, Manifest, Order, PackingConfig, Passage, Passages, Subset, Tokenizer, TokenizerModel, TrainConfig,
-    Watch,
+    Builder, Corpus, Manifest, Order, PackingConfig, Passage, Passages, Subset, Tokenizer,
+    TokenizerModel, TrainConfig, Watch,
 };
 use objective::{Answer, Context, Example, Objective};
 use trunk::EncoderConfig;
@@ -14,7 +14,8 @@ use trunk::EncoderConfig;
 use crate::config::{CorpusConfig, RunConfig};
 use crate::exit::BadInput;
 
-/// The seed of which documents are held out: not the run's, so that runs with different seeds can be compared.
+/// The seed of which documents are held out: not the run's, so that runs with different seeds can
+/// be compared.
 const SPLIT_SEED: u64 = 0;
 
 /// Tokenizer and tokenised text of a run.
@@ -38,14 +39,18 @@ pub struct Source {
 }
 
 impl Text {
-    /// Trains or opens the tokenizer, and tokenises training and validation text unless that was done before.
+    /// Trains or opens the tokenizer, and tokenises training and validation text unless that was
+    /// done before.
     ///
     /// # Errors
     /// Those of reading text, of the tokenizer, and of a disk that is full.
     pub fn prepare(config: &RunConfig, watch: &dyn Watch) -> Result<Self> {
         let corpus = &config.corpus;
         if corpus.paths.is_empty() {
-            return Err(BadInput("corpus.paths is empty: give the text with --corpus PATH".to_owned()).into());
+            return Err(BadInput(
+                "corpus.paths is empty: give the text with --corpus PATH".to_owned(),
+            )
+            .into());
         }
         let cache = cache_folder(corpus)?;
         let text = text(corpus, &corpus.paths)?;
@@ -59,11 +64,16 @@ impl Text {
             (source(&all, Subset::All), Some(source(&valid, Subset::All)))
         } else if fraction > 0.0 && all.documents() >= 2 {
             let valid = source(&all, Subset::Valid { valid_fraction: fraction, seed: SPLIT_SEED });
-            (source(&all, Subset::Train { valid_fraction: fraction, seed: SPLIT_SEED }), Some(valid))
+            (
+                source(&all, Subset::Train { valid_fraction: fraction, seed: SPLIT_SEED }),
+                Some(valid),
+            )
         } else {
             // Who asked for none knows it.
             if fraction > 0.0 {
-                tracing::warn!("a text of one document cannot be split: give --valid PATH to evaluate");
+                tracing::warn!(
+                    "a text of one document cannot be split: give --valid PATH to evaluate"
+                );
             }
             (source(&all, Subset::All), None)
         };
@@ -76,8 +86,14 @@ impl Text {
     }
 }
 
-/// What an objective may know about a tokenizer, token counts (empty where there is no training text) and the encoder.
-pub fn context(tokenizer: &Tokenizer, counts: Vec<u64>, max_length: usize, encoder: &EncoderConfig) -> Context {
+/// What an objective may know about a tokenizer, token counts (empty where there is no training
+/// text) and the encoder.
+pub fn context(
+    tokenizer: &Tokenizer,
+    counts: Vec<u64>,
+    max_length: usize,
+    encoder: &EncoderConfig,
+) -> Context {
     Context {
         specials: tokenizer.specials(),
         special_ids: tokenizer.all_special_ids().to_vec(),
@@ -94,7 +110,12 @@ impl Source {
     ///
     /// # Errors
     /// When there is no text, or the index cannot be written.
-    pub fn passages(&self, config: &CorpusConfig, objective: &impl Objective, watch: &dyn Watch) -> Result<Examples> {
+    pub fn passages(
+        &self,
+        config: &CorpusConfig,
+        objective: &impl Objective,
+        watch: &dyn Watch,
+    ) -> Result<Examples> {
         let packing = PackingConfig {
             max_tokens: config.max_length - objective.room(),
             across: config.across,
@@ -182,8 +203,17 @@ impl Examples {
     pub fn get(&self, number: u64, seed: u64, epoch: u64, objective: &impl Objective) -> Example {
         match self {
             Self::Text(passages) => {
-                let partner = objective.partner_epoch(epoch).and_then(|epoch| passages.partner(number, seed, epoch));
-                Example { passage: passages.get(number), seed, epoch, partner, answer: None, advice: None }
+                let partner = objective
+                    .partner_epoch(epoch)
+                    .and_then(|epoch| passages.partner(number, seed, epoch));
+                Example {
+                    passage: passages.get(number),
+                    seed,
+                    epoch,
+                    partner,
+                    answer: None,
+                    advice: None,
+                }
             }
             Self::Labelled(rows) => rows[number as usize].example(number, seed, epoch),
         }
@@ -195,13 +225,25 @@ impl Labelled {
     fn example(&self, number: u64, seed: u64, epoch: u64) -> Example {
         let segments = std::iter::once(0).chain(self.second).collect();
         let passage = Passage::of_words(number, self.tokens.clone(), segments);
-        Example { passage, seed, epoch, partner: None, answer: self.answer.clone(), advice: self.advice.clone() }
+        Example {
+            passage,
+            seed,
+            epoch,
+            partner: None,
+            answer: self.answer.clone(),
+            advice: self.advice.clone(),
+        }
     }
 }
 
-/// The fixed evaluation examples of `objective`: `count` of them (0: all), always the same for the same text, packing and
-/// seed.
-pub fn evaluation_set(source: &Examples, count: usize, seed: u64, objective: &impl Objective) -> Vec<Example> {
+/// The fixed evaluation examples of `objective`: `count` of them (0: all), always the same for the
+/// same text, packing and seed.
+pub fn evaluation_set(
+    source: &Examples,
+    count: usize,
+    seed: u64,
+    objective: &impl Objective,
+) -> Vec<Example> {
     let len = source.len();
     let count = if count == 0 { len } else { len.min(count as u64) };
     let order = Order::new(len, seed);
@@ -226,7 +268,8 @@ pub fn text(config: &CorpusConfig, paths: &[String]) -> Result<corpus::Text> {
     Ok(corpus::Text::open(text)?)
 }
 
-/// The tokenizer that `corpus.tokenizer` names: opened, or trained on `text` unless the cache has it.
+/// The tokenizer that `corpus.tokenizer` names: opened, or trained on `text` unless the cache has
+/// it.
 ///
 /// # Errors
 /// When there is no such file, the request cannot be read, or training is asked for without a text.
@@ -261,7 +304,8 @@ fn parse_request(request: &str) -> Option<(TokenizerModel, usize)> {
     Some((model, size.parse().ok()?))
 }
 
-/// The folder of tokenised corpora: the configured one, else `bert-variants` in the user's cache folder.
+/// The folder of tokenised corpora: the configured one, else `bert-variants` in the user's cache
+/// folder.
 ///
 /// # Errors
 /// When none is configured and the user has no home.
@@ -269,7 +313,8 @@ pub fn cache_folder(config: &CorpusConfig) -> Result<PathBuf> {
     if !config.cache.as_os_str().is_empty() {
         return Ok(config.cache.clone());
     }
-    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || folder("HOME").map(|home| home.join(".cache"));
     let base = folder("XDG_CACHE_HOME").or_else(home).or_else(|| folder("LOCALAPPDATA"));
     let message = "there is no home folder to keep tokenised text in: give --cache FOLDER";

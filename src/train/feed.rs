@@ -58,9 +58,9 @@ pub struct Recipe<O> {
 }
 
 impl<O: Objective> Recipe<O> {
-    /// The batch that begins with row `first`. Rows follow one another through the epochs without a break: row r is example
-    /// number order(epoch, position) with epoch = r / n and position = r % n for n examples. [`Groups`] may deal out the rows
-    /// of some steps anew.
+    /// The batch that begins with row `first`. Rows follow one another through the epochs without a
+    /// break: row r is example number order(epoch, position) with epoch = r / n and position = r %
+    /// n for n examples. [`Groups`] may deal out the rows of some steps anew.
     pub fn batch(&self, first: u64) -> GlobalBatch<O::Batch> {
         let n = self.examples.len();
         let order = Order::new(n, self.seed);
@@ -72,7 +72,8 @@ impl<O: Objective> Recipe<O> {
         let rows = self.groups.rows(first, self.size as u64, self.seed, length);
         let examples: Vec<Example> = rows.into_iter().map(example).collect();
         let passages = examples.iter().map(|example| example.passage.number).collect();
-        let mut made = GlobalBatch { micro: Vec::new(), totals: Vec::new(), passages, tokens: 0, places: 0 };
+        let mut made =
+            GlobalBatch { micro: Vec::new(), totals: Vec::new(), passages, tokens: 0, places: 0 };
         for part in examples.chunks(self.micro) {
             let batch = self.objective.collate(part, Purpose::Training);
             let sequences = self.objective.sequences(&batch);
@@ -89,8 +90,8 @@ impl<O: Objective> Recipe<O> {
 
 /// Makes the batches of one step after another, ahead of time.
 ///
-/// Worker w of W makes steps w, w + W, ... and the consumer takes from the workers in turn, so batches come in order without
-/// a buffer to sort them.
+/// Worker w of W makes steps w, w + W, ... and the consumer takes from the workers in turn, so
+/// batches come in order without a buffer to sort them.
 #[derive(Debug)]
 pub struct Feed<B> {
     queues: Vec<Receiver<GlobalBatch<B>>>,
@@ -98,7 +99,8 @@ pub struct Feed<B> {
 }
 
 impl<B: Send + 'static> Feed<B> {
-    /// Starts to make batches, the first one beginning with row `first`. The workers end when the feed is dropped.
+    /// Starts to make batches, the first one beginning with row `first`. The workers end when the
+    /// feed is dropped.
     ///
     /// # Errors
     /// When the operating system gives no thread.
@@ -124,7 +126,9 @@ impl<B: Send + 'static> Feed<B> {
     /// # Errors
     /// When the worker that should make it has stopped.
     pub fn next(&mut self) -> Result<GlobalBatch<B>> {
-        let batch = self.queues[self.next].recv().map_err(|_| anyhow!("a thread that makes batches has stopped"))?;
+        let batch = self.queues[self.next]
+            .recv()
+            .map_err(|_| anyhow!("a thread that makes batches has stopped"))?;
         self.next = (self.next + 1) % self.queues.len();
         Ok(batch)
     }

@@ -38,7 +38,9 @@ impl GradientSum {
         for (name, gradient) in parts.into_iter().flat_map(|part| part.sums) {
             columns.entry(name).or_default().push(gradient);
         }
-        Self { sums: columns.into_iter().map(|(name, parts)| (name, kernels::sum(parts))).collect() }
+        Self {
+            sums: columns.into_iter().map(|(name, parts)| (name, kernels::sum(parts))).collect(),
+        }
     }
 
     /// The norm over all parameters, summed in the order of their names, `[1]`.
@@ -90,8 +92,9 @@ impl ModuleVisitor for Taker {
     }
 }
 
-/// What a gradient of norm `norm` is multiplied with so that its norm is at most `max` (0: no limit), `[1]`. Nothing is
-/// read back from the device; a norm that is not finite stays visible in the weights and in the log.
+/// What a gradient of norm `norm` is multiplied with so that its norm is at most `max` (0: no
+/// limit), `[1]`. Nothing is read back from the device; a norm that is not finite stays visible in
+/// the weights and in the log.
 pub fn clip_factor(norm: &Tensor<1>, max: f64) -> Tensor<1> {
     match max > 0.0 {
         true => ((norm.clone() + 1e-6).recip() * max).clamp_max(1.0),
@@ -102,7 +105,10 @@ pub fn clip_factor(norm: &Tensor<1>, max: f64) -> Tensor<1> {
 /// A tensor for tests.
 #[cfg(test)]
 pub(crate) fn floats(values: &[f32]) -> Tensor<1> {
-    Tensor::from_data(burn::tensor::TensorData::new(values.to_vec(), [values.len()]), &burn::tensor::Device::flex())
+    Tensor::from_data(
+        burn::tensor::TensorData::new(values.to_vec(), [values.len()]),
+        &burn::tensor::Device::flex(),
+    )
 }
 
 #[cfg(test)]
@@ -134,8 +140,11 @@ mod tests {
             part.insert("b", floats(&b));
             part
         };
-        let mut total =
-            GradientSum::total(vec![part(1.0, [2.0, 3.0]), part(10.0, [20.0, 30.0]), part(0.5, [0.0, 0.0])]);
+        let mut total = GradientSum::total(vec![
+            part(1.0, [2.0, 3.0]),
+            part(10.0, [20.0, 30.0]),
+            part(0.5, [0.0, 0.0]),
+        ]);
         assert_eq!(values(&mut total, "a", 1), [11.5]);
         assert_eq!(values(&mut total, "b", 2), [22.0, 33.0]);
     }

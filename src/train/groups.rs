@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use corpus::{below, keyed_rng};
 
-/// Deals out the rows of so many steps anew: sorted by length, cut into steps, and the steps shuffled. Which rows a step has
-/// is a function of their lengths, the seed and the number of the step.
+/// Deals out the rows of so many steps anew: sorted by length, cut into steps, and the steps
+/// shuffled. Which rows a step has is a function of their lengths, the seed and the number of the
+/// step.
 #[derive(Debug)]
 pub struct Groups {
     steps: u64,
@@ -20,13 +21,20 @@ impl Groups {
         Self { steps, last: Mutex::new(None) }
     }
 
-    /// Where a step of `size` rows can begin, at row `row` or after it: with groups only at the first row of one.
+    /// Where a step of `size` rows can begin, at row `row` or after it: with groups only at the
+    /// first row of one.
     pub fn begin(&self, row: u64, size: u64) -> u64 {
         if self.steps < 2 { row } else { row.next_multiple_of(self.steps * size) }
     }
 
     /// The rows of the step of `size` rows that is the one from row `first` on.
-    pub fn rows(&self, first: u64, size: u64, seed: u64, length: impl Fn(u64) -> usize) -> Vec<u64> {
+    pub fn rows(
+        &self,
+        first: u64,
+        size: u64,
+        seed: u64,
+        length: impl Fn(u64) -> usize,
+    ) -> Vec<u64> {
         if self.steps < 2 {
             return (first..first + size).collect();
         }
@@ -35,7 +43,9 @@ impl Groups {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let dealt = match last.take() {
             Some((number, rows)) if number == group => rows,
-            _ => deal(group * self.steps * size..(group + 1) * self.steps * size, size, seed, length),
+            _ => {
+                deal(group * self.steps * size..(group + 1) * self.steps * size, size, seed, length)
+            }
         };
         let first = ((step % self.steps) * size) as usize;
         let rows = dealt[first..first + size as usize].to_vec();
@@ -66,7 +76,8 @@ mod tests {
     #[test]
     fn a_group_has_its_rows_once_each_and_its_steps_have_like_lengths() {
         let groups = Groups::new(5);
-        let steps: Vec<Vec<u64>> = (5..10).map(|step| groups.rows(4 * step, 4, 1, length)).collect();
+        let steps: Vec<Vec<u64>> =
+            (5..10).map(|step| groups.rows(4 * step, 4, 1, length)).collect();
         let mut all = steps.concat();
         all.sort_unstable();
         assert_eq!(all, (20..40).collect::<Vec<u64>>());
@@ -87,7 +98,8 @@ mod tests {
     #[test]
     fn a_step_is_the_same_whatever_was_asked_before() {
         let asked = Groups::new(3);
-        let in_order: Vec<Vec<u64>> = (0..9).map(|step| asked.rows(4 * step, 4, 2, length)).collect();
+        let in_order: Vec<Vec<u64>> =
+            (0..9).map(|step| asked.rows(4 * step, 4, 2, length)).collect();
         for step in [8, 0, 4] {
             assert_eq!(Groups::new(3).rows(4 * step, 4, 2, length), in_order[step as usize]);
             assert_eq!(asked.rows(4 * step, 4, 2, length), in_order[step as usize]);

@@ -1,4 +1,5 @@
-//! The records of a run: `metrics.jsonl`, `evals.jsonl`, `summary.json`, and a row in `runs.csv` beside the run.
+//! The records of a run: `metrics.jsonl`, `evals.jsonl`, `summary.json`, and a row in `runs.csv`
+//! beside the run.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -18,8 +19,8 @@ pub struct JsonLines {
 }
 
 impl JsonLines {
-    /// Opens `path` for appending. Records of steps after `step` are removed: they come from work that an interruption
-    /// undid, and will be written again.
+    /// Opens `path` for appending. Records of steps after `step` are removed: they come from work
+    /// that an interruption undid, and will be written again.
     ///
     /// # Errors
     /// When the file cannot be read or written.
@@ -52,7 +53,8 @@ fn kept_lines(file: File, step: u64) -> std::io::Result<(String, Option<u64>)> {
     let (mut kept, mut last) = (String::new(), None);
     for line in BufReader::new(file).lines() {
         let line = line?;
-        let at = serde_json::from_str::<Value>(&line).ok().and_then(|record| record["step"].as_u64());
+        let at =
+            serde_json::from_str::<Value>(&line).ok().and_then(|record| record["step"].as_u64());
         if at.is_some_and(|at| at <= step) {
             last = at;
             kept.push_str(&line);
@@ -145,10 +147,14 @@ mod tests {
         for step in 1..=4 {
             log.write(&json!({"step": step})).expect("written");
         }
-        fs::write(&path, fs::read_to_string(&path).expect("read") + "{\"step\": 5, \"cut").expect("written");
+        fs::write(&path, fs::read_to_string(&path).expect("read") + "{\"step\": 5, \"cut")
+            .expect("written");
         let mut log = JsonLines::open(&path, 2).expect("resumed");
         assert_eq!(log.last, Some(2));
         log.write(&json!({"step": 3})).expect("written");
-        assert_eq!(fs::read_to_string(&path).expect("read"), "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n");
+        assert_eq!(
+            fs::read_to_string(&path).expect("read"),
+            "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n"
+        );
     }
 }

@@ -17,8 +17,11 @@ pub mod step;
 pub mod weights;
 
 pub use data::{
-    Examples, Labelled, Source, Text, cache_folder, context, evaluation_set, labelled_set, open_tokenizer, text,
+    Examples, Labelled, Source, Text, cache_folder, context, evaluation_set, labelled_set,
+    open_tokenizer, text,
 };
 pub use feed::{GlobalBatch, Micro};
 pub use log::{write_aside, write_json};
-pub use run::{Folder, Material, PretrainJob, Resume, TOKEN_COUNTS, inspect_folder, pretrain, train};
+pub use run::{
+    Folder, Material, PretrainJob, Resume, TOKEN_COUNTS, inspect_folder, pretrain, train,
+};

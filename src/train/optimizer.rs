@@ -20,8 +20,8 @@ pub enum Kind {
     Adamw,
     /// Adam's direction, scaled per tensor by |w| / |update|.
     Lamb,
-    /// Steps as large as the root of the mean of squared steps over that of squared gradients; `beta2` is their decay
-    /// (Zeiler: 0.95), and the learning rate is about 1.
+    /// Steps as large as the root of the mean of squared steps over that of squared gradients;
+    /// `beta2` is their decay (Zeiler: 0.95), and the learning rate is about 1.
     Adadelta,
 }
 
@@ -41,15 +41,17 @@ pub struct OptimizerConfig {
     pub epsilon: f64,
     /// Decoupled weight decay, multiplied by the learning rate.
     pub weight_decay: f64,
-    /// Divide the means by 1 - beta^step. The authors' BERT, ALBERT and ELECTRA do not; PyTorch's AdamW does.
+    /// Divide the means by 1 - beta^step. The authors' BERT, ALBERT and ELECTRA do not; PyTorch's
+    /// AdamW does.
     pub bias_correction: bool,
     /// Decay biases and norms too, as fairseq does.
     pub decay_all: bool,
     /// Largest norm of the whole gradient; 0: no limit.
     pub clip_norm: f64,
-    /// The rate of embeddings and layers is multiplied with this to the power of their distance from the head, which is
-    /// n + 2 - depth with the embeddings at depth 0, layer i of n at depth i and the head at n + 2, as in the authors'
-    /// ELECTRA (`optimization.py`; 0.8 for small and base, 0.9 for large). 1: none.
+    /// The rate of embeddings and layers is multiplied with this to the power of their distance
+    /// from the head, which is n + 2 - depth with the embeddings at depth 0, layer i of n at depth
+    /// i and the head at n + 2, as in the authors' ELECTRA (`optimization.py`; 0.8 for small and
+    /// base, 0.9 for large). 1: none.
     pub layer_decay: f64,
 }
 
@@ -83,7 +85,12 @@ impl OptimizerConfig {
             ("beta2", self.beta2, in_unit(self.beta2), "must be at least 0 and below 1"),
             ("epsilon", self.epsilon, self.epsilon > 0.0, "must be above 0"),
             ("weight_decay", self.weight_decay, self.weight_decay >= 0.0, "must not be negative"),
-            ("clip_norm", self.clip_norm, self.clip_norm >= 0.0, "must not be negative; 0 is no limit"),
+            (
+                "clip_norm",
+                self.clip_norm,
+                self.clip_norm >= 0.0,
+                "must not be negative; 0 is no limit",
+            ),
             (
                 "layer_decay",
                 self.layer_decay,
@@ -112,7 +119,8 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// An optimizer that has not taken a step, for a model whose encoder has `layers` distinct layers.
+    /// An optimizer that has not taken a step, for a model whose encoder has `layers` distinct
+    /// layers.
     pub fn new(config: OptimizerConfig, layers: usize) -> Self {
         Self { config, layers, count: 0, moments: BTreeMap::new() }
     }
@@ -122,10 +130,18 @@ impl Optimizer {
         &self.config
     }
 
-    /// One update by `scale`, `[1]`, times the gradients. Parameters without a gradient stay as they are.
-    pub fn step<M: Module>(&mut self, module: M, gradients: GradientSum, scale: Tensor<1>, learning_rate: f64) -> M {
+    /// One update by `scale`, `[1]`, times the gradients. Parameters without a gradient stay as
+    /// they are.
+    pub fn step<M: Module>(
+        &mut self,
+        module: M,
+        gradients: GradientSum,
+        scale: Tensor<1>,
+        learning_rate: f64,
+    ) -> M {
         self.count += 1;
-        let mut update = Update { optimizer: self, gradients, scale, learning_rate, path: FieldPath::default() };
+        let mut update =
+            Update { optimizer: self, gradients, scale, learning_rate, path: FieldPath::default() };
         module.map(&mut update)
     }
 
@@ -137,7 +153,10 @@ impl Optimizer {
             state.insert(format!("square.{name}"), HostTensor::of(moments.square.clone()));
         }
         // Exact up to 2^24 steps.
-        state.insert("count".to_owned(), HostTensor { shape: vec![1], values: vec![self.count as f32] });
+        state.insert(
+            "count".to_owned(),
+            HostTensor { shape: vec![1], values: vec![self.count as f32] },
+        );
         state
     }
 
@@ -145,9 +164,17 @@ impl Optimizer {
     ///
     /// # Errors
     /// Names a parameter whose moments are missing or of another length.
-    pub fn restore(&mut self, state: &Weights, weights: &Weights, device: &Device) -> Result<(), BadInput> {
+    pub fn restore(
+        &mut self,
+        state: &Weights,
+        weights: &Weights,
+        device: &Device,
+    ) -> Result<(), BadInput> {
         let missing = |name: &str| BadInput(format!("the optimizer's state has no `{name}`"));
-        let count = state.get("count").and_then(|count| count.values.first()).ok_or_else(|| missing("count"))?;
+        let count = state
+            .get("count")
+            .and_then(|count| count.values.first())
+            .ok_or_else(|| missing("count"))?;
         let moment = |name: String, length: usize| -> Result<Tensor<1>, BadInput> {
             let tensor = state.get(&name).ok_or_else(|| missing(&name))?;
             match tensor.values.len() == length {
@@ -156,7 +183,9 @@ impl Optimizer {
             }
         };
         // What has had no gradient, such as a frozen generator's parameters, has none.
-        let known = |name: &String| ["mean", "square"].iter().any(|kind| state.contains_key(&format!("{kind}.{name}")));
+        let known = |name: &String| {
+            ["mean", "square"].iter().any(|kind| state.contains_key(&format!("{kind}.{name}")))
+        };
         let moments = weights.iter().filter(|(name, _)| known(name)).map(|(name, weight)| {
             let length = weight.values.len();
             let mean = moment(format!("mean.{name}"), length)?;
@@ -224,18 +253,22 @@ impl ModuleMapper for Update<'_> {
         let shape = param.dims();
         let n = shape.iter().product::<usize>();
         let Some(gradient) = self.gradients.take(&name, [n]) else { return param };
-        // Biases and norms, which are all the parameters with one axis, are neither decayed nor given a trust ratio.
+        // Biases and norms, which are all the parameters with one axis, are neither decayed nor
+        // given a trust ratio.
         let decays = D > 1 || self.optimizer.config.decay_all;
         param.map(|value| {
             let device = value.device();
             let flat = value.inner().reshape([n]);
             let distance = distance(&name, self.optimizer.layers);
             let rate = self.learning_rate * self.optimizer.config.layer_decay.powi(distance);
-            let new = self.optimizer.update(&name, flat, gradient, self.scale.clone(), decays, rate);
+            let new =
+                self.optimizer.update(&name, flat, gradient, self.scale.clone(), decays, rate);
             // The device carries autodiff and the way of checkpointing.
             let new = new.reshape(shape);
             match device.gradient_checkpointing_strategy() {
-                Some(strategy) => new.autodiff().with_gradient_checkpointing_strategy(strategy).require_grad(),
+                Some(strategy) => {
+                    new.autodiff().with_gradient_checkpointing_strategy(strategy).require_grad()
+                }
                 None => new,
             }
         })
@@ -282,13 +315,22 @@ mod tests {
 
     fn moved(config: &OptimizerConfig) -> Vec<f32> {
         let before = collect(&layer())["weight"].values.clone();
-        let after = Optimizer::new(config.clone(), 0).step(layer(), gradient(1), one(), config.learning_rate);
+        let after = Optimizer::new(config.clone(), 0).step(
+            layer(),
+            gradient(1),
+            one(),
+            config.learning_rate,
+        );
         collect(&after)["weight"].values.iter().zip(before).map(|(a, b)| a - b).collect()
     }
 
     #[test]
     fn the_first_step_without_bias_correction_is_about_three_times_the_rate() {
-        let config = OptimizerConfig { weight_decay: 0.0, bias_correction: false, ..OptimizerConfig::default() };
+        let config = OptimizerConfig {
+            weight_decay: 0.0,
+            bias_correction: false,
+            ..OptimizerConfig::default()
+        };
         let gradient: Vec<f32> = (0..4).map(|i| ((i + 7) as f32 * 1.3).sin() * 0.1).collect();
         for (moved, g) in moved(&config).iter().zip(&gradient) {
             let g = f64::from(*g);
@@ -302,14 +344,19 @@ mod tests {
     }
 
     /// The published formulas in double precision on the host.
-    fn reference(config: &OptimizerConfig, steps: usize, rate: f64) -> BTreeMap<&'static str, Vec<f64>> {
+    fn reference(
+        config: &OptimizerConfig,
+        steps: usize,
+        rate: f64,
+    ) -> BTreeMap<&'static str, Vec<f64>> {
         let start = collect(&layer());
         let mut result = BTreeMap::new();
         for (name, n, decays) in [("weight", 4, true), ("bias", 2, config.decay_all)] {
             let mut w: Vec<f64> = start[name].values.iter().map(|w| f64::from(*w)).collect();
             let (mut m, mut v) = (vec![0.0; n], vec![0.0; n]);
             for step in 1..=steps {
-                let g: Vec<f64> = (0..n).map(|i| f64::from(((i + 7 * step) as f32 * 1.3).sin() * 0.1)).collect();
+                let g: Vec<f64> =
+                    (0..n).map(|i| f64::from(((i + 7 * step) as f32 * 1.3).sin() * 0.1)).collect();
                 let mut u = vec![0.0; n];
                 for i in 0..n {
                     m[i] = config.beta1 * m[i] + (1.0 - config.beta1) * g[i];
@@ -337,8 +384,13 @@ mod tests {
     fn ten_steps_follow_the_published_formulas() {
         for kind in [Kind::Adamw, Kind::Lamb] {
             for (bias_correction, decay_all) in [(true, false), (false, false), (false, true)] {
-                let config =
-                    OptimizerConfig { kind, bias_correction, decay_all, weight_decay: 0.1, ..Default::default() };
+                let config = OptimizerConfig {
+                    kind,
+                    bias_correction,
+                    decay_all,
+                    weight_decay: 0.1,
+                    ..Default::default()
+                };
                 let mut optimizer = Optimizer::new(config.clone(), 0);
                 let mut module = layer();
                 for step in 1..=10 {
@@ -347,7 +399,10 @@ mod tests {
                 let weights = collect(&module);
                 for (name, expected) in reference(&config, 10, 1e-2) {
                     for (got, want) in weights[name].values.iter().zip(expected) {
-                        assert!((f64::from(*got) - want).abs() < 1e-5, "{config:?} {name}: {got} is not {want}");
+                        assert!(
+                            (f64::from(*got) - want).abs() < 1e-5,
+                            "{config:?} {name}: {got} is not {want}"
+                        );
                     }
                 }
             }
@@ -358,7 +413,8 @@ mod tests {
     fn a_restored_optimizer_goes_on_bit_for_bit() {
         let config = OptimizerConfig::default();
         let run = |optimizer: &mut Optimizer, module: Linear, from: usize, to: usize| {
-            (from..to).fold(module, |module, step| optimizer.step(module, gradient(step), one(), 1e-2))
+            (from..to)
+                .fold(module, |module, step| optimizer.step(module, gradient(step), one(), 1e-2))
         };
         let mut straight = Optimizer::new(config.clone(), 0);
         let whole = run(&mut straight, layer(), 0, 6);
@@ -368,9 +424,15 @@ mod tests {
         let mut state = first.state();
         second.restore(&state, &collect(&half), &Device::flex()).expect("a state");
         let resumed = run(&mut second, half, 3, 6);
-        assert_eq!(bytes(&collect(&resumed)).expect("bytes"), bytes(&collect(&whole)).expect("bytes"));
+        assert_eq!(
+            bytes(&collect(&resumed)).expect("bytes"),
+            bytes(&collect(&whole)).expect("bytes")
+        );
         state.remove("square.bias");
-        let error = second.restore(&state, &collect(&whole), &Device::flex()).expect_err("refused").to_string();
+        let error = second
+            .restore(&state, &collect(&whole), &Device::flex())
+            .expect_err("refused")
+            .to_string();
         assert_eq!(error, "the optimizer's state has no `square.bias`");
     }
 
@@ -380,7 +442,10 @@ mod tests {
         assert_eq!(of("task.output.weight"), 0);
         assert_eq!(of("encoder.stack.feed_forward.11.inner.weight"), 2);
         assert_eq!(of("encoder.stack.attention.0.query.weight"), 13);
-        assert_eq!((of("encoder.embeddings.tokens"), of("encoder.stack.projection.weight")), (14, 14));
+        assert_eq!(
+            (of("encoder.embeddings.tokens"), of("encoder.stack.projection.weight")),
+            (14, 14)
+        );
     }
 
     #[test]

@@ -19,7 +19,8 @@ use crate::cli::report::report;
 use crate::config::RunConfig;
 use crate::exit::NoDevice;
 
-/// Prints size, budget, estimated memory and time, and three examples. Two steps are computed to estimate the time.
+/// Prints size, budget, estimated memory and time, and three examples. Two steps are computed to
+/// estimate the time.
 ///
 /// # Errors
 /// When stdout cannot be written.
@@ -35,7 +36,8 @@ pub fn tell<O: Objective>(
     let parameters = model.num_params();
     let batch = recipe.batch(0);
     let objective = recipe.objective.as_ref();
-    let flops: f64 = batch.micro.iter().map(|micro| 3.0 * objective.flops(encoder, &micro.batch)).sum();
+    let flops: f64 =
+        batch.micro.iter().map(|micro| 3.0 * objective.flops(encoder, &micro.batch)).sum();
     let seconds = time_step(recipe, model, device);
     let one = Progress {
         step: 1,
@@ -90,7 +92,10 @@ fn time_step<O: Objective>(recipe: &Recipe<O>, model: &O::Model, device: &Device
         let started = Instant::now();
         for micro in batch.micro {
             let noise = &mut Noise::new(micro.keys);
-            let loss = recipe.objective.forward(model, &micro.batch, Some(noise), device).loss(&batch.totals);
+            let loss = recipe
+                .objective
+                .forward(model, &micro.batch, Some(noise), device)
+                .loss(&batch.totals);
             let _ = loss.clone().into_scalar::<f32>();
             let _ = loss.backward();
         }
@@ -99,7 +104,8 @@ fn time_step<O: Objective>(recipe: &Recipe<O>, model: &O::Model, device: &Device
     seconds
 }
 
-/// Whether this machine has the memory to train the encoder on its CPU, as far as the operating system tells.
+/// Whether this machine has the memory to train the encoder on its CPU, as far as the operating
+/// system tells.
 ///
 /// # Errors
 /// When it has not.
@@ -127,19 +133,23 @@ fn total_memory(meminfo: &str) -> Option<f64> {
     Some(1024.0 * line.split_whitespace().nth(1)?.parse::<f64>().ok()?)
 }
 
-/// A rough number of bytes: weights, two moments and the gradients of all forward passes of a step; and either the
-/// activations of the passes that are computed side by side, or what a checkpoint is written from.
+/// A rough number of bytes: weights, two moments and the gradients of all forward passes of a step;
+/// and either the activations of the passes that are computed side by side, or what a checkpoint is
+/// written from.
 fn memory(config: &RunConfig, encoder: &EncoderConfig, parameters: f64) -> f64 {
     let passes = config.batch.size.div_ceil(config.micro_batch());
     let len = config.corpus.max_length;
     let rows = (config.micro_batch() * len * passes.min(rayon::current_num_threads())) as f64;
-    // Per layer about 10 tensors of the hidden width, 3 of the inner width, and where attention keeps them 4 of the scores.
-    let scores = if config.backend == Backend::Cpu { 0.0 } else { 4.0 * (encoder.heads * len) as f64 };
+    // Per layer about 10 tensors of the hidden width, 3 of the inner width, and where attention
+    // keeps them 4 of the scores.
+    let scores =
+        if config.backend == Backend::Cpu { 0.0 } else { 4.0 * (encoder.heads * len) as f64 };
     let layer = 10.0 * encoder.hidden as f64 + 3.0 * encoder.feed_forward as f64 + scores;
     // Logits and their softmax at about 15 % of the places.
     let head = 0.15 * 4.0 * encoder.vocabulary as f64;
     let activations = rows * (encoder.layers as f64 * layer + head);
-    // The moments on the host and as a file, and the weights as a file: pieces too large for what the passes left.
+    // The moments on the host and as a file, and the weights as a file: pieces too large for what
+    // the passes left.
     let checkpoint = 5.0 * parameters;
     4.0 * ((3.0 + passes as f64) * parameters + activations.max(checkpoint))
 }

@@ -77,7 +77,8 @@ const FREE_KEYS: [&str; 3] = ["threads", "corpus.cache", "data.test"];
 /// Trains the objective `O`.
 ///
 /// # Errors
-/// Bad configuration or data, a folder that holds something else, a loss that is not finite, a full disk, a signal.
+/// Bad configuration or data, a folder that holds something else, a loss that is not finite, a full
+/// disk, a signal.
 pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<()> {
     let config = job.config;
     let state = inspect_folder(job)?;
@@ -94,19 +95,29 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<()> {
     context.teacher = teacher::open(&config.teacher, &device)?;
     let objective = O::new(parse(config.objective_knobs(), "objective.")?, &context)?;
     if objective.needs_teacher() && context.teacher.is_none() {
-        return Err(BadInput(format!("the objective `{}` needs a teacher: give --teacher DIR", O::NAME)).into());
+        return Err(BadInput(format!(
+            "the objective `{}` needs a teacher: give --teacher DIR",
+            O::NAME
+        ))
+        .into());
     }
     let examples = text.train.passages(&config.corpus, &objective, &progress)?;
     let valid = match &text.valid {
         Some(source) => {
             let passages = source.passages(&config.corpus, &objective, &progress)?;
-            evaluation_set(&passages, config.evaluation.passages, config.evaluation.seed, &objective)
+            evaluation_set(
+                &passages,
+                config.evaluation.passages,
+                config.evaluation.seed,
+                &objective,
+            )
         }
         None => Vec::new(),
     };
     let start = Weights::new();
     let (tokenizer, counts) = (text.tokenizer, context.counts);
-    let material = Material { objective, encoder, tokenizer, counts, examples, valid, start, device };
+    let material =
+        Material { objective, encoder, tokenizer, counts, examples, valid, start, device };
     let summary = train(job, state, material)?;
     summary.map_or(Ok(()), |summary| report(job.json, &serde_json::to_value(summary)?))
 }
@@ -139,18 +150,27 @@ pub struct Material<O> {
 ///
 /// # Errors
 /// As [`pretrain`].
-pub fn train<O: Objective>(job: &PretrainJob<'_>, state: Folder, material: Material<O>) -> Result<Option<Summary>> {
-    let (config, Material { objective, encoder, tokenizer, counts, examples, valid, start, device }) =
-        (job.config, material);
+pub fn train<O: Objective>(
+    job: &PretrainJob<'_>,
+    state: Folder,
+    material: Material<O>,
+) -> Result<Option<Summary>> {
+    let (
+        config,
+        Material { objective, encoder, tokenizer, counts, examples, valid, start, device },
+    ) = (job.config, material);
     if !encoder.precision.is_native() {
-        tracing::warn!("this processor has no instructions for bfloat16: encoder.precision = \"f32\" is faster here");
+        tracing::warn!(
+            "this processor has no instructions for bfloat16: encoder.precision = \"f32\" is faster here"
+        );
     }
     if !config.evaluation.blimp.as_os_str().is_empty() {
         blimp::files(&config.evaluation.blimp)?;
     }
     plan::check_memory(config, &encoder)?;
     let device = device.autodiff();
-    let device = if encoder.gradient_checkpointing { device.gradient_checkpointing() } else { device };
+    let device =
+        if encoder.gradient_checkpointing { device.gradient_checkpointing() } else { device };
     let model = objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(config.seed), &device);
     let model = match config.init.as_os_str().is_empty() {
         true => model,
@@ -178,7 +198,8 @@ pub fn train<O: Objective>(job: &PretrainJob<'_>, state: Folder, material: Mater
     if let Folder::Empty = state {
         write_aside(&job.out.join("run.toml"), toml::to_string(config)?.as_bytes())?;
     }
-    let mut session = Session::new(config, job.out, encoder, recipe, model, tokenizer.clone(), valid, device)?;
+    let mut session =
+        Session::new(config, job.out, encoder, recipe, model, tokenizer.clone(), valid, device)?;
     let good = checkpoint::latest_good(job.out)?;
     good.warnings.iter().for_each(|warning| anstream::eprintln!("warning: {warning}"));
     match (good.checkpoint, job.resume) {
@@ -189,7 +210,8 @@ pub fn train<O: Objective>(job: &PretrainJob<'_>, state: Folder, material: Mater
         (None, Resume::From(folder)) => {
             let other = checkpoint::latest_good(folder)?;
             other.warnings.iter().for_each(|warning| anstream::eprintln!("warning: {warning}"));
-            let message = || BadInput(format!("--resume {}: no good checkpoint there", folder.display()));
+            let message =
+                || BadInput(format!("--resume {}: no good checkpoint there", folder.display()));
             session.restore(&other.checkpoint.ok_or_else(message)?, false)?;
         }
         (None, _) => {}
@@ -221,7 +243,11 @@ fn finish(job: &PretrainJob<'_>, summary: &Summary) -> Result<()> {
         version: env!("CARGO_PKG_VERSION"),
         config: serde_json::to_string(job.config)?,
     };
-    let beside = job.out.canonicalize().ok().and_then(|out| out.parent().map(|parent| parent.join("runs.csv")));
+    let beside = job
+        .out
+        .canonicalize()
+        .ok()
+        .and_then(|out| out.parent().map(|parent| parent.join("runs.csv")));
     append_row(&beside.unwrap_or_else(|| PathBuf::from("runs.csv")), &row)?;
     write_json(&job.out.join("summary.json"), summary)
 }
@@ -244,7 +270,9 @@ pub enum Folder {
 pub fn inspect_folder(job: &PretrainJob<'_>) -> Result<Folder> {
     let out = job.out.display();
     let occupied = match fs::read_dir(job.out) {
-        Ok(mut entries) => entries.any(|entry| entry.is_ok_and(|entry| !is_trace(&entry.file_name()))),
+        Ok(mut entries) => {
+            entries.any(|entry| entry.is_ok_and(|entry| !is_trace(&entry.file_name())))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
         Err(error) => return Err(BadInput(format!("--out {out}: {error}")).into()),
     };
@@ -253,10 +281,15 @@ pub fn inspect_folder(job: &PretrainJob<'_>) -> Result<Folder> {
     }
     let path = job.out.join("run.toml");
     if !path.is_file() {
-        return Err(BadInput(format!("--out {out} is not empty and holds no run; give another folder")).into());
+        return Err(BadInput(format!(
+            "--out {out} is not empty and holds no run; give another folder"
+        ))
+        .into());
     }
     if *job.resume == Resume::Never {
-        return Err(BadInput(format!("--out {out} holds a run, and --resume never was given")).into());
+        return Err(
+            BadInput(format!("--out {out} holds a run, and --resume never was given")).into()
+        );
     }
     let there = model::run_config(job.out)?;
     let differing = differing_keys(&comparable(&there)?, &comparable(job.config)?);
@@ -268,8 +301,11 @@ pub fn inspect_folder(job: &PretrainJob<'_>) -> Result<Folder> {
         ))
         .into());
     }
-    let Ok(text) = fs::read_to_string(job.out.join("summary.json")) else { return Ok(Folder::Unfinished) };
-    let summary: serde_json::Value = serde_json::from_str(&text).context("summary.json is damaged; remove it")?;
+    let Ok(text) = fs::read_to_string(job.out.join("summary.json")) else {
+        return Ok(Folder::Unfinished);
+    };
+    let summary: serde_json::Value =
+        serde_json::from_str(&text).context("summary.json is damaged; remove it")?;
     let newest = checkpoint::latest_good(job.out)?.checkpoint.map(|checkpoint| checkpoint.step);
     if newest != summary["step"].as_u64() {
         tracing::warn!(

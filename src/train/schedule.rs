@@ -28,13 +28,16 @@ pub enum WarmupShape {
     /// A ramp to the peak, then the curve from there to the end (Hugging Face, fairseq).
     #[default]
     Ramp,
-    /// A ramp to the peak, then the curve as if it had run from the start: a small step down (the authors' BERT, ALBERT).
+    /// A ramp to the peak, then the curve as if it had run from the start: a small step down (the
+    /// authors' BERT, ALBERT).
     Bert,
-    /// The curve from the start, multiplied by the ramp: the peak is never reached (the authors' ELECTRA).
+    /// The curve from the start, multiplied by the ramp: the peak is never reached (the authors'
+    /// ELECTRA).
     Product,
 }
 
-/// The `[schedule]` table. All shares are of the budget, whatever its unit: steps, tokens, epochs or minutes.
+/// The `[schedule]` table. All shares are of the budget, whatever its unit: steps, tokens, epochs
+/// or minutes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScheduleConfig {
@@ -52,7 +55,13 @@ pub struct ScheduleConfig {
 
 impl Default for ScheduleConfig {
     fn default() -> Self {
-        Self { shape: Shape::Linear, warmup: 0.06, warmup_shape: WarmupShape::Ramp, power: 1.0, floor: 0.0 }
+        Self {
+            shape: Shape::Linear,
+            warmup: 0.06,
+            warmup_shape: WarmupShape::Ramp,
+            power: 1.0,
+            floor: 0.0,
+        }
     }
 }
 
@@ -63,7 +72,12 @@ impl ScheduleConfig {
     /// Names the first that cannot be.
     pub fn validate(&self) -> Result<(), BadInput> {
         let checks = [
-            ("warmup", self.warmup, (0.0..1.0).contains(&self.warmup), "must be a share: at least 0 and below 1"),
+            (
+                "warmup",
+                self.warmup,
+                (0.0..1.0).contains(&self.warmup),
+                "must be a share: at least 0 and below 1",
+            ),
             ("power", self.power, self.power > 0.0 && self.power.is_finite(), "must be above 0"),
             ("floor", self.floor, (0.0..=1.0).contains(&self.floor), "must be between 0 and 1"),
         ];
@@ -71,7 +85,9 @@ impl ScheduleConfig {
             return Err(BadInput(format!("schedule.{name} = {value}: {reason}")));
         }
         if self.shape == Shape::InverseSqrt && self.warmup == 0.0 {
-            return Err(BadInput("schedule.warmup = 0: the shape inverse-sqrt needs a warmup".to_owned()));
+            return Err(BadInput(
+                "schedule.warmup = 0: the shape inverse-sqrt needs a warmup".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -139,13 +155,24 @@ mod tests {
 
     #[test]
     fn the_other_shapes() {
-        let cosine = ScheduleConfig { warmup: 0.0, floor: 0.1, ..with(Shape::Cosine, WarmupShape::Ramp) };
-        assert_eq!(curve(&cosine), [1.0, 0.978, 0.914, 0.815, 0.689, 0.55, 0.411, 0.285, 0.186, 0.122, 0.1]);
+        let cosine =
+            ScheduleConfig { warmup: 0.0, floor: 0.1, ..with(Shape::Cosine, WarmupShape::Ramp) };
+        assert_eq!(
+            curve(&cosine),
+            [1.0, 0.978, 0.914, 0.815, 0.689, 0.55, 0.411, 0.285, 0.186, 0.122, 0.1]
+        );
         let root = with(Shape::InverseSqrt, WarmupShape::Ramp);
-        assert_eq!(curve(&root), [0.0, 0.5, 1.0, 0.816, 0.707, 0.632, 0.577, 0.535, 0.5, 0.471, 0.447]);
+        assert_eq!(
+            curve(&root),
+            [0.0, 0.5, 1.0, 0.816, 0.707, 0.632, 0.577, 0.535, 0.5, 0.471, 0.447]
+        );
         let constant = with(Shape::Constant, WarmupShape::Ramp);
         assert_eq!(curve(&constant), [0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
-        let square = ScheduleConfig { warmup: 0.0, power: 2.0, ..with(Shape::Polynomial, WarmupShape::Ramp) };
+        let square = ScheduleConfig {
+            warmup: 0.0,
+            power: 2.0,
+            ..with(Shape::Polynomial, WarmupShape::Ramp)
+        };
         assert_eq!(curve(&square)[5], 0.25);
     }
 

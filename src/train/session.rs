@@ -58,7 +58,8 @@ pub struct Session<'a, O: Objective> {
     clock: Instant,
     before: Progress,
     logged: Instant,
-    /// The step of the last checkpoint, whether it knows of the last evaluation, and the step of that.
+    /// The step of the last checkpoint, whether it knows of the last evaluation, and the step of
+    /// that.
     saved: Option<u64>,
     outdated: bool,
     evaluated: Option<u64>,
@@ -85,7 +86,8 @@ impl<'a, O: Objective> Session<'a, O> {
         let (attention, feed_forward) = encoder.sharing.distinct(encoder.layers);
         let optimizer = Optimizer::new(config.optimizer.clone(), attention.max(feed_forward));
         let stepper = Stepper::new(recipe.objective.clone(), model, optimizer, device, workers);
-        let state = State { sources: Sources::new(config, &recipe.examples, &valid)?, ..State::default() };
+        let state =
+            State { sources: Sources::new(config, &recipe.examples, &valid)?, ..State::default() };
         Ok(Self {
             config,
             out: out.to_owned(),
@@ -108,7 +110,8 @@ impl<'a, O: Objective> Session<'a, O> {
         })
     }
 
-    /// Continues from `checkpoint`, of this run or of another one, which may have learnt from something else.
+    /// Continues from `checkpoint`, of this run or of another one, which may have learnt from
+    /// something else.
     ///
     /// # Errors
     /// When it belongs to another model, or what this run learns from has changed.
@@ -130,9 +133,14 @@ impl<'a, O: Objective> Session<'a, O> {
                 state
             }
             false => {
-                // Other text is begun from its beginning, and what was best elsewhere says nothing here.
+                // Other text is begun from its beginning, and what was best elsewhere says nothing
+                // here.
                 let same = sources.examples == state.sources.examples;
-                let rows = if same { self.recipe.groups.begin(state.rows, self.config.batch.size as u64) } else { 0 };
+                let rows = if same {
+                    self.recipe.groups.begin(state.rows, self.config.batch.size as u64)
+                } else {
+                    0
+                };
                 State { sources, rows, best: None, valid_loss: None, ..state }
             }
         };
@@ -141,7 +149,11 @@ impl<'a, O: Objective> Session<'a, O> {
         let device = self.stepper.device.clone().without_autodiff();
         let moments = weights::read(&checkpoint.path.join("optimizer.safetensors"))?;
         self.stepper.optimizer.restore(&moments, &weights, &device)?;
-        anstream::eprintln!("continuing from step {} ({})", self.state.step, checkpoint.path.display());
+        anstream::eprintln!(
+            "continuing from step {} ({})",
+            self.state.step,
+            checkpoint.path.display()
+        );
         Ok(())
     }
 
@@ -236,7 +248,8 @@ impl<'a, O: Objective> Session<'a, O> {
     fn step(&mut self, batch: GlobalBatch<O::Batch>) -> Result<()> {
         let objective = self.recipe.objective.as_ref();
         let fraction = self.config.budget.fraction(&self.progress());
-        let learning_rate = self.config.optimizer.learning_rate * self.config.schedule.factor(fraction);
+        let learning_rate =
+            self.config.optimizer.learning_rate * self.config.schedule.factor(fraction);
         let flops = |micro: &Micro<O::Batch>| 3.0 * objective.flops(&self.encoder, &micro.batch);
         self.state.flops += batch.micro.iter().map(flops).sum::<f64>();
         self.state.step += 1;
@@ -244,7 +257,8 @@ impl<'a, O: Objective> Session<'a, O> {
         self.state.tokens += batch.tokens;
         self.since.0 += batch.tokens;
         self.since.1 += batch.places;
-        let (step, passages, totals) = (self.state.step, batch.passages.clone(), batch.totals.clone());
+        let (step, passages, totals) =
+            (self.state.step, batch.passages.clone(), batch.totals.clone());
         let losses = self.stepper.step(batch, learning_rate)?;
         self.pending.push(Pending { step, learning_rate, passages, totals, losses });
         Ok(())
@@ -257,28 +271,35 @@ impl<'a, O: Objective> Session<'a, O> {
             return Ok(());
         }
         let (mut sums, mut totals, mut norms) = (Vec::new(), Vec::new(), 0.0);
-        let (learning_rate, count) = (pending[pending.len() - 1].learning_rate, pending.len() as f64);
+        let (learning_rate, count) =
+            (pending[pending.len() - 1].learning_rate, pending.len() as f64);
         for step in pending {
             let norm = f64::from(step.losses.norm.clone().into_scalar::<f32>());
             norms += norm;
-            let values: Vec<f64> =
-                step.losses.terms.iter().map(|(_, _, sum)| f64::from(sum.clone().into_scalar::<f32>())).collect();
+            let values: Vec<f64> = step
+                .losses
+                .terms
+                .iter()
+                .map(|(_, _, sum)| f64::from(sum.clone().into_scalar::<f32>()))
+                .collect();
             if !(norm.is_finite() && values.iter().all(|value| value.is_finite())) {
                 return Err(self.diverged(&step, &values, norm).into());
             }
             sums.resize(values.len(), ("", 0.0, 0.0));
             totals.resize(values.len(), 0.0);
-            for (i, ((name, coefficient, _), value)) in step.losses.terms.iter().zip(values).enumerate() {
+            for (i, ((name, coefficient, _), value)) in
+                step.losses.terms.iter().zip(values).enumerate()
+            {
                 sums[i] = (*name, *coefficient, sums[i].2 + value);
                 totals[i] += step.totals[i];
             }
         }
-        let means = sums
-            .iter()
-            .zip(&totals)
-            .map(|((name, coefficient, sum), total)| (*name, *coefficient, (*total > 0.0).then(|| sum / total)));
+        let means = sums.iter().zip(&totals).map(|((name, coefficient, sum), total)| {
+            (*name, *coefficient, (*total > 0.0).then(|| sum / total))
+        });
         let means: Vec<(&str, f64, Option<f64>)> = means.collect();
-        let loss: f64 = means.iter().map(|(_, coefficient, mean)| coefficient * mean.unwrap_or(0.0)).sum();
+        let loss: f64 =
+            means.iter().map(|(_, coefficient, mean)| coefficient * mean.unwrap_or(0.0)).sum();
         self.warn_without_targets(&means, &totals);
         let seconds = self.logged.elapsed().as_secs_f64();
         let (tokens, places) = std::mem::take(&mut self.since);
@@ -363,16 +384,16 @@ impl<'a, O: Objective> Session<'a, O> {
         let device = self.stepper.device.clone().without_autodiff();
         let (model, workers) = (self.stepper.model().valid(), self.stepper.workers.clone());
         let state = &mut self.state;
-        let mut record =
-            json!({"step": state.step, "tokens": state.tokens, "flops": state.flops, "seconds": state.seconds});
+        let mut record = json!({"step": state.step, "tokens": state.tokens, "flops": state.flops, "seconds": state.seconds});
         let mut line = format!("step {:>6}", state.step);
         if !self.valid.is_empty() {
             let (objective, batch) = (self.recipe.objective.as_ref(), self.config.evaluation.batch);
-            let means = match loss::evaluate(objective, &model, &self.valid, batch, &device, &workers) {
-                Ok(means) => means,
-                // The evaluation is dropped and made up for later; the caller saves and stops.
-                Err(_interrupted) => return Ok(()),
-            };
+            let means =
+                match loss::evaluate(objective, &model, &self.valid, batch, &device, &workers) {
+                    Ok(means) => means,
+                    // The evaluation is dropped and made up for later; the caller saves and stops.
+                    Err(_interrupted) => return Ok(()),
+                };
             record["loss"] = json!(means.loss);
             line += &format!("  valid loss {:.4}", means.loss);
             if let Some(uncertainty) = means.uncertainty {
@@ -381,9 +402,16 @@ impl<'a, O: Objective> Session<'a, O> {
                 line += &format!("  perplexity {:.2}", uncertainty.perplexity);
             }
             let telling = |metric: &&Metric| {
-                ["accuracy", "auc", "exact", "spearman"].iter().any(|end| metric.name.ends_with(end))
+                ["accuracy", "auc", "exact", "spearman"]
+                    .iter()
+                    .any(|end| metric.name.ends_with(end))
             };
-            for metric in means.metrics.iter().filter(telling).filter(|metric| !metric.name.contains("masked")) {
+            for metric in means
+                .metrics
+                .iter()
+                .filter(telling)
+                .filter(|metric| !metric.name.contains("masked"))
+            {
                 line += &format!("  {} {:.4}", metric.name, metric.mean);
             }
             means.metrics.iter().for_each(|metric| record[&metric.name] = json!(metric.mean));
@@ -397,7 +425,8 @@ impl<'a, O: Objective> Session<'a, O> {
                 Goal::LowestLoss => -means.loss,
                 Goal::Highest(name) => means.metric(name).map_or(-means.loss, |metric| metric.mean),
             };
-            let better = |best: Best| score > best.score || (score == best.score && means.loss < best.loss);
+            let better =
+                |best: Best| score > best.score || (score == best.score && means.loss < best.loss);
             if score.is_finite() && state.best.is_none_or(better) {
                 state.best = Some(Best { step: state.step, loss: means.loss, score });
             }

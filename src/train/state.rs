@@ -16,7 +16,8 @@ pub struct State {
     pub sources: Sources,
     /// Optimizer steps done.
     pub step: u64,
-    /// Rows of the data order trained on: the next step begins with the row of this number, see [`super::feed::Recipe::batch`].
+    /// Rows of the data order trained on: the next step begins with the row of this number, see
+    /// [`super::feed::Recipe::batch`].
     pub rows: u64,
     /// Tokens trained on, special tokens included, padding not.
     pub tokens: u64,
@@ -89,9 +90,14 @@ impl Sources {
         }
         let teacher = match config.teacher.as_os_str().is_empty() {
             true => String::new(),
-            false => blake3::hash(&weights::bytes(&model::find(&config.teacher)?.weights()?)?).to_string(),
+            false => blake3::hash(&weights::bytes(&model::find(&config.teacher)?.weights()?)?)
+                .to_string(),
         };
-        Ok(Self { examples: examples.fingerprint().to_string(), valid: hash.finalize().to_string(), teacher })
+        Ok(Self {
+            examples: examples.fingerprint().to_string(),
+            valid: hash.finalize().to_string(),
+            teacher,
+        })
     }
 
     /// What differs from `other`, for people.
@@ -109,13 +115,15 @@ impl Sources {
 mod tests {
     use super::*;
 
-    /// An accuracy such as 45 of 101 was read back one unit in the last place too low, so that a later tie became the best.
+    /// An accuracy such as 45 of 101 was read back one unit in the last place too low, so that a
+    /// later tie became the best.
     #[test]
     fn a_state_is_read_back_to_the_bit() {
         for rows in 1..1000u64 {
             let score = (rows / 2) as f64 / rows as f64;
             let best = Some(Best { step: rows, loss: -score.sqrt(), score });
-            let state = State { flops: 1e9 * score.exp(), seconds: score.sin(), best, ..State::default() };
+            let state =
+                State { flops: 1e9 * score.exp(), seconds: score.sin(), best, ..State::default() };
             let text = serde_json::to_string(&state).expect("JSON");
             assert_eq!(serde_json::from_str::<State>(&text).expect("read"), state);
         }

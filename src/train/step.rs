@@ -72,14 +72,16 @@ impl<O: Objective> Stepper<O> {
         // Every pass differentiates a graph of its own, whose parameters share the model's memory.
         let fork = |micro| (micro, burn::module::Module::fork(self.model().clone(), device));
         let micro = batch.micro.into_iter().map(fork).collect();
-        let done = self.workers.map(micro, |(micro, model): (Micro<O::Batch>, O::Model)| -> Result<_> {
-            let mut noise = Noise::new(micro.keys);
-            let step = objective.forward(&model, &micro.batch, Some(&mut noise), device);
-            let gradients = GradientSum::of(&model, step.loss(totals).backward())?;
-            let term = |term: Term| (term.tally.name, term.coefficient, term.tally.sum.inner());
-            Ok((gradients, step.terms.into_iter().map(term).collect::<Vec<_>>()))
-        });
-        let (gradients, parts): (Vec<_>, Vec<_>) = done.into_iter().collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let done =
+            self.workers.map(micro, |(micro, model): (Micro<O::Batch>, O::Model)| -> Result<_> {
+                let mut noise = Noise::new(micro.keys);
+                let step = objective.forward(&model, &micro.batch, Some(&mut noise), device);
+                let gradients = GradientSum::of(&model, step.loss(totals).backward())?;
+                let term = |term: Term| (term.tally.name, term.coefficient, term.tally.sum.inner());
+                Ok((gradients, step.terms.into_iter().map(term).collect::<Vec<_>>()))
+            });
+        let (gradients, parts): (Vec<_>, Vec<_>) =
+            done.into_iter().collect::<Result<Vec<_>>>()?.into_iter().unzip();
         let add = |sums: Vec<TermSum>, part: Vec<TermSum>| {
             sums.into_iter().zip(part).map(|(sum, part)| (sum.0, sum.1, sum.2 + part.2)).collect()
         };

@@ -44,8 +44,12 @@ pub fn load<M: Module>(module: M, weights: &Weights) -> Result<M, BadInput> {
     }
     if loader.loaded != weights.len() {
         let known = collect(&module);
-        let strange: Vec<&str> = weights.keys().filter(|name| !known.contains_key(*name)).map(String::as_str).collect();
-        return Err(BadInput(format!("the weights are of another model: it has no {}", strange.join(", "))));
+        let strange: Vec<&str> =
+            weights.keys().filter(|name| !known.contains_key(*name)).map(String::as_str).collect();
+        return Err(BadInput(format!(
+            "the weights are of another model: it has no {}",
+            strange.join(", ")
+        )));
     }
     Ok(module)
 }
@@ -85,7 +89,10 @@ pub fn read(path: &Path) -> Result<Weights, BadInput> {
     let bad = |error: &dyn std::fmt::Display| BadInput(format!("{}: {error}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| bad(&error))?;
-    file.tensors().into_iter().map(|(name, view)| Ok((name, HostTensor::read(&view).map_err(|e| bad(&e))?))).collect()
+    file.tensors()
+        .into_iter()
+        .map(|(name, view)| Ok((name, HostTensor::read(&view).map_err(|e| bad(&e))?)))
+        .collect()
 }
 
 /// Little-endian floats of 16 or 32 bits.
@@ -93,9 +100,13 @@ pub fn read(path: &Path) -> Result<Weights, BadInput> {
 /// # Errors
 /// When `dtype` is another.
 pub fn decode(dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>, BadInput> {
-    let half = |value: fn([u8; 2]) -> f32| bytes.chunks_exact(2).map(|b| value([b[0], b[1]])).collect();
+    let half =
+        |value: fn([u8; 2]) -> f32| bytes.chunks_exact(2).map(|b| value([b[0], b[1]])).collect();
     match dtype {
-        Dtype::F32 => Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()),
+        Dtype::F32 => Ok(bytes
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect()),
         Dtype::F16 => Ok(half(|b| f16::from_le_bytes(b).to_f32())),
         Dtype::BF16 => Ok(half(|b| bf16::from_le_bytes(b).to_f32())),
         other => Err(BadInput(format!("holds {other:?}; known: F32, F16, BF16"))),
@@ -111,7 +122,8 @@ impl HostTensor {
         Ok(Self { shape: view.shape().to_vec(), values: decode(view.dtype(), view.data())? })
     }
 
-    /// The matrix turned: linear weights are `[out, in]` in Hugging Face's files and `[in, out]` here.
+    /// The matrix turned: linear weights are `[out, in]` in Hugging Face's files and `[in, out]`
+    /// here.
     ///
     /// # Errors
     /// When it has not two axes.
@@ -203,7 +215,8 @@ impl ModuleMapper for Loader<'_> {
                 })
             }
             Some(tensor) => {
-                let message = format!("`{name}` has the shape {:?}, the model needs {shape:?}", tensor.shape);
+                let message =
+                    format!("`{name}` has the shape {:?}, the model needs {shape:?}", tensor.shape);
                 self.error.get_or_insert(message);
                 param
             }
@@ -247,7 +260,10 @@ mod tests {
     fn linear_weights_are_turned() {
         let tensor = HostTensor { shape: vec![2, 3], values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0] };
         let turned = tensor.transposed().expect("two axes");
-        assert_eq!((turned.shape.clone(), &turned.values[..]), (vec![3, 2], &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0][..]));
+        assert_eq!(
+            (turned.shape.clone(), &turned.values[..]),
+            (vec![3, 2], &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0][..])
+        );
         assert_eq!(turned.transposed().expect("two axes"), tensor);
     }
 
@@ -256,7 +272,9 @@ mod tests {
         // 1.5 is 0x3e00 in binary16 and 0x3fc0 in bfloat16.
         assert_eq!(decode(Dtype::F16, &[0x00, 0x3e]).expect("floats"), [1.5]);
         assert_eq!(decode(Dtype::BF16, &[0xc0, 0x3f]).expect("floats"), [1.5]);
-        assert!(decode(Dtype::I64, &[0; 8]).expect_err("refused").to_string().contains("known: F32"));
+        assert!(
+            decode(Dtype::I64, &[0; 8]).expect_err("refused").to_string().contains("known: F32")
+        );
     }
 
     #[test]
@@ -269,7 +287,9 @@ mod tests {
         assert_eq!(message(|w| drop(w.remove("bias"))), "the weights have no `bias`");
         let shape = message(|w| w.get_mut("bias").expect("there").shape = vec![1, 3]);
         assert_eq!(shape, "`bias` has the shape [1, 3], the model needs [3]");
-        let strange = message(|w| drop(w.insert("pooler".into(), HostTensor { shape: vec![1], values: vec![0.0] })));
+        let strange = message(|w| {
+            drop(w.insert("pooler".into(), HostTensor { shape: vec![1], values: vec![0.0] }))
+        });
         assert!(strange.ends_with("it has no pooler"), "{strange}");
     }
 }

@@ -18,7 +18,8 @@ impl Sandbox {
     pub fn new(documents: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("train.txt"), text(documents, 1)).expect("written");
-        fs::write(folder.path().join("valid.txt"), text(documents.div_ceil(4), 2)).expect("written");
+        fs::write(folder.path().join("valid.txt"), text(documents.div_ceil(4), 2))
+            .expect("written");
         fs::write(folder.path().join("small.toml"), SMALL).expect("written");
         Self { folder }
     }
@@ -31,14 +32,26 @@ impl Sandbox {
     /// The command, with nothing set.
     pub fn command(&self, subcommand: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bert-variants"));
-        command.arg(subcommand).current_dir(self.folder.path()).env("XDG_CACHE_HOME", self.path("cache"));
+        command
+            .arg(subcommand)
+            .current_dir(self.folder.path())
+            .env("XDG_CACHE_HOME", self.path("cache"));
         command
     }
 
     /// `pretrain` of a very small model into the folder `out`.
     pub fn pretrain(&self, out: &str, steps: u64) -> Command {
         let mut command = self.command("pretrain");
-        command.args(["--config", "small.toml", "--corpus", "train.txt", "--valid", "valid.txt", "--out", out]);
+        command.args([
+            "--config",
+            "small.toml",
+            "--corpus",
+            "train.txt",
+            "--valid",
+            "valid.txt",
+            "--out",
+            out,
+        ]);
         command.args(["--steps", &steps.to_string()]);
         command
     }
@@ -46,7 +59,8 @@ impl Sandbox {
     /// The bytes of the model in the newest checkpoint of a run.
     pub fn weights(&self, out: &str) -> Vec<u8> {
         let latest = fs::read_to_string(self.path(out).join("latest")).expect("a checkpoint");
-        fs::read(self.path(out).join("checkpoints").join(latest).join("model.safetensors")).expect("weights")
+        fs::read(self.path(out).join("checkpoints").join(latest).join("model.safetensors"))
+            .expect("weights")
     }
 
     /// The records of a JSONL file of a run.
@@ -94,7 +108,8 @@ pub fn text(documents: usize, seed: u64) -> String {
     for _ in 0..documents {
         for _ in 0..3 {
             for _ in 0..4 {
-                let sentence: Vec<&str> = (0..5 + next(8)).map(|_| words[next(words.len())]).collect();
+                let sentence: Vec<&str> =
+                    (0..5 + next(8)).map(|_| words[next(words.len())]).collect();
                 // A capital tells where a sentence begins.
                 let sentence = sentence.join(" ");
                 text.push_str(&sentence[..1].to_uppercase());
@@ -112,9 +127,15 @@ pub fn text(documents: usize, seed: u64) -> String {
 pub fn table(rows: usize, offset: usize) -> String {
     let row = |i: usize| {
         let (word, label) = if i.is_multiple_of(2) { ("river", "wet") } else { ("house", "dry") };
-        format!("the {} {word} falls {}.\t{label}\n", ["old", "cold", "new"][i % 3], ["under", "near"][i / 2 % 2])
+        format!(
+            "the {} {word} falls {}.\t{label}\n",
+            ["old", "cold", "new"][i % 3],
+            ["under", "near"][i / 2 % 2]
+        )
     };
-    std::iter::once("sentence\tlabel\n".to_owned()).chain((offset..offset + rows).map(row)).collect()
+    std::iter::once("sentence\tlabel\n".to_owned())
+        .chain((offset..offset + rows).map(row))
+        .collect()
 }
 
 /// What a command wrote to standard error.
@@ -135,12 +156,13 @@ pub fn json(assert: &Assert) -> serde_json::Value {
 /// The last step of a run's metrics, or 0.
 pub fn last_step(run: &Path) -> u64 {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
-    let last = text.lines().rev().find_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let last =
+        text.lines().rev().find_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     last.and_then(|record| record["step"].as_u64()).unwrap_or(0)
 }
 
-/// The backend's device; none, with a message, where this build or machine has none. `BERT_VARIANTS_REQUIRE_WGPU` makes
-/// a missing wgpu device a failure.
+/// The backend's device; none, with a message, where this build or machine has none.
+/// `BERT_VARIANTS_REQUIRE_WGPU` makes a missing wgpu device a failure.
 pub fn open(backend: bert_variants::backend::Backend) -> Option<burn::tensor::Device> {
     match backend.open() {
         Ok(device) => Some(device),

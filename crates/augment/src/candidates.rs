@@ -22,7 +22,8 @@ pub struct Query {
 
 /// A masked language model.
 pub trait MaskedModel: Sync {
-    /// The `k` most probable tokens of each query, best first; the same whatever is asked beside it.
+    /// The `k` most probable tokens of each query, best first; the same whatever is asked beside
+    /// it.
     ///
     /// # Errors
     /// When the model fails, or is asked to stop.
@@ -58,7 +59,8 @@ const STOP_WORDS: &str = "a about above after again all am an and any are as at 
     will with you your yours yourself yourselves";
 
 impl Sought<'_> {
-    /// The candidates of the sentences of `rows`, first and second. The model is asked about all of them at once.
+    /// The candidates of the sentences of `rows`, first and second. The model is asked about all of
+    /// them at once.
     ///
     /// # Errors
     /// When the model fails.
@@ -69,18 +71,23 @@ impl Sought<'_> {
             .map(Words::new)
             .collect();
         let (mut queries, mut asked) = (Vec::new(), Vec::new());
-        let mut found: Vec<Candidates> = sentences.iter().map(|words| vec![Vec::new(); words.len()]).collect();
+        let mut found: Vec<Candidates> =
+            sentences.iter().map(|words| vec![Vec::new(); words.len()]).collect();
         let mut known: HashMap<String, Vec<String>> = HashMap::new();
         for (sentence, words) in sentences.iter().enumerate() {
-            for (i, word) in words.iter().enumerate().filter(|(_, word)| self.may_be_replaced(word)) {
+            for (i, word) in words.iter().enumerate().filter(|(_, word)| self.may_be_replaced(word))
+            {
                 match self.tokenizer.encode(word).tokens.as_slice() {
                     [token] => {
                         queries.push(self.query(words, i));
                         asked.push((sentence, i, *token));
                     }
                     _ => {
-                        let near = known.entry(word.to_lowercase()).or_insert_with_key(|word| self.near(word));
-                        found[sentence][i] = near.iter().map(|near| cased_like(near, word)).collect();
+                        let near = known
+                            .entry(word.to_lowercase())
+                            .or_insert_with_key(|word| self.near(word));
+                        found[sentence][i] =
+                            near.iter().map(|near| cased_like(near, word)).collect();
                     }
                 }
             }
@@ -90,13 +97,22 @@ impl Sought<'_> {
         let mut words: HashMap<u32, Option<String>> = HashMap::new();
         for ((sentence, i, token), answer) in asked.into_iter().zip(answers) {
             let word = sentences[sentence].get(i);
-            let others = answer.into_iter().filter(|id| self.behaviour == Behaviour::Authors || *id != token);
-            let like =
-                |id| words.entry(id).or_insert_with(|| self.word(id)).as_deref().map(|other| cased_like(other, word));
+            let others = answer
+                .into_iter()
+                .filter(|id| self.behaviour == Behaviour::Authors || *id != token);
+            let like = |id| {
+                words
+                    .entry(id)
+                    .or_insert_with(|| self.word(id))
+                    .as_deref()
+                    .map(|other| cased_like(other, word))
+            };
             found[sentence][i] = others.filter_map(like).take(self.count).collect();
         }
         let mut found = found.into_iter();
-        Ok((0..rows.len()).map(|_| [found.next().unwrap_or_default(), found.next().unwrap_or_default()]).collect())
+        Ok((0..rows.len())
+            .map(|_| [found.next().unwrap_or_default(), found.next().unwrap_or_default()])
+            .collect())
     }
 
     fn may_be_replaced(&self, word: &str) -> bool {
@@ -104,7 +120,8 @@ impl Sought<'_> {
             Behaviour::Clean => word.chars().any(char::is_alphabetic),
             Behaviour::Authors => {
                 let lower = word.to_lowercase();
-                word.chars().all(char::is_alphabetic) && !STOP_WORDS.split_whitespace().any(|stop| stop == lower)
+                word.chars().all(char::is_alphabetic)
+                    && !STOP_WORDS.split_whitespace().any(|stop| stop == lower)
             }
         }
     }
@@ -117,7 +134,9 @@ impl Sought<'_> {
 
     /// The word that a token is, if it is one.
     fn word(&self, token: u32) -> Option<String> {
-        if self.tokenizer.all_special_ids().binary_search(&token).is_ok() || !self.tokenizer.begins_word(token) {
+        if self.tokenizer.all_special_ids().binary_search(&token).is_ok()
+            || !self.tokenizer.begins_word(token)
+        {
             return None;
         }
         let text = self.tokenizer.decode(&[token]);
@@ -129,14 +148,17 @@ impl Sought<'_> {
             .map(str::to_owned)
     }
 
-    /// `[CLS] sentence with a mask [SEP]`, of a long sentence the part around the mask; the authors add the sentence itself.
+    /// `[CLS] sentence with a mask [SEP]`, of a long sentence the part around the mask; the authors
+    /// add the sentence itself.
     fn query(&self, words: &Words<'_>, i: usize) -> Query {
         let specials = self.tokenizer.specials();
         let (before, after) = words.around(i);
         let [mut left, mut right] = [before, after].map(|text| self.tokenizer.encode(text).tokens);
         let whole = match self.behaviour {
             Behaviour::Clean => Vec::new(),
-            Behaviour::Authors => self.tokenizer.encode(&[before, words.get(i), after].concat()).tokens,
+            Behaviour::Authors => {
+                self.tokenizer.encode(&[before, words.get(i), after].concat()).tokens
+            }
         };
         let sentences = if whole.is_empty() { 1 } else { 2 };
         let room = (self.max_length - 1 - sentences) / sentences - 1;
@@ -148,7 +170,8 @@ impl Sought<'_> {
             }
         }
         let place = left.len() + 1;
-        let mut tokens = [vec![specials.cls], left, vec![specials.mask], right, vec![specials.sep]].concat();
+        let mut tokens =
+            [vec![specials.cls], left, vec![specials.mask], right, vec![specials.sep]].concat();
         let mut segments = vec![0; tokens.len()];
         if !whole.is_empty() {
             tokens.extend(whole.into_iter().take(room + 1).chain([specials.sep]));
@@ -160,7 +183,9 @@ impl Sought<'_> {
 
 #[cfg(test)]
 mod tests {
-    use corpus::{Annotations, DocumentBoundary, Quiet, Text, TextConfig, TokenizerModel, TrainConfig};
+    use corpus::{
+        Annotations, DocumentBoundary, Quiet, Text, TextConfig, TokenizerModel, TrainConfig,
+    };
 
     use super::*;
 
@@ -184,7 +209,8 @@ mod tests {
             annotations: Annotations::None,
         };
         let text = Text::open(config).unwrap();
-        let config = TrainConfig { model: TokenizerModel::Wordpiece, vocabulary: 60, lowercase: true };
+        let config =
+            TrainConfig { model: TokenizerModel::Wordpiece, vocabulary: 60, lowercase: true };
         Tokenizer::train(&text, &config, &Quiet).unwrap()
     }
 
@@ -201,10 +227,18 @@ mod tests {
         let (tokenizer, vectors) = (tokenizer(), vectors());
         let ids = |text: &str| tokenizer.encode(text).tokens;
         // A special token and a piece within a word among them.
-        let model =
-            Says([ids("cat"), vec![tokenizer.specials().sep], ids("dog"), ids("dogcat")[1..].to_vec()].concat());
-        let sought =
-            Sought { tokenizer: &tokenizer, model: &model, vectors: &vectors, count: 2, max_length: 16, behaviour };
+        let model = Says(
+            [ids("cat"), vec![tokenizer.specials().sep], ids("dog"), ids("dogcat")[1..].to_vec()]
+                .concat(),
+        );
+        let sought = Sought {
+            tokenizer: &tokenizer,
+            model: &model,
+            vectors: &vectors,
+            count: 2,
+            max_length: 16,
+            behaviour,
+        };
         let [first, second] = sought.of(&[row(text)]).unwrap().remove(0);
         assert!(second.is_empty());
         first

@@ -1,8 +1,9 @@
 //! Small word vectors from what words stand beside each other.
 //!
-//! The positive pointwise mutual information of words and their neighbours, with the neighbours' probabilities smoothed by
-//! the power 0.75 (Levy, Goldberg and Dagan 2015, section 3), projected on its main directions, which subspace iteration
-//! finds from random ones (Halko, Martinsson and Tropp 2011, algorithm 4.4).
+//! The positive pointwise mutual information of words and their neighbours, with the neighbours'
+//! probabilities smoothed by the power 0.75 (Levy, Goldberg and Dagan 2015, section 3), projected
+//! on its main directions, which subspace iteration finds from random ones (Halko, Martinsson and
+//! Tropp 2011, algorithm 4.4).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -38,7 +39,10 @@ const ROUNDS: usize = 4;
 type Sparse = Vec<(u32, f32)>;
 
 /// Vectors of the words of `sentences`, lower-cased; the same for any number of threads.
-pub fn train_vectors<'s>(sentences: impl IntoIterator<Item = &'s str> + Clone, config: &TrainVectors) -> Vectors {
+pub fn train_vectors<'s>(
+    sentences: impl IntoIterator<Item = &'s str> + Clone,
+    config: &TrainVectors,
+) -> Vectors {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for sentence in sentences.clone() {
         for word in Words::new(sentence).iter() {
@@ -49,11 +53,14 @@ pub fn train_vectors<'s>(sentences: impl IntoIterator<Item = &'s str> + Clone, c
     words.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     words.truncate(config.words);
     let words: Vec<String> = words.into_iter().map(|(word, _)| word).collect();
-    let ids: HashMap<&str, u32> = words.iter().zip(0u32..).map(|(word, id)| (word.as_str(), id)).collect();
+    let ids: HashMap<&str, u32> =
+        words.iter().zip(0u32..).map(|(word, id)| (word.as_str(), id)).collect();
     let mut pairs: Vec<BTreeMap<u32, u32>> = vec![BTreeMap::new(); words.len()];
     for sentence in sentences {
-        let found: Vec<Option<u32>> =
-            Words::new(sentence).iter().map(|word| ids.get(word.to_lowercase().as_str()).copied()).collect();
+        let found: Vec<Option<u32>> = Words::new(sentence)
+            .iter()
+            .map(|word| ids.get(word.to_lowercase().as_str()).copied())
+            .collect();
         for (i, word) in found.iter().enumerate() {
             let neighbours = &found[i + 1..found.len().min(i + 1 + config.window)];
             for (word, other) in neighbours.iter().filter_map(|other| Some(((*word)?, (*other)?))) {
@@ -65,7 +72,8 @@ pub fn train_vectors<'s>(sentences: impl IntoIterator<Item = &'s str> + Clone, c
     let matrix = information(&pairs);
     let width = config.width.min(words.len());
     let mut rng = keyed_rng("vectors", config.seed, words.len() as u64, width as u64);
-    let mut basis: Vec<f32> = (0..words.len() * width).map(|_| (uniform(&mut rng) - 0.5) as f32).collect();
+    let mut basis: Vec<f32> =
+        (0..words.len() * width).map(|_| (uniform(&mut rng) - 0.5) as f32).collect();
     for _ in 0..ROUNDS {
         basis = product(&matrix, &basis, width);
         orthonormalise(&mut basis, width);
@@ -76,7 +84,8 @@ pub fn train_vectors<'s>(sentences: impl IntoIterator<Item = &'s str> + Clone, c
 
 /// The positive pointwise mutual information of counted pairs; symmetric but for the smoothing.
 fn information(pairs: &[BTreeMap<u32, u32>]) -> Vec<Sparse> {
-    let totals: Vec<f64> = pairs.iter().map(|row| row.values().map(|count| f64::from(*count)).sum()).collect();
+    let totals: Vec<f64> =
+        pairs.iter().map(|row| row.values().map(|count| f64::from(*count)).sum()).collect();
     let all: f64 = totals.iter().sum();
     let smoothed: Vec<f64> = totals.iter().map(|total| total.powf(0.75)).collect();
     let sum: f64 = smoothed.iter().sum();
@@ -97,7 +106,9 @@ fn product(matrix: &[Sparse], basis: &[f32], columns: usize) -> Vec<f32> {
         let mut sums = vec![0.0f32; columns];
         for (other, value) in row {
             let start = *other as usize * columns;
-            sums.iter_mut().zip(&basis[start..start + columns]).for_each(|(sum, x)| *sum += value * x);
+            sums.iter_mut()
+                .zip(&basis[start..start + columns])
+                .for_each(|(sum, x)| *sum += value * x);
         }
         sums
     };
@@ -107,12 +118,15 @@ fn product(matrix: &[Sparse], basis: &[f32], columns: usize) -> Vec<f32> {
 /// Makes the columns orthogonal and of length 1 (Gram and Schmidt, as modified).
 fn orthonormalise(basis: &mut [f32], columns: usize) {
     let rows = basis.len() / columns.max(1);
-    let mut turned: Vec<Vec<f32>> =
-        (0..columns).map(|column| (0..rows).map(|row| basis[row * columns + column]).collect()).collect();
+    let mut turned: Vec<Vec<f32>> = (0..columns)
+        .map(|column| (0..rows).map(|row| basis[row * columns + column]).collect())
+        .collect();
     for i in 0..columns {
         let (done, rest) = turned.split_at_mut(i + 1);
         let column = &mut done[i];
-        let norm = column.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt().max(1e-12) as f32;
+        let norm =
+            column.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt().max(1e-12)
+                as f32;
         column.iter_mut().for_each(|x| *x /= norm);
         let column = &*column;
         rest.par_iter_mut().for_each(|other| {
@@ -133,10 +147,12 @@ mod tests {
 
     /// Animals eat and sleep, vehicles drive and park.
     fn sentences() -> Vec<String> {
-        let animals = ["cat", "dog", "horse"]
-            .map(|who| ["eats hay", "sleeps well", "eats well"].map(|does| format!("the {who} {does}")));
-        let vehicles = ["car", "bus", "truck"]
-            .map(|who| ["drives fast", "parks here", "drives here"].map(|does| format!("a {who} {does}")));
+        let animals = ["cat", "dog", "horse"].map(|who| {
+            ["eats hay", "sleeps well", "eats well"].map(|does| format!("the {who} {does}"))
+        });
+        let vehicles = ["car", "bus", "truck"].map(|who| {
+            ["drives fast", "parks here", "drives here"].map(|does| format!("a {who} {does}"))
+        });
         animals.into_iter().chain(vehicles).flatten().collect()
     }
 

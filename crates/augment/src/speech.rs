@@ -13,7 +13,8 @@ use crate::words::Words;
 #[derive(Clone, Debug)]
 pub struct Lexicon {
     tags: HashMap<String, String>,
-    /// The most frequent tag of the words that end so, by endings of up to four letters; the empty one stands for all.
+    /// The most frequent tag of the words that end so, by endings of up to four letters; the empty
+    /// one stands for all.
     endings: HashMap<String, String>,
 }
 
@@ -21,8 +22,9 @@ pub struct Lexicon {
 const ENDING: usize = 4;
 
 impl Lexicon {
-    /// Reads lines of `word<TAB>tag` or `word<TAB>tag<TAB>count`. A word that stands there with several tags has the most
-    /// frequent one; a word that does not, that of the longest ending it shares with others.
+    /// Reads lines of `word<TAB>tag` or `word<TAB>tag<TAB>count`. A word that stands there with
+    /// several tags has the most frequent one; a word that does not, that of the longest ending it
+    /// shares with others.
     ///
     /// # Errors
     /// When the file cannot be read, or a line is none of the two.
@@ -35,8 +37,12 @@ impl Lexicon {
         let mut counts: HashMap<String, BTreeMap<String, u64>> = HashMap::new();
         let mut endings: HashMap<String, BTreeMap<String, u64>> = HashMap::new();
         for (line, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
-            let bad =
-                || Error::Data(format!("{name}, line {}: write word<TAB>tag or word<TAB>tag<TAB>count", line + 1));
+            let bad = || {
+                Error::Data(format!(
+                    "{name}, line {}: write word<TAB>tag or word<TAB>tag<TAB>count",
+                    line + 1
+                ))
+            };
             let fields: Vec<&str> = text.split('\t').map(str::trim).collect();
             let (word, tag, count) = match fields[..] {
                 [word, tag] => (word, tag, 1),
@@ -48,7 +54,11 @@ impl Lexicon {
             }
             let word = word.to_lowercase();
             for ending in ends(&word) {
-                *endings.entry(ending.to_owned()).or_default().entry(tag.to_owned()).or_default() += count;
+                *endings
+                    .entry(ending.to_owned())
+                    .or_default()
+                    .entry(tag.to_owned())
+                    .or_default() += count;
             }
             *counts.entry(word).or_default().entry(tag.to_owned()).or_default() += count;
         }
@@ -57,10 +67,14 @@ impl Lexicon {
         }
         // Of equally frequent tags the first in the alphabet.
         let most = |tags: BTreeMap<String, u64>| {
-            let best = tags.into_iter().fold((String::new(), 0), |best, tag| if tag.1 > best.1 { tag } else { best });
+            let best = tags
+                .into_iter()
+                .fold((String::new(), 0), |best, tag| if tag.1 > best.1 { tag } else { best });
             best.0
         };
-        let all = |map: HashMap<String, BTreeMap<String, u64>>| map.into_iter().map(|(key, tags)| (key, most(tags)));
+        let all = |map: HashMap<String, BTreeMap<String, u64>>| {
+            map.into_iter().map(|(key, tags)| (key, most(tags)))
+        };
         Ok(Self { tags: all(counts).collect(), endings: all(endings).collect() })
     }
 
@@ -124,8 +138,13 @@ mod tests {
 
     #[test]
     fn damaged_lexicons_are_refused_with_the_line() {
-        for (lines, message) in [("a\tN\nb\n", "line 2"), ("a\tN\tmany\n", "line 1"), ("\n", "no words")] {
-            assert!(Lexicon::parse(lines, "x").unwrap_err().to_string().contains(message), "{lines}");
+        for (lines, message) in
+            [("a\tN\nb\n", "line 2"), ("a\tN\tmany\n", "line 1"), ("\n", "no words")]
+        {
+            assert!(
+                Lexicon::parse(lines, "x").unwrap_err().to_string().contains(message),
+                "{lines}"
+            );
         }
     }
 }

@@ -16,8 +16,8 @@ const HASH: usize = size_of::<u64>();
 /// A file that is being written.
 #[derive(Clone, Debug)]
 pub struct Stream<'a> {
-    /// The file; until it is whole it is called `OUTPUT.partial`, `OUTPUT.state` says how far it is, and `OUTPUT.seen` holds
-    /// a hash of every variant in it.
+    /// The file; until it is whole it is called `OUTPUT.partial`, `OUTPUT.state` says how far it
+    /// is, and `OUTPUT.seen` holds a hash of every variant in it.
     pub output: &'a Path,
     /// What determines the file: input and settings.
     pub identity: String,
@@ -56,13 +56,15 @@ impl Stream<'_> {
         self.begin().map(|_| ())
     }
 
-    /// Writes every one of `rows`, and after it those of its variants that are none of `rows` and were not written before.
-    /// `vary` gives the variants of some rows, of which the first has the given number, each row itself first; `line` turns a
-    /// variant of row `number` into a line with its end. `interrupted` is asked between chunks. What was done before is not
-    /// done again; the file is the same.
+    /// Writes every one of `rows`, and after it those of its variants that are none of `rows` and
+    /// were not written before. `vary` gives the variants of some rows, of which the first has the
+    /// given number, each row itself first; `line` turns a variant of row `number` into a line with
+    /// its end. `interrupted` is asked between chunks. What was done before is not done again; the
+    /// file is the same.
     ///
     /// # Errors
-    /// Those of [`Stream::check`] and of `vary`; when the output cannot be written, or the caller asks to stop.
+    /// Those of [`Stream::check`] and of `vary`; when the output cannot be written, or the caller
+    /// asks to stop.
     pub fn write(
         &self,
         rows: &[Row],
@@ -71,9 +73,11 @@ impl Stream<'_> {
         mut tell: impl FnMut(&Progress),
         interrupted: impl Fn() -> bool,
     ) -> Result<Progress> {
-        let [partial, state, hashes] = ["partial", "state", "seen"].map(|ending| self.beside(ending));
+        let [partial, state, hashes] =
+            ["partial", "state", "seen"].map(|ending| self.beside(ending));
         let mut progress = self.begin()?;
-        let (mut file, mut hashed) = (reopen(&partial, progress.bytes)?, reopen(&hashes, progress.hashes())?);
+        let (mut file, mut hashed) =
+            (reopen(&partial, progress.bytes)?, reopen(&hashes, progress.hashes())?);
         let before = fs::read(&hashes).map_err(Error::io("read", &hashes))?;
         let before = before.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
         let mut seen: HashSet<u64> = rows.iter().map(hash).chain(before).collect();
@@ -89,7 +93,8 @@ impl Stream<'_> {
             let some = &rows[first..rows.len().min(first + self.chunk)];
             let (mut text, mut new) = (String::new(), Vec::new());
             for (i, variants) in vary(progress.rows, some)?.iter().enumerate() {
-                let (original, variants) = variants.split_first().expect("each row itself comes first");
+                let (original, variants) =
+                    variants.split_first().expect("each row itself comes first");
                 text.push_str(&line(first + i, original));
                 for variant in variants {
                     let hash = hash(variant);
@@ -130,14 +135,19 @@ impl Stream<'_> {
             )));
         }
         let (partial, state) = (&self.beside("partial"), &self.beside("state"));
-        let new =
-            Progress { identity: blake3::hash(self.identity.as_bytes()).to_hex().to_string(), ..Progress::default() };
+        let new = Progress {
+            identity: blake3::hash(self.identity.as_bytes()).to_hex().to_string(),
+            ..Progress::default()
+        };
         if !state.exists() {
             return Ok(new);
         }
         let text = fs::read_to_string(state).map_err(Error::io("read", state))?;
         let there: Progress = serde_json::from_str(&text).map_err(|error| {
-            Error::Data(format!("{} is damaged ({error}); remove it to begin anew", state.display()))
+            Error::Data(format!(
+                "{} is damaged ({error}); remove it to begin anew",
+                state.display()
+            ))
         })?;
         if there.identity != new.identity {
             return Err(Error::Data(format!(
@@ -149,7 +159,9 @@ impl Stream<'_> {
         for (path, bytes) in [(partial, there.bytes), (&self.beside("seen"), there.hashes())] {
             if fs::metadata(path).map_or(0, |metadata| metadata.len()) < bytes {
                 let (path, state) = (path.display(), state.display());
-                return Err(Error::Data(format!("{path} is shorter than {state} says; remove both to begin anew")));
+                return Err(Error::Data(format!(
+                    "{path} is shorter than {state} says; remove both to begin anew"
+                )));
             }
         }
         Ok(there)
@@ -158,7 +170,8 @@ impl Stream<'_> {
     /// Written aside and renamed, so that there is always a whole one.
     fn remember(&self, state: &Path, progress: &Progress) -> Result<()> {
         let aside = self.beside("state.tmp");
-        let text = serde_json::to_string(progress).map_err(|error| Error::Data(error.to_string()))?;
+        let text =
+            serde_json::to_string(progress).map_err(|error| Error::Data(error.to_string()))?;
         let mut file = File::create(&aside).map_err(Error::io("write", &aside))?;
         append(&mut file, text.as_bytes()).map_err(Error::io("write", &aside))?;
         fs::rename(&aside, state).map_err(Error::io("rename", &aside))
@@ -203,10 +216,15 @@ mod tests {
         (0..n).map(|i| Row { first: format!("row {i}"), second: None }).collect()
     }
 
-    /// The row, what row 12 is as well, what every fourth row gives as well, and what no other gives.
+    /// The row, what row 12 is as well, what every fourth row gives as well, and what no other
+    /// gives.
     fn vary(first: u64, rows: &[Row]) -> Result<Vec<Vec<Row>>> {
         let variants = |(row, number): (&Row, u64)| {
-            let texts = ["row 12".to_owned(), format!("remainder {}", number % 4), format!("variant {number}")];
+            let texts = [
+                "row 12".to_owned(),
+                format!("remainder {}", number % 4),
+                format!("variant {number}"),
+            ];
             let others = texts.into_iter().map(|first| Row { first, second: None });
             std::iter::once(row.clone()).chain(others).collect()
         };
@@ -214,7 +232,8 @@ mod tests {
     }
 
     fn write(output: &Path, chunk: usize, stop_after: usize) -> Result<Progress> {
-        let stream = Stream { output, identity: "settings".to_owned(), header: "text\n".to_owned(), chunk };
+        let stream =
+            Stream { output, identity: "settings".to_owned(), header: "text\n".to_owned(), chunk };
         let asked = Cell::new(0);
         let interrupted = || asked.replace(asked.get() + 1) >= stop_after;
         stream.write(&rows(20), vary, |_, row| format!("{}\n", row.first), |_| {}, interrupted)
@@ -242,11 +261,20 @@ mod tests {
                     // What was written after the last state does not count.
                     for ending in ["partial", "seen"] {
                         let path = folder.path().join(format!("{chunk}-{stop_after}.tsv.{ending}"));
-                        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"half a li").unwrap();
+                        OpenOptions::new()
+                            .append(true)
+                            .open(&path)
+                            .unwrap()
+                            .write_all(b"half a li")
+                            .unwrap();
                     }
                     write(&path, 5, usize::MAX).unwrap();
                 }
-                assert_eq!(fs::read_to_string(&path).unwrap(), want, "chunks of {chunk}, stopped after {stop_after}");
+                assert_eq!(
+                    fs::read_to_string(&path).unwrap(),
+                    want,
+                    "chunks of {chunk}, stopped after {stop_after}"
+                );
             }
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 17, "nothing else is left");
@@ -254,16 +282,22 @@ mod tests {
 
     #[test]
     fn rows_that_are_there_twice_stay_and_sentences_of_pairs_are_not_run_together() {
-        let row = |first: &str, second: &str| Row { first: first.to_owned(), second: Some(second.to_owned()) };
+        let row = |first: &str, second: &str| Row {
+            first: first.to_owned(),
+            second: Some(second.to_owned()),
+        };
         let (one, other) = (row("ab", "c"), row("a", "bc"));
         assert_ne!(hash(&one), hash(&other));
         assert_ne!(hash(&one), hash(&Row { first: "abc".to_owned(), second: None }));
         let folder = tempfile::tempdir().unwrap();
         let output = &folder.path().join("pairs");
         let stream = Stream { output, identity: String::new(), header: String::new(), chunk: 2 };
-        let vary = |_, rows: &[Row]| Ok(rows.iter().map(|row| vec![row.clone(), other.clone()]).collect());
+        let vary =
+            |_, rows: &[Row]| Ok(rows.iter().map(|row| vec![row.clone(), other.clone()]).collect());
         let line = |number: usize, row: &Row| format!("{number} {}\n", row.first);
-        stream.write(&[one.clone(), one.clone(), one.clone()], vary, line, |_| {}, || false).unwrap();
+        stream
+            .write(&[one.clone(), one.clone(), one.clone()], vary, line, |_| {}, || false)
+            .unwrap();
         assert_eq!(fs::read_to_string(output).unwrap(), "0 ab\n0 a\n1 ab\n2 ab\n");
     }
 
@@ -272,8 +306,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.tsv");
         assert!(write(&path, 5, 2).is_err());
-        let other = Stream { output: &path, identity: "other".to_owned(), header: String::new(), chunk: 5 };
-        let error = other.write(&rows(3), vary, |_, _| String::new(), |_| {}, || false).unwrap_err().to_string();
+        let other =
+            Stream { output: &path, identity: "other".to_owned(), header: String::new(), chunk: 5 };
+        let error = other
+            .write(&rows(3), vary, |_, _| String::new(), |_| {}, || false)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("other settings"), "{error}");
         let seen = folder.path().join("out.tsv.seen");
         let hashes = fs::read(&seen).unwrap();

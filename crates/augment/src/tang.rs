@@ -28,11 +28,20 @@ pub struct Tang {
 const NGRAM: usize = 5;
 
 impl Tang {
-    /// The row and its variants, each once. Of a pair the first, the second and both sentences are varied in turn; in the
-    /// authors' code both with probability 1/3, else one of them. The authors leave out what is wholly masked.
-    pub fn variants(&self, row: &Row, number: u64, seed: u64, tagger: &Lexicon, words: &Unigrams) -> Vec<Row> {
+    /// The row and its variants, each once. Of a pair the first, the second and both sentences are
+    /// varied in turn; in the authors' code both with probability 1/3, else one of them. The
+    /// authors leave out what is wholly masked.
+    pub fn variants(
+        &self,
+        row: &Row,
+        number: u64,
+        seed: u64,
+        tagger: &Lexicon,
+        words: &Unigrams,
+    ) -> Vec<Row> {
         let sentences = [Some(row.first.as_str()), row.second.as_deref()];
-        let sentences = sentences.map(|text| text.map(|text| (Words::new(text), tagger.tags(&Words::new(text)))));
+        let sentences = sentences
+            .map(|text| text.map(|text| (Words::new(text), tagger.tags(&Words::new(text)))));
         let vary = |which: usize, rng: &mut ChaCha8Rng| match &sentences[which] {
             Some((sentence, tags)) => self.vary(sentence, tags, words, rng),
             None => None,
@@ -41,7 +50,9 @@ impl Tang {
             let mut rng = keyed_rng("augment", seed, number, iteration as u64);
             let [first, second] = match (&row.second, self.behaviour) {
                 (None, _) => [true, false],
-                (Some(_), Behaviour::Clean) => [[true, false], [false, true], [true, true]][iteration % 3],
+                (Some(_), Behaviour::Clean) => {
+                    [[true, false], [false, true], [true, true]][iteration % 3]
+                }
                 (Some(_), Behaviour::Authors) => match below(3, &mut rng) {
                     0 => [true, true],
                     _ => {
@@ -62,8 +73,15 @@ impl Tang {
         distinct(row, (0..self.iterations).filter_map(variant))
     }
 
-    /// The sentence with some of its words masked or replaced, or an n-gram of it; none where nothing is left.
-    fn vary(&self, sentence: &Words<'_>, tags: &[&str], words: &Unigrams, rng: &mut ChaCha8Rng) -> Option<String> {
+    /// The sentence with some of its words masked or replaced, or an n-gram of it; none where
+    /// nothing is left.
+    fn vary(
+        &self,
+        sentence: &Words<'_>,
+        tags: &[&str],
+        words: &Unigrams,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<String> {
         let n = sentence.len();
         let mut varied: Vec<&str> = sentence.iter().collect();
         let mut masked = 0;
@@ -83,7 +101,8 @@ impl Tang {
             let length = 1 + below(NGRAM, rng);
             let starts = match self.behaviour {
                 Behaviour::Clean => n.saturating_sub(length) + 1,
-                // The last start is never drawn, and a sentence that is no longer than the n-gram gives nothing.
+                // The last start is never drawn, and a sentence that is no longer than the n-gram
+                // gives nothing.
                 Behaviour::Authors => n.saturating_sub(length),
             };
             if starts == 0 {
@@ -112,7 +131,14 @@ mod tests {
     }
 
     fn tang(mask: f64, replace: f64, ngram: f64) -> Tang {
-        Tang { iterations: 20, mask, replace, ngram, mask_text: "[MASK]".to_owned(), behaviour: Behaviour::Clean }
+        Tang {
+            iterations: 20,
+            mask,
+            replace,
+            ngram,
+            mask_text: "[MASK]".to_owned(),
+            behaviour: Behaviour::Clean,
+        }
     }
 
     fn row(first: &str, second: Option<&str>) -> Row {
@@ -139,8 +165,13 @@ mod tests {
         let words = unigrams(&tagger);
         let (mut masks, mut lengths) = (0usize, Vec::new());
         for number in 0..50 {
-            let masked =
-                Tang { iterations: 1, ..tang(0.1, 0.0, 0.0) }.variants(&row(&text, None), number, 1, &tagger, &words);
+            let masked = Tang { iterations: 1, ..tang(0.1, 0.0, 0.0) }.variants(
+                &row(&text, None),
+                number,
+                1,
+                &tagger,
+                &words,
+            );
             masks += masked[1].first.matches("[MASK]").count();
             let cut = tang(0.5, 0.0, 1.0).variants(&row(&text, None), number, 1, &tagger, &words);
             lengths.extend(cut[1..].iter().map(|row| row.first.split(' ').count()));
@@ -157,7 +188,9 @@ mod tests {
         let ends = |behaviour| {
             (0..100).any(|seed| {
                 let tang = Tang { behaviour, ..tang(0.0, 0.0, 1.0) };
-                tang.variants(&original, 0, seed, &tagger, &words)[1..].iter().any(|row| row.first.ends_with("seven"))
+                tang.variants(&original, 0, seed, &tagger, &words)[1..]
+                    .iter()
+                    .any(|row| row.first.ends_with("seven"))
             })
         };
         assert!(ends(Behaviour::Clean));
@@ -175,7 +208,12 @@ mod tests {
             // The authors leave out a sentence that is wholly masked.
             let want = match behaviour {
                 Behaviour::Clean => {
-                    vec![original.clone(), row(mask, Some("dog")), row("cat", Some(mask)), row(mask, Some(mask))]
+                    vec![
+                        original.clone(),
+                        row(mask, Some("dog")),
+                        row("cat", Some(mask)),
+                        row(mask, Some(mask)),
+                    ]
                 }
                 Behaviour::Authors => vec![original.clone()],
             };
@@ -186,7 +224,8 @@ mod tests {
     #[test]
     fn a_text_without_words_is_left_alone() {
         let tagger = tagger();
-        let found = tang(0.5, 0.5, 1.0).variants(&row("...", None), 0, 1, &tagger, &unigrams(&tagger));
+        let found =
+            tang(0.5, 0.5, 1.0).variants(&row("...", None), 0, 1, &tagger, &unigrams(&tagger));
         assert_eq!(found, [row("...", None)]);
     }
 }

@@ -28,12 +28,20 @@ pub fn copies_of(task: &str) -> Option<usize> {
 }
 
 impl Tinybert {
-    /// The row and its variants, each once. Of a pair one sentence is varied at a time: beside the original of the other,
-    /// in the authors' code the second beside the last variant of the first.
-    pub fn variants(&self, row: &Row, number: u64, seed: u64, candidates: &[Candidates; 2]) -> Vec<Row> {
+    /// The row and its variants, each once. Of a pair one sentence is varied at a time: beside the
+    /// original of the other, in the authors' code the second beside the last variant of the first.
+    pub fn variants(
+        &self,
+        row: &Row,
+        number: u64,
+        seed: u64,
+        candidates: &[Candidates; 2],
+    ) -> Vec<Row> {
         let varied = |which: usize, text: &str| -> Vec<String> {
             (0..self.copies)
-                .map(|copy| self.copy(text, &candidates[which], [seed, number, (2 * copy + which) as u64]))
+                .map(|copy| {
+                    self.copy(text, &candidates[which], [seed, number, (2 * copy + which) as u64])
+                })
                 .collect()
         };
         let firsts = varied(0, &row.first);
@@ -79,7 +87,11 @@ mod tests {
             let tinybert = Tinybert { copies: 20, probability: 0.4, behaviour: Behaviour::Clean };
             let found = tinybert.variants(&row("a dog.", None), 3, seed, &both);
             assert_eq!(found[0], row("a dog.", None));
-            assert!(found[1..].iter().all(|variant| ["one dog.", "two dog."].contains(&variant.first.as_str())));
+            assert!(
+                found[1..]
+                    .iter()
+                    .all(|variant| ["one dog.", "two dog."].contains(&variant.first.as_str()))
+            );
             assert!(found.len() <= 3 && (1..found.len()).all(|i| !found[..i].contains(&found[i])));
         }
     }
@@ -92,11 +104,13 @@ mod tests {
         let tinybert = Tinybert { copies: 1, probability: 0.4, behaviour: Behaviour::Clean };
         let (mut replaced, mut first) = (0, 0);
         for number in 0..100 {
-            let found = tinybert.variants(&row(&text, None), number, 7, &[many.clone(), Vec::new()]);
+            let found =
+                tinybert.variants(&row(&text, None), number, 7, &[many.clone(), Vec::new()]);
             replaced += found[1].first.split(' ').filter(|word| *word != "x").count();
             first += found[1].first.split(' ').filter(|word| *word == "b").count();
         }
-        // 20,000 draws: five standard deviations of 0.4 are 0.0173, those of the half of 8,000 are 0.028.
+        // 20,000 draws: five standard deviations of 0.4 are 0.0173, those of the half of 8,000 are
+        // 0.028.
         assert!((replaced as f64 / 20_000.0 - 0.4).abs() < 0.0173, "{replaced}");
         assert!((first as f64 / replaced as f64 - 0.5).abs() < 0.028, "{first} of {replaced}");
     }
@@ -111,7 +125,10 @@ mod tests {
         let original = row("dog", Some("bird"));
         let clean = [original.clone(), row("cat", Some("bird")), row("dog", Some("fish"))];
         assert_eq!(found(Behaviour::Clean), clean);
-        assert_eq!(found(Behaviour::Authors), [original, row("cat", Some("bird")), row("cat", Some("fish"))]);
+        assert_eq!(
+            found(Behaviour::Authors),
+            [original, row("cat", Some("bird")), row("cat", Some("fish"))]
+        );
     }
 
     #[test]

@@ -23,11 +23,12 @@ pub struct Vectors {
 }
 
 impl Vectors {
-    /// Reads the first `limit` words of a text file: lines of a word and numbers, with word2vec's or fastText's line of two
-    /// counts before them or, as GloVe, without; also compressed (`.gz`).
+    /// Reads the first `limit` words of a text file: lines of a word and numbers, with word2vec's
+    /// or fastText's line of two counts before them or, as GloVe, without; also compressed (`.gz`).
     ///
     /// # Errors
-    /// When the file cannot be read, or names the line that has another number of values than the first.
+    /// When the file cannot be read, or names the line that has another number of values than the
+    /// first.
     pub fn open(path: &Path, limit: usize) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("open", path))?;
         let reader: Box<dyn Read> = match path.extension().is_some_and(|ending| ending == "gz") {
@@ -38,13 +39,19 @@ impl Vectors {
     }
 
     fn read(mut reader: impl BufRead, limit: usize, path: &Path) -> Result<Self> {
-        let bad = |line: usize, what: String| Error::Data(format!("{}, line {line}: {what}", path.display()));
+        let bad = |line: usize, what: String| {
+            Error::Data(format!("{}, line {line}: {what}", path.display()))
+        };
         let (mut words, mut values, mut width) = (Vec::new(), Vec::new(), 0);
         let (mut bytes, mut line) = (Vec::new(), 0);
         while words.len() < limit {
             bytes.clear();
             // No vector takes so much.
-            let read = reader.by_ref().take(1 << 20).read_until(b'\n', &mut bytes).map_err(Error::io("read", path))?;
+            let read = reader
+                .by_ref()
+                .take(1 << 20)
+                .read_until(b'\n', &mut bytes)
+                .map_err(Error::io("read", path))?;
             if read == 0 {
                 break;
             }
@@ -63,13 +70,18 @@ impl Vectors {
                 let found = fields.len() - 1;
                 return Err(bad(
                     line,
-                    format!("{found} numbers after the word, where there should be {}", width.max(1)),
+                    format!(
+                        "{found} numbers after the word, where there should be {}",
+                        width.max(1)
+                    ),
                 ));
             }
             let (word, numbers) = fields.split_at(fields.len() - width);
             for number in numbers {
                 let value = number.parse::<f32>().ok().filter(|value| value.is_finite());
-                values.push(value.ok_or_else(|| bad(line, format!("`{number}` is no finite number")))?);
+                values.push(
+                    value.ok_or_else(|| bad(line, format!("`{number}` is no finite number")))?,
+                );
             }
             words.push(word.join(" "));
         }
@@ -115,7 +127,8 @@ impl Vectors {
         self.rows.get(word).or_else(|| self.rows.get(&word.to_lowercase())).copied()
     }
 
-    /// The `k` words at the smallest angles, the nearest first, the word itself left out; none where it has no vector.
+    /// The `k` words at the smallest angles, the nearest first, the word itself left out; none
+    /// where it has no vector.
     pub fn nearest(&self, word: &str, k: usize) -> Vec<&str> {
         let Some(row) = self.row(word) else { return Vec::new() };
         let unit = &self.units[row * self.width..(row + 1) * self.width];
@@ -154,13 +167,19 @@ mod tests {
     #[test]
     fn all_formats_are_read() {
         let glove = read(GLOVE, 100).unwrap();
-        assert_eq!((glove.words.len(), glove.width(), glove.get("Dog")), (4, 2, Some(&[0.9, 0.2][..])));
+        assert_eq!(
+            (glove.words.len(), glove.width(), glove.get("Dog")),
+            (4, 2, Some(&[0.9, 0.2][..]))
+        );
         assert_eq!(glove.get(". . ."), Some(&[0.0, 1.0][..]));
         let word2vec = read(&format!("4 2\n{GLOVE}"), 2).unwrap();
         assert_eq!(word2vec.words, ["cat", "dog"]);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vectors.vec.gz");
-        let mut file = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
+        let mut file = flate2::write::GzEncoder::new(
+            File::create(&path).unwrap(),
+            flate2::Compression::fast(),
+        );
         // fastText ends its lines with a space.
         file.write_all(b"2 2\ncat 1 2 \ndog 3 4 \n").unwrap();
         file.finish().unwrap();

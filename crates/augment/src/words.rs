@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-/// A sentence and where its words are: runs of letters and digits, with apostrophes and hyphens inside.
+/// A sentence and where its words are: runs of letters and digits, with apostrophes and hyphens
+/// inside.
 #[derive(Clone, Debug)]
 pub struct Words<'a> {
     text: &'a str,
@@ -17,7 +18,10 @@ impl<'a> Words<'a> {
         for (start, c) in text.char_indices().filter(|(_, c)| c.is_alphanumeric()) {
             let end = start + c.len_utf8();
             match places.last_mut() {
-                Some(word) if text[word.end..start].chars().all(inner) && text[word.end..start].chars().count() < 2 => {
+                Some(word)
+                    if text[word.end..start].chars().all(inner)
+                        && text[word.end..start].chars().count() < 2 =>
+                {
                     word.end = end;
                 }
                 _ => places.push(start..end),
@@ -55,7 +59,8 @@ impl<'a> Words<'a> {
         self.part(0..self.len(), words, 0..self.text.len())
     }
 
-    /// The words `range` of the sentence with other words in the places of its own, without what is around them.
+    /// The words `range` of the sentence with other words in the places of its own, without what is
+    /// around them.
     pub fn window(&self, range: Range<usize>, words: &[&str]) -> String {
         let span = self.places[range.start].start..self.places[range.end - 1].end;
         self.part(range, words, span)

@@ -1,4 +1,5 @@
-//! Spans that the user annotated, read beside the text: from `NAME.txt.spans`, or the field `spans` of a JSON line.
+//! Spans that the user annotated, read beside the text: from `NAME.txt.spans`, or the field `spans`
+//! of a JSON line.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -16,10 +17,11 @@ pub enum Annotations {
     /// Nothing.
     #[default]
     None,
-    /// Spans, such as named entities and noun phrases (SpanBERT, Joshi et al. 2020, table 6). Beside a text file
-    /// `NAME.txt` lies `NAME.txt.spans` (or `.spans.gz`, `.spans.zst`): a line for each of its lines, with `start:end`
-    /// pairs between blanks. In a JSON line they are the optional field `spans`, `[[start, end], ...]`. Offsets count the
-    /// characters of the line (without byte order mark and line break) or of the text field, from 0, the end exclusive;
+    /// Spans, such as named entities and noun phrases (SpanBERT, Joshi et al. 2020, table 6).
+    /// Beside a text file `NAME.txt` lies `NAME.txt.spans` (or `.spans.gz`, `.spans.zst`): a line
+    /// for each of its lines, with `start:end` pairs between blanks. In a JSON line they are the
+    /// optional field `spans`, `[[start, end], ...]`. Offsets count the characters of the line
+    /// (without byte order mark and line break) or of the text field, from 0, the end exclusive;
     /// the spans of a line are ascending and do not overlap.
     Spans,
 }
@@ -35,8 +37,8 @@ impl Parts {
         Self { rest: ranges.into() }
     }
 
-    /// The ranges inside the next part, counted from its beginning. Those that end in it but begin before it are counted
-    /// in `dropped`; those that go on after it stay for later parts.
+    /// The ranges inside the next part, counted from its beginning. Those that end in it but begin
+    /// before it are counted in `dropped`; those that go on after it stay for later parts.
     pub fn take(&mut self, part: Range<usize>, dropped: &mut u64) -> Vec<Range<usize>> {
         let mut inside = Vec::new();
         while let Some(range) = self.rest.pop_front_if(|range| range.end <= part.end) {
@@ -55,7 +57,8 @@ pub struct SpanLines {
     lines: Lines,
     path: PathBuf,
     number: usize,
-    /// What is left of the current line, in characters, and how many characters of it were handed out.
+    /// What is left of the current line, in characters, and how many characters of it were handed
+    /// out.
     open: Option<(Parts, usize)>,
 }
 
@@ -64,9 +67,14 @@ impl SpanLines {
         Self { lines, path: path.to_owned(), number: 0, open: None }
     }
 
-    /// The spans of the next line of the text, or of the next piece of a line that is cut, in bytes of it. Those that
-    /// are lost are counted in `dropped`.
-    pub fn next(&mut self, line: &Line, text: &Path, dropped: &mut u64) -> Result<Vec<Range<usize>>> {
+    /// The spans of the next line of the text, or of the next piece of a line that is cut, in bytes
+    /// of it. Those that are lost are counted in `dropped`.
+    pub fn next(
+        &mut self,
+        line: &Line,
+        text: &Path,
+        dropped: &mut u64,
+    ) -> Result<Vec<Range<usize>>> {
         let (mut parts, from) = match self.open.take() {
             Some(open) => open,
             None => (Parts::new(self.read(text)?), 0),
@@ -109,7 +117,8 @@ impl SpanLines {
     }
 }
 
-/// The spans of a JSON line with the document `text`, in bytes of it. Those that are lost are counted in `dropped`.
+/// The spans of a JSON line with the document `text`, in bytes of it. Those that are lost are
+/// counted in `dropped`.
 pub fn of_record(
     field: Option<&serde_json::Value>,
     text: &str,
@@ -124,7 +133,11 @@ pub fn of_record(
     let spans = checked(pairs.into_iter().map(|[start, end]| start..end), place)?;
     let Some(last) = spans.last() else { return Ok(spans) };
     let length = text.chars().count();
-    if last.end > length { Err(beyond(last, length, place)) } else { Ok(to_bytes(text, &spans, dropped)) }
+    if last.end > length {
+        Err(beyond(last, length, place))
+    } else {
+        Ok(to_bytes(text, &spans, dropped))
+    }
 }
 
 /// A file's line, as errors name it.
@@ -134,8 +147,14 @@ pub fn place(path: &Path, number: usize) -> String {
 
 fn parse(line: &str, place: &str) -> Result<Vec<Range<usize>>> {
     let pair = |word: &str| {
-        let pair = word.split_once(':').and_then(|(start, end)| Some(start.parse().ok()?..end.parse().ok()?));
-        pair.ok_or_else(|| Error::data(format!("{place}: `{word}` is no span; write start:end, numbers of characters")))
+        let pair = word
+            .split_once(':')
+            .and_then(|(start, end)| Some(start.parse().ok()?..end.parse().ok()?));
+        pair.ok_or_else(|| {
+            Error::data(format!(
+                "{place}: `{word}` is no span; write start:end, numbers of characters"
+            ))
+        })
     };
     let spans = line.split_whitespace().map(pair).collect::<Result<Vec<_>>>()?;
     checked(spans.into_iter(), place)
@@ -151,7 +170,9 @@ fn checked(spans: impl Iterator<Item = Range<usize>>, place: &str) -> Result<Vec
         if let Some(last) = found.last().filter(|last| start < last.end) {
             let hint = "write them ascending and without overlap";
             let Range { start: from, end: to } = last;
-            return Err(Error::data(format!("{place}: the span {start}:{end} begins before {from}:{to} ends; {hint}")));
+            return Err(Error::data(format!(
+                "{place}: the span {start}:{end} begins before {from}:{to} ends; {hint}"
+            )));
         }
         found.push(start..end);
     }
@@ -161,11 +182,13 @@ fn checked(spans: impl Iterator<Item = Range<usize>>, place: &str) -> Result<Vec
 fn beyond(span: &Range<usize>, length: usize, place: &str) -> Error {
     let Range { start, end } = span;
     let hint = "count characters, not bytes or tokens";
-    Error::data(format!("{place}: the span {start}:{end} ends beyond the text, which has {length} characters; {hint}"))
+    Error::data(format!(
+        "{place}: the span {start}:{end} ends beyond the text, which has {length} characters; {hint}"
+    ))
 }
 
-/// Ranges of characters as ranges of bytes, without white space at their ends. Those of nothing but white space are
-/// dropped.
+/// Ranges of characters as ranges of bytes, without white space at their ends. Those of nothing but
+/// white space are dropped.
 fn to_bytes(text: &str, spans: &[Range<usize>], dropped: &mut u64) -> Vec<Range<usize>> {
     let (mut characters, mut bytes) = (0, 0);
     let mut byte = |wanted: usize| {
@@ -194,11 +217,13 @@ mod tests {
 
     /// The spans of a text file's lines as they read, and how many were dropped.
     fn read(text: &[u8], spans: &str, limit: usize) -> Result<(Vec<Vec<String>>, u64)> {
-        let lines =
-            |bytes: &[u8], limit, cuts| Lines::new(Box::new(std::io::Cursor::new(bytes.to_vec())), limit, cuts, false);
+        let lines = |bytes: &[u8], limit, cuts| {
+            Lines::new(Box::new(std::io::Cursor::new(bytes.to_vec())), limit, cuts, false)
+        };
         let (path, mut dropped, mut found) = (Path::new("a.txt"), 0, Vec::new());
         let mut text = lines(text, limit, true);
-        let mut spans = SpanLines::new(lines(spans.as_bytes(), 1 << 20, false), Path::new("a.txt.spans"));
+        let mut spans =
+            SpanLines::new(lines(spans.as_bytes(), 1 << 20, false), Path::new("a.txt.spans"));
         while let Some(line) = text.next(path)? {
             let ranges = spans.next(&line, path, &mut dropped)?;
             found.push(ranges.into_iter().map(|range| line.text[range].to_owned()).collect());
@@ -213,20 +238,34 @@ mod tests {
 
     #[test]
     fn offsets_count_characters_without_byte_order_mark_and_line_break() {
-        assert_eq!(spans("Zoë saw 東京.\n\nb\n", "0:3 8:10\n\n0:1\n"), [vec!["Zoë", "東京"], vec![], vec!["b"]]);
-        assert_eq!(spans("\u{feff}ab c\r\nd\r\n", "\u{feff}0:2 3:4\r\n0:1\r\n"), [vec!["ab", "c"], vec!["d"]]);
-        assert_eq!(spans("e\u{301}a", "0:2 2:3"), [["e\u{301}", "a"]], "a character is a code point");
+        assert_eq!(
+            spans("Zoë saw 東京.\n\nb\n", "0:3 8:10\n\n0:1\n"),
+            [vec!["Zoë", "東京"], vec![], vec!["b"]]
+        );
+        assert_eq!(
+            spans("\u{feff}ab c\r\nd\r\n", "\u{feff}0:2 3:4\r\n0:1\r\n"),
+            [vec!["ab", "c"], vec!["d"]]
+        );
+        assert_eq!(
+            spans("e\u{301}a", "0:2 2:3"),
+            [["e\u{301}", "a"]],
+            "a character is a code point"
+        );
     }
 
     #[test]
     fn white_space_at_the_ends_is_no_part_of_a_span() {
-        assert_eq!(read(b" a b  c\n", "0:4 5:6 6:7\n", 100).expect("read"), (vec![vec!["a b".into(), "c".into()]], 1));
+        assert_eq!(
+            read(b" a b  c\n", "0:4 5:6 6:7\n", 100).expect("read"),
+            (vec![vec!["a b".into(), "c".into()]], 1)
+        );
     }
 
     #[test]
     fn the_spans_of_a_line_that_is_cut_go_to_its_pieces() {
         // Cut before "three": the span over the cut is dropped.
-        let (found, dropped) = read(b"one two three four\nx\n", "0:3 4:10 14:18\n0:1\n", 9).expect("read");
+        let (found, dropped) =
+            read(b"one two three four\nx\n", "0:3 4:10 14:18\n0:1\n", 9).expect("read");
         assert_eq!(found, [vec!["one"], vec![], vec!["four"], vec!["x"]]);
         assert_eq!(dropped, 1);
     }
@@ -235,34 +274,61 @@ mod tests {
     fn no_span_is_lost_without_being_counted_however_a_line_is_cut() {
         for seed in 0..300 {
             let rng = &mut keyed_rng("annotations", seed, 0, 0);
-            let text: String = (0..60).map(|_| ["a", "é", "東", "b ", "\t"][below(5, rng)]).collect();
+            let text: String =
+                (0..60).map(|_| ["a", "é", "東", "b ", "\t"][below(5, rng)]).collect();
             let length = text.chars().count();
             let mut ends: Vec<usize> = (0..20).map(|_| below(length + 1, rng)).collect();
             ends.sort_unstable();
             ends.dedup();
             let pairs: Vec<&[usize]> = ends.chunks_exact(2).collect();
-            let line: Vec<String> = pairs.iter().map(|pair| format!("{}:{}", pair[0], pair[1])).collect();
+            let line: Vec<String> =
+                pairs.iter().map(|pair| format!("{}:{}", pair[0], pair[1])).collect();
             let characters: Vec<char> = text.chars().collect();
-            let whole = |pair: &&[usize]| characters[pair[0]..pair[1]].iter().collect::<String>().trim().to_owned();
+            let whole = |pair: &&[usize]| {
+                characters[pair[0]..pair[1]].iter().collect::<String>().trim().to_owned()
+            };
             let mut wanted = pairs.iter().map(whole);
             let (found, dropped) = read(text.as_bytes(), &line.join(" "), 12).expect("read");
             let found: Vec<String> = found.into_iter().flatten().collect();
             assert_eq!(found.len() as u64 + dropped, pairs.len() as u64);
-            assert!(found.iter().all(|span| wanted.any(|wanted| wanted == *span)), "in order: {found:?} of {text:?}");
+            assert!(
+                found.iter().all(|span| wanted.any(|wanted| wanted == *span)),
+                "in order: {found:?} of {text:?}"
+            );
         }
     }
 
     #[test]
     fn what_is_wrong_is_named_with_file_and_line() {
-        let message = |text: &str, spans: &str| read(text.as_bytes(), spans, 9).expect_err("refused").to_string();
-        assert!(message("a\nb\n", "0:1\n").starts_with("a.txt.spans ends after line 1, but a.txt goes on; "));
-        assert!(message("a\n", "0:1\n\n").starts_with("a.txt.spans goes on after line 1, but a.txt ends there; "));
-        assert!(message("a\nb\n", "\n0-1\n").starts_with("a.txt.spans, line 2: `0-1` is no span; write start:end"));
+        let message = |text: &str, spans: &str| {
+            read(text.as_bytes(), spans, 9).expect_err("refused").to_string()
+        };
+        assert!(
+            message("a\nb\n", "0:1\n")
+                .starts_with("a.txt.spans ends after line 1, but a.txt goes on; ")
+        );
+        assert!(
+            message("a\n", "0:1\n\n")
+                .starts_with("a.txt.spans goes on after line 1, but a.txt ends there; ")
+        );
+        assert!(
+            message("a\nb\n", "\n0-1\n")
+                .starts_with("a.txt.spans, line 2: `0-1` is no span; write start:end")
+        );
         assert!(message("ab", "-1:1").contains("`-1:1` is no span"));
         assert!(message("ab", "1:1").starts_with("a.txt.spans, line 1: the span 1:1 is empty; "));
-        assert!(message("abc", "1:3 0:1").contains("the span 0:1 begins before 1:3 ends; write them ascending"));
+        assert!(
+            message("abc", "1:3 0:1")
+                .contains("the span 0:1 begins before 1:3 ends; write them ascending")
+        );
         assert!(message("abc", "0:2 1:3").contains("the span 1:3 begins before 0:2 ends"));
-        assert!(message("é\n", "0:2").contains("the span 0:2 ends beyond the text, which has 1 characters; "));
-        assert!(message("one two three", "9:14").contains("ends beyond the text, which has 13 characters"));
+        assert!(
+            message("é\n", "0:2")
+                .contains("the span 0:2 ends beyond the text, which has 1 characters; ")
+        );
+        assert!(
+            message("one two three", "9:14")
+                .contains("ends beyond the text, which has 13 characters")
+        );
     }
 }

@@ -67,7 +67,8 @@ pub struct Counts {
     /// Annotated spans, as tokens; those that share a word are one.
     #[serde(default)]
     pub spans: u64,
-    /// Annotated spans that were left out: they go over a line break or a cut, or hold nothing that became a token.
+    /// Annotated spans that were left out: they go over a line break or a cut, or hold nothing that
+    /// became a token.
     #[serde(default)]
     pub dropped_spans: u64,
 }
@@ -82,21 +83,33 @@ pub struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     /// A corpus of `text` under `tokenizer`, in a folder of its own in `cache`.
-    pub fn new(text: &'a Text, tokenizer: &'a Tokenizer, cache: &'a Path, watch: &'a dyn Watch) -> Self {
+    pub fn new(
+        text: &'a Text,
+        tokenizer: &'a Tokenizer,
+        cache: &'a Path,
+        watch: &'a dyn Watch,
+    ) -> Self {
         Self { text, tokenizer, cache, watch }
     }
 
-    /// Opens the corpus if the cache has it whole, else builds it. A damaged one is named and built again. The result
-    /// is the same for any number of threads; memory does not grow with the text.
+    /// Opens the corpus if the cache has it whole, else builds it. A damaged one is named and built
+    /// again. The result is the same for any number of threads; memory does not grow with the text.
     ///
     /// # Errors
-    /// When the text cannot be read or has no token, the disk is full, or the caller stops. Nothing half-made is left.
+    /// When the text cannot be read or has no token, the disk is full, or the caller stops. Nothing
+    /// half-made is left.
     pub fn build(&self) -> Result<Corpus> {
         let content = self.text.content(self.watch)?.to_vec();
-        let settings = (FORMAT, self.text.config.document, &self.text.config.text_field, self.tokenizer.hash());
+        let settings = (
+            FORMAT,
+            self.text.config.document,
+            &self.text.config.text_field,
+            self.tokenizer.hash(),
+        );
         let settings = serde_json::to_string(&settings).expect("settings are JSON");
         // Neither names nor places of files matter, only what kind they are and what is in them.
-        let kinds: Vec<String> = self.text.inputs.iter().map(|i| format!("{:?}{:?}", i.kind, i.compression)).collect();
+        let kinds: Vec<String> =
+            self.text.inputs.iter().map(|i| format!("{:?}{:?}", i.kind, i.compression)).collect();
         let mut identity = format!("{settings}{kinds:?}{content:?}");
         let annotations = match self.text.config.annotations {
             Annotations::None => Vec::new(),
@@ -111,7 +124,9 @@ impl<'a> Builder<'a> {
         fs::create_dir_all(self.cache).map_err(Error::io("make the folder", self.cache))?;
         // Another process that builds the same is waited for; it leaves the corpus for us.
         let lock = self.cache.join(format!("{}.lock", &key[..16]));
-        let lock = File::create(&lock).and_then(|file| file.lock().map(|()| file)).map_err(Error::io("lock", &lock))?;
+        let lock = File::create(&lock)
+            .and_then(|file| file.lock().map(|()| file))
+            .map_err(Error::io("lock", &lock))?;
         if folder.exists() {
             match Corpus::open(&folder) {
                 Ok(corpus) => return Ok(corpus),
@@ -139,7 +154,11 @@ impl<'a> Builder<'a> {
         fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
         self.watch.stage("tokenising", Some(self.text.bytes()));
         let mut writing = Writing {
-            writer: ShardWriter::create(folder, self.tokenizer.vocabulary_size(), self.text.config.annotations)?,
+            writer: ShardWriter::create(
+                folder,
+                self.tokenizer.vocabulary_size(),
+                self.text.config.annotations,
+            )?,
             duplicates: Duplicates::new(folder),
             counts: Counts::default(),
             tokens: vec![0; self.tokenizer.vocabulary_size()],
@@ -152,7 +171,9 @@ impl<'a> Builder<'a> {
         while !batch.is_empty() || !encoded.is_empty() {
             check(self.watch)?;
             let beside = || {
-                encoded.into_iter().try_for_each(|(event, encoded, spans)| writing.take(&event, &encoded, &spans))?;
+                encoded.into_iter().try_for_each(|(event, encoded, spans)| {
+                    writing.take(&event, &encoded, &spans)
+                })?;
                 read(&mut documents)
             };
             let encode = |event| {
@@ -174,11 +195,18 @@ impl<'a> Builder<'a> {
         self.finish(folder, writing, content, annotations)
     }
 
-    fn finish(&self, folder: &Path, writing: Writing, content: Vec<String>, annotations: Vec<String>) -> Result<()> {
+    fn finish(
+        &self,
+        folder: &Path,
+        writing: Writing,
+        content: Vec<String>,
+        annotations: Vec<String>,
+    ) -> Result<()> {
         let mut counts = writing.counts;
         counts.tokens = writing.writer.tokens;
         if counts.tokens == 0 {
-            let names: Vec<String> = self.text.inputs.iter().map(|input| input.path.display().to_string()).collect();
+            let names: Vec<String> =
+                self.text.inputs.iter().map(|input| input.path.display().to_string()).collect();
             return Err(Error::data(format!("there is no text in {}", names.join(", "))));
         }
         counts.duplicates = writing.duplicates.count()?;
@@ -229,11 +257,15 @@ fn report(counts: &Counts) {
     }
     if counts.dropped_spans > 0 {
         let (n, kept) = (counts.dropped_spans, counts.spans);
-        tracing::warn!("{n} annotated spans go over a line break or hold no token and were left out; {kept} are kept");
+        tracing::warn!(
+            "{n} annotated spans go over a line break or hold no token and were left out; {kept} are kept"
+        );
     }
     if share(counts.unknown, counts.tokens) > 1.0 {
         let percent = share(counts.unknown, counts.tokens);
-        tracing::warn!("{percent:.1} % of the tokens are unknown to the tokenizer: does it belong to this text?");
+        tracing::warn!(
+            "{percent:.1} % of the tokens are unknown to the tokenizer: does it belong to this text?"
+        );
     }
 }
 

@@ -18,7 +18,8 @@ impl Text {
             return Ok(hashes);
         }
         watch.stage("reading", Some(self.bytes()));
-        let hashes = self.inputs.iter().map(|input| hash(&input.path, watch)).collect::<Result<_>>()?;
+        let hashes =
+            self.inputs.iter().map(|input| hash(&input.path, watch)).collect::<Result<_>>()?;
         watch.finish();
         Ok(self.hashes.get_or_init(|| hashes))
     }

@@ -45,7 +45,8 @@ pub struct Statistics {
     pub cut_paragraphs: u64,
     /// Annotated spans.
     pub spans: u64,
-    /// Annotated spans that were left out, as [`Counts::dropped_spans`](crate::Counts::dropped_spans).
+    /// Annotated spans that were left out, as
+    /// [`Counts::dropped_spans`](crate::Counts::dropped_spans).
     pub dropped_spans: u64,
     /// Tokens in a word.
     pub tokens_per_word: f64,
@@ -62,27 +63,48 @@ impl Corpus {
     /// Names the file that is missing or damaged.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = manifest_path(folder);
-        let text = std::fs::read(&path).map_err(|error| Error::data(format!("{}: {error}", path.display())))?;
-        let manifest: Manifest = serde_json::from_slice(&text)
-            .map_err(|error| Error::data(format!("the manifest {} is damaged: {error}", path.display())))?;
+        let text = std::fs::read(&path)
+            .map_err(|error| Error::data(format!("{}: {error}", path.display())))?;
+        let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| {
+            Error::data(format!("the manifest {} is damaged: {error}", path.display()))
+        })?;
         let open = |name: &str| -> Result<Map> {
             let path = folder.join(name);
             let entry = manifest.files.get(name);
-            let entry = entry.ok_or_else(|| Error::data(format!("{} is not in the manifest", path.display())))?;
-            let map = Map::open(&path).map_err(|error| Error::data(format!("the shard is damaged: {error}")))?;
-            let same =
-                map.bytes().len() as u64 == entry.bytes && blake3::hash(map.bytes()).to_hex().as_str() == entry.blake3;
-            if same { Ok(map) } else { Err(Error::data(format!("the shard {} is damaged", path.display()))) }
+            let entry = entry
+                .ok_or_else(|| Error::data(format!("{} is not in the manifest", path.display())))?;
+            let map = Map::open(&path)
+                .map_err(|error| Error::data(format!("the shard is damaged: {error}")))?;
+            let same = map.bytes().len() as u64 == entry.bytes
+                && blake3::hash(map.bytes()).to_hex().as_str() == entry.blake3;
+            if same {
+                Ok(map)
+            } else {
+                Err(Error::data(format!("the shard {} is damaged", path.display())))
+            }
         };
         let number = manifest.counts.tokens.div_ceil(SHARD_TOKENS);
-        let shards = (0..number).into_par_iter().map(|i| open(&shard_name(i))).collect::<Result<Vec<_>>>()?;
-        let (words, sentences, documents) = (open("words.bin")?, open("sentences.bin")?, open("documents.bin")?);
+        let shards = (0..number)
+            .into_par_iter()
+            .map(|i| open(&shard_name(i)))
+            .collect::<Result<Vec<_>>>()?;
+        let (words, sentences, documents) =
+            (open("words.bin")?, open("sentences.bin")?, open("documents.bin")?);
         let spans = match manifest.text.annotations {
             Annotations::None => Map::default(),
             Annotations::Spans => open(SPANS)?,
         };
         let counts = open("counts.bin")?.numbers().to_vec();
-        Ok(Self { folder: folder.to_owned(), shards, words, sentences, documents, spans, counts, manifest })
+        Ok(Self {
+            folder: folder.to_owned(),
+            shards,
+            words,
+            sentences,
+            documents,
+            spans,
+            counts,
+            manifest,
+        })
     }
 
     /// Where it lies.
@@ -120,7 +142,8 @@ impl Corpus {
             let from = (at % SHARD_TOKENS) as usize;
             let to = (from as u64 + range.end - at).min(SHARD_TOKENS) as usize;
             if wide {
-                let id = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+                let id =
+                    |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
                 tokens.extend(bytes[4 * from..4 * to].chunks_exact(4).map(id));
             } else {
                 let id = |bytes: &[u8]| u32::from(u16::from_le_bytes([bytes[0], bytes[1]]));
@@ -173,8 +196,8 @@ impl Corpus {
     }
 }
 
-/// Median and 95th percentile of the gaps between `starts` and up to `end`. Lengths are counted, not sorted, and the
-/// longest are put together, so that memory does not grow with the text.
+/// Median and 95th percentile of the gaps between `starts` and up to `end`. Lengths are counted,
+/// not sorted, and the longest are put together, so that memory does not grow with the text.
 fn percentiles(starts: &[u64], end: u64) -> [u64; 2] {
     let mut histogram = vec![0u64; 1 << 16];
     let ends = starts.iter().skip(1).copied().chain([end]);
@@ -193,8 +216,9 @@ fn percentiles(starts: &[u64], end: u64) -> [u64; 2] {
     })
 }
 
-/// The cross-entropy in nats per token of a text with the token counts `text` under the unigram distribution of the token
-/// counts `model`, `added` to each. Of a text under its own counts, with 0 added: its entropy.
+/// The cross-entropy in nats per token of a text with the token counts `text` under the unigram
+/// distribution of the token counts `model`, `added` to each. Of a text under its own counts, with
+/// 0 added: its entropy.
 pub fn unigram_cross_entropy(model: &[u64], text: &[u64], added: f64) -> f64 {
     let total: f64 = model.iter().map(|count| *count as f64 + added).sum();
     let tokens: f64 = text.iter().map(|count| *count as f64).sum();
@@ -217,7 +241,9 @@ mod tests {
 
     #[test]
     fn a_uniform_unigram_costs_the_log_of_its_size() {
-        assert!((unigram_cross_entropy(&[9, 9, 9, 9], &[1, 2, 3, 4], 1.0) - 4f64.ln()).abs() < 1e-12);
+        assert!(
+            (unigram_cross_entropy(&[9, 9, 9, 9], &[1, 2, 3, 4], 1.0) - 4f64.ln()).abs() < 1e-12
+        );
         // (3 + 1) / 8 and (3 + 1) / 8 of eight: one bit.
         assert!((unigram_cross_entropy(&[3, 3], &[5, 0], 1.0) - 2f64.ln()).abs() < 1e-12);
         // Of two tokens once each: its own entropy, whatever the vocabulary.

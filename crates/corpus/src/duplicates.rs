@@ -10,8 +10,8 @@ const BUCKETS: usize = 64;
 /// Hashes held in memory before they are written out.
 const HELD: usize = 1 << 20;
 
-/// Counts documents whose text, white space aside, occurred before. Their 64-bit hashes are spread over bucket files,
-/// and each bucket is sorted alone.
+/// Counts documents whose text, white space aside, occurred before. Their 64-bit hashes are spread
+/// over bucket files, and each bucket is sorted alone.
 pub struct Duplicates {
     folder: PathBuf,
     buckets: Vec<Vec<u64>>,
@@ -25,7 +25,13 @@ impl Duplicates {
     /// Bucket files go to `folder`.
     pub fn new(folder: &Path) -> Self {
         let buckets = vec![Vec::new(); BUCKETS];
-        Self { folder: folder.to_owned(), buckets, held: 0, document: blake3::Hasher::new(), words: String::new() }
+        Self {
+            folder: folder.to_owned(),
+            buckets,
+            held: 0,
+            document: blake3::Hasher::new(),
+            words: String::new(),
+        }
     }
 
     /// A paragraph of the current document.
@@ -55,8 +61,10 @@ impl Duplicates {
     fn spill(&mut self) -> Result<()> {
         for bucket in 0..BUCKETS {
             let path = self.path(bucket);
-            let bytes: Vec<u8> = self.buckets[bucket].drain(..).flat_map(u64::to_le_bytes).collect();
-            let append = || OpenOptions::new().create(true).append(true).open(&path)?.write_all(&bytes);
+            let bytes: Vec<u8> =
+                self.buckets[bucket].drain(..).flat_map(u64::to_le_bytes).collect();
+            let append =
+                || OpenOptions::new().create(true).append(true).open(&path)?.write_all(&bytes);
             append().map_err(Error::io("write", &path))?;
         }
         self.held = 0;
@@ -73,7 +81,8 @@ impl Duplicates {
                 let mut bytes = Vec::new();
                 let mut read = || File::open(&path)?.read_to_end(&mut bytes);
                 read().map_err(Error::io("read", &path))?;
-                let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+                let number =
+                    |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
                 hashes.extend(bytes.chunks_exact(8).map(number));
                 std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             }

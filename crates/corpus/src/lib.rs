@@ -1,11 +1,13 @@
 //! Text to tokens to memory-mapped passages.
 //!
-//! [`Text`] finds files of plain text, JSON lines and Parquet, compressed or not, and reads their documents paragraph by
-//! paragraph. A [`Tokenizer`] is opened or trained. A [`Builder`] tokenises the text on all cores in bounded memory into
-//! a [`Corpus`]: shards of token ids with the places where words, sentences and documents start, found again by the
-//! content hashes of text and tokenizer. Spans that the user annotated come along ([`Annotations`]). [`Passages`] packs
-//! whole sentences up to a length, as RoBERTa's DOC-SENTENCES or FULL-SENTENCES (Liu et al. 2019, section 4.2), and
-//! [`Order`] shuffles them for every epoch; both find number N in constant time, so nothing is replayed to resume.
+//! [`Text`] finds files of plain text, JSON lines and Parquet, compressed or not, and reads their
+//! documents paragraph by paragraph. A [`Tokenizer`] is opened or trained. A [`Builder`] tokenises
+//! the text on all cores in bounded memory into a [`Corpus`]: shards of token ids with the places
+//! where words, sentences and documents start, found again by the content hashes of text and
+//! tokenizer. Spans that the user annotated come along ([`Annotations`]). [`Passages`] packs whole
+//! sentences up to a length, as RoBERTa's DOC-SENTENCES or FULL-SENTENCES (Liu et al. 2019, section
+//! 4.2), and [`Order`] shuffles them for every epoch; both find number N in constant time, so
+//! nothing is replayed to resume.
 //!
 //! Knows nothing of objectives and nothing of tensors.
 

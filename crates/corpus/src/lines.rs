@@ -27,7 +27,12 @@ pub struct Lines {
 }
 
 impl Lines {
-    pub fn new(reader: Box<dyn BufRead + Send>, limit: usize, cuts: bool, compressed: bool) -> Self {
+    pub fn new(
+        reader: Box<dyn BufRead + Send>,
+        limit: usize,
+        cuts: bool,
+        compressed: bool,
+    ) -> Self {
         Self { reader, limit, cuts, compressed, offset: 0, buffer: Vec::new() }
     }
 
@@ -39,7 +44,10 @@ impl Lines {
         }
         if !ended && !self.cuts {
             let (at, limit) = (self.offset, self.limit >> 20);
-            return Err(Error::data(format!("{}: the line at byte {at} is longer than {limit} MiB", path.display())));
+            return Err(Error::data(format!(
+                "{}: the line at byte {at} is longer than {limit} MiB",
+                path.display()
+            )));
         }
         let cut = if ended { self.buffer.len() } else { self.cut() };
         let rest = self.buffer.split_off(cut);
@@ -81,20 +89,25 @@ impl Lines {
             }
             let room = self.limit - self.buffer.len();
             let chunk = &chunk[..chunk.len().min(room)];
-            let line = chunk.iter().position(|byte| *byte == b'\n').map_or(chunk.len(), |at| at + 1);
+            let line =
+                chunk.iter().position(|byte| *byte == b'\n').map_or(chunk.len(), |at| at + 1);
             self.buffer.extend_from_slice(&chunk[..line]);
             self.reader.consume(line);
         }
     }
 
-    /// Where to cut a full buffer: after the last space or tab; else before a character that may go on.
+    /// Where to cut a full buffer: after the last space or tab; else before a character that may go
+    /// on.
     fn cut(&self) -> usize {
-        let space = self.buffer.iter().rev().take(10_000).position(|byte| matches!(byte, b' ' | b'\t'));
+        let space =
+            self.buffer.iter().rev().take(10_000).position(|byte| matches!(byte, b' ' | b'\t'));
         if let Some(back) = space {
             return self.buffer.len() - back;
         }
         match std::str::from_utf8(&self.buffer) {
-            Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => error.valid_up_to(),
+            Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => {
+                error.valid_up_to()
+            }
             _ => self.buffer.len(),
         }
     }
@@ -103,7 +116,9 @@ impl Lines {
 fn broken(error: &std::io::Error, path: &Path) -> Error {
     let path = path.display();
     if error.kind() == ErrorKind::UnexpectedEof || error.to_string().contains("incomplete frame") {
-        return Error::data(format!("{path} ends early: the compressed file is truncated; fetch or write it again"));
+        return Error::data(format!(
+            "{path} ends early: the compressed file is truncated; fetch or write it again"
+        ));
     }
     Error::data(format!("{path} cannot be decompressed: {error}"))
 }

@@ -2,9 +2,10 @@
 
 /// A permutation of 0..len for every epoch, keyed by a seed.
 ///
-/// A Feistel network of eight rounds permutes the smallest even number of bits that holds `len`; numbers outside are put
-/// through it again until they fall inside ("cycle walking", Black and Rogaway 2002), which takes fewer than four rounds
-/// on average. So the passage at any place of any epoch is found in constant time, and nothing is replayed to resume.
+/// A Feistel network of eight rounds permutes the smallest even number of bits that holds `len`;
+/// numbers outside are put through it again until they fall inside ("cycle walking", Black and
+/// Rogaway 2002), which takes fewer than four rounds on average. So the passage at any place of any
+/// epoch is found in constant time, and nothing is replayed to resume.
 #[derive(Clone, Copy, Debug)]
 pub struct Order {
     len: u64,
@@ -73,7 +74,8 @@ mod tests {
 
     #[test]
     fn epochs_and_seeds_have_orders_of_their_own() {
-        let order = |seed, epoch| (0..100).map(|i| Order::new(100, seed).at(epoch, i)).collect::<Vec<_>>();
+        let order =
+            |seed, epoch| (0..100).map(|i| Order::new(100, seed).at(epoch, i)).collect::<Vec<_>>();
         assert_eq!(order(1, 0), order(1, 0));
         assert_ne!(order(1, 0), order(1, 1));
         assert_ne!(order(1, 0), order(2, 0));

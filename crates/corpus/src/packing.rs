@@ -24,8 +24,8 @@ pub struct PackingConfig {
     pub max_tokens: usize,
     /// Whether a passage may cross documents.
     pub across: Across,
-    /// Whether the sentence that reaches the length still belongs to the passage, for whoever asks to cut it (BERT's and
-    /// ALBERT's chunks). Otherwise a passage ends before it.
+    /// Whether the sentence that reaches the length still belongs to the passage, for whoever asks
+    /// to cut it (BERT's and ALBERT's chunks). Otherwise a passage ends before it.
     pub overfill: bool,
     /// Tokens kept free for each document that begins inside a passage.
     pub separator_room: usize,
@@ -43,7 +43,11 @@ impl PackingConfig {
         }
         let rng = &mut keyed_rng("short", self.seed, number, 0);
         let short = uniform(rng) < self.short_share;
-        if short { 2 + (uniform(rng) * (self.max_tokens - 1) as f64) as usize } else { self.max_tokens }
+        if short {
+            2 + (uniform(rng) * (self.max_tokens - 1) as f64) as usize
+        } else {
+            self.max_tokens
+        }
     }
 }
 
@@ -65,7 +69,15 @@ impl Packer {
     /// With nothing packed.
     pub fn new(config: PackingConfig) -> Self {
         let target = config.target(0);
-        Self { config, done: Vec::new(), finished: 0, open: None, separators: 0, begins: false, target }
+        Self {
+            config,
+            done: Vec::new(),
+            finished: 0,
+            open: None,
+            separators: 0,
+            begins: false,
+            target,
+        }
     }
 
     /// The next sentence begins a document.
@@ -95,7 +107,8 @@ impl Packer {
     pub fn sentence(&mut self, mut sentence: Range<u64>) {
         let len = |range: &Range<u64>| (range.end - range.start) as usize;
         let PackingConfig { max_tokens, overfill, separator_room, .. } = self.config;
-        let separator = |packer: &Self| if packer.begins && packer.open.is_some() { separator_room } else { 0 };
+        let separator =
+            |packer: &Self| if packer.begins && packer.open.is_some() { separator_room } else { 0 };
         let used = |packer: &Self| packer.open.as_ref().map_or(0, len) + packer.separators;
         // What does not even fit alone is cut, with overfill only what no passage would hold.
         let most = |packer: &Self| if overfill { max_tokens } else { packer.target };
@@ -130,7 +143,14 @@ mod tests {
     use super::*;
 
     fn config(max_tokens: usize, across: Across) -> PackingConfig {
-        PackingConfig { max_tokens, across, overfill: false, separator_room: 1, short_share: 0.0, seed: 0 }
+        PackingConfig {
+            max_tokens,
+            across,
+            overfill: false,
+            separator_room: 1,
+            short_share: 0.0,
+            seed: 0,
+        }
     }
 
     /// Packs documents given as lengths of sentences.
@@ -154,9 +174,17 @@ mod tests {
 
     #[test]
     fn with_overfill_the_sentence_that_reaches_the_length_is_taken() {
-        let overfill = |max_tokens| PackingConfig { overfill: true, ..config(max_tokens, Across::Document) };
-        assert_eq!(pack(overfill(10), &[&[4, 5, 3, 1], &[10, 9, 9], &[2]]), [0..12, 12..13, 13..23, 23..41, 41..43]);
-        assert_eq!(pack(overfill(10), &[&[4, 25, 3]]), [0..4, 4..14, 14..24, 24..32], "but for one of more than all");
+        let overfill =
+            |max_tokens| PackingConfig { overfill: true, ..config(max_tokens, Across::Document) };
+        assert_eq!(
+            pack(overfill(10), &[&[4, 5, 3, 1], &[10, 9, 9], &[2]]),
+            [0..12, 12..13, 13..23, 23..41, 41..43]
+        );
+        assert_eq!(
+            pack(overfill(10), &[&[4, 25, 3]]),
+            [0..4, 4..14, 14..24, 24..32],
+            "but for one of more than all"
+        );
         let short = PackingConfig { short_share: 0.9, ..overfill(10) };
         let sentences = [4; 400];
         let ranges = pack(short, &[&sentences]);
@@ -170,7 +198,11 @@ mod tests {
     fn across_documents_a_separator_takes_its_room() {
         assert_eq!(pack(config(10, Across::Corpus), &[&[4], &[5], &[3]]), [0..9, 9..12]);
         assert_eq!(pack(config(9, Across::Corpus), &[&[4], &[5]]), [0..4, 4..9]);
-        assert_eq!(pack(config(9, Across::Corpus), &[&[4, 5], &[1]]), [0..9, 9..10], "no separator inside a document");
+        assert_eq!(
+            pack(config(9, Across::Corpus), &[&[4, 5], &[1]]),
+            [0..9, 9..10],
+            "no separator inside a document"
+        );
     }
 
     #[test]
@@ -183,8 +215,9 @@ mod tests {
         for seed in 0..50 {
             let mut rng = keyed_rng("test", seed, 0, 0);
             let mut draw = |n: f64| (uniform(&mut rng) * n) as u64;
-            let documents: Vec<Vec<u64>> =
-                (0..1 + draw(6.0)).map(|_| (0..1 + draw(8.0)).map(|_| 1 + draw(30.0)).collect()).collect();
+            let documents: Vec<Vec<u64>> = (0..1 + draw(6.0))
+                .map(|_| (0..1 + draw(8.0)).map(|_| 1 + draw(30.0)).collect())
+                .collect();
             let documents: Vec<&[u64]> = documents.iter().map(Vec::as_slice).collect();
             for across in [Across::Document, Across::Corpus] {
                 let packing = PackingConfig { short_share: 0.3, seed, ..config(12, across) };

@@ -43,14 +43,15 @@ pub struct Passage {
     pub number: u64,
     /// Token ids.
     pub tokens: Vec<u32>,
-    /// The tokens sentences start with; the first is 0, also where the passage begins inside a sentence.
+    /// The tokens sentences start with; the first is 0, also where the passage begins inside a
+    /// sentence.
     pub sentence_starts: Vec<u32>,
     /// The tokens other than the first that documents start with.
     pub document_starts: Vec<u32>,
     /// Whether a word begins with the token; true for the first.
     pub word_starts: Vec<bool>,
-    /// The spans that the user annotated, as tokens of whole words, ascending and apart; without those that an edge of the
-    /// passage cuts.
+    /// The spans that the user annotated, as tokens of whole words, ascending and apart; without
+    /// those that an edge of the passage cuts.
     pub spans: Vec<Range<u32>>,
     /// How many tokens it was to be filled with.
     pub target: usize,
@@ -60,7 +61,15 @@ impl Passage {
     /// Tokens of one document, each a word.
     pub fn of_words(number: u64, tokens: Vec<u32>, sentence_starts: Vec<u32>) -> Self {
         let (word_starts, target) = (vec![true; tokens.len()], tokens.len());
-        Self { number, tokens, sentence_starts, document_starts: Vec::new(), word_starts, spans: Vec::new(), target }
+        Self {
+            number,
+            tokens,
+            sentence_starts,
+            document_starts: Vec::new(),
+            word_starts,
+            spans: Vec::new(),
+            target,
+        }
     }
 }
 
@@ -77,10 +86,13 @@ impl Subset {
     fn contains(&self, document: u64, documents: u64) -> bool {
         let held_out = |fraction: f64, seed: u64| {
             let draw = |document| uniform(&mut keyed_rng("split", seed, document, 0));
-            // One document on each side at least: the smallest and the largest draw decide when chance does not.
+            // One document on each side at least: the smallest and the largest draw decide when
+            // chance does not.
             match (document, documents) {
                 (0, 2..) if fraction > 0.0 => false,
-                (1, 2..) if fraction > 0.0 => draw(1) < fraction || (2..documents).all(|d| draw(d) >= fraction),
+                (1, 2..) if fraction > 0.0 => {
+                    draw(1) < fraction || (2..documents).all(|d| draw(d) >= fraction)
+                }
                 _ => draw(document) < fraction,
             }
         };
@@ -97,7 +109,12 @@ impl Passages {
     ///
     /// # Errors
     /// When there is no passage, the settings cannot be, or the index cannot be written.
-    pub fn open(corpus: &Arc<Corpus>, subset: Subset, packing: PackingConfig, watch: &dyn Watch) -> Result<Self> {
+    pub fn open(
+        corpus: &Arc<Corpus>,
+        subset: Subset,
+        packing: PackingConfig,
+        watch: &dyn Watch,
+    ) -> Result<Self> {
         if packing.max_tokens < 2 || !(0.0..1.0).contains(&packing.short_share) {
             return Err(Error::data(format!(
                 "passages of at most {} tokens with a share of {} short ones cannot be packed; at least 2 tokens, and \
@@ -113,11 +130,14 @@ impl Passages {
             Some(index) => index,
             None => {
                 write_index(corpus, subset, &packing, &path, &entry, watch)?;
-                open_index(&path, &entry).ok_or_else(|| Error::data(format!("{} is damaged", path.display())))?
+                open_index(&path, &entry)
+                    .ok_or_else(|| Error::data(format!("{} is damaged", path.display())))?
             }
         };
         if index.bytes().is_empty() {
-            return Err(Error::data("there is no passage: the text has too few documents for this split"));
+            return Err(Error::data(
+                "there is no passage: the text has too few documents for this split",
+            ));
         }
         Ok(Self { corpus: corpus.clone(), packing, index })
     }
@@ -147,26 +167,33 @@ impl Passages {
         self.corpus.document_starts().partition_point(|document| *document <= start) as u64
     }
 
-    /// Text of another document than passage `number` begins in, drawn from (seed, epoch, number): from one of its sentences
-    /// on, whole sentences with as many tokens as a passage has at most, or all that the document has. None where ten
-    /// draws, as many as BERT's code makes, meet the same document.
+    /// Text of another document than passage `number` begins in, drawn from (seed, epoch, number):
+    /// from one of its sentences on, whole sentences with as many tokens as a passage has at most,
+    /// or all that the document has. None where ten draws, as many as BERT's code makes, meet the
+    /// same document.
     pub fn partner(&self, number: u64, seed: u64, epoch: u64) -> Option<Passage> {
         let rng = &mut keyed_rng("partner", seed, epoch, number);
         let here = self.document(number);
         let mut draws = (0..10).map(|_| below(self.len() as usize, rng) as u64);
         let other = draws.find(|other| self.document(*other) != here)?;
         let (document, reach) = (self.document_range(other), self.packing.max_tokens as u64);
-        // A sentence that begins in the passage; an earlier one where the document would end too soon.
+        // A sentence that begins in the passage; an earlier one where the document would end too
+        // soon.
         let sentences = self.corpus.sentence_starts();
         let at = |token: u64| sentences.partition_point(|start| *start <= token) - 1;
         let passage = self.range(other);
         let first = at(passage.start);
         let last = at((passage.end - 1).min(document.end - 1));
         let start = sentences[first + below(last - first + 1, rng)];
-        let start = start.min(sentences[at(document.end.saturating_sub(reach))]).max(document.start);
-        let end = sentences[at(start)..].iter().copied().find(|sentence| *sentence >= start + reach);
+        let start =
+            start.min(sentences[at(document.end.saturating_sub(reach))]).max(document.start);
+        let end =
+            sentences[at(start)..].iter().copied().find(|sentence| *sentence >= start + reach);
         // A sentence may have no end in sight.
-        Some(self.read(number, start..end.unwrap_or(document.end).min(document.end).min(start + 2 * reach)))
+        Some(self.read(
+            number,
+            start..end.unwrap_or(document.end).min(document.end).min(start + 2 * reach),
+        ))
     }
 
     /// Passage `number`. Costs the same for every number.
@@ -199,12 +226,16 @@ impl Passages {
         };
         let mut sentence_starts = within(self.corpus.sentence_starts());
         sentence_starts.insert(0, 0);
-        let mut word_starts: Vec<bool> = range.clone().map(|token| self.corpus.word_starts(token)).collect();
+        let mut word_starts: Vec<bool> =
+            range.clone().map(|token| self.corpus.word_starts(token)).collect();
         word_starts[0] = true;
         let spans = self.corpus.spans();
         let first = spans.partition_point(|[start, _]| *start < range.start);
         let inside = spans[first..].iter().take_while(|[_, end]| *end <= range.end);
-        let spans = inside.map(|span| span.map(|token| (token - range.start) as u32)).map(|[a, b]| a..b).collect();
+        let spans = inside
+            .map(|span| span.map(|token| (token - range.start) as u32))
+            .map(|[a, b]| a..b)
+            .collect();
         Passage {
             number,
             tokens: self.corpus.read(range.clone()),
@@ -220,7 +251,8 @@ impl Passages {
 fn open_index(path: &Path, entry: &Path) -> Option<Map> {
     let entry: FileEntry = serde_json::from_slice(&fs::read(entry).ok()?).ok()?;
     let map = Map::open(path).ok()?;
-    let same = map.bytes().len() as u64 == entry.bytes && blake3::hash(map.bytes()).to_hex().as_str() == entry.blake3;
+    let same = map.bytes().len() as u64 == entry.bytes
+        && blake3::hash(map.bytes()).to_hex().as_str() == entry.blake3;
     if !same {
         tracing::warn!("{} is damaged; it is made again", path.display());
     }
@@ -271,7 +303,8 @@ fn write_index(
     put(&mut packer.done)?;
     let written = file.finish()?;
     fs::rename(&aside, path).map_err(Error::io("rename", &aside))?;
-    fs::write(entry, serde_json::to_vec(&written).expect("an entry is JSON")).map_err(Error::io("write", entry))
+    fs::write(entry, serde_json::to_vec(&written).expect("an entry is JSON"))
+        .map_err(Error::io("write", entry))
 }
 
 #[cfg(test)]
@@ -282,7 +315,9 @@ mod tests {
     fn a_split_is_of_documents_and_has_both_sides() {
         for (documents, seed) in [(2, 1), (3, 5), (40, 0), (1000, 7)] {
             let (valid_fraction, side) = (0.1, |subset: Subset| {
-                (0..documents).filter(|document| subset.contains(*document, documents)).collect::<Vec<u64>>()
+                (0..documents)
+                    .filter(|document| subset.contains(*document, documents))
+                    .collect::<Vec<u64>>()
             });
             let train = side(Subset::Train { valid_fraction, seed });
             let valid = side(Subset::Valid { valid_fraction, seed });
@@ -291,7 +326,8 @@ mod tests {
             assert!(train.iter().all(|document| !valid.contains(document)));
         }
         let valid = Subset::Valid { valid_fraction: 0.1, seed: 7 };
-        let share = (0..10_000).filter(|document| valid.contains(*document, 10_000)).count() as f64 / 10_000.0;
+        let share = (0..10_000).filter(|document| valid.contains(*document, 10_000)).count() as f64
+            / 10_000.0;
         assert!((share - 0.1).abs() < 0.015, "{share}");
     }
 }

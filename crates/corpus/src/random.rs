@@ -1,11 +1,11 @@
-//! Random numbers by key instead of by state, and draws from the generator's bits alone, so that they stay the same whatever
-//! library versions do.
+//! Random numbers by key instead of by state, and draws from the generator's bits alone, so that
+//! they stay the same whatever library versions do.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// The generator that belongs to (purpose, seed, a, b), such as ("mask", seed of the run, epoch, passage). ChaCha, because
-/// its stream is the same on every platform and in every version.
+/// The generator that belongs to (purpose, seed, a, b), such as ("mask", seed of the run, epoch,
+/// passage). ChaCha, because its stream is the same on every platform and in every version.
 pub fn keyed_rng(purpose: &str, seed: u64, a: u64, b: u64) -> ChaCha8Rng {
     let mut hasher = blake3::Hasher::new();
     for number in [seed, a, b] {
@@ -40,7 +40,12 @@ mod tests {
         let draw = |purpose, seed, a, b| keyed_rng(purpose, seed, a, b).next_u64();
         let first = draw("mask", 1, 2, 3);
         assert_eq!(first, draw("mask", 1, 2, 3));
-        for other in [draw("drop", 1, 2, 3), draw("mask", 9, 2, 3), draw("mask", 1, 9, 3), draw("mask", 1, 2, 9)] {
+        for other in [
+            draw("drop", 1, 2, 3),
+            draw("mask", 9, 2, 3),
+            draw("mask", 1, 9, 3),
+            draw("mask", 1, 2, 9),
+        ] {
             assert_ne!(first, other);
         }
     }

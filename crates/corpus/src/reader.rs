@@ -14,7 +14,9 @@ use crate::annotations::{Annotations, Parts, SpanLines, of_record, place};
 use crate::error::{Error, Result};
 use crate::lines::{Line, Lines};
 use crate::table::Rows;
-use crate::text::{Compression, DocumentBoundary, Input, Kind, Text, TextConfig, spans_compression};
+use crate::text::{
+    Compression, DocumentBoundary, Input, Kind, Text, TextConfig, spans_compression,
+};
 
 /// The longest JSON line that is read.
 const LONGEST_RECORD: usize = 256 << 20;
@@ -28,7 +30,8 @@ pub enum Event {
     Paragraph {
         /// Never blank, without line breaks.
         text: String,
-        /// What the user annotated, in bytes of the text: ascending, apart, without white space at their ends.
+        /// What the user annotated, in bytes of the text: ascending, apart, without white space at
+        /// their ends.
         spans: Vec<Range<usize>>,
     },
     /// The document that the paragraphs before belong to is over.
@@ -90,7 +93,9 @@ impl<'a> Documents<'a> {
         let more = match source {
             Source::Plain(lines, annotation) => match (lines.next(path)?, annotation) {
                 (Some(line), annotation) => {
-                    let spans = annotation.as_mut().map(|spans| spans.next(&line, path, &mut self.dropped_spans));
+                    let spans = annotation
+                        .as_mut()
+                        .map(|spans| spans.next(&line, path, &mut self.dropped_spans));
                     let spans = spans.transpose()?.unwrap_or_default();
                     self.plain(&line, spans);
                     true
@@ -107,7 +112,8 @@ impl<'a> Documents<'a> {
                     let (number, line) = (*number, line.text);
                     if !line.trim().is_empty() {
                         let place = place(path, number);
-                        let (text, spans) = record(&line, &self.text.config, &place, &mut self.dropped_spans)?;
+                        let (text, spans) =
+                            record(&line, &self.text.config, &place, &mut self.dropped_spans)?;
                         self.document(&text, spans);
                     }
                     true
@@ -199,7 +205,8 @@ impl Iterator for Documents<'_> {
     }
 }
 
-/// Where to cut a text that is longer than `limit`: after the last white space before it, or between two characters.
+/// Where to cut a text that is longer than `limit`: after the last white space before it, or
+/// between two characters.
 fn cut_at(text: &str, limit: usize) -> usize {
     let boundary = text.floor_char_boundary(limit);
     let space = text[..boundary].char_indices().rev().take(10_000).find(|(_, c)| c.is_whitespace());
@@ -210,9 +217,15 @@ fn open(input: &Input, text: &Text, consumed: &Arc<AtomicU64>) -> Result<Source>
     let path = &input.path;
     let file = File::open(path).map_err(Error::io("open", path))?;
     if input.kind == Kind::Parquet {
-        return Ok(Source::Parquet(Rows::open(file, path, &text.config.text_field, consumed.clone())?));
+        return Ok(Source::Parquet(Rows::open(
+            file,
+            path,
+            &text.config.text_field,
+            consumed.clone(),
+        )?));
     }
-    let reader = decompressed(Counted { file, consumed: consumed.clone() }, path, input.compression)?;
+    let reader =
+        decompressed(Counted { file, consumed: consumed.clone() }, path, input.compression)?;
     let compressed = input.compression != Compression::None;
     if input.kind == Kind::JsonLines {
         return Ok(Source::JsonLines(Lines::new(reader, LONGEST_RECORD, false, compressed), 0));
@@ -225,7 +238,10 @@ fn open_spans(path: &Path) -> Result<SpanLines> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let compression = spans_compression(path);
     let reader = decompressed(file, path, compression)?;
-    Ok(SpanLines::new(Lines::new(reader, LONGEST_RECORD, false, compression != Compression::None), path))
+    Ok(SpanLines::new(
+        Lines::new(reader, LONGEST_RECORD, false, compression != Compression::None),
+        path,
+    ))
 }
 
 fn decompressed<R: Read + Send + 'static>(
@@ -250,8 +266,8 @@ fn record(
     place: &str,
     dropped_spans: &mut u64,
 ) -> Result<(String, Vec<Range<usize>>)> {
-    let value: serde_json::Value =
-        serde_json::from_str(line).map_err(|error| Error::data(format!("{place}: no JSON: {error}")))?;
+    let value: serde_json::Value = serde_json::from_str(line)
+        .map_err(|error| Error::data(format!("{place}: no JSON: {error}")))?;
     let Some(object) = value.as_object() else {
         return Err(Error::data(format!("{place}: not a JSON object")));
     };
@@ -269,7 +285,9 @@ fn record(
             let known: Vec<&str> = object.keys().map(String::as_str).collect();
             let known = known.join(", ");
             let hint = "Name the right one with --text-field";
-            Err(Error::data(format!("{place}: there is no field `{field}`; it has: {known}. {hint}")))
+            Err(Error::data(format!(
+                "{place}: there is no field `{field}`; it has: {known}. {hint}"
+            )))
         }
     }
 }

@@ -4,12 +4,12 @@ use unicode_segmentation::UnicodeSegmentation;
 
 /// Words that end in a full stop without ending a sentence.
 const ABBREVIATIONS: [&str; 24] = [
-    "mr", "mrs", "ms", "dr", "prof", "rev", "st", "sr", "jr", "gen", "col", "capt", "lt", "sgt", "hon", "messrs",
-    "e.g", "i.e", "cf", "vs", "no", "vol", "pp", "fig",
+    "mr", "mrs", "ms", "dr", "prof", "rev", "st", "sr", "jr", "gen", "col", "capt", "lt", "sgt",
+    "hon", "messrs", "e.g", "i.e", "cf", "vs", "no", "vol", "pp", "fig",
 ];
 
-/// The sentences of a paragraph as byte ranges, without the space around them. Together they hold everything but that
-/// space.
+/// The sentences of a paragraph as byte ranges, without the space around them. Together they hold
+/// everything but that space.
 pub fn sentences(paragraph: &str) -> Vec<std::ops::Range<usize>> {
     let mut found: Vec<std::ops::Range<usize>> = Vec::new();
     let mut joins = false;
@@ -34,7 +34,8 @@ fn ends_in_abbreviation(sentence: &str) -> bool {
     let word = stem.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or(stem);
     let mut letters = word.chars();
     // A capital alone is an initial, except "I", which is a word.
-    let initial = letters.next().is_some_and(|c| c.is_uppercase() && c != 'I') && letters.next().is_none();
+    let initial =
+        letters.next().is_some_and(|c| c.is_uppercase() && c != 'I') && letters.next().is_none();
     initial || ABBREVIATIONS.contains(&word.to_lowercase().as_str())
 }
 
@@ -48,14 +49,20 @@ mod tests {
 
     #[test]
     fn full_stops_questions_and_quotations_end_sentences() {
-        assert_eq!(split("It rained. Why? \"Go,\" she said. "), ["It rained.", "Why?", "\"Go,\" she said."]);
+        assert_eq!(
+            split("It rained. Why? \"Go,\" she said. "),
+            ["It rained.", "Why?", "\"Go,\" she said."]
+        );
         assert_eq!(split("No stop at the end"), ["No stop at the end"]);
         assert!(split("   ").is_empty());
     }
 
     #[test]
     fn abbreviations_and_initials_do_not() {
-        assert_eq!(split("Mr. Hill met J. K. Stone. They spoke."), ["Mr. Hill met J. K. Stone.", "They spoke."]);
+        assert_eq!(
+            split("Mr. Hill met J. K. Stone. They spoke."),
+            ["Mr. Hill met J. K. Stone.", "They spoke."]
+        );
         assert_eq!(split("See e.g. Berlin. It is big."), ["See e.g. Berlin.", "It is big."]);
         assert_eq!(split("So did I. Then he left."), ["So did I.", "Then he left."]);
     }

@@ -41,7 +41,13 @@ pub struct Hashed {
 impl Hashed {
     pub fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).map_err(Error::io("write", path))?;
-        Ok(Self { path: path.to_owned(), file, buffer: Vec::new(), hasher: blake3::Hasher::new(), bytes: 0 })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            buffer: Vec::new(),
+            hasher: blake3::Hasher::new(),
+            bytes: 0,
+        })
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -65,9 +71,9 @@ impl Hashed {
     }
 }
 
-/// Writes tokens (two bytes each where the vocabulary allows, else four), word starts (a bit a token), and where
-/// sentences and documents start (eight bytes each, counted in tokens); where asked for, where spans start and end (the
-/// same, two numbers each).
+/// Writes tokens (two bytes each where the vocabulary allows, else four), word starts (a bit a
+/// token), and where sentences and documents start (eight bytes each, counted in tokens); where
+/// asked for, where spans start and end (the same, two numbers each).
 pub struct ShardWriter {
     folder: PathBuf,
     wide: bool,
@@ -118,8 +124,14 @@ impl ShardWriter {
             .try_for_each(|token| file.write(&(self.tokens + u64::from(token)).to_le_bytes()))
     }
 
-    /// A paragraph's tokens, word starts and sentence starts (counted from the paragraph's first token).
-    pub fn paragraph(&mut self, tokens: &[u32], word_starts: &[bool], sentence_starts: &[u32]) -> Result<()> {
+    /// A paragraph's tokens, word starts and sentence starts (counted from the paragraph's first
+    /// token).
+    pub fn paragraph(
+        &mut self,
+        tokens: &[u32],
+        word_starts: &[bool],
+        sentence_starts: &[u32],
+    ) -> Result<()> {
         for start in sentence_starts {
             self.sentences.write(&(self.tokens + u64::from(*start)).to_le_bytes())?;
         }
@@ -170,9 +182,11 @@ impl ShardWriter {
         if self.bits.1 > 0 {
             self.words.write(&[self.bits.0])?;
         }
-        for (name, file) in
-            [("words.bin", self.words), ("sentences.bin", self.sentences), ("documents.bin", self.documents)]
-        {
+        for (name, file) in [
+            ("words.bin", self.words),
+            ("sentences.bin", self.sentences),
+            ("documents.bin", self.documents),
+        ] {
             self.files.insert(name.to_owned(), file.finish()?);
         }
         if let Some(file) = self.spans {

@@ -13,9 +13,14 @@ pub struct TokenSpans {
     pub dropped: u64,
 }
 
-/// The tokens of the words that each of `spans` (bytes of `text`, ascending and apart) touches. Spans that share a word
-/// become one. `encoded` is what the tokenizer makes of `text`.
-pub fn token_spans(tokenizer: &Tokenizer, text: &str, encoded: &Encoded, spans: &[Range<usize>]) -> TokenSpans {
+/// The tokens of the words that each of `spans` (bytes of `text`, ascending and apart) touches.
+/// Spans that share a word become one. `encoded` is what the tokenizer makes of `text`.
+pub fn token_spans(
+    tokenizer: &Tokenizer,
+    text: &str,
+    encoded: &Encoded,
+    spans: &[Range<usize>],
+) -> TokenSpans {
     let mut found = TokenSpans::default();
     // Most paragraphs may have none, and offsets cost as much as the tokens.
     if spans.is_empty() {
@@ -33,7 +38,11 @@ pub fn token_spans(tokenizer: &Tokenizer, text: &str, encoded: &Encoded, spans: 
 }
 
 /// The tokens of the words that hold the bytes of `span`; none where no token does.
-fn touched(offsets: &[Range<usize>], word_starts: &[bool], span: &Range<usize>) -> Option<Range<u32>> {
+fn touched(
+    offsets: &[Range<usize>],
+    word_starts: &[bool],
+    span: &Range<usize>,
+) -> Option<Range<u32>> {
     // Starts and ends of tokens rise; a token of white space is empty and holds nothing.
     let from = offsets.partition_point(|token| token.end <= span.start);
     let to = offsets.partition_point(|token| token.start < span.end);

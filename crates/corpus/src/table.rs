@@ -49,15 +49,21 @@ impl Rows {
     pub fn next(&mut self, path: &Path) -> Result<Option<String>> {
         let Some(row) = self.rows.next() else { return Ok(None) };
         self.consumed.fetch_add(self.bytes / self.total, Ordering::Relaxed);
-        let row = row.map_err(|error| Error::data(format!("{} is damaged: {error}", path.display())))?;
+        let row =
+            row.map_err(|error| Error::data(format!("{} is damaged: {error}", path.display())))?;
         match row.get_column_iter().next() {
             Some((_, Field::Str(text))) => Ok(Some(text.clone())),
             Some((_, Field::Bytes(bytes))) => match std::str::from_utf8(bytes.data()) {
                 Ok(text) => Ok(Some(text.to_owned())),
-                Err(error) => Err(Error::data(format!("{}: a row is not UTF-8: {error}", path.display()))),
+                Err(error) => {
+                    Err(Error::data(format!("{}: a row is not UTF-8: {error}", path.display())))
+                }
             },
             Some((_, Field::Null)) | None => Ok(Some(String::new())),
-            Some((name, _)) => Err(Error::data(format!("{}: the column `{name}` does not hold text", path.display()))),
+            Some((name, _)) => Err(Error::data(format!(
+                "{}: the column `{name}` does not hold text",
+                path.display()
+            ))),
         }
     }
 }

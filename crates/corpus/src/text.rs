@@ -84,10 +84,12 @@ pub struct Text {
 }
 
 impl Text {
-    /// Finds the files that `config` names. Folders are searched through, and only files of known kinds taken from them.
+    /// Finds the files that `config` names. Folders are searched through, and only files of known
+    /// kinds taken from them.
     ///
     /// # Errors
-    /// When a path names nothing, a folder holds no text file, or a file lacks the annotations that are asked for.
+    /// When a path names nothing, a folder holds no text file, or a file lacks the annotations that
+    /// are asked for.
     pub fn open(config: TextConfig) -> Result<Self> {
         let mut inputs = Vec::new();
         for path in &config.paths {
@@ -129,7 +131,8 @@ fn find(given: &str) -> Result<Vec<Input>> {
         return Ok(vec![input(path, classify(path).unwrap_or((Kind::Plain, Compression::None)))?]);
     }
     let matches = if given.contains(['*', '?', '[']) {
-        let pattern = glob::glob(given).map_err(|error| Error::data(format!("the glob {given} is wrong: {error}")))?;
+        let pattern = glob::glob(given)
+            .map_err(|error| Error::data(format!("the glob {given} is wrong: {error}")))?;
         let mut paths: Vec<PathBuf> = pattern.filter_map(std::result::Result::ok).collect();
         paths.sort();
         paths
@@ -139,21 +142,32 @@ fn find(given: &str) -> Result<Vec<Input>> {
     if matches.is_empty() {
         return Err(Error::data(format!("no file matches the glob {given}")));
     }
-    let found = matches.iter().map(|path| find(&path.to_string_lossy())).collect::<Result<Vec<_>>>()?;
+    let found =
+        matches.iter().map(|path| find(&path.to_string_lossy())).collect::<Result<Vec<_>>>()?;
     Ok(found.into_iter().flatten().collect())
 }
 
 fn folder(path: &Path) -> Result<Vec<Input>> {
-    let hidden = |entry: &walkdir::DirEntry| entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.');
+    let hidden = |entry: &walkdir::DirEntry| {
+        entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.')
+    };
     let mut inputs = Vec::new();
-    for entry in walkdir::WalkDir::new(path).sort_by_file_name().into_iter().filter_entry(|entry| !hidden(entry)) {
-        let entry = entry.map_err(|error| Error::data(format!("cannot list {}: {error}", path.display())))?;
+    for entry in walkdir::WalkDir::new(path)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| !hidden(entry))
+    {
+        let entry = entry
+            .map_err(|error| Error::data(format!("cannot list {}: {error}", path.display())))?;
         if let Some(kind) = classify(entry.path()).filter(|_| entry.file_type().is_file()) {
             inputs.push(input(entry.path(), kind)?);
         }
     }
     if inputs.is_empty() {
-        return Err(Error::data(format!("the folder {} holds no text; known are {KNOWN}", path.display())));
+        return Err(Error::data(format!(
+            "the folder {} holds no text; known are {KNOWN}",
+            path.display()
+        )));
     }
     Ok(inputs)
 }
@@ -201,19 +215,24 @@ fn find_spans(input: &Input) -> Result<Option<PathBuf>> {
         Kind::JsonLines => return Ok(None),
         Kind::Parquet => {
             let hint = "write it as JSON lines, or set annotations to none";
-            return Err(Error::data(format!("{path}: spans are read beside text files and from JSON lines; {hint}")));
+            return Err(Error::data(format!(
+                "{path}: spans are read beside text files and from JSON lines; {hint}"
+            )));
         }
         Kind::Plain => {}
     }
     let name = input.path.to_string_lossy();
     let name = if input.compression == Compression::None { &name } else { compression(&name).0 };
-    let places = ["", ".gz", ".zst"].map(|extension| PathBuf::from(format!("{name}.spans{extension}")));
+    let places =
+        ["", ".gz", ".zst"].map(|extension| PathBuf::from(format!("{name}.spans{extension}")));
     let mut found = places.into_iter().filter(|place| place.exists());
     match (found.next(), found.next()) {
         (Some(place), None) => Ok(Some(place)),
-        (Some(one), Some(other)) => {
-            Err(Error::data(format!("{} and {} annotate {path}; keep one of them", one.display(), other.display())))
-        }
+        (Some(one), Some(other)) => Err(Error::data(format!(
+            "{} and {} annotate {path}; keep one of them",
+            one.display(),
+            other.display()
+        ))),
         (None, _) => Err(Error::data(format!(
             "{path} has no spans: there is no {name}.spans (or .spans.gz, .spans.zst); write it, or set annotations to none"
         ))),
@@ -245,17 +264,25 @@ mod tests {
         }
         let names = |path: &Path| -> Vec<String> {
             let text = open(&[path]).expect("found");
-            text.inputs.iter().map(|i| i.path.file_name().expect("a name").to_string_lossy().into_owned()).collect()
+            text.inputs
+                .iter()
+                .map(|i| i.path.file_name().expect("a name").to_string_lossy().into_owned())
+                .collect()
         };
         assert_eq!(names(folder.path()), ["a.jsonl.gz", "c.parquet", "z.txt"]);
         assert_eq!(names(&folder.path().join("*.txt")), ["z.txt"]);
-        assert_eq!(names(&folder.path().join("notes.md")), ["notes.md"], "a named file is taken whatever it is called");
+        assert_eq!(
+            names(&folder.path().join("notes.md")),
+            ["notes.md"],
+            "a named file is taken whatever it is called"
+        );
     }
 
     #[test]
     fn what_is_not_there_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
-        let message = |name: &str| open(&[&folder.path().join(name)]).expect_err("refused").to_string();
+        let message =
+            |name: &str| open(&[&folder.path().join(name)]).expect_err("refused").to_string();
         assert!(message("none.txt").starts_with("no such file or folder: "));
         assert!(message("*.txt").starts_with("no file matches the glob "));
         assert!(message("").contains("holds no text; known are .txt"));

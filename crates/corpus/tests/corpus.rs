@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use corpus::{
-    Across, Annotations, Builder, Corpus, DocumentBoundary, Event, PackingConfig, Passages, Quiet, Result, Subset,
-    Text, TextConfig, Tokenizer, TokenizerModel, TrainConfig,
+    Across, Annotations, Builder, Corpus, DocumentBoundary, Event, PackingConfig, Passages, Quiet,
+    Result, Subset, Text, TextConfig, Tokenizer, TokenizerModel, TrainConfig,
 };
 use tempfile::TempDir;
 
@@ -17,7 +17,12 @@ fn text(paths: &[&Path]) -> Text {
 
 fn open(paths: &[&Path], document: DocumentBoundary) -> Result<Text> {
     let paths = paths.iter().map(|path| path.display().to_string()).collect();
-    Text::open(TextConfig { paths, document, text_field: "text".to_owned(), annotations: Annotations::None })
+    Text::open(TextConfig {
+        paths,
+        document,
+        text_field: "text".to_owned(),
+        annotations: Annotations::None,
+    })
 }
 
 fn documents(text: &Text) -> Result<Vec<Vec<String>>> {
@@ -46,11 +51,13 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn parquet(path: &Path, column: &str, rows: &[&str]) {
     use parquet::data_type::{ByteArray, ByteArrayType};
-    let schema = format!("message schema {{ REQUIRED BYTE_ARRAY {column} (UTF8); REQUIRED INT64 id; }}");
+    let schema =
+        format!("message schema {{ REQUIRED BYTE_ARRAY {column} (UTF8); REQUIRED INT64 id; }}");
     let schema = Arc::new(parquet::schema::parser::parse_message_type(&schema).expect("a schema"));
     let file = fs::File::create(path).expect("made");
     let mut writer =
-        parquet::file::writer::SerializedFileWriter::new(file, schema, Default::default()).expect("a writer");
+        parquet::file::writer::SerializedFileWriter::new(file, schema, Default::default())
+            .expect("a writer");
     let mut group = writer.next_row_group().expect("a group");
     let mut texts = group.next_column().expect("a column").expect("text");
     let values: Vec<ByteArray> = rows.iter().map(|row| ByteArray::from(*row)).collect();
@@ -68,7 +75,8 @@ fn parquet(path: &Path, column: &str, rows: &[&str]) {
 fn every_kind_of_file_gives_the_same_documents() {
     let folder = tempfile::tempdir().expect("a folder");
     let plain = "One. Two.\nThree.\n\nFour.\n";
-    let lines = "{\"text\": \"One. Two.\\nThree.\", \"id\": 1}\n\n{\"id\": 2, \"text\": \"Four.\"}\n";
+    let lines =
+        "{\"text\": \"One. Two.\\nThree.\", \"id\": 1}\n\n{\"id\": 2, \"text\": \"Four.\"}\n";
     let halves = [gzip(&plain.as_bytes()[..7]), gzip(&plain.as_bytes()[7..])].concat();
     let files = [
         write(&folder, "a.txt", plain.as_bytes()),
@@ -90,7 +98,8 @@ fn every_kind_of_file_gives_the_same_documents() {
 fn the_user_says_what_separates_documents() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = write(&folder, "a.txt", b"One.\nTwo.\n\nThree.\n");
-    let count = |boundary| documents(&open(&[&file], boundary).expect("found")).expect("read").len();
+    let count =
+        |boundary| documents(&open(&[&file], boundary).expect("found")).expect("read").len();
     assert_eq!(count(DocumentBoundary::Line), 3);
     assert_eq!(count(DocumentBoundary::BlankLine), 2);
     assert_eq!(count(DocumentBoundary::File), 1);
@@ -106,7 +115,10 @@ fn what_is_wrong_with_a_file_is_named() {
         (write(&folder, "b.txt.gz", &whole[..whole.len() / 2]), "b.txt.gz ends early"),
         (write(&folder, "c.txt.gz", b"no gzip at all"), "c.txt.gz cannot be decompressed"),
         (write(&folder, "d.jsonl", b"{\"text\": \"a\"}\n{\"text\": "), "d.jsonl, line 2: no JSON"),
-        (write(&folder, "e.jsonl", b"{\"body\": \"a\", \"id\": 1}"), "there is no field `text`; it has: body, id"),
+        (
+            write(&folder, "e.jsonl", b"{\"body\": \"a\", \"id\": 1}"),
+            "there is no field `text`; it has: body, id",
+        ),
         (write(&folder, "f.jsonl", b"[1]"), "f.jsonl, line 1: not a JSON object"),
         (folder.path().join("p.parquet"), "has no column `text`; it has: content, id"),
         (write(&folder, "q.parquet", b"PAR1 but not really"), "is no whole Parquet file"),
@@ -149,7 +161,8 @@ fn training_gives_the_same_file_every_time_and_for_any_number_of_threads() {
     let folder = tempfile::tempdir().expect("a folder");
     for (model, vocabulary) in MODELS {
         let hash = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            let pool =
+                rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
             pool.install(|| train(&folder, model, vocabulary).expect("trained").hash())
         };
         let first = hash(1);
@@ -166,14 +179,22 @@ fn text_survives_tokens_and_words_are_known() {
         let tokenizer = train(&folder, model, vocabulary).expect("trained");
         let encoded = tokenizer.encode("the bridge held. Why should the miller call?");
         let text = tokenizer.decode(&encoded.tokens);
-        assert_eq!(text.trim().to_lowercase(), "the bridge held. why should the miller call?", "{model:?}");
+        assert_eq!(
+            text.trim().to_lowercase(),
+            "the bridge held. why should the miller call?",
+            "{model:?}"
+        );
         let words = encoded.word_starts.iter().filter(|starts| **starts).count();
-        // Eight words; the full stop and the question mark are words of their own but in byte-level BPE.
+        // Eight words; the full stop and the question mark are words of their own but in byte-level
+        // BPE.
         let expected = if model == TokenizerModel::Bpe { 8 } else { 10 };
         assert_eq!(words, expected, "{model:?}: {encoded:?}");
         assert_eq!(encoded.sentence_starts.len(), 2, "{model:?}");
         let second = encoded.sentence_starts[1] as usize;
-        assert!(tokenizer.decode(&encoded.tokens[second..]).trim().to_lowercase().starts_with("why"), "{model:?}");
+        assert!(
+            tokenizer.decode(&encoded.tokens[second..]).trim().to_lowercase().starts_with("why"),
+            "{model:?}"
+        );
     }
 }
 
@@ -206,14 +227,20 @@ fn tokenizers_of_other_tools_are_opened() {
     assert_eq!(tokenizer.encode("The cats.").word_starts, [true, true, false, true]);
     assert_eq!((tokenizer.specials().mask, tokenizer.vocabulary_size()), (5, 10));
     write(&folder, "tokenizer_config.json", b"{\"do_lower_case\": false}");
-    assert_eq!(Tokenizer::open(folder.path()).expect("opened").encode("The").tokens, [2], "cased: unknown");
+    assert_eq!(
+        Tokenizer::open(folder.path()).expect("opened").encode("The").tokens,
+        [2],
+        "cased: unknown"
+    );
     let missing = write(&folder, "other.txt", b"[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\n");
     let error = Tokenizer::open(&missing).expect_err("refused").to_string();
     assert!(error.contains("no special token [MASK] or <mask>"), "{error}");
 }
 
 fn built(folder: &TempDir, tokenizer: &Tokenizer, file: &Path) -> Corpus {
-    Builder::new(&text(&[file]), tokenizer, &folder.path().join("cache"), &Quiet).build().expect("built")
+    Builder::new(&text(&[file]), tokenizer, &folder.path().join("cache"), &Quiet)
+        .build()
+        .expect("built")
 }
 
 #[test]
@@ -222,7 +249,8 @@ fn a_corpus_is_built_once_and_again_when_text_or_tokenizer_change() {
     let tokenizer = train(&folder, TokenizerModel::Wordpiece, 120).expect("trained");
     let file = write(&folder, "a.txt", STORY.as_bytes());
     let first = built(&folder, &tokenizer, &file);
-    let made = |corpus: &Corpus| fs::metadata(corpus.folder()).expect("there").modified().expect("a time");
+    let made =
+        |corpus: &Corpus| fs::metadata(corpus.folder()).expect("there").modified().expect("a time");
     let again = built(&folder, &tokenizer, &file);
     assert_eq!((first.folder(), made(&first)), (again.folder(), made(&again)));
     let other = train(&folder, TokenizerModel::Bpe, 300).expect("trained");
@@ -239,7 +267,8 @@ fn shards_are_the_same_bytes_for_any_number_of_threads() {
     let bytes = |threads: usize| {
         let cache = folder.path().join(format!("cache-{threads}"));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        let corpus = pool.install(|| Builder::new(&text(&[&file]), &tokenizer, &cache, &Quiet).build());
+        let corpus =
+            pool.install(|| Builder::new(&text(&[&file]), &tokenizer, &cache, &Quiet).build());
         corpus.expect("built").manifest().files.clone()
     };
     assert_eq!(bytes(1), bytes(2));
@@ -286,9 +315,12 @@ fn an_interrupted_build_leaves_nothing_that_is_taken_for_good() {
     let file = write(&folder, "a.txt", STORY.repeat(20_000).as_bytes());
     let cache = folder.path().join("cache");
     let stop = StopIn("tokenising", false.into());
-    let error = Builder::new(&text(&[&file]), &tokenizer, &cache, &stop).build().expect_err("stopped");
+    let error =
+        Builder::new(&text(&[&file]), &tokenizer, &cache, &stop).build().expect_err("stopped");
     assert!(matches!(error, corpus::Error::Interrupted), "{error}");
-    let left = fs::read_dir(&cache).expect("listed").filter(|entry| entry.as_ref().expect("an entry").path().is_dir());
+    let left = fs::read_dir(&cache)
+        .expect("listed")
+        .filter(|entry| entry.as_ref().expect("an entry").path().is_dir());
     assert_eq!(left.count(), 0);
 }
 
@@ -306,11 +338,20 @@ fn passages_hold_every_token_once_and_know_their_sentences_and_words() {
     let (tokenizer, corpus) = stories(&folder);
     assert_eq!((corpus.documents(), corpus.statistics().duplicates), (60, 58));
     for across in [Across::Document, Across::Corpus] {
-        let packing =
-            PackingConfig { max_tokens: 30, across, overfill: false, separator_room: 1, short_share: 0.1, seed: 1 };
+        let packing = PackingConfig {
+            max_tokens: 30,
+            across,
+            overfill: false,
+            separator_room: 1,
+            short_share: 0.1,
+            seed: 1,
+        };
         let passages = Passages::open(&corpus, Subset::All, packing, &Quiet).expect("packed");
         let all: Vec<_> = (0..passages.len()).map(|number| passages.get(number)).collect();
-        assert_eq!(all.iter().map(|passage| passage.tokens.len() as u64).sum::<u64>(), corpus.tokens());
+        assert_eq!(
+            all.iter().map(|passage| passage.tokens.len() as u64).sum::<u64>(),
+            corpus.tokens()
+        );
         assert_eq!(passages.tokens(), corpus.tokens());
         let text: Vec<u32> = all.iter().flat_map(|passage| passage.tokens.clone()).collect();
         let lines: Vec<u32> = STORY
@@ -328,15 +369,20 @@ fn passages_hold_every_token_once_and_know_their_sentences_and_words() {
                     assert!(passage.word_starts[*start as usize], "a sentence starts with a word");
                 }
             }
-            assert!(passage.document_starts.iter().all(|start| passage.sentence_starts.contains(start)));
+            assert!(
+                passage.document_starts.iter().all(|start| passage.sentence_starts.contains(start))
+            );
         }
         let crossing = all.iter().any(|passage| !passage.document_starts.is_empty());
         assert_eq!(crossing, across == Across::Corpus);
     }
     let subset = |valid| {
         let (valid_fraction, seed) = (0.2, 3);
-        let subset =
-            if valid { Subset::Valid { valid_fraction, seed } } else { Subset::Train { valid_fraction, seed } };
+        let subset = if valid {
+            Subset::Valid { valid_fraction, seed }
+        } else {
+            Subset::Train { valid_fraction, seed }
+        };
         let packing = PackingConfig {
             max_tokens: 30,
             across: Across::Corpus,
@@ -356,7 +402,11 @@ fn a_partner_is_whole_sentences_of_another_document_and_long_enough() {
     let (tokenizer, corpus) = stories(&folder);
     let encoded = STORY.lines().map(|line| tokenizer.encode(line));
     let sentences: Vec<Vec<u32>> = encoded
-        .flat_map(|line| line.sentence_starts.into_iter().map(move |start| line.tokens[start as usize..].to_vec()))
+        .flat_map(|line| {
+            line.sentence_starts
+                .into_iter()
+                .map(move |start| line.tokens[start as usize..].to_vec())
+        })
         .collect();
     let packing = PackingConfig {
         max_tokens: 12,
@@ -371,17 +421,23 @@ fn a_partner_is_whole_sentences_of_another_document_and_long_enough() {
     for number in 0..passages.len() {
         let partner = passages.partner(number, 1, 0).expect("one of the other documents");
         assert_eq!(Some(&partner), passages.partner(number, 1, 0).as_ref());
-        assert!(sentences.iter().any(|sentence| partner.tokens.starts_with(&sentence[..3])), "begins with a sentence");
+        assert!(
+            sentences.iter().any(|sentence| partner.tokens.starts_with(&sentence[..3])),
+            "begins with a sentence"
+        );
         assert!(partner.tokens.len() >= 12, "both documents have as many");
         assert!(partner.document_starts.is_empty(), "of one document");
         begun.insert(partner.tokens[..3].to_vec());
     }
     assert!(begun.len() > 2, "not always the same sentence");
-    let other = |epoch| (0..passages.len()).map(|number| passages.partner(number, 1, epoch)).collect::<Vec<_>>();
+    let other = |epoch| {
+        (0..passages.len()).map(|number| passages.partner(number, 1, epoch)).collect::<Vec<_>>()
+    };
     assert_ne!(other(0), other(1));
 }
 
-/// Memory must not grow with the text: sixty megabytes of it, one document in one file, take less than its size.
+/// Memory must not grow with the text: sixty megabytes of it, one document in one file, take less
+/// than its size.
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_does_not_grow_with_the_text() {
@@ -414,6 +470,7 @@ fn memory_does_not_grow_with_the_text() {
     let corpus = Builder::new(&text(&[&path]), &tokenizer, &cache, &watch).build().expect("built");
     assert!(corpus.tokens() > 10_000_000);
     let used = watch.0.load(std::sync::atomic::Ordering::Relaxed).saturating_sub(before);
-    // A batch of 2 MiB of text, its tokens, and the stages between: measured at about 60 MB, whatever the text's size.
+    // A batch of 2 MiB of text, its tokens, and the stages between: measured at about 60 MB,
+    // whatever the text's size.
     assert!(used < 150, "{used} MB");
 }

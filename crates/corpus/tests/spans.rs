@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use corpus::{
-    Across, Annotations, Builder, Corpus, DocumentBoundary, PackingConfig, Passage, Passages, Quiet, Result, Subset,
-    Text, TextConfig, Tokenizer, TokenizerModel, TrainConfig, below, keyed_rng,
+    Across, Annotations, Builder, Corpus, DocumentBoundary, PackingConfig, Passage, Passages,
+    Quiet, Result, Subset, Text, TextConfig, Tokenizer, TokenizerModel, TrainConfig, below,
+    keyed_rng,
 };
 use tempfile::TempDir;
 
@@ -20,7 +21,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let bench = Self { folder: tempfile::tempdir().expect("a folder") };
-        let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\nold\ncat\n##s\nmet\nzoe\n東\n京\nin\n.\n,\n-";
+        let vocabulary =
+            "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\nold\ncat\n##s\nmet\nzoe\n東\n京\nin\n.\n,\n-";
         bench.write("vocab.txt", vocabulary.as_bytes());
         bench
     }
@@ -41,9 +43,16 @@ impl Bench {
         Text::open(TextConfig { paths, document, text_field, annotations })
     }
 
-    fn build(&self, name: &str, tokenizer: &Tokenizer, annotations: Annotations) -> Result<Arc<Corpus>> {
+    fn build(
+        &self,
+        name: &str,
+        tokenizer: &Tokenizer,
+        annotations: Annotations,
+    ) -> Result<Arc<Corpus>> {
         let text = self.text(name, annotations)?;
-        Builder::new(&text, tokenizer, &self.folder.path().join("cache"), &Quiet).build().map(Arc::new)
+        Builder::new(&text, tokenizer, &self.folder.path().join("cache"), &Quiet)
+            .build()
+            .map(Arc::new)
     }
 
     fn spans(&self, name: &str) -> Result<Arc<Corpus>> {
@@ -58,7 +67,14 @@ impl Bench {
 }
 
 fn passages(corpus: &Arc<Corpus>, max_tokens: usize, across: Across) -> Vec<Passage> {
-    let packing = PackingConfig { max_tokens, across, overfill: false, separator_room: 0, short_share: 0.0, seed: 0 };
+    let packing = PackingConfig {
+        max_tokens,
+        across,
+        overfill: false,
+        separator_room: 0,
+        short_share: 0.0,
+        seed: 0,
+    };
     let passages = Passages::open(corpus, Subset::All, packing, &Quiet).expect("packed");
     (0..passages.len()).map(|number| passages.get(number)).collect()
 }
@@ -79,9 +95,11 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn spans_become_the_tokens_of_the_words_they_touch() {
     let bench = Bench::new();
-    // Tokens: 0 zoe, 1 met, 2 the, 3 old, 4 cat, 5 ##s, 6 in, 7 東, 8 京, 9 .; 10 the, 11 cat, 12 ##s, 13 .
+    // Tokens: 0 zoe, 1 met, 2 the, 3 old, 4 cat, 5 ##s, 6 in, 7 東, 8 京, 9 .; 10 the, 11 cat, 12
+    // ##s, 13 .
     let text = "\u{feff} Zoë met the old cats in 東京.\r\n\r\nThe cats.\r\n";
-    // Zoë; "he old cat", the middle of a word at both ends; 東京 without its full stop; in the next document "s."
+    // Zoë; "he old cat", the middle of a word at both ends; 東京 without its full stop; in the next
+    // document "s."
     let spans = "0:4 10:20 25:27\r\n\r\n7:9\r\n";
     bench.write("a.txt", text.as_bytes());
     bench.write("a.txt.spans", spans.as_bytes());
@@ -114,8 +132,10 @@ fn every_kind_of_file_carries_the_same_spans() {
     bench.write("b.txt.spans.zst", &zstd(spans));
     bench.write("c.txt.zst", &zstd(text));
     bench.write("c.txt.spans.gz", &gzip(spans.as_bytes()));
-    let record = |text: &str, spans: &str| format!("{{\"text\": \"{text}\", \"spans\": {spans}}}\n");
-    let lines = record("Zoë met\\nthe cats.", "[[0, 3], [12, 16]]") + &record("the cat", "[[0, 7]]");
+    let record =
+        |text: &str, spans: &str| format!("{{\"text\": \"{text}\", \"spans\": {spans}}}\n");
+    let lines =
+        record("Zoë met\\nthe cats.", "[[0, 3], [12, 16]]") + &record("the cat", "[[0, 7]]");
     bench.write("d.jsonl", lines.as_bytes());
     for name in ["a.txt", "b.txt.gz", "c.txt.zst", "d.jsonl", "a.tx*", "a.*"] {
         let corpus = bench.spans(name).expect("built");
@@ -130,7 +150,11 @@ fn a_span_of_a_json_line_does_not_go_over_a_line_break() {
     bench.write("a.jsonl", format!("{record}{{\"text\": \"the\", \"spans\": null}}\n").as_bytes());
     let corpus = bench.spans("a.jsonl").expect("built");
     assert_eq!(whole(&corpus).spans, [Range { start: 0, end: 1 }]);
-    assert_eq!(corpus.manifest().counts.dropped_spans, 2, "one over the line break, one of a space");
+    assert_eq!(
+        corpus.manifest().counts.dropped_spans,
+        2,
+        "one over the line break, one of a space"
+    );
 }
 
 #[test]
@@ -140,7 +164,8 @@ fn a_paragraph_that_is_cut_keeps_its_spans() {
     // Pairs of words, so that a cut may fall into one.
     let text = "cats ".repeat(words);
     let spans: Vec<Range<usize>> = (0..words / 2).map(|pair| 10 * pair..10 * pair + 9).collect();
-    let line: Vec<String> = spans.iter().map(|span| format!("{}:{}", span.start, span.end)).collect();
+    let line: Vec<String> =
+        spans.iter().map(|span| format!("{}:{}", span.start, span.end)).collect();
     let list: Vec<[usize; 2]> = spans.iter().map(|span| [span.start, span.end]).collect();
     bench.write("a.txt", text.as_bytes());
     bench.write("a.txt.spans", line.join(" ").as_bytes());
@@ -164,16 +189,30 @@ fn what_is_wrong_with_annotations_is_named() {
     bench.write("a.txt", b"the cat\n");
     assert!(bench.refused("a.txt").starts_with("a.txt has no spans: there is no a.txt.spans (or "));
     bench.write("a.txt.spans", b"0:3\n4:5\n");
-    assert!(bench.refused("a.txt").starts_with("a.txt.spans goes on after line 1, but a.txt ends there"));
+    assert!(
+        bench
+            .refused("a.txt")
+            .starts_with("a.txt.spans goes on after line 1, but a.txt ends there")
+    );
     bench.write("a.txt.spans", b"");
     assert!(bench.refused("a.txt").starts_with("a.txt.spans ends after line 0, but a.txt goes on"));
     bench.write("a.txt.spans", b"0:3 6:9\n");
-    assert!(bench.refused("a.txt").starts_with("a.txt.spans, line 1: the span 6:9 ends beyond the text, which has 7 "));
+    assert!(
+        bench
+            .refused("a.txt")
+            .starts_with("a.txt.spans, line 1: the span 6:9 ends beyond the text, which has 7 ")
+    );
     bench.write("a.txt.spans.gz", &gzip(b"0:3\n"));
-    assert!(bench.refused("a.txt").starts_with("a.txt.spans and a.txt.spans.gz annotate a.txt; keep one"));
+    assert!(
+        bench
+            .refused("a.txt")
+            .starts_with("a.txt.spans and a.txt.spans.gz annotate a.txt; keep one")
+    );
     bench.write("p.parquet", b"PAR1");
     assert!(
-        bench.refused("p.parquet").starts_with("p.parquet: spans are read beside text files and from JSON lines; ")
+        bench
+            .refused("p.parquet")
+            .starts_with("p.parquet: spans are read beside text files and from JSON lines; ")
     );
     for (spans, message) in [
         ("[[0, 2], [1, 3]]", "the span 1:3 begins before 0:2 ends"),
@@ -183,12 +222,17 @@ fn what_is_wrong_with_annotations_is_named() {
         ("[[-1, 2]]", "the field `spans` holds no spans ("),
         ("\"0:1\"", "the field `spans` holds no spans ("),
     ] {
-        bench
-            .write("j.jsonl", format!("{{\"text\": \"a\"}}\n{{\"text\": \"the cat\", \"spans\": {spans}}}").as_bytes());
+        bench.write(
+            "j.jsonl",
+            format!("{{\"text\": \"a\"}}\n{{\"text\": \"the cat\", \"spans\": {spans}}}")
+                .as_bytes(),
+        );
         let refused = bench.refused("j.jsonl");
         assert!(refused.starts_with(&format!("j.jsonl, line 2: {message}")), "{refused}");
     }
-    let corpus = bench.build("j.jsonl", &bench.tokenizer(), Annotations::None).expect("not read unless asked for");
+    let corpus = bench
+        .build("j.jsonl", &bench.tokenizer(), Annotations::None)
+        .expect("not read unless asked for");
     assert!(whole(&corpus).spans.is_empty());
 }
 
@@ -208,7 +252,8 @@ fn without_annotations_a_corpus_is_found_where_it_was_before_there_were_any() {
     assert!(!plain.manifest().files.contains_key("spans.bin"));
     // And its manifest.
     let path = plain.folder().join("manifest.json");
-    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
     manifest.as_object_mut().expect("an object").remove("annotations").expect("there");
     manifest["text"].as_object_mut().expect("an object").remove("annotations").expect("there");
     for count in ["spans", "dropped_spans"] {
@@ -265,7 +310,8 @@ fn story(bench: &Bench, times: usize) -> Vec<(&'static str, Vec<Range<usize>>)> 
             spans.push(start..at);
         }
         text += &format!("{line}\n");
-        let pairs: Vec<String> = spans.iter().map(|span| format!("{}:{}", span.start, span.end)).collect();
+        let pairs: Vec<String> =
+            spans.iter().map(|span| format!("{}:{}", span.start, span.end)).collect();
         annotation += &format!("{}\n", pairs.join(" "));
         lines.push((line, spans));
     }
@@ -279,11 +325,16 @@ const MODELS: [(TokenizerModel, usize); 3] =
 
 fn train(bench: &Bench, (model, vocabulary): (TokenizerModel, usize)) -> Tokenizer {
     let text = bench.text("story.txt", Annotations::None).expect("found");
-    Tokenizer::train(&text, &TrainConfig { model, vocabulary, lowercase: true }, &Quiet).expect("trained")
+    Tokenizer::train(&text, &TrainConfig { model, vocabulary, lowercase: true }, &Quiet)
+        .expect("trained")
 }
 
-/// The spans of a text in words, where a word begins with each character for which `begins` holds, told the one before it.
-fn in_words(lines: &[(&str, Vec<Range<usize>>)], begins: impl Fn(char, char) -> bool) -> Vec<Range<usize>> {
+/// The spans of a text in words, where a word begins with each character for which `begins` holds,
+/// told the one before it.
+fn in_words(
+    lines: &[(&str, Vec<Range<usize>>)],
+    begins: impl Fn(char, char) -> bool,
+) -> Vec<Range<usize>> {
     let (mut words, mut found) = (0, Vec::<Range<usize>>::new());
     for (line, spans) in lines {
         let mut before = ' ';
@@ -316,16 +367,24 @@ fn spans_of_every_model_are_the_words_they_touch() {
         let tokenizer = train(&bench, model);
         let corpus = bench.build("story.txt", &tokenizer, Annotations::Spans).expect("built");
         let passage = whole(&corpus);
-        let starts = passage.word_starts.iter().enumerate().filter(|(_, starts)| **starts).map(|(token, _)| token);
+        let starts = passage
+            .word_starts
+            .iter()
+            .enumerate()
+            .filter(|(_, starts)| **starts)
+            .map(|(token, _)| token);
         let starts: Vec<usize> = starts.chain([passage.tokens.len()]).collect();
         let word = |token: u32| starts.binary_search(&(token as usize)).expect("a word begins");
-        let found: Vec<Range<usize>> = passage.spans.iter().map(|span| word(span.start)..word(span.end)).collect();
+        let found: Vec<Range<usize>> =
+            passage.spans.iter().map(|span| word(span.start)..word(span.end)).collect();
         assert!(found.windows(2).all(|pair| pair[0].end <= pair[1].start), "{model:?}");
         assert_eq!(corpus.manifest().counts.spans, found.len() as u64);
         // Where words begin in a text of letters, spaces and punctuation.
         match model.0 {
             TokenizerModel::Wordpiece => {
-                let begins = |before: char, c: char| c != ' ' && !(before.is_alphabetic() && c.is_alphabetic());
+                let begins = |before: char, c: char| {
+                    c != ' ' && !(before.is_alphabetic() && c.is_alphabetic())
+                };
                 assert_eq!(found, in_words(&lines, begins));
             }
             TokenizerModel::Bpe => {
@@ -345,13 +404,16 @@ fn a_passage_holds_every_span_that_its_edges_do_not_cut() {
     let tokenizer = train(&bench, MODELS[0]);
     let corpus = bench.build("story.txt", &tokenizer, Annotations::Spans).expect("built");
     let all = whole(&corpus).spans;
-    for (max_tokens, across) in [(7, Across::Document), (16, Across::Corpus), (64, Across::Document)] {
+    for (max_tokens, across) in
+        [(7, Across::Document), (16, Across::Corpus), (64, Across::Document)]
+    {
         let mut from = 0;
         let mut cut = 0;
         for passage in passages(&corpus, max_tokens, across) {
             let to = from + passage.tokens.len() as u32;
             let inside = all.iter().filter(|span| from <= span.start && span.end <= to);
-            let inside: Vec<Range<u32>> = inside.map(|span| span.start - from..span.end - from).collect();
+            let inside: Vec<Range<u32>> =
+                inside.map(|span| span.start - from..span.end - from).collect();
             assert_eq!(passage.spans, inside);
             cut += all.iter().filter(|span| span.start < to && to < span.end).count();
             from = to;
@@ -364,11 +426,14 @@ fn a_passage_holds_every_span_that_its_edges_do_not_cut() {
 fn spans_are_the_same_bytes_for_any_number_of_threads() {
     let bench = Bench::new();
     story(&bench, 12_000);
-    let (tokenizer, text) = (bench.tokenizer(), bench.text("story.txt", Annotations::Spans).expect("found"));
+    let (tokenizer, text) =
+        (bench.tokenizer(), bench.text("story.txt", Annotations::Spans).expect("found"));
     let files = |threads: usize| {
         let cache = bench.folder.path().join(format!("cache-{threads}"));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        let corpus = pool.install(|| Builder::new(&text, &tokenizer, &cache, &Quiet).build()).expect("built");
+        let corpus = pool
+            .install(|| Builder::new(&text, &tokenizer, &cache, &Quiet).build())
+            .expect("built");
         assert!(corpus.manifest().counts.spans > 50_000);
         corpus.manifest().files.clone()
     };
@@ -377,7 +442,10 @@ fn spans_are_the_same_bytes_for_any_number_of_threads() {
     assert_eq!(files(2), first);
     assert_eq!(files(4), first);
     let plain = bench.build("story.txt", &tokenizer, Annotations::None).expect("built");
-    assert!(plain.manifest().files.iter().all(|(name, entry)| first[name] == *entry), "the text's files are the same");
+    assert!(
+        plain.manifest().files.iter().all(|(name, entry)| first[name] == *entry),
+        "the text's files are the same"
+    );
 }
 
 #[test]

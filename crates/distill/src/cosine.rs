@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 
-/// `1 - cos` of each pair of rows, `[n]`, for `[n, width]` both (PyTorch's `CosineEmbeddingLoss` for pairs that belong
-/// together).
+/// `1 - cos` of each pair of rows, `[n]`, for `[n, width]` both (PyTorch's `CosineEmbeddingLoss`
+/// for pairs that belong together).
 pub fn cosine_distances(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
     /// PyTorch adds it to the squared norms.
     const EPSILON: f32 = 1e-12;

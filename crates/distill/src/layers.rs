@@ -3,15 +3,17 @@
 use objective::Error;
 use serde::{Deserialize, Serialize};
 
-/// The teacher's layers, counted from 0, that a student of `student` layers starts from: evenly spread, the first and the
-/// last among them. DistilBERT's 0, 2, 4, 7, 9, 11 for 6 of 12 (`extract_distilbert.py`).
+/// The teacher's layers, counted from 0, that a student of `student` layers starts from: evenly
+/// spread, the first and the last among them. DistilBERT's 0, 2, 4, 7, 9, 11 for 6 of 12
+/// (`extract_distilbert.py`).
 pub fn spread(teacher: usize, student: usize) -> Vec<usize> {
     let last = teacher.saturating_sub(1) as f64;
     let steps = student.saturating_sub(1).max(1) as f64;
     (0..student).map(|layer| (layer as f64 * last / steps).round() as usize).collect()
 }
 
-/// The layer of the teacher that each of the student's learns (g(m) of Jiao et al. 2020, section 4.5).
+/// The layer of the teacher that each of the student's learns (g(m) of Jiao et al. 2020, section
+/// 4.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mapping {
@@ -28,11 +30,14 @@ impl Mapping {
     /// g(m) for m = 1, ..., `student`, counted from 1; `list` instead, where it is not empty.
     ///
     /// # Errors
-    /// When the student has more layers than the teacher, the layers cannot be spread evenly, or the list does not fit.
+    /// When the student has more layers than the teacher, the layers cannot be spread evenly, or
+    /// the list does not fit.
     pub fn of(self, list: &[usize], teacher: usize, student: usize) -> Result<Vec<usize>, Error> {
         if !list.is_empty() {
             if list.len() != student || list.iter().any(|layer| !(1..=teacher).contains(layer)) {
-                let message = format!("must name one of the teacher's layers, 1 to {teacher}, for each of {student}");
+                let message = format!(
+                    "must name one of the teacher's layers, 1 to {teacher}, for each of {student}"
+                );
                 return Err(Error(format!("layers = {list:?}: {message}")));
             }
             return Ok(list.to_vec());

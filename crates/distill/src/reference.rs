@@ -25,12 +25,14 @@ impl Reference {
     /// Rows of `width`.
     pub fn matrix(&self, name: &str, width: usize) -> Tensor<2> {
         let values = self.values(name);
-        Tensor::<1>::from_data(values.as_slice(), &Device::flex()).reshape([values.len() / width, width])
+        Tensor::<1>::from_data(values.as_slice(), &Device::flex())
+            .reshape([values.len() / width, width])
     }
 
     /// The sequences, of token 0.
     pub fn sequences(&self) -> Sequences {
-        let rows: Vec<Vec<u32>> = self.values("lengths").iter().map(|length| vec![0; *length as usize]).collect();
+        let rows: Vec<Vec<u32>> =
+            self.values("lengths").iter().map(|length| vec![0; *length as usize]).collect();
         Sequences::pad(&rows, 0)
     }
 }

@@ -47,9 +47,17 @@ pub fn context(encoder: EncoderConfig, teacher: Option<Teacher>) -> Context {
 /// Four sequences of 9 to 18 tokens, two sentences each.
 pub fn examples() -> Vec<Example> {
     let example = |number: u64| {
-        let tokens: Vec<u32> = (0..9 + 3 * number as u32).map(|i| 5 + (i * 7 + number as u32) % 35).collect();
+        let tokens: Vec<u32> =
+            (0..9 + 3 * number as u32).map(|i| 5 + (i * 7 + number as u32) % 35).collect();
         let passage = Passage::of_words(number, tokens, vec![0, 4]);
-        Example { passage, seed: 1, epoch: 0, partner: None, answer: Some(Answer::Class(0)), advice: None }
+        Example {
+            passage,
+            seed: 1,
+            epoch: 0,
+            partner: None,
+            answer: Some(Answer::Class(0)),
+            advice: None,
+        }
     };
     (0..4).map(example).collect()
 }

@@ -22,7 +22,11 @@ pub enum Activation {
 /// `f(x + bias)` for `x: [rows, width]` and `bias: [width]`.
 pub fn activate(activation: Activation, x: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     if runs_fused(&x) {
-        return Tensor::from_dispatch(Dispatch::activate(x.into_dispatch(), bias.into_dispatch(), activation));
+        return Tensor::from_dispatch(Dispatch::activate(
+            x.into_dispatch(),
+            bias.into_dispatch(),
+            activation,
+        ));
     }
     composed::activate(activation, x, bias)
 }
@@ -40,7 +44,8 @@ mod tests {
     fn gelu_has_its_two_published_forms() {
         let x = Tensor::<2>::from_floats([[-1.5, -0.5, 1.5]], &Device::flex());
         let bias = Tensor::<1>::from_floats([0.5, 0.5, 0.5], &Device::flex());
-        let want = [[-0.158_655_26, 0.0, 1.954_499_7], [-0.158_808, 0.0, 1.954_597_7], [0.0, 0.0, 2.0]];
+        let want =
+            [[-0.158_655_26, 0.0, 1.954_499_7], [-0.158_808, 0.0, 1.954_597_7], [0.0, 0.0, 2.0]];
         for (activation, want) in ALL.into_iter().zip(want) {
             let got = activate(activation, x.clone(), bias.clone()).into_data();
             for (got, want) in got.iter::<f32>().zip(want) {
@@ -54,7 +59,11 @@ mod tests {
         for activation in ALL {
             for (rows, width) in [(1, 1), (3, 17), (70, 33)] {
                 let (x, bias) = (scaled_leaf([rows, width], 1, 4.0), leaf([width], 2));
-                let fused = value_and_gradients(&activate(activation, x.clone(), bias.clone()), &[&bias], &[&x]);
+                let fused = value_and_gradients(
+                    &activate(activation, x.clone(), bias.clone()),
+                    &[&bias],
+                    &[&x],
+                );
                 let plain = composed::activate(activation, x.clone(), bias.clone());
                 let plain = value_and_gradients(&plain, &[&bias], &[&x]);
                 assert_close(&fused, &plain, 2e-6, &format!("{activation:?} {rows} x {width}"));
@@ -65,7 +74,9 @@ mod tests {
     #[test]
     fn gradient_checkpointing_computes_the_same_gradients() {
         let gradients = |device: &Device| {
-            let on = |x: &Tensor<2>| Tensor::<2>::from_data(x.clone().into_data(), device).require_grad();
+            let on = |x: &Tensor<2>| {
+                Tensor::<2>::from_data(x.clone().into_data(), device).require_grad()
+            };
             let (x, w) = (on(&leaf([9, 5], 1)), on(&leaf([5, 7], 2)));
             let bias = Tensor::<1>::from_data(leaf([5], 3).into_data(), device).require_grad();
             // Something must read the activation in the backward pass.

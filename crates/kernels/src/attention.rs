@@ -16,11 +16,13 @@ use crate::rows::Rows;
 pub struct Attention {
     /// Heads; they split the width evenly.
     pub heads: usize,
-    /// The tokens that ask. On a backend without the fused operation they are all tokens of the rectangle.
+    /// The tokens that ask. On a backend without the fused operation they are all tokens of the
+    /// rectangle.
     pub queries: Rows,
     /// The tokens that are seen, each by those of its sequence.
     pub keys: Rows,
-    /// Added to the scores, from [`padding_bias`]; a rectangle with a bias is computed as composed operations.
+    /// Added to the scores, from [`padding_bias`]; a rectangle with a bias is computed as composed
+    /// operations.
     pub bias: Option<Tensor<4>>,
 }
 
@@ -30,13 +32,23 @@ pub fn padding_bias(lengths: &[usize], len: usize, device: &Device) -> Option<Te
     padded.then(|| composed::padding_bias(lengths, len, device))
 }
 
-/// `softmax(Q K^T / sqrt(d / heads)) V`, per head, for queries `[queries, d]` and packed keys and values `[keys, 2 * d]`;
-/// the result is `[queries, d]`. `mask` drops weights and is drawn for the queries.
-pub fn attention(queries: Tensor<2>, packed: Tensor<2>, options: Attention, mask: Option<Mask>) -> Tensor<2> {
+/// `softmax(Q K^T / sqrt(d / heads)) V`, per head, for queries `[queries, d]` and packed keys and
+/// values `[keys, 2 * d]`; the result is `[queries, d]`. `mask` drops weights and is drawn for the
+/// queries.
+pub fn attention(
+    queries: Tensor<2>,
+    packed: Tensor<2>,
+    options: Attention,
+    mask: Option<Mask>,
+) -> Tensor<2> {
     let Attention { heads, queries: asking, keys, bias } = options;
     if bias.is_none() && runs_fused(&queries) {
         let shape = Heads { heads, queries: asking, keys, mask };
-        return Tensor::from_dispatch(Dispatch::attend(queries.into_dispatch(), packed.into_dispatch(), shape));
+        return Tensor::from_dispatch(Dispatch::attend(
+            queries.into_dispatch(),
+            packed.into_dispatch(),
+            shape,
+        ));
     }
     assert_eq!(asking, keys, "a rectangle");
     let (batch, device) = (keys.batch(), queries.device());
@@ -44,12 +56,14 @@ pub fn attention(queries: Tensor<2>, packed: Tensor<2>, options: Attention, mask
     composed::attention(queries, packed, heads, batch, bias, factors)
 }
 
-/// `Q K^T / sqrt(d / heads)` with the bias, before the softmax, shapes as in [`attention`]: sequence after sequence, in each
-/// `[heads, queries, keys]`, flat. A rectangle has scores of padding too.
+/// `Q K^T / sqrt(d / heads)` with the bias, before the softmax, shapes as in [`attention`]:
+/// sequence after sequence, in each `[heads, queries, keys]`, flat. A rectangle has scores of
+/// padding too.
 pub fn attention_scores(queries: Tensor<2>, packed: Tensor<2>, options: &Attention) -> Tensor<1> {
     let Attention { heads, queries: asking, keys, bias } = options;
     if bias.is_none() && runs_fused(&queries) {
-        let shape = Heads { heads: *heads, queries: asking.clone(), keys: keys.clone(), mask: None };
+        let shape =
+            Heads { heads: *heads, queries: asking.clone(), keys: keys.clone(), mask: None };
         return Tensor::from_dispatch(Dispatch::attention_scores(
             queries.into_dispatch(),
             packed.into_dispatch(),
@@ -67,7 +81,10 @@ mod tests {
     use burn::tensor::TensorData;
 
     fn matrix(values: &[f32], width: usize) -> Tensor<2> {
-        Tensor::from_data(TensorData::new(values.to_vec(), [values.len() / width, width]), &Device::flex())
+        Tensor::from_data(
+            TensorData::new(values.to_vec(), [values.len() / width, width]),
+            &Device::flex(),
+        )
     }
 
     fn whole(heads: usize, lengths: &[usize]) -> Attention {
@@ -77,8 +94,10 @@ mod tests {
 
     #[test]
     fn equal_scores_average_the_values_of_the_sequence() {
-        // Zero queries: every key weighs the same. Sequences of two and one tokens, two heads of width 1.
-        let packed = matrix(&[5.0, -1.0, 1.0, 10.0, 3.0, 2.0, 3.0, 30.0, 9.0, 9.0, 500.0, 700.0], 4);
+        // Zero queries: every key weighs the same. Sequences of two and one tokens, two heads of
+        // width 1.
+        let packed =
+            matrix(&[5.0, -1.0, 1.0, 10.0, 3.0, 2.0, 3.0, 30.0, 9.0, 9.0, 500.0, 700.0], 4);
         let out = attention(matrix(&[0.0; 6], 2), packed, whole(2, &[2, 1]), None);
         assert_eq!(host(&out), [2.0, 20.0, 2.0, 20.0, 500.0, 700.0]);
     }
@@ -95,7 +114,11 @@ mod tests {
 
     /// The numbers of the real rows in a rectangle of sequences of `len`.
     fn real(lengths: &[usize], len: usize) -> Vec<u32> {
-        lengths.iter().enumerate().flat_map(|(b, n)| (0..*n).map(move |i| (b * len + i) as u32)).collect()
+        lengths
+            .iter()
+            .enumerate()
+            .flat_map(|(b, n)| (0..*n).map(move |i| (b * len + i) as u32))
+            .collect()
     }
 
     fn both(rate: f64, seed: u32) {
@@ -107,16 +130,23 @@ mod tests {
             let ids = composed::ids(&real(lengths, len), &device);
             let rows = Rows::of_lengths(lengths);
             let mask = Mask::draw(Some(&mut noise()), rate, &rows);
-            let (some_q, some_kv) = (q.clone().select(0, ids.clone()), kv.clone().select(0, ids.clone()));
+            let (some_q, some_kv) =
+                (q.clone().select(0, ids.clone()), kv.clone().select(0, ids.clone()));
             let fused = attention(some_q, some_kv, whole(heads, lengths), mask);
             let fused = value_and_gradients(&fused, &[], &[&q, &kv]);
             let rectangle = Rows::of_lengths(&vec![len; batch]);
-            let factors =
-                Mask::draw(Some(&mut noise()), rate, &rectangle).map(|mask| weight_factors(&mask, heads, len, &device));
+            let factors = Mask::draw(Some(&mut noise()), rate, &rectangle)
+                .map(|mask| weight_factors(&mask, heads, len, &device));
             let bias = Some(composed::padding_bias(lengths, len, &device));
-            let plain = composed::attention(q.clone(), kv.clone(), heads, batch, bias, factors).select(0, ids);
+            let plain = composed::attention(q.clone(), kv.clone(), heads, batch, bias, factors)
+                .select(0, ids);
             let plain = value_and_gradients(&plain, &[], &[&q, &kv]);
-            assert_close(&fused, &plain, 5e-6, &format!("{lengths:?} of {len}, {heads} heads of {width}"));
+            assert_close(
+                &fused,
+                &plain,
+                5e-6,
+                &format!("{lengths:?} of {len}, {heads} heads of {width}"),
+            );
         }
     }
 
@@ -139,11 +169,15 @@ mod tests {
         let noise = || Noise::new(vec![4, 5, 6]);
         let all = Rows::of_lengths(&lengths);
         let mask = Mask::draw(Some(&mut noise()), 0.3, &all);
-        let full = attention(q.clone(), kv.clone(), whole(heads, &lengths), mask).select(0, chosen.clone());
+        let full = attention(q.clone(), kv.clone(), whole(heads, &lengths), mask)
+            .select(0, chosen.clone());
         let options = Attention { heads, queries: asking.clone(), keys: all, bias: None };
         let mask = Mask::draw(Some(&mut noise()), 0.3, &asking);
         let some = attention(q.clone().select(0, chosen), kv.clone(), options, mask);
-        let (some, full) = (value_and_gradients(&some, &[], &[&q, &kv]), value_and_gradients(&full, &[], &[&q, &kv]));
+        let (some, full) = (
+            value_and_gradients(&some, &[], &[&q, &kv]),
+            value_and_gradients(&full, &[], &[&q, &kv]),
+        );
         assert_close(&some, &full, 2e-6, "three of nineteen");
     }
 
@@ -164,13 +198,17 @@ mod tests {
             let (some_q, some_kv) = (q.clone().select(0, ids.clone()), kv.clone().select(0, ids));
             let fused = attention_scores(some_q, some_kv, &whole(heads, lengths));
             let square = composed::attention_scores(q.clone(), kv.clone(), heads, batch, None);
-            let parts = lengths
-                .iter()
-                .enumerate()
-                .map(|(b, n)| square.clone().slice([b..b + 1, 0..heads, 0..*n, 0..*n]).reshape([heads * n * n]));
+            let parts = lengths.iter().enumerate().map(|(b, n)| {
+                square.clone().slice([b..b + 1, 0..heads, 0..*n, 0..*n]).reshape([heads * n * n])
+            });
             let plain = value_and_gradients(&Tensor::cat(parts.collect(), 0), &[], &[&q, &kv]);
             let fused = value_and_gradients(&fused, &[], &[&q, &kv]);
-            assert_close(&fused, &plain, 5e-6, &format!("{lengths:?} of {len}, {heads} heads of {width}"));
+            assert_close(
+                &fused,
+                &plain,
+                5e-6,
+                &format!("{lengths:?} of {len}, {heads} heads of {width}"),
+            );
         }
     }
 
@@ -180,10 +218,17 @@ mod tests {
         let run = |threads| {
             in_pool(threads, || {
                 let (q, kv) = (leaf([120, 24], 5), leaf([120, 48], 6));
-                let mask = Mask::draw(Some(&mut Noise::new((0..6).collect())), 0.1, &Rows::of_lengths(&lengths));
+                let mask = Mask::draw(
+                    Some(&mut Noise::new((0..6).collect())),
+                    0.1,
+                    &Rows::of_lengths(&lengths),
+                );
                 let out = attention(q.clone(), kv.clone(), whole(3, &lengths), mask);
                 let scores = attention_scores(q.clone(), kv.clone(), &whole(3, &lengths));
-                [value_and_gradients(&out, &[], &[&q, &kv]), value_and_gradients(&scores, &[], &[&q, &kv])]
+                [
+                    value_and_gradients(&out, &[], &[&q, &kv]),
+                    value_and_gradients(&scores, &[], &[&q, &kv]),
+                ]
             })
         };
         let one = run(1);

@@ -1,5 +1,6 @@
-//! The same operations as ordinary tensor code, on every backend. Shapes and meanings are those of the functions of the
-//! same name in the crate's root, where a drawn dropout mask is `[rows, width]` or `[batch, heads, len, len]`.
+//! The same operations as ordinary tensor code, on every backend. Shapes and meanings are those of
+//! the functions of the same name in the crate's root, where a drawn dropout mask is `[rows,
+//! width]` or `[batch, heads, len, len]`.
 
 use burn::tensor::activation::{gelu, gelu_approximate, log_softmax, relu, sigmoid};
 use burn::tensor::{Device, Int, Tensor, TensorData, module};
@@ -38,7 +39,12 @@ pub fn layer_norm(x: Tensor<2>, norm: Norm) -> Tensor<2> {
 }
 
 /// `residual + (x + bias) * mask`
-pub fn add_residual(residual: Tensor<2>, x: Tensor<2>, bias: Tensor<1>, mask: Option<Tensor<2>>) -> Tensor<2> {
+pub fn add_residual(
+    residual: Tensor<2>,
+    x: Tensor<2>,
+    bias: Tensor<1>,
+    mask: Option<Tensor<2>>,
+) -> Tensor<2> {
     let x = x + bias.unsqueeze();
     residual + mask.map_or(x.clone(), |mask| x * mask)
 }
@@ -54,7 +60,8 @@ pub fn attention(
 ) -> Tensor<2> {
     let [rows, d] = queries.dims();
     let values = split_heads(packed.clone().slice([0..rows, d..2 * d]), heads, batch);
-    let weights = burn::tensor::activation::softmax(attention_scores(queries, packed, heads, batch, bias), 3);
+    let weights =
+        burn::tensor::activation::softmax(attention_scores(queries, packed, heads, batch, bias), 3);
     let weights = mask.map_or(weights.clone(), |mask| weights * mask);
     weights.matmul(values).swap_dims(1, 2).reshape([rows, d])
 }
@@ -82,7 +89,8 @@ fn split_heads(x: Tensor<2>, heads: usize, batch: usize) -> Tensor<4> {
 
 /// The bias that hides the keys after the first `lengths[i]` of sequence i, `[batch, 1, 1, len]`.
 pub fn padding_bias(lengths: &[usize], len: usize, device: &Device) -> Tensor<4> {
-    /// Its exponential is exactly 0 in single precision, and unlike an infinity it leaves a row of padding finite.
+    /// Its exponential is exactly 0 in single precision, and unlike an infinity it leaves a row of
+    /// padding finite.
     const HIDDEN: f32 = -1e9;
     let row = |length: usize| (0..len).map(move |i| if i < length { 0.0 } else { HIDDEN });
     let values: Vec<f32> = lengths.iter().flat_map(|length| row(*length)).collect();
@@ -90,15 +98,23 @@ pub fn padding_bias(lengths: &[usize], len: usize, device: &Device) -> Tensor<4>
 }
 
 /// The sum of rows of three tables.
-pub fn embed(tokens: Tensor<2>, segments: Tensor<2>, positions: Tensor<2>, lookup: &Lookup) -> Tensor<2> {
+pub fn embed(
+    tokens: Tensor<2>,
+    segments: Tensor<2>,
+    positions: Tensor<2>,
+    lookup: &Lookup,
+) -> Tensor<2> {
     let [_, width] = tokens.dims();
     let device = tokens.device();
     let segments = match lookup.segments.is_empty() {
         true => segments.slice([0..1, 0..width]),
         false => segments.select(0, ids(&lookup.segments, &device)),
     };
-    let places: Vec<u32> = lookup.rows.positions().iter().map(|place| place + lookup.offset as u32).collect();
-    tokens.select(0, ids(&lookup.tokens, &device)) + segments + positions.select(0, ids(&places, &device))
+    let places: Vec<u32> =
+        lookup.rows.positions().iter().map(|place| place + lookup.offset as u32).collect();
+    tokens.select(0, ids(&lookup.tokens, &device))
+        + segments
+        + positions.select(0, ids(&places, &device))
 }
 
 /// The loss of each row in nats, `[n]`.
@@ -126,12 +142,19 @@ pub fn distance(logits: Tensor<2>, known: Tensor<2>, measure: Measure) -> Tensor
     let Measure::Divergence { temperature } = measure else {
         return (logits - known).powi_scalar(2).sum();
     };
-    let (learnt, known) = (log_softmax(logits / temperature, 1), log_softmax(known / temperature, 1));
+    let (learnt, known) =
+        (log_softmax(logits / temperature, 1), log_softmax(known / temperature, 1));
     (known.clone().exp() * (known - learnt)).sum() * (temperature * temperature)
 }
 
-/// The hidden states of a long short-term memory over a rectangle of sequences, those of padding 0, `[batch * len, width]`.
-pub fn lstm(inputs: Tensor<2>, recurrent: Tensor<2>, lengths: &[usize], direction: Direction) -> Tensor<2> {
+/// The hidden states of a long short-term memory over a rectangle of sequences, those of padding 0,
+/// `[batch * len, width]`.
+pub fn lstm(
+    inputs: Tensor<2>,
+    recurrent: Tensor<2>,
+    lengths: &[usize],
+    direction: Direction,
+) -> Tensor<2> {
     let ([rows, wide], [width, _], device) = (inputs.dims(), recurrent.dims(), inputs.device());
     let (batch, len) = (lengths.len(), rows / lengths.len());
     let inputs = inputs.reshape([batch, len, wide]);
@@ -147,7 +170,8 @@ pub fn lstm(inputs: Tensor<2>, recurrent: Tensor<2>, lengths: &[usize], directio
         let sums = sums + hidden.matmul(recurrent.clone());
         let gate = |i: usize| sums.clone().slice([0..batch, i * width..(i + 1) * width]);
         // A sequence that has not begun, read from the end, is where it started.
-        let real: Vec<f32> = lengths.iter().map(|length| if t < *length { 1.0 } else { 0.0 }).collect();
+        let real: Vec<f32> =
+            lengths.iter().map(|length| if t < *length { 1.0 } else { 0.0 }).collect();
         let real = Tensor::<1>::from_data(real.as_slice(), &device).reshape([batch, 1]);
         cell = (sigmoid(gate(1)) * cell + sigmoid(gate(0)) * gate(2).tanh()) * real.clone();
         hidden = sigmoid(gate(3)) * cell.clone().tanh() * real;

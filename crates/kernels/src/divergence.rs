@@ -9,20 +9,28 @@ use crate::fused::distillation::Distillation;
 use crate::fused::runs_fused;
 use crate::vocabulary::{OutputLayer, plain};
 
-/// The sum of `measure` over rows, `[1]`, between the logits of a layer that learns and those of one that is `known`, to
-/// which no gradient goes. The layers may be of different width. On the CPU logits are held for a limited number of rows at
-/// a time, so memory does not grow with rows times vocabulary.
+/// The sum of `measure` over rows, `[1]`, between the logits of a layer that learns and those of
+/// one that is `known`, to which no gradient goes. The layers may be of different width. On the CPU
+/// logits are held for a limited number of rows at a time, so memory does not grow with rows times
+/// vocabulary.
 ///
 /// # Panics
 /// When they differ in rows or vocabulary.
-pub fn vocabulary_distance(learning: OutputLayer, known: OutputLayer, measure: Measure) -> Tensor<1> {
+pub fn vocabulary_distance(
+    learning: OutputLayer,
+    known: OutputLayer,
+    measure: Measure,
+) -> Tensor<1> {
     assert_eq!(learning.hidden.dims()[0], known.hidden.dims()[0], "as many rows");
     assert_eq!(learning.bias.dims(), known.bias.dims(), "one vocabulary");
     if runs_fused(&learning.hidden) {
         let known = known.without_graph();
         let OutputLayer { hidden, table, bias, precision } = learning;
-        let (hidden, table, bias) = (hidden.into_dispatch(), table.into_dispatch(), bias.into_dispatch());
-        return Tensor::from_dispatch(Dispatch::vocabulary_distance(hidden, table, bias, known, measure, precision));
+        let (hidden, table, bias) =
+            (hidden.into_dispatch(), table.into_dispatch(), bias.into_dispatch());
+        return Tensor::from_dispatch(Dispatch::vocabulary_distance(
+            hidden, table, bias, known, measure, precision,
+        ));
     }
     let device = learning.hidden.device();
     let known = plain(composed::logits(known));
@@ -36,11 +44,15 @@ mod tests {
     use crate::precision::Precision;
     use crate::testing::{assert_close, host, in_pool, leaf, scaled_leaf, value_and_gradients};
 
-    const MEASURES: [Measure; 3] =
-        [Measure::Divergence { temperature: 1.0 }, Measure::Divergence { temperature: 2.5 }, Measure::Squares];
+    const MEASURES: [Measure; 3] = [
+        Measure::Divergence { temperature: 1.0 },
+        Measure::Divergence { temperature: 2.5 },
+        Measure::Squares,
+    ];
 
     fn layer(n: usize, width: usize, vocabulary: usize, seed: u32) -> OutputLayer {
-        let (hidden, table) = (scaled_leaf([n, width], seed, 3.0), leaf([vocabulary, width], seed + 1));
+        let (hidden, table) =
+            (scaled_leaf([n, width], seed, 3.0), leaf([vocabulary, width], seed + 1));
         OutputLayer { hidden, table, bias: leaf([vocabulary], seed + 2), precision: Precision::F32 }
     }
 
@@ -66,11 +78,21 @@ mod tests {
     fn values_and_gradients_are_those_of_the_composed_operation() {
         for measure in MEASURES {
             for (n, width, other, vocabulary) in [(1, 1, 2, 2), (9, 5, 8, 17), (33, 16, 7, 300)] {
-                let (student, teacher) = (layer(n, width, vocabulary, 1), layer(n, other, vocabulary, 11));
-                let fused = found(&vocabulary_distance(student.clone(), teacher.clone(), measure), &student);
+                let (student, teacher) =
+                    (layer(n, width, vocabulary, 1), layer(n, other, vocabulary, 11));
+                let fused = found(
+                    &vocabulary_distance(student.clone(), teacher.clone(), measure),
+                    &student,
+                );
                 let known = plain(composed::logits(teacher)).autodiff();
-                let composed = composed::distance(composed::logits(student.clone()), known, measure);
-                assert_close(&fused, &found(&composed, &student), 5e-6, &format!("{measure:?}, {n} x {vocabulary}"));
+                let composed =
+                    composed::distance(composed::logits(student.clone()), known, measure);
+                assert_close(
+                    &fused,
+                    &found(&composed, &student),
+                    5e-6,
+                    &format!("{measure:?}, {n} x {vocabulary}"),
+                );
             }
         }
     }
@@ -89,7 +111,8 @@ mod tests {
     #[test]
     fn rows_in_several_chunks_sum_up() {
         let (student, teacher) = (layer(40, 2, 1 << 18, 1), layer(40, 2, 1 << 18, 11));
-        let fused = found(&vocabulary_distance(student.clone(), teacher.clone(), MEASURES[1]), &student);
+        let fused =
+            found(&vocabulary_distance(student.clone(), teacher.clone(), MEASURES[1]), &student);
         let known = plain(composed::logits(teacher)).autodiff();
         let composed = composed::distance(composed::logits(student.clone()), known, MEASURES[1]);
         assert_close(&fused, &found(&composed, &student), 1e-5, "chunks");

@@ -9,7 +9,8 @@ use crate::cpu::attention::weight_index;
 use crate::cpu::dropout::{Mask, drop_rows};
 use crate::fused::{Fused, runs_fused};
 
-/// Zeroes the elements of `x: [rows, width]` that `mask` drops and scales the others; the identity without a mask.
+/// Zeroes the elements of `x: [rows, width]` that `mask` drops and scales the others; the identity
+/// without a mask.
 ///
 /// # Panics
 /// When the mask is of other rows.
@@ -23,10 +24,17 @@ pub fn dropout(x: Tensor<2>, mask: Option<Mask>) -> Tensor<2> {
     x * factors
 }
 
-/// `residual + dropout(x + bias)`, all of `[rows, width]` with `bias: [width]`: the end of a pre-LN sublayer.
-pub fn add_residual(residual: Tensor<2>, x: Tensor<2>, bias: Tensor<1>, mask: Option<Mask>) -> Tensor<2> {
+/// `residual + dropout(x + bias)`, all of `[rows, width]` with `bias: [width]`: the end of a pre-LN
+/// sublayer.
+pub fn add_residual(
+    residual: Tensor<2>,
+    x: Tensor<2>,
+    bias: Tensor<1>,
+    mask: Option<Mask>,
+) -> Tensor<2> {
     if runs_fused(&x) {
-        let (residual, x, bias) = (residual.into_dispatch(), x.into_dispatch(), bias.into_dispatch());
+        let (residual, x, bias) =
+            (residual.into_dispatch(), x.into_dispatch(), bias.into_dispatch());
         return Tensor::from_dispatch(Dispatch::add_residual(residual, x, bias, mask));
     }
     let factors = mask.map(|mask| factors(&x, &mask));
@@ -41,7 +49,8 @@ pub(crate) fn factors(x: &Tensor<2>, mask: &Mask) -> Tensor<2> {
     Tensor::from_data(TensorData::new(factors, [rows, width]), &x.device())
 }
 
-/// The factors of the attention weights of whole sequences of `len` tokens, `[batch, heads, len, len]`.
+/// The factors of the attention weights of whole sequences of `len` tokens, `[batch, heads, len,
+/// len]`.
 pub(crate) fn weight_factors(mask: &Mask, heads: usize, len: usize, device: &Device) -> Tensor<4> {
     let batch = mask.rows.batch();
     let mut factors = vec![1.0f32; batch * heads * len * len];
@@ -100,7 +109,9 @@ mod tests {
         let short = host(&dropout(ones(3, 5), mask(0.3, &[7], &[3])));
         let long = host(&dropout(ones(9, 5), mask(0.3, &[7], &[9])));
         assert_eq!(short[..], long[..15]);
-        let weights = |len: usize| weight_factors(&mask(0.3, &[7], &[len]).expect("a mask"), 2, len, &Device::flex());
+        let weights = |len: usize| {
+            weight_factors(&mask(0.3, &[7], &[len]).expect("a mask"), 2, len, &Device::flex())
+        };
         let cut = weights(9).slice([0..1, 0..2, 0..4, 0..4]);
         assert_eq!(host(&weights(4)), host(&cut));
     }
@@ -110,7 +121,8 @@ mod tests {
         for (lengths, width) in [(&[1][..], 1), (&[5, 1, 9], 17), (&[40, 40], 64)] {
             let keys: Vec<u64> = (0..lengths.len() as u64).collect();
             let rows = lengths.iter().sum::<usize>();
-            let (residual, x, bias) = (leaf([rows, width], 1), leaf([rows, width], 2), leaf([width], 3));
+            let (residual, x, bias) =
+                (leaf([rows, width], 1), leaf([rows, width], 2), leaf([width], 3));
             let what = format!("{lengths:?} x {width}");
             let drawn = |rate| mask(rate, &keys, lengths);
             let fused = value_and_gradients(&dropout(x.clone(), drawn(0.4)), &[], &[&x]);
@@ -120,7 +132,8 @@ mod tests {
                 let fused = add_residual(residual.clone(), x.clone(), bias.clone(), drawn(rate));
                 let fused = value_and_gradients(&fused, &[&bias], &[&residual, &x]);
                 let factors = drawn(rate).map(|mask| factors(&x, &mask));
-                let plain = composed::add_residual(residual.clone(), x.clone(), bias.clone(), factors);
+                let plain =
+                    composed::add_residual(residual.clone(), x.clone(), bias.clone(), factors);
                 let plain = value_and_gradients(&plain, &[&bias], &[&residual, &x]);
                 assert_close(&fused, &plain, 2e-6, &what);
             }

@@ -7,15 +7,25 @@ use crate::composed;
 use crate::cpu::embedding::Lookup;
 use crate::fused::{Fused, runs_fused};
 
-/// The sum of the rows of three tables of `[.., width]` that `lookup` names, `[rows, width]`. Gradients are
-/// added in the order of the tokens, so they are the same for any number of threads.
+/// The sum of the rows of three tables of `[.., width]` that `lookup` names, `[rows, width]`.
+/// Gradients are added in the order of the tokens, so they are the same for any number of threads.
 ///
 /// # Panics
 /// When an id or a position is not in its table.
-pub fn embed(tokens: Tensor<2>, segments: Tensor<2>, positions: Tensor<2>, lookup: Lookup) -> Tensor<2> {
+pub fn embed(
+    tokens: Tensor<2>,
+    segments: Tensor<2>,
+    positions: Tensor<2>,
+    lookup: Lookup,
+) -> Tensor<2> {
     if runs_fused(&tokens) {
         let (tokens, segments) = (tokens.into_dispatch(), segments.into_dispatch());
-        return Tensor::from_dispatch(Dispatch::embed(tokens, segments, positions.into_dispatch(), lookup));
+        return Tensor::from_dispatch(Dispatch::embed(
+            tokens,
+            segments,
+            positions.into_dispatch(),
+            lookup,
+        ));
     }
     composed::embed(tokens, segments, positions, &lookup)
 }
@@ -40,11 +50,15 @@ mod tests {
 
     #[test]
     fn values_and_gradients_are_those_of_the_composed_operation() {
-        for (lengths, width, segmented) in [(&[1][..], 1, false), (&[5, 2, 4], 7, true), (&[9, 9, 1, 9], 33, false)] {
+        for (lengths, width, segmented) in
+            [(&[1][..], 1, false), (&[5, 2, 4], 7, true), (&[9, 9, 1, 9], 33, false)]
+        {
             let rows = Rows::of_lengths(lengths);
-            let (tokens, segments, positions) = (leaf([6, width], 1), leaf([2, width], 2), leaf([12, width], 3));
+            let (tokens, segments, positions) =
+                (leaf([6, width], 1), leaf([2, width], 2), leaf([12, width], 3));
             let n = rows.len();
-            let ids = |modulus: usize| (0..n).map(move |i| (i * i % modulus) as u32).collect::<Vec<_>>();
+            let ids =
+                |modulus: usize| (0..n).map(move |i| (i * i % modulus) as u32).collect::<Vec<_>>();
             let segments_of = if segmented { ids(2) } else { Vec::new() };
             let lookup = Lookup { tokens: ids(6), segments: segments_of, rows, offset: 2 };
             let (t, s, p) = (tokens.clone(), segments.clone(), positions.clone());

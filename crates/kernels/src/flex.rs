@@ -29,7 +29,8 @@ pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.storage()
 }
 
-/// The elements of an [`ordered`] tensor, to be overwritten; copied first when another tensor shares them.
+/// The elements of an [`ordered`] tensor, to be overwritten; copied first when another tensor
+/// shares them.
 pub(crate) fn values_mut(tensor: &mut FlexTensor) -> &mut [f32] {
     tensor.storage_mut()
 }

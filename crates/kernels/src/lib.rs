@@ -1,17 +1,20 @@
 //! Operations of the encoder, one plain function each.
 //!
-//! On burn's CPU backend every function runs a forward and a backward pass written by hand, on the slices of its
-//! tensors; on every other backend it is ordinary tensor code ([`composed`]), which gives the same numbers. Rows are
-//! kept flat: a hidden state is `[rows, width]`, so that a linear layer is one matrix product instead of one per sequence.
-//! On the CPU the rows are the tokens of sequences of any length one after another, without padding ([`Rows`]), and a
-//! layer can be computed for some of them only; elsewhere they are a rectangle of padded sequences. Dropout takes its
-//! randomness as an argument ([`Noise`]) and draws the same mask on every backend, for any number of threads, for any split
-//! of the batch into micro-batches and for any amount of padding.
+//! On burn's CPU backend every function runs a forward and a backward pass written by hand, on the
+//! slices of its tensors; on every other backend it is ordinary tensor code ([`composed`]), which
+//! gives the same numbers. Rows are kept flat: a hidden state is `[rows, width]`, so that a linear
+//! layer is one matrix product instead of one per sequence. On the CPU the rows are the tokens of
+//! sequences of any length one after another, without padding ([`Rows`]), and a layer can be
+//! computed for some of them only; elsewhere they are a rectangle of padded sequences. Dropout
+//! takes its randomness as an argument ([`Noise`]) and draws the same mask on every backend, for
+//! any number of threads, for any split of the batch into micro-batches and for any amount of
+//! padding.
 //!
-//! Where we differ from common practice, and why: no attention weights, dropout masks or logits are stored, because
-//! computing them again from what is in the cache costs less than sending them to memory; the gradient of the output
-//! layer is computed with its loss, chunk by chunk, because the loss is a weighted sum and its scale can be applied
-//! afterwards; sums run over a fixed number of parts, so that results do not depend on the number of threads.
+//! Where we differ from common practice, and why: no attention weights, dropout masks or logits are
+//! stored, because computing them again from what is in the cache costs less than sending them to
+//! memory; the gradient of the output layer is computed with its loss, chunk by chunk, because the
+//! loss is a weighted sum and its scale can be applied afterwards; sums run over a fixed number of
+//! parts, so that results do not depend on the number of threads.
 
 mod activation;
 mod attention;

@@ -1,4 +1,5 @@
-//! Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
+//! Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al.
+//! 2000).
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
@@ -9,11 +10,12 @@ use crate::fused::recurrent::Recurrent;
 use crate::fused::runs_fused;
 use crate::rows::Rows;
 
-/// The hidden state after each token, `[rows, width]`: with gates `i, f, g, o = s(x_t + h_{t-1} R)` (`g` with tanh for s, the
-/// logistic function), `c_t = f c_{t-1} + i g` and `h_t = o tanh(c_t)`, both 0 before the first token. `inputs` is what each
-/// token adds to the gates, `[rows, 4 * width]`, and `recurrent` is R, `[width, 4 * width]`, both in the order i, f, g, o, as
-/// PyTorch has it. `lengths` are the tokens of each sequence, which `rows` are; on a backend without the fused operation they
-/// are a rectangle, whose padding changes nothing.
+/// The hidden state after each token, `[rows, width]`: with gates `i, f, g, o = s(x_t + h_{t-1} R)`
+/// (`g` with tanh for s, the logistic function), `c_t = f c_{t-1} + i g` and `h_t = o tanh(c_t)`,
+/// both 0 before the first token. `inputs` is what each token adds to the gates, `[rows, 4 *
+/// width]`, and `recurrent` is R, `[width, 4 * width]`, both in the order i, f, g, o, as PyTorch
+/// has it. `lengths` are the tokens of each sequence, which `rows` are; on a backend without the
+/// fused operation they are a rectangle, whose padding changes nothing.
 ///
 /// # Panics
 /// Where the operation is fused and `rows` are others.
@@ -42,14 +44,17 @@ mod tests {
 
     #[test]
     fn two_tokens_by_hand() {
-        // Width 1, no recurrent weights. Token 1: all sums 0, so i = f = o = 1/2, g = 0, c = 0. Token 2: i, f, o open wide,
-        // g = tanh(1): c = g.
+        // Width 1, no recurrent weights. Token 1: all sums 0, so i = f = o = 1/2, g = 0, c = 0.
+        // Token 2: i, f, o open wide, g = tanh(1): c = g.
         let values = vec![0.0, 0.0, 0.0, 0.0, 50.0, 50.0, 1.0, 50.0];
         let inputs = Tensor::<2>::from_data(TensorData::new(values, [2, 4]), &Device::flex());
         let recurrent = Tensor::<2>::zeros([1, 4], &Device::flex());
-        let run = |direction| host(&lstm(inputs.clone(), recurrent.clone(), &Rows::of_lengths(&[2]), &[2], direction));
+        let run = |direction| {
+            host(&lstm(inputs.clone(), recurrent.clone(), &Rows::of_lengths(&[2]), &[2], direction))
+        };
         let kept = 1f32.tanh();
-        let close = |got: &[f32], want: [f32; 2]| got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-6);
+        let close =
+            |got: &[f32], want: [f32; 2]| got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-6);
         assert!(close(&run(Direction::Forward), [0.0, kept.tanh()]));
         // Read from the end, the first token forgets half of the cell.
         assert!(close(&run(Direction::Backward), [0.5 * (0.5 * kept).tanh(), kept.tanh()]));
@@ -63,15 +68,23 @@ mod tests {
             {
                 let batch = lengths.len();
                 let (x, r) = (leaf([batch * len, 4 * width], 1), leaf([width, 4 * width], 2));
-                let real: Vec<u32> =
-                    (0..batch * len).filter(|i| i % len < lengths[i / len]).map(|i| i as u32).collect();
+                let real: Vec<u32> = (0..batch * len)
+                    .filter(|i| i % len < lengths[i / len])
+                    .map(|i| i as u32)
+                    .collect();
                 let ids = composed::ids(&real, &x.device());
                 let some = x.clone().select(0, ids.clone());
                 let fused = lstm(some, r.clone(), &Rows::of_lengths(&lengths), &lengths, direction);
-                let plain = composed::lstm(x.clone(), r.clone(), &lengths, direction).select(0, ids);
+                let plain =
+                    composed::lstm(x.clone(), r.clone(), &lengths, direction).select(0, ids);
                 let fused = value_and_gradients(&fused, &[], &[&x, &r]);
                 let plain = value_and_gradients(&plain, &[], &[&x, &r]);
-                assert_close(&fused, &plain, 5e-6, &format!("{direction:?}, {lengths:?}, width {width}"));
+                assert_close(
+                    &fused,
+                    &plain,
+                    5e-6,
+                    &format!("{direction:?}, {lengths:?}, width {width}"),
+                );
             }
         }
     }
@@ -82,7 +95,13 @@ mod tests {
         let run = |threads| {
             in_pool(threads, || {
                 let (x, r) = (leaf([87, 96], 1), leaf([24, 96], 2));
-                let out = lstm(x.clone(), r.clone(), &Rows::of_lengths(&lengths), &lengths, Direction::Forward);
+                let out = lstm(
+                    x.clone(),
+                    r.clone(),
+                    &Rows::of_lengths(&lengths),
+                    &lengths,
+                    Direction::Forward,
+                );
                 value_and_gradients(&out, &[], &[&x, &r])
             })
         };

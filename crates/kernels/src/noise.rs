@@ -2,10 +2,11 @@
 
 /// The source of the dropout masks of one forward pass.
 ///
-/// Each sequence of the batch brings its own key. A mask element is a function of (key of its sequence, number of the
-/// dropout call within the pass, coordinates within the sequence) and nothing else: not of the other sequences in the
-/// batch, not of the padding, the backend or the number of threads. Hence four micro-batches of eight sequences draw
-/// exactly the masks that one batch of thirty-two would.
+/// Each sequence of the batch brings its own key. A mask element is a function of (key of its
+/// sequence, number of the dropout call within the pass, coordinates within the sequence) and
+/// nothing else: not of the other sequences in the batch, not of the padding, the backend or the
+/// number of threads. Hence four micro-batches of eight sequences draw exactly the masks that one
+/// batch of thirty-two would.
 #[derive(Clone, Debug)]
 pub struct Noise {
     keys: Vec<u64>,
@@ -44,8 +45,9 @@ fn mix64(mut x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// 32 uniform bits for the element `index` under `key`: two rounds of a multiply-xorshift hash, one with each half of
-/// the key. Written on 32-bit lanes so that the compiler vectorises the loop around it.
+/// 32 uniform bits for the element `index` under `key`: two rounds of a multiply-xorshift hash, one
+/// with each half of the key. Written on 32-bit lanes so that the compiler vectorises the loop
+/// around it.
 #[inline(always)]
 pub(crate) fn draw(key: u64, index: u32) -> u32 {
     #[inline(always)]
@@ -85,6 +87,10 @@ mod tests {
         let (first, second) = (noise.next_site(), noise.next_site());
         assert_ne!(first, second);
         assert_eq!(Noise::new(vec![1, 2]).next_site(), first);
-        assert_eq!(Noise::new(vec![2]).next_site(), first[1..], "a row's key does not depend on other rows");
+        assert_eq!(
+            Noise::new(vec![2]).next_site(),
+            first[1..],
+            "a row's key does not depend on other rows"
+        );
     }
 }

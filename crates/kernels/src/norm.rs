@@ -19,23 +19,36 @@ pub struct Norm {
     pub epsilon: f64,
 }
 
-/// Normalises each row of `x: [rows, width]` to mean 0 and variance 1 (biased), then scales by gamma and shifts by
-/// beta.
+/// Normalises each row of `x: [rows, width]` to mean 0 and variance 1 (biased), then scales by
+/// gamma and shifts by beta.
 pub fn layer_norm(x: Tensor<2>, norm: Norm) -> Tensor<2> {
     if runs_fused(&x) {
         let (gamma, beta) = (norm.gamma.into_dispatch(), norm.beta.into_dispatch());
-        return Tensor::from_dispatch(Dispatch::normalise(x.into_dispatch(), gamma, beta, norm.epsilon as f32));
+        return Tensor::from_dispatch(Dispatch::normalise(
+            x.into_dispatch(),
+            gamma,
+            beta,
+            norm.epsilon as f32,
+        ));
     }
     composed::layer_norm(x, norm)
 }
 
-/// The layer norm of `residual + dropout(x + bias)`, all of `[rows, width]` with `bias: [width]`: the end of a post-LN
-/// sublayer in one pass.
-pub fn add_normalise(residual: Tensor<2>, x: Tensor<2>, bias: Tensor<1>, norm: Norm, mask: Option<Mask>) -> Tensor<2> {
+/// The layer norm of `residual + dropout(x + bias)`, all of `[rows, width]` with `bias: [width]`:
+/// the end of a post-LN sublayer in one pass.
+pub fn add_normalise(
+    residual: Tensor<2>,
+    x: Tensor<2>,
+    bias: Tensor<1>,
+    norm: Norm,
+    mask: Option<Mask>,
+) -> Tensor<2> {
     if runs_fused(&x) {
-        let (residual, x, bias) = (residual.into_dispatch(), x.into_dispatch(), bias.into_dispatch());
+        let (residual, x, bias) =
+            (residual.into_dispatch(), x.into_dispatch(), bias.into_dispatch());
         let (gamma, beta) = (norm.gamma.into_dispatch(), norm.beta.into_dispatch());
-        let out = Dispatch::add_normalise(residual, x, bias, gamma, beta, norm.epsilon as f32, mask);
+        let out =
+            Dispatch::add_normalise(residual, x, bias, gamma, beta, norm.epsilon as f32, mask);
         return Tensor::from_dispatch(out);
     }
     let factors = mask.map(|mask| factors(&x, &mask));
@@ -66,10 +79,16 @@ mod tests {
     #[test]
     fn values_and_gradients_are_those_of_the_composed_operation() {
         for (rows, width) in [(1, 2), (3, 17), (70, 33), (9, 128)] {
-            let (x, gamma, beta) = (scaled_leaf([rows, width], 1, 3.0), leaf([width], 2), leaf([width], 3));
+            let (x, gamma, beta) =
+                (scaled_leaf([rows, width], 1, 3.0), leaf([width], 2), leaf([width], 3));
             let norm = || Norm { gamma: gamma.clone(), beta: beta.clone(), epsilon: 1e-5 };
-            let fused = value_and_gradients(&layer_norm(x.clone(), norm()), &[&gamma, &beta], &[&x]);
-            let plain = value_and_gradients(&composed::layer_norm(x.clone(), norm()), &[&gamma, &beta], &[&x]);
+            let fused =
+                value_and_gradients(&layer_norm(x.clone(), norm()), &[&gamma, &beta], &[&x]);
+            let plain = value_and_gradients(
+                &composed::layer_norm(x.clone(), norm()),
+                &[&gamma, &beta],
+                &[&x],
+            );
             assert_close(&fused, &plain, 1e-5, &format!("{rows} x {width}"));
         }
     }
@@ -88,7 +107,8 @@ mod tests {
                 let fused = add_normalise(r, z, b, norm(), mask.clone());
                 let fused = value_and_gradients(&fused, &[&bias, &gamma, &beta], &[&residual, &x]);
                 let factors = mask.map(|mask| factors(&x, &mask));
-                let sum = composed::add_residual(residual.clone(), x.clone(), bias.clone(), factors);
+                let sum =
+                    composed::add_residual(residual.clone(), x.clone(), bias.clone(), factors);
                 let plain = composed::layer_norm(sum, norm());
                 let plain = value_and_gradients(&plain, &[&bias, &gamma, &beta], &[&residual, &x]);
                 assert_close(&fused, &plain, 1e-5, &format!("{rows} x {width}, rate {rate}"));

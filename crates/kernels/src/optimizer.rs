@@ -17,8 +17,8 @@ pub struct Moments {
     pub square: Tensor<1>,
 }
 
-/// One step of AdamW (Loshchilov and Hutter 2019, algorithm 2). All tensors are flat and without a graph; the gradient
-/// is multiplied with `scale`, `[1]`, first.
+/// One step of AdamW (Loshchilov and Hutter 2019, algorithm 2). All tensors are flat and without a
+/// graph; the gradient is multiplied with `scale`, `[1]`, first.
 pub fn adamw(
     weight: Tensor<1>,
     gradient: Tensor<1>,
@@ -27,17 +27,25 @@ pub fn adamw(
     step: &AdamStep,
 ) -> (Tensor<1>, Moments) {
     if runs_fused(&weight) {
-        return in_place(weight, gradient, moments, scale, |parameter, scale| adam::adamw(parameter, scale, step));
+        return in_place(weight, gradient, moments, scale, |parameter, scale| {
+            adam::adamw(parameter, scale, step)
+        });
     }
     composed_adamw(weight, gradient * scale, moments, step)
 }
 
-fn composed_adamw(weight: Tensor<1>, gradient: Tensor<1>, moments: Moments, step: &AdamStep) -> (Tensor<1>, Moments) {
+fn composed_adamw(
+    weight: Tensor<1>,
+    gradient: Tensor<1>,
+    moments: Moments,
+    step: &AdamStep,
+) -> (Tensor<1>, Moments) {
     let (direction, moments) = direction(gradient, moments, step);
     (weight * (1.0 - step.rate * step.decay) - direction * step.rate, moments)
 }
 
-/// One step of LAMB (You et al. 2020, algorithm 2): Adam's direction with the decay added, scaled by
+/// One step of LAMB (You et al. 2020, algorithm 2): Adam's direction with the decay added, scaled
+/// by
 /// |weight| / |update|, or by 1 where either is 0.
 pub fn lamb(
     weight: Tensor<1>,
@@ -47,12 +55,19 @@ pub fn lamb(
     step: &AdamStep,
 ) -> (Tensor<1>, Moments) {
     if runs_fused(&weight) {
-        return in_place(weight, gradient, moments, scale, |parameter, scale| adam::lamb(parameter, scale, step));
+        return in_place(weight, gradient, moments, scale, |parameter, scale| {
+            adam::lamb(parameter, scale, step)
+        });
     }
     composed_lamb(weight, gradient * scale, moments, step)
 }
 
-fn composed_lamb(weight: Tensor<1>, gradient: Tensor<1>, moments: Moments, step: &AdamStep) -> (Tensor<1>, Moments) {
+fn composed_lamb(
+    weight: Tensor<1>,
+    gradient: Tensor<1>,
+    moments: Moments,
+    step: &AdamStep,
+) -> (Tensor<1>, Moments) {
     let (direction, moments) = direction(gradient, moments, step);
     let update = direction + weight.clone() * step.decay;
     let (weights, updates) = (square_sum(&weight).sqrt(), square_sum(&update).sqrt());
@@ -61,8 +76,9 @@ fn composed_lamb(weight: Tensor<1>, gradient: Tensor<1>, moments: Moments, step:
     (weight - update * trust * step.rate, moments)
 }
 
-/// One step of AdaDelta (Zeiler 2012, algorithm 1), in PyTorch's order of decay: the mean is that of squared steps, and its
-/// decay is that of the squared gradients. Ordinary tensor code on every backend.
+/// One step of AdaDelta (Zeiler 2012, algorithm 1), in PyTorch's order of decay: the mean is that
+/// of squared steps, and its decay is that of the squared gradients. Ordinary tensor code on every
+/// backend.
 pub fn adadelta(
     weight: Tensor<1>,
     gradient: Tensor<1>,
@@ -158,8 +174,15 @@ mod tests {
         assert_eq!(host(&sum(vec![flat(&[2.0])])), [2.0]);
     }
 
-    const STEP: AdamStep =
-        AdamStep { rate: 1e-2, beta1: 0.9, beta2: 0.99, epsilon: 1e-6, decay: 0.1, mean_scale: 1.5, root_scale: 2.0 };
+    const STEP: AdamStep = AdamStep {
+        rate: 1e-2,
+        beta1: 0.9,
+        beta2: 0.99,
+        epsilon: 1e-6,
+        decay: 0.1,
+        mean_scale: 1.5,
+        root_scale: 2.0,
+    };
 
     /// What `update` makes of a weight in three steps, and of its moments.
     fn after_three(
@@ -215,7 +238,8 @@ mod tests {
             in_pool(threads, || {
                 let moments = Moments { mean: weight.zeros_like(), square: weight.zeros_like() };
                 let scale = flat(&[0.5]);
-                let (w, moments) = adamw(weight.clone(), gradient.clone(), moments, scale.clone(), &STEP);
+                let (w, moments) =
+                    adamw(weight.clone(), gradient.clone(), moments, scale.clone(), &STEP);
                 let (w, _) = lamb(w, gradient.clone(), moments, scale, &STEP);
                 host(&w)
             })

@@ -14,7 +14,8 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 
-/// What an operation with `N` inputs remembers of its forward pass, and how it takes a gradient back.
+/// What an operation with `N` inputs remembers of its forward pass, and how it takes a gradient
+/// back.
 pub(crate) trait Rule<const N: usize>: Clone + Debug + Send + 'static {
     /// The inputs that the backward pass reads. The graph keeps them, or computes them again.
     const READS: [bool; N];
@@ -28,8 +29,8 @@ pub(crate) trait Rule<const N: usize>: Clone + Debug + Send + 'static {
     ) -> [Option<FlexTensor>; N];
 }
 
-/// Runs `forward` and, where an input needs a gradient, puts its rule into the graph. The output is kept for whoever
-/// reads it in the backward pass.
+/// Runs `forward` and, where an input needs a gradient, puts its rule into the graph. The output is
+/// kept for whoever reads it in the backward pass.
 pub(crate) fn record<R: Rule<N>, C: CheckpointStrategy, const N: usize>(
     inputs: [FloatTensor<Autodiff<Flex, C>>; N],
     forward: impl FnOnce([FlexTensor; N]) -> (FlexTensor, R),
@@ -38,8 +39,8 @@ pub(crate) fn record<R: Rule<N>, C: CheckpointStrategy, const N: usize>(
     finish(Step::<R>(PhantomData).prepare::<C>(nodes).compute_bound().stateful(), inputs, forward)
 }
 
-/// Like [`record`], but with gradient checkpointing the output is computed again in the backward pass instead of kept:
-/// for what is large and cheap.
+/// Like [`record`], but with gradient checkpointing the output is computed again in the backward
+/// pass instead of kept: for what is large and cheap.
 pub(crate) fn record_cheap<R: Rule<N>, C: CheckpointStrategy, const N: usize>(
     inputs: [FloatTensor<Autodiff<Flex, C>>; N],
     again: impl Fn([FlexTensor; N]) -> FlexTensor + Copy + Send + 'static,
@@ -60,11 +61,14 @@ fn finish<R: Rule<N>, C: CheckpointStrategy, const N: usize>(
 ) -> FloatTensor<Autodiff<Flex, C>> {
     match kind {
         OpsKind::Tracked(mut prepared) => {
-            let kept = std::array::from_fn(|i| R::READS[i].then(|| prepared.checkpoint(&inputs[i])));
+            let kept =
+                std::array::from_fn(|i| R::READS[i].then(|| prepared.checkpoint(&inputs[i])));
             let (output, rule) = forward(inputs.map(|input| input.into_primitive()));
             prepared.finish(State { kept, rule }, output)
         }
-        OpsKind::UnTracked(prepared) => prepared.finish(forward(inputs.map(|input| input.into_primitive())).0),
+        OpsKind::UnTracked(prepared) => {
+            prepared.finish(forward(inputs.map(|input| input.into_primitive())).0)
+        }
     }
 }
 
@@ -80,7 +84,9 @@ impl<F, const N: usize> Debug for Again<F, N> {
     }
 }
 
-impl<F: Fn([FlexTensor; N]) -> FlexTensor + Send + 'static, const N: usize> RetroForward for Again<F, N> {
+impl<F: Fn([FlexTensor; N]) -> FlexTensor + Send + 'static, const N: usize> RetroForward
+    for Again<F, N>
+{
     fn forward(&self, states: &mut BackwardStates, output: NodeId) {
         let inputs = self.ids.map(|id| states.get_state::<FlexTensor>(&id));
         states.save(output, (self.forward)(inputs));
@@ -99,7 +105,12 @@ struct State<R, const N: usize> {
 impl<R: Rule<N>, const N: usize> Backward<Flex, N> for Step<R> {
     type State = State<R, N>;
 
-    fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, checkpointer: &mut Checkpointer) {
+    fn backward(
+        self,
+        ops: Ops<Self::State, N>,
+        gradients: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
         let gradient = gradients.consume::<Flex>(&ops.node);
         let State { kept, rule } = ops.state;
         let inputs = kept.map(|id| id.map(|id| checkpointer.retrieve_node_output(id)));

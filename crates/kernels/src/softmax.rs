@@ -34,7 +34,12 @@ mod tests {
             let x = scaled_leaf([shape[0] * shape[1], shape[2]], 3, 5.0);
             let fused = value_and_gradients(&softmax(x.clone().reshape(shape)), &[], &[&x]);
             let plain = burn::tensor::activation::softmax(x.clone().reshape(shape), 2);
-            assert_close(&fused, &value_and_gradients(&plain, &[], &[&x]), 2e-6, &format!("{shape:?}"));
+            assert_close(
+                &fused,
+                &value_and_gradients(&plain, &[], &[&x]),
+                2e-6,
+                &format!("{shape:?}"),
+            );
         }
     }
 }

@@ -1,11 +1,14 @@
-//! What the tests of this crate share: numbers, thread pools, and the comparison of the two ways to compute.
+//! What the tests of this crate share: numbers, thread pools, and the comparison of the two ways to
+//! compute.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// `n` numbers between -1 and 1 without a pattern that an error could hide in.
 pub fn wave(n: usize, seed: u32) -> Vec<f32> {
     (0..n as u32)
-        .map(|i| crate::noise::draw(u64::from(seed) << 32 | 77, i) as f32 / (1u32 << 31) as f32 - 1.0)
+        .map(|i| {
+            crate::noise::draw(u64::from(seed) << 32 | 77, i) as f32 / (1u32 << 31) as f32 - 1.0
+        })
         .collect()
 }
 
@@ -31,7 +34,8 @@ pub fn host<const D: usize>(x: &Tensor<D>) -> Vec<f32> {
     x.clone().into_data().try_into_vec().expect("f32")
 }
 
-/// The value of `output` and the gradients of `inputs` when its elements are weighted with a fixed wave and summed.
+/// The value of `output` and the gradients of `inputs` when its elements are weighted with a fixed
+/// wave and summed.
 pub fn value_and_gradients<const D: usize>(
     output: &Tensor<D>,
     one: &[&Tensor<1>],
@@ -46,8 +50,8 @@ pub fn value_and_gradients<const D: usize>(
     found
 }
 
-/// Asserts that every number of `got` is within `tolerance` of `want`, relative to the largest number of its tensor or
-/// 1, whichever is more.
+/// Asserts that every number of `got` is within `tolerance` of `want`, relative to the largest
+/// number of its tensor or 1, whichever is more.
 pub fn assert_close(got: &[Vec<f32>], want: &[Vec<f32>], tolerance: f32, what: &str) {
     assert_eq!(got.len(), want.len());
     for (i, (got, want)) in got.iter().zip(want).enumerate() {

@@ -35,12 +35,17 @@ impl OutputLayer {
             plain(x).try_into_primitive::<Flex>().expect("a tensor of the CPU backend")
         }
         let Self { hidden, table, bias, precision } = self;
-        KnownLayer { hidden: primitive(hidden), table: primitive(table), bias: primitive(bias), precision }
+        KnownLayer {
+            hidden: primitive(hidden),
+            table: primitive(table),
+            bias: primitive(bias),
+            precision,
+        }
     }
 }
 
-/// `sum_i w_i * -log softmax(logits_i)[label_i]` in nats, `[1]`. On the CPU logits are held for a limited number of rows
-/// at a time, so memory does not grow with rows times vocabulary.
+/// `sum_i w_i * -log softmax(logits_i)[label_i]` in nats, `[1]`. On the CPU logits are held for a
+/// limited number of rows at a time, so memory does not grow with rows times vocabulary.
 ///
 /// # Panics
 /// When there is not one label, and one weight if there are any, for each row.
@@ -94,9 +99,9 @@ pub fn vocabulary_scores(layer: OutputLayer, labels: &[u32]) -> Scores {
     Scores { losses: upload(losses), lowest: upload(lowest), hits: upload(hits) }
 }
 
-/// A token for each row, drawn from the softmax of its logits: the largest of logits over temperature and Gumbel noise
-/// (Gumbel 1954), which is counted from the row's key, so that a key draws the same on every backend but for rounding.
-/// Reads the result back from the device.
+/// A token for each row, drawn from the softmax of its logits: the largest of logits over
+/// temperature and Gumbel noise (Gumbel 1954), which is counted from the row's key, so that a key
+/// draws the same on every backend but for rounding. Reads the result back from the device.
 ///
 /// # Panics
 /// When there is not one key for each row.
@@ -120,7 +125,8 @@ mod tests {
     use crate::testing::{assert_close, host, in_pool, leaf, value_and_gradients};
 
     fn layer(n: usize, width: usize, vocabulary: usize) -> OutputLayer {
-        let (hidden, table, bias) = (leaf([n, width], 1), leaf([vocabulary, width], 2), leaf([vocabulary], 3));
+        let (hidden, table, bias) =
+            (leaf([n, width], 1), leaf([vocabulary, width], 2), leaf([vocabulary], 3));
         OutputLayer { hidden, table, bias, precision: Precision::F32 }
     }
 
@@ -134,7 +140,9 @@ mod tests {
 
     #[test]
     fn values_and_gradients_are_those_of_the_composed_operation() {
-        for (n, vocabulary, width, weighted) in [(1, 2, 1, false), (9, 17, 5, true), (33, 300, 16, false)] {
+        for (n, vocabulary, width, weighted) in
+            [(1, 2, 1, false), (9, 17, 5, true), (33, 300, 16, false)]
+        {
             let layer = layer(n, width, vocabulary);
             let weights = weighted.then(|| (0..n).map(|i| i as f32 * 0.25).collect());
             let targets = Targets { labels: labels(n, vocabulary), weights };
@@ -175,14 +183,19 @@ mod tests {
         let scores = vocabulary_scores(layer.clone(), &labels);
         let logits = composed::linear(layer.hidden, layer.table.transpose(), layer.bias);
         let best = logits.clone().argmax(1).into_data();
-        let want: Vec<f32> =
-            best.iter::<i64>().zip(&labels).map(|(best, label)| f32::from(best == i64::from(*label))).collect();
+        let want: Vec<f32> = best
+            .iter::<i64>()
+            .zip(&labels)
+            .map(|(best, label)| f32::from(best == i64::from(*label)))
+            .collect();
         assert_eq!(host(&scores.hits), want);
         assert!(want.contains(&1.0) && want.contains(&0.0));
-        let losses = composed::cross_entropy(logits.clone(), composed::ids(&labels, &logits.device()));
+        let losses =
+            composed::cross_entropy(logits.clone(), composed::ids(&labels, &logits.device()));
         assert_close(&[host(&scores.losses)], &[host(&losses)], 1e-6, "losses");
         let best: Vec<u32> = best.iter::<i64>().map(|best| best as u32).collect();
-        let lowest = composed::cross_entropy(logits.clone(), composed::ids(&best, &logits.device()));
+        let lowest =
+            composed::cross_entropy(logits.clone(), composed::ids(&best, &logits.device()));
         assert_close(&[host(&scores.lowest)], &[host(&lowest)], 1e-6, "lowest losses");
     }
 
@@ -196,7 +209,8 @@ mod tests {
         let (n, vocabulary) = (20_000, 7);
         let row: Vec<f32> = (0..vocabulary).map(|i| 0.7 * i as f32 - 1.5).collect();
         let bias = Tensor::<1>::from_floats(row.as_slice(), &burn::tensor::Device::flex());
-        let (hidden, table) = (Tensor::zeros([n, 2], &bias.device()), Tensor::zeros([vocabulary, 2], &bias.device()));
+        let (hidden, table) =
+            (Tensor::zeros([n, 2], &bias.device()), Tensor::zeros([vocabulary, 2], &bias.device()));
         let layer = OutputLayer { hidden, table, bias, precision: Precision::F32 };
         for temperature in [1.0, 0.5, 3.0] {
             let drawn = vocabulary_sample(layer.clone(), &sampling(n, temperature, None));

@@ -1,4 +1,5 @@
-//! Gradients of the kernels against finite differences of the published formulas in double precision.
+//! Gradients of the kernels against finite differences of the published formulas in double
+//! precision.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kernels::{Activation, Attention, Mask, Noise, Norm, Precision, Rows, Targets};
@@ -15,7 +16,8 @@ impl Matrix {
     /// Numbers between -1 and 1 that are exact in single precision.
     fn wave(rows: usize, columns: usize, seed: u32) -> Self {
         let number = |i: u32| {
-            let mixed = (i + 1).wrapping_mul(2_654_435_761).wrapping_add(seed.wrapping_mul(40_503)) >> 16;
+            let mixed =
+                (i + 1).wrapping_mul(2_654_435_761).wrapping_add(seed.wrapping_mul(40_503)) >> 16;
             f64::from(mixed) / 32_768.0 - 1.0
         };
         Self { rows, columns, values: (0..(rows * columns) as u32).map(number).collect() }
@@ -41,7 +43,8 @@ fn upper(i: usize) -> f64 {
     ((i * 37 % 11) as f64 - 5.0) / 4.0
 }
 
-/// Compares the gradients of `kernel` with central differences of `formula`, for every element of every input.
+/// Compares the gradients of `kernel` with central differences of `formula`, for every element of
+/// every input.
 fn check(
     what: &str,
     inputs: &[Matrix],
@@ -49,12 +52,17 @@ fn check(
     kernel: impl Fn(&[Tensor<2>]) -> Tensor<2>,
 ) {
     const STEP: f64 = 1e-5;
-    let scalar = |inputs: &[Matrix]| -> f64 { formula(inputs).iter().enumerate().map(|(i, y)| upper(i) * y).sum() };
+    let scalar = |inputs: &[Matrix]| -> f64 {
+        formula(inputs).iter().enumerate().map(|(i, y)| upper(i) * y).sum()
+    };
     let leaves: Vec<Tensor<2>> = inputs.iter().map(Matrix::leaf).collect();
     let output = kernel(&leaves);
     let want = formula(inputs);
     for (got, want) in output.clone().into_data().iter::<f32>().zip(&want) {
-        assert!((f64::from(got) - want).abs() < 2e-5 * want.abs().max(1.0), "{what}: {got} is not {want}");
+        assert!(
+            (f64::from(got) - want).abs() < 2e-5 * want.abs().max(1.0),
+            "{what}: {got} is not {want}"
+        );
     }
     let weights: Vec<f32> = (0..want.len()).map(|i| upper(i) as f32).collect();
     let weights = Tensor::<2>::from_data(TensorData::new(weights, output.dims()), &output.device());
@@ -109,22 +117,28 @@ fn activations() {
     let curves: [(Activation, Curve); 2] = [
         (Activation::Gelu, |x| 0.5 * x * (1.0 + erf(x / 2f64.sqrt()))),
         (Activation::GeluTanh, |x| {
-            0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x)).tanh())
+            0.5 * x
+                * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x)).tanh())
         }),
     ];
     for (activation, curve) in curves {
         let inputs = [Matrix::wave(3, 19, 1), Matrix::wave(1, 19, 2)];
-        let formula = |m: &[Matrix]| (0..57).map(|i| curve(m[0].values[i] + m[1].values[i % 19])).collect();
-        check("activation", &inputs, formula, |t| kernels::activate(activation, t[0].clone(), flat(&t[1])));
+        let formula =
+            |m: &[Matrix]| (0..57).map(|i| curve(m[0].values[i] + m[1].values[i % 19])).collect();
+        check("activation", &inputs, formula, |t| {
+            kernels::activate(activation, t[0].clone(), flat(&t[1]))
+        });
     }
 }
 
 #[test]
 fn norms_after_a_residual_sum() {
-    let inputs = [(4, 1), (4, 2), (1, 3), (1, 4), (1, 5)].map(|(rows, seed)| Matrix::wave(rows, 17, seed));
+    let inputs =
+        [(4, 1), (4, 2), (1, 3), (1, 4), (1, 5)].map(|(rows, seed)| Matrix::wave(rows, 17, seed));
     let formula = |m: &[Matrix]| {
         let row = |r: usize| {
-            let sum: Vec<f64> = (0..17).map(|c| m[0].at(r, c) + m[1].at(r, c) + m[2].values[c]).collect();
+            let sum: Vec<f64> =
+                (0..17).map(|c| m[0].at(r, c) + m[1].at(r, c) + m[2].values[c]).collect();
             normalise(&sum, &m[3].values, &m[4].values, 1e-5)
         };
         (0..4).flat_map(row).collect()
@@ -141,7 +155,8 @@ fn attention_with_dropout() {
     let (lengths, heads, width) = ([4usize, 3], 2, 3);
     let (rows, d) = (7, heads * width);
     let inputs = [Matrix::wave(rows, d, 1), Matrix::wave(rows, 2 * d, 2)];
-    // The mask is read from the kernel itself: with equal scores and one-hot values it shows in the output.
+    // The mask is read from the kernel itself: with equal scores and one-hot values it shows in the
+    // output.
     let mask = || Mask::draw(Some(&mut Noise::new(vec![5, 6])), 0.4, &Rows::of_lengths(&lengths));
     let options = || {
         let rows = Rows::of_lengths(&lengths);
@@ -153,7 +168,8 @@ fn attention_with_dropout() {
             let mut packed = Matrix { rows, columns: 2 * d, values: vec![0.0; rows * 2 * d] };
             for (start, length) in [(0, 4), (4, 3)] {
                 if key < length {
-                    packed.values[(start + key) * 2 * d + d..(start + key + 1) * 2 * d].fill(length as f64);
+                    packed.values[(start + key) * 2 * d + d..(start + key + 1) * 2 * d]
+                        .fill(length as f64);
                 }
             }
             let zero = Matrix { rows, columns: d, values: vec![0.0; rows * d] };
@@ -169,32 +185,43 @@ fn attention_with_dropout() {
             for (query, head) in (0..length).flat_map(|q| (0..heads).map(move |h| (q, h))) {
                 let columns = head * width..(head + 1) * width;
                 let score = |key: usize| -> f64 {
-                    columns.clone().map(|c| m[0].at(start + query, c) * m[1].at(start + key, c)).sum::<f64>()
+                    columns
+                        .clone()
+                        .map(|c| m[0].at(start + query, c) * m[1].at(start + key, c))
+                        .sum::<f64>()
                         / (width as f64).sqrt()
                 };
                 let weights = softmax(&(0..length).map(score).collect::<Vec<_>>());
                 for c in columns.clone() {
                     let place = (start + query) * d + c;
-                    let term = |key: usize| weights[key] * kept[key][place] * m[1].at(start + key, d + c);
+                    let term =
+                        |key: usize| weights[key] * kept[key][place] * m[1].at(start + key, d + c);
                     out[place] = (0..length).map(term).sum();
                 }
             }
         }
         out
     };
-    check("attention", &inputs, formula, |t| kernels::attention(t[0].clone(), t[1].clone(), options(), mask()));
+    check("attention", &inputs, formula, |t| {
+        kernels::attention(t[0].clone(), t[1].clone(), options(), mask())
+    });
 }
 
 #[test]
 fn output_layer_with_cross_entropy() {
     let (n, vocabulary, width) = (5, 23, 4);
-    let inputs = [Matrix::wave(n, width, 1), Matrix::wave(vocabulary, width, 2), Matrix::wave(1, vocabulary, 3)];
+    let inputs = [
+        Matrix::wave(n, width, 1),
+        Matrix::wave(vocabulary, width, 2),
+        Matrix::wave(1, vocabulary, 3),
+    ];
     let labels = [3u32, 0, 22, 7, 7];
     let weights = [1.0f32, 0.5, 2.0, 0.0, 1.0];
     let formula = |m: &[Matrix]| {
         let loss = |row: usize| {
             let logit = |word: usize| {
-                m[0].row(row).iter().zip(m[1].row(word)).map(|(h, t)| h * t).sum::<f64>() + m[2].values[word]
+                m[0].row(row).iter().zip(m[1].row(word)).map(|(h, t)| h * t).sum::<f64>()
+                    + m[2].values[word]
             };
             let probabilities = softmax(&(0..vocabulary).map(logit).collect::<Vec<_>>());
             -f64::from(weights[row]) * probabilities[labels[row] as usize].ln()
@@ -204,7 +231,8 @@ fn output_layer_with_cross_entropy() {
     check("loss", &inputs, formula, |t| {
         let targets = Targets { labels: labels.to_vec(), weights: Some(weights.to_vec()) };
         let [hidden, table] = [&t[0], &t[1]].map(Tensor::clone);
-        let layer = kernels::OutputLayer { hidden, table, bias: flat(&t[2]), precision: Precision::F32 };
+        let layer =
+            kernels::OutputLayer { hidden, table, bias: flat(&t[2]), precision: Precision::F32 };
         kernels::vocabulary_loss(layer, targets).reshape([1, 1])
     });
 }
@@ -213,7 +241,9 @@ fn output_layer_with_cross_entropy() {
 fn linear_maps_and_softmax() {
     let inputs = [Matrix::wave(3, 5, 1), Matrix::wave(5, 7, 2), Matrix::wave(1, 7, 3)];
     let formula = |m: &[Matrix]| {
-        let out = |i: usize| (0..5).map(|k| m[0].at(i / 7, k) * m[1].at(k, i % 7)).sum::<f64>() + m[2].values[i % 7];
+        let out = |i: usize| {
+            (0..5).map(|k| m[0].at(i / 7, k) * m[1].at(k, i % 7)).sum::<f64>() + m[2].values[i % 7]
+        };
         let rows: Vec<f64> = (0..21).map(out).collect();
         rows.chunks(7).flat_map(softmax).collect()
     };

@@ -35,7 +35,12 @@ impl Maskers {
     ///
     /// # Errors
     /// Names the knob that does not fit.
-    pub fn new(training: &Masking, evaluation: &Masking, duplicates: u64, context: &Context) -> Result<Self, Error> {
+    pub fn new(
+        training: &Masking,
+        evaluation: &Masking,
+        duplicates: u64,
+        context: &Context,
+    ) -> Result<Self, Error> {
         let masker = |name: &str, masking: &Masking| {
             let vocabulary = Vocabulary {
                 size: context.vocabulary,
@@ -44,7 +49,8 @@ impl Maskers {
                 specials: context.special_ids.clone(),
                 counts: context.counts.clone(),
             };
-            Masker::new(masking.clone(), vocabulary, context.max_length).map_err(|e| Error(format!("{name}.{e}")))
+            Masker::new(masking.clone(), vocabulary, context.max_length)
+                .map_err(|e| Error(format!("{name}.{e}")))
         };
         Ok(Self {
             training: masker("masking", training)?,
@@ -71,9 +77,14 @@ impl Maskers {
         self.frequencies.draw(rng) as u32
     }
 
-    /// The epoch that decides what is drawn in `epoch`: with static masking it counts modulo the duplicates.
+    /// The epoch that decides what is drawn in `epoch`: with static masking it counts modulo the
+    /// duplicates.
     pub fn turn(&self, epoch: u64) -> u64 {
-        if self.duplicates == 0 || epoch == Example::EVALUATION { epoch } else { epoch % self.duplicates }
+        if self.duplicates == 0 || epoch == Example::EVALUATION {
+            epoch
+        } else {
+            epoch % self.duplicates
+        }
     }
 
     /// The example whose generators draw, see [`Maskers::turn`].
@@ -98,7 +109,8 @@ impl MlmBatch {
             let segments: Vec<&[u32]> = laid.iter().map(|laid| laid.segments.as_slice()).collect();
             sequences = sequences.with_segments(&segments);
         }
-        let mut batch = Self { sequences, places: Vec::new(), labels: Vec::new(), replacements: Vec::new() };
+        let mut batch =
+            Self { sequences, places: Vec::new(), labels: Vec::new(), replacements: Vec::new() };
         for (row, masked) in masked.iter().enumerate() {
             for target in &masked.targets {
                 batch.places.push((row * batch.sequences.len) as u32 + target.position);

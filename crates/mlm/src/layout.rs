@@ -29,7 +29,8 @@ pub struct Segment {
 }
 
 impl Laid {
-    /// `[CLS] passage [SEP]`; with `separated`, also a separator where another document begins in it.
+    /// `[CLS] passage [SEP]`; with `separated`, also a separator where another document begins in
+    /// it.
     pub fn passage(passage: &Passage, specials: &Specials, separated: bool) -> Self {
         let mut laid = Self::default();
         laid.push(specials.cls, true, 0, 0);
@@ -46,13 +47,14 @@ impl Laid {
         laid
     }
 
-    /// `[CLS] first [SEP] second [SEP]`; without a second segment `[CLS] first [SEP]`. The first separator belongs to
-    /// segment 0.
+    /// `[CLS] first [SEP] second [SEP]`; without a second segment `[CLS] first [SEP]`. The first
+    /// separator belongs to segment 0.
     pub fn pair(first: &Segment, second: Option<&Segment>, specials: &Specials) -> Self {
         let mut laid = Self::default();
         laid.push(specials.cls, true, 0, 0);
         for (number, segment) in [Some(first), second].into_iter().flatten().enumerate() {
-            for (i, (token, starts)) in segment.tokens.iter().zip(&segment.word_starts).enumerate() {
+            for (i, (token, starts)) in segment.tokens.iter().zip(&segment.word_starts).enumerate()
+            {
                 laid.push(*token, *starts || i == 0, number as u32, segment.spans[i]);
             }
             laid.push(specials.sep, true, number as u32, 0);
@@ -119,7 +121,11 @@ mod tests {
         let laid = Laid::pair(&segment(&[7, 8]), Some(&segment(&[9])), &SPECIALS);
         assert_eq!(laid.tokens, [2, 7, 8, 3, 9, 3]);
         assert_eq!(laid.segments, [0, 0, 0, 0, 1, 1]);
-        assert_eq!(laid.word_starts, [true, true, false, true, true, true], "a segment begins with a word");
+        assert_eq!(
+            laid.word_starts,
+            [true, true, false, true, true, true],
+            "a segment begins with a word"
+        );
         assert_eq!(Laid::pair(&segment(&[7]), None, &SPECIALS).tokens, [2, 7, 3]);
     }
 

@@ -8,22 +8,23 @@ use trunk::{Encoder, EncoderConfig, MlmHead, Predicted, Sequences};
 use crate::batch::MlmBatch;
 use crate::masking::Replacement;
 
-/// What the loss and its metrics are called: the loss, how often the most probable token is right, the same where the
-/// token is masked out, and the loss there.
+/// What the loss and its metrics are called: the loss, how often the most probable token is right,
+/// the same where the token is masked out, and the loss there.
 pub type Names = [&'static str; 4];
 
 /// The names in masked language modelling.
 pub const NAMES: Names = ["mlm/loss", "mlm/accuracy", "mlm/masked_accuracy", "mlm/masked_loss"];
 
 impl MlmBatch {
-    /// The places whose hidden states the loss needs. Independent draws can leave a batch without a target: then it is
-    /// one place, which counts nothing, so that every parameter has a gradient of zero.
+    /// The places whose hidden states the loss needs. Independent draws can leave a batch without a
+    /// target: then it is one place, which counts nothing, so that every parameter has a gradient
+    /// of zero.
     pub fn asked(&self) -> &[u32] {
         if self.places.is_empty() { &[0] } else { &self.places }
     }
 
-    /// The loss term and, in an evaluation pass, its metrics, given the hidden states `[n, hidden]` at
-    /// [`MlmBatch::asked`] and the token table `[vocabulary, embedding]`.
+    /// The loss term and, in an evaluation pass, its metrics, given the hidden states `[n, hidden]`
+    /// at [`MlmBatch::asked`] and the token table `[vocabulary, embedding]`.
     pub fn loss(
         &self,
         names: Names,
@@ -48,7 +49,8 @@ impl MlmBatch {
         (Term { tally: Tally { name: names[0], sum, weight }, coefficient: 1.0 }, tallies)
     }
 
-    /// How often the most probable token is the right one: over all targets, and over those that are masked out.
+    /// How often the most probable token is the right one: over all targets, and over those that
+    /// are masked out.
     fn tallies(&self, names: Names, scores: &Scores) -> Vec<Tally> {
         let Scores { losses, hits, .. } = scores;
         let masked = |r: &Replacement| if *r == Replacement::Mask { 1.0 } else { 0.0 };
@@ -96,7 +98,13 @@ mod tests {
 
     #[test]
     fn the_token_table_takes_the_gradients_of_the_input_and_of_the_output() {
-        let config = EncoderConfig { vocabulary: 30, hidden: 16, feed_forward: 24, positions: 8, ..Default::default() };
+        let config = EncoderConfig {
+            vocabulary: 30,
+            hidden: 16,
+            feed_forward: 24,
+            positions: 8,
+            ..Default::default()
+        };
         let device = Device::flex().autodiff();
         let model = MlmModel::init(&config, &mut ChaCha8Rng::seed_from_u64(1), &device);
         let sequences = Sequences::pad(&[vec![2, 7, 4, 9, 3], vec![2, 4, 8, 3]], 0);
@@ -112,11 +120,17 @@ mod tests {
             table().grad(&gradients).expect("a gradient").into_data().iter::<f32>().collect()
         };
         let both = gradient(table(), table());
-        let (of_input, of_output) = (gradient(table(), table().detach()), gradient(table().detach(), table()));
+        let (of_input, of_output) =
+            (gradient(table(), table().detach()), gradient(table().detach(), table()));
         for ((a, b), both) in of_input.iter().zip(&of_output).zip(&both) {
             assert!((a + b - both).abs() < 1e-5, "{a} + {b} is not {both}");
         }
-        let used = |values: &[f32]| values.chunks(16).filter(|row| row.iter().any(|x| *x != 0.0)).count();
-        assert_eq!((used(&of_input), used(&of_output)), (6, 30), "rows of the tokens seen; all rows of the softmax");
+        let used =
+            |values: &[f32]| values.chunks(16).filter(|row| row.iter().any(|x| *x != 0.0)).count();
+        assert_eq!(
+            (used(&of_input), used(&of_output)),
+            (6, 30),
+            "rows of the tokens seen; all rows of the softmax"
+        );
     }
 }

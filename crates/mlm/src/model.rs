@@ -23,10 +23,14 @@ pub struct MlmModel {
 impl MlmModel {
     /// New weights from `rng`.
     pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        Self { encoder: Encoder::init(config, rng, device), head: MlmHead::init(config, rng, device) }
+        Self {
+            encoder: Encoder::init(config, rng, device),
+            head: MlmHead::init(config, rng, device),
+        }
     }
 
-    /// Logits `[n, vocabulary]` at the flat `places` (row * len + position, ascending) of `sequences`, without dropout.
+    /// Logits `[n, vocabulary]` at the flat `places` (row * len + position, ascending) of
+    /// `sequences`, without dropout.
     pub fn logits(&self, sequences: &Sequences, places: &[u32], device: &Device) -> Tensor<2> {
         let hidden = self.encoder.forward_at(&sequences.input(device), places, None);
         self.head.logits(hidden, self.encoder.embeddings.tokens.val())
@@ -43,15 +47,21 @@ pub struct Mlm {
 
 impl Objective for Mlm {
     const NAME: &'static str = "mlm";
-    const ABOUT: &'static str = "masked language modelling (BERT, RoBERTa): predict tokens that were masked";
+    const ABOUT: &'static str =
+        "masked language modelling (BERT, RoBERTa): predict tokens that were masked";
 
     type Config = MlmConfig;
     type Batch = MlmBatch;
     type Model = MlmModel;
 
     fn new(config: MlmConfig, context: &Context) -> Result<Self, Error> {
-        let maskers = Maskers::new(&config.masking, &config.evaluation, config.duplicates, context)?;
-        Ok(Self { context: context.clone(), maskers, separate_documents: config.separate_documents })
+        let maskers =
+            Maskers::new(&config.masking, &config.evaluation, config.duplicates, context)?;
+        Ok(Self {
+            context: context.clone(),
+            maskers,
+            separate_documents: config.separate_documents,
+        })
     }
 
     fn room(&self) -> usize {
@@ -59,9 +69,12 @@ impl Objective for Mlm {
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> MlmBatch {
-        let lay = |example: &Example| Laid::passage(&example.passage, &self.context.specials, self.separate_documents);
+        let lay = |example: &Example| {
+            Laid::passage(&example.passage, &self.context.specials, self.separate_documents)
+        };
         let laid: Vec<Laid> = examples.iter().map(lay).collect();
-        let drawn: Vec<Example> = examples.iter().map(|example| self.maskers.drawn(example)).collect();
+        let drawn: Vec<Example> =
+            examples.iter().map(|example| self.maskers.drawn(example)).collect();
         self.maskers.batch(&laid, &drawn.iter().collect::<Vec<_>>(), purpose)
     }
 
@@ -77,7 +90,13 @@ impl Objective for Mlm {
         MlmModel::init(encoder, rng, device)
     }
 
-    fn forward(&self, model: &MlmModel, batch: &MlmBatch, noise: Option<&mut Noise>, device: &Device) -> Step {
+    fn forward(
+        &self,
+        model: &MlmModel,
+        batch: &MlmBatch,
+        noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> Step {
         let training = noise.is_some();
         let hidden = model.encoder.forward_at(&batch.sequences.input(device), batch.asked(), noise);
         let table = model.encoder.embeddings.tokens.val();

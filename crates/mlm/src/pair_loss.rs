@@ -5,14 +5,15 @@ use kernels::cross_entropy;
 use objective::{Tally, Term};
 use trunk::{EncoderConfig, PairHead};
 
-/// The flat places of the first tokens of `rows` in sequences of `len` places; of the first sequence where there is no
-/// row, see [`pair_loss`].
+/// The flat places of the first tokens of `rows` in sequences of `len` places; of the first
+/// sequence where there is no row, see [`pair_loss`].
 pub fn first_tokens(rows: &[u32], len: usize) -> Vec<u32> {
     if rows.is_empty() { vec![0] } else { rows.iter().map(|row| row * len as u32).collect() }
 }
 
-/// The loss term and, in an evaluation pass, the accuracy, called by `names`, given the hidden states `[n, hidden]` of
-/// the first tokens. Without any answer there is one row, which counts nothing, so that every parameter has a gradient.
+/// The loss term and, in an evaluation pass, the accuracy, called by `names`, given the hidden
+/// states `[n, hidden]` of the first tokens. Without any answer there is one row, which counts
+/// nothing, so that every parameter has a gradient.
 pub fn pair_loss(
     head: &PairHead,
     first: Tensor<2>,
@@ -37,7 +38,8 @@ pub fn pair_loss(
 fn hits(logits: Tensor<2>, answers: &[u32]) -> Tensor<1> {
     let (device, [n, _]) = (logits.device(), logits.dims());
     let margin = logits.clone().slice([0..n, 1..2]) - logits.slice([0..n, 0..1]);
-    let sign: Vec<f32> = answers.iter().map(|answer| if *answer == 1 { 1.0 } else { -1.0 }).collect();
+    let sign: Vec<f32> =
+        answers.iter().map(|answer| if *answer == 1 { 1.0 } else { -1.0 }).collect();
     let signed = margin.reshape([n]) * Tensor::<1>::from_data(sign.as_slice(), &device);
     signed.greater_elem(0.0).float().sum()
 }
@@ -54,7 +56,8 @@ mod tests {
 
     #[test]
     fn the_larger_logit_answers() {
-        let logits = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, -1.0], [0.5, 0.0]], &Device::flex());
+        let logits =
+            Tensor::<2>::from_floats([[1.0, 2.0], [3.0, -1.0], [0.5, 0.0]], &Device::flex());
         assert_eq!(hits(logits, &[1, 0, 1]).into_scalar::<f32>(), 2.0);
     }
 }

@@ -1,5 +1,5 @@
-//! Pairs of segments as BERT and ALBERT build them (`create_pretraining_data.py`), for objectives with a question about
-//! the pair.
+//! Pairs of segments as BERT and ALBERT build them (`create_pretraining_data.py`), for objectives
+//! with a question about the pair.
 
 use corpus::{Passage, Specials, below, uniform};
 use objective::{Example, Purpose};
@@ -48,10 +48,11 @@ pub struct Pairing {
     pub labels: PairLabels,
     /// Most tokens of a pair, special tokens not counted.
     pub max_tokens: usize,
-    /// As in the authors' code. A passage of one sentence gets a second segment from another document and the answer 1,
-    /// also where the order is asked (clean: it is no pair, and nothing is asked). A second segment from another document
-    /// is filled up to the passage's length, also where the passage's document ended before that, so that lengths tell
-    /// something of the answer (clean: whatever the answer is, the segments are equally long).
+    /// As in the authors' code. A passage of one sentence gets a second segment from another
+    /// document and the answer 1, also where the order is asked (clean: it is no pair, and nothing
+    /// is asked). A second segment from another document is filled up to the passage's length, also
+    /// where the passage's document ended before that, so that lengths tell something of the answer
+    /// (clean: whatever the answer is, the segments are equally long).
     pub compat: bool,
 }
 
@@ -69,9 +70,15 @@ pub struct LaidPairs<'e> {
 }
 
 impl Pairing {
-    /// The sequences that `examples` become. In training one each. In evaluation one for each answer, so that chance is
-    /// exactly 1/2; where both would be answered alike, one that is not asked about.
-    pub fn lay<'e>(&self, examples: &'e [Example], purpose: Purpose, specials: &Specials) -> LaidPairs<'e> {
+    /// The sequences that `examples` become. In training one each. In evaluation one for each
+    /// answer, so that chance is exactly 1/2; where both would be answered alike, one that is not
+    /// asked about.
+    pub fn lay<'e>(
+        &self,
+        examples: &'e [Example],
+        purpose: Purpose,
+        specials: &Specials,
+    ) -> LaidPairs<'e> {
         let mut made = LaidPairs::default();
         for example in examples {
             let pair = |answer| self.pair(example, answer, &mut example.rng("pair"));
@@ -79,7 +86,11 @@ impl Pairing {
                 Purpose::Training => vec![pair(Answer::Drawn)],
                 Purpose::Evaluation => {
                     let (right, wrong) = (pair(Answer::Fixed(0)), pair(Answer::Fixed(1)));
-                    if right.label == wrong.label { vec![Pair { label: None, ..right }] } else { vec![right, wrong] }
+                    if right.label == wrong.label {
+                        vec![Pair { label: None, ..right }]
+                    } else {
+                        vec![right, wrong]
+                    }
                 }
             };
             for Pair { first, second, label } in pairs {
@@ -94,24 +105,28 @@ impl Pairing {
         made
     }
 
-    /// The pair that `example` becomes. The passage is cut after a sentence drawn uniformly; a passage over several
-    /// documents counts up to the end of the first. Swapping comes before truncation.
+    /// The pair that `example` becomes. The passage is cut after a sentence drawn uniformly; a
+    /// passage over several documents counts up to the end of the first. Swapping comes before
+    /// truncation.
     fn pair(&self, example: &Example, answer: Answer, rng: &mut ChaCha8Rng) -> Pair {
         let passage = &example.passage;
-        let end = passage.document_starts.first().map_or(passage.tokens.len(), |start| *start as usize);
+        let end =
+            passage.document_starts.first().map_or(passage.tokens.len(), |start| *start as usize);
         let cuts: Vec<usize> = passage
             .sentence_starts
             .iter()
             .map(|start| *start as usize)
             .filter(|start| (1..end).contains(start))
             .collect();
-        // All draws are made whatever they are used for, so that one answer's pair is the other's but for the answer.
+        // All draws are made whatever they are used for, so that one answer's pair is the other's
+        // but for the answer.
         let (cut, one) = (uniform(rng), uniform(rng) < 0.5);
         let label = match answer {
             Answer::Drawn => u32::from(one),
             Answer::Fixed(label) => label,
         };
-        // In the authors' code a chunk's length, of which the first segment has a part, is filled up.
+        // In the authors' code a chunk's length, of which the first segment has a part, is filled
+        // up.
         let filled = |first: &Segment, partner| {
             let wanted = passage.target.saturating_sub(first.len());
             let end = sentence_ends(partner).find(|end| *end >= wanted);
@@ -119,7 +134,9 @@ impl Pairing {
         };
         let partner = example.partner.as_ref();
         let mut pair = match (cuts.is_empty(), self.labels, partner) {
-            (true, PairLabels::SentenceOrder | PairLabels::NextSentence, Some(partner)) if self.compat => {
+            (true, PairLabels::SentenceOrder | PairLabels::NextSentence, Some(partner))
+                if self.compat =>
+            {
                 let first = Segment::of(passage, 0, end);
                 let second = Some(filled(&first, partner));
                 Pair { first, second, label: Some(1) }
@@ -127,11 +144,16 @@ impl Pairing {
             (true, ..) => Pair { first: Segment::of(passage, 0, end), second: None, label: None },
             (false, labels, partner) => {
                 let cut = cuts[((cut * cuts.len() as f64) as usize).min(cuts.len() - 1)];
-                let (first, second) = (Segment::of(passage, 0, cut), Segment::of(passage, cut, end));
+                let (first, second) =
+                    (Segment::of(passage, 0, cut), Segment::of(passage, cut, end));
                 match (labels, partner, label) {
                     (PairLabels::None, ..) => Pair { first, second: Some(second), label: None },
-                    (PairLabels::SentenceOrder, _, 0) => Pair { first, second: Some(second), label: Some(0) },
-                    (PairLabels::SentenceOrder, ..) => Pair { first: second, second: Some(first), label: Some(1) },
+                    (PairLabels::SentenceOrder, _, 0) => {
+                        Pair { first, second: Some(second), label: Some(0) }
+                    }
+                    (PairLabels::SentenceOrder, ..) => {
+                        Pair { first: second, second: Some(first), label: Some(1) }
+                    }
                     (PairLabels::NextSentence, Some(partner), _) => {
                         let second = match (self.compat, label) {
                             (true, 0) => second,
@@ -139,18 +161,26 @@ impl Pairing {
                             (false, _) => {
                                 let (start, stop) = nearest(partner, second.len());
                                 let common = second.len().min(stop - start);
-                                let (text, start) = if label == 0 { (passage, cut) } else { (partner, start) };
+                                let (text, start) =
+                                    if label == 0 { (passage, cut) } else { (partner, start) };
                                 Segment::of(text, start, start + common)
                             }
                         };
                         Pair { first, second: Some(second), label: Some(label) }
                     }
                     // A text of one document has no other one to ask about.
-                    (PairLabels::NextSentence, None, _) => Pair { first, second: Some(second), label: None },
+                    (PairLabels::NextSentence, None, _) => {
+                        Pair { first, second: Some(second), label: None }
+                    }
                 }
             }
         };
-        truncate(&mut pair.first, pair.second.as_mut().unwrap_or(&mut Segment::default()), self.max_tokens, rng);
+        truncate(
+            &mut pair.first,
+            pair.second.as_mut().unwrap_or(&mut Segment::default()),
+            self.max_tokens,
+            rng,
+        );
         pair
     }
 }
@@ -167,11 +197,12 @@ fn nearest(passage: &Passage, wanted: usize) -> (usize, usize) {
         let ends = sentence_ends(passage).filter(move |end| *end > start);
         ends.map(move |end| (start, end))
     });
-    runs.min_by_key(|(start, end)| (end - start).abs_diff(wanted)).expect("a passage has a sentence")
+    runs.min_by_key(|(start, end)| (end - start).abs_diff(wanted))
+        .expect("a passage has a sentence")
 }
 
-/// Drops tokens of the longer segment (of the second when they are equal), from its front or back with equal
-/// probability, until both together fit.
+/// Drops tokens of the longer segment (of the second when they are equal), from its front or back
+/// with equal probability, until both together fit.
 fn truncate(first: &mut Segment, second: &mut Segment, max_tokens: usize, rng: &mut ChaCha8Rng) {
     while first.len() + second.len() > max_tokens {
         let longer = if first.len() > second.len() { &mut *first } else { &mut *second };
@@ -200,7 +231,14 @@ mod tests {
 
     fn example(sentences: &[usize]) -> Example {
         let partner = Some(passage(9, &[3, 4, 5], 500));
-        Example { passage: passage(0, sentences, 100), seed: 1, epoch: 0, partner, answer: None, advice: None }
+        Example {
+            passage: passage(0, sentences, 100),
+            seed: 1,
+            epoch: 0,
+            partner,
+            answer: None,
+            advice: None,
+        }
     }
 
     fn pairing(labels: PairLabels, compat: bool) -> Pairing {
@@ -218,9 +256,16 @@ mod tests {
             let right = pair(order, &example(&[4, 5, 6]), Answer::Fixed(0), seed);
             let wrong = pair(order, &example(&[4, 5, 6]), Answer::Fixed(1), seed);
             assert_eq!((right.label, wrong.label), (Some(0), Some(1)));
-            assert_eq!((Some(&right.first), right.second.as_ref()), (wrong.second.as_ref(), Some(&wrong.first)));
+            assert_eq!(
+                (Some(&right.first), right.second.as_ref()),
+                (wrong.second.as_ref(), Some(&wrong.first))
+            );
             let whole = [right.first.tokens, right.second.expect("a pair").tokens].concat();
-            assert_eq!(whole, (100..115).collect::<Vec<u32>>(), "both segments together are the passage");
+            assert_eq!(
+                whole,
+                (100..115).collect::<Vec<u32>>(),
+                "both segments together are the passage"
+            );
             assert!([4, 9].contains(&wrong.second.expect("a pair").len()), "cut after a sentence");
         }
     }
@@ -250,16 +295,20 @@ mod tests {
             let wrong = pair(next, &example(&[4, 5, 6]), Answer::Fixed(1), seed);
             assert_eq!((right.label, wrong.label), (Some(0), Some(1)));
             assert_eq!(right.first, wrong.first);
-            let (right, wrong) = (right.second.expect("a pair").tokens, wrong.second.expect("a pair").tokens);
+            let (right, wrong) =
+                (right.second.expect("a pair").tokens, wrong.second.expect("a pair").tokens);
             // 6 or 11 tokens; of the partner's runs 7 (3 + 4) or 5, and 12 are the nearest.
             assert_eq!(wrong.len(), right.len());
             assert!([5, 6, 11].contains(&right.len()), "{}", right.len());
-            assert!(wrong.iter().all(|token| *token >= 500) && right.iter().all(|token| *token < 500));
+            assert!(
+                wrong.iter().all(|token| *token >= 500) && right.iter().all(|token| *token < 500)
+            );
             assert!([500, 503, 507].contains(&wrong[0]), "begins with a sentence");
         }
     }
 
-    /// Whether a segment is cut inside a sentence must tell as little of the answer as its length does.
+    /// Whether a segment is cut inside a sentence must tell as little of the answer as its length
+    /// does.
     #[test]
     fn as_many_true_continuations_as_false_ones_end_with_their_sentence() {
         let next = Pairing { max_tokens: 60, ..pairing(PairLabels::NextSentence, false) };
@@ -278,8 +327,14 @@ mod tests {
             let (passage, partner) = (passage(0, &here, 100), Some(passage(9, &there, 500)));
             let example = Example { partner, passage, ..example(&[1]) };
             for answer in [0, 1] {
-                let text = if answer == 0 { &example.passage } else { example.partner.as_ref().expect("a partner") };
-                let Some(second) = pair(next, &example, Answer::Fixed(answer), seed).second else { continue };
+                let text = if answer == 0 {
+                    &example.passage
+                } else {
+                    example.partner.as_ref().expect("a partner")
+                };
+                let Some(second) = pair(next, &example, Answer::Fixed(answer), seed).second else {
+                    continue;
+                };
                 let after = (second.tokens[second.len() - 1] + 1 - text.tokens[0]) as usize;
                 ends[answer as usize] += usize::from(sentence_ends(text).any(|end| end == after));
                 if answer == 0 {
@@ -320,8 +375,15 @@ mod tests {
             (PairLabels::NextSentence, true),
         ] {
             let made = pairing(labels, compat).lay(&examples, Purpose::Evaluation, &specials);
-            assert_eq!((made.rows, made.answers), (vec![1, 2, 3, 4], vec![0, 1, 0, 1]), "{labels:?} {compat}");
-            assert_eq!(made.owners[0], &examples[0], "one sentence is shown once, and not asked about");
+            assert_eq!(
+                (made.rows, made.answers),
+                (vec![1, 2, 3, 4], vec![0, 1, 0, 1]),
+                "{labels:?} {compat}"
+            );
+            assert_eq!(
+                made.owners[0], &examples[0],
+                "one sentence is shown once, and not asked about"
+            );
             let made = pairing(labels, compat).lay(&examples, Purpose::Training, &specials);
             assert_eq!((made.laid.len(), made.rows.len()), (3, if compat { 3 } else { 2 }));
         }
@@ -345,12 +407,19 @@ mod tests {
         let share = |compat: bool| {
             let labels = (0..4000).filter_map(|seed| {
                 let sentences: &[usize] = if seed % 4 == 0 { &[6] } else { &[4, 5, 6] };
-                pair(pairing(PairLabels::NextSentence, compat), &example(sentences), Answer::Drawn, seed).label
+                pair(
+                    pairing(PairLabels::NextSentence, compat),
+                    &example(sentences),
+                    Answer::Drawn,
+                    seed,
+                )
+                .label
             });
             let labels: Vec<u32> = labels.collect();
             f64::from(labels.iter().sum::<u32>()) / labels.len() as f64
         };
-        // Standard deviation 0.009; in the authors' code a quarter of the chunks is random besides half of the rest.
+        // Standard deviation 0.009; in the authors' code a quarter of the chunks is random besides
+        // half of the rest.
         assert!((share(false) - 0.5).abs() < 0.04, "{}", share(false));
         assert!((share(true) - 0.625).abs() < 0.04, "{}", share(true));
     }
@@ -375,6 +444,9 @@ mod tests {
     #[test]
     fn without_a_question_the_segments_follow_each_other() {
         let pair = pair(pairing(PairLabels::None, false), &example(&[4, 5]), Answer::Drawn, 3);
-        assert_eq!((pair.first.len(), pair.second.map(|s| s.len()), pair.label), (4, Some(5), None));
+        assert_eq!(
+            (pair.first.len(), pair.second.map(|s| s.len()), pair.label),
+            (4, Some(5), None)
+        );
     }
 }

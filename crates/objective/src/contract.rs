@@ -22,7 +22,8 @@ pub struct Context {
     pub special_ids: Vec<u32>,
     /// Number of token ids.
     pub vocabulary: usize,
-    /// How often each id occurs in the training text, `[vocabulary]`; empty where there is no such text.
+    /// How often each id occurs in the training text, `[vocabulary]`; empty where there is no such
+    /// text.
     pub counts: Vec<u64>,
     /// Longest sequence, special tokens included.
     pub max_length: usize,
@@ -77,12 +78,14 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// Special tokens that a sequence needs besides the tokens of its passage.
     fn room(&self) -> usize;
 
-    /// Whether the sentence that reaches the length of a passage still belongs to it, for [`Objective::collate`] to cut.
+    /// Whether the sentence that reaches the length of a passage still belongs to it, for
+    /// [`Objective::collate`] to cut.
     fn overfills(&self) -> bool {
         false
     }
 
-    /// The epoch whose draw of [`Example::partner`] the examples of `epoch` bring along; none where they need no partner.
+    /// The epoch whose draw of [`Example::partner`] the examples of `epoch` bring along; none where
+    /// they need no partner.
     fn partner_epoch(&self, _epoch: u64) -> Option<u64> {
         None
     }
@@ -98,18 +101,25 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// The sequences of a batch, for counting tokens.
     fn sequences<'b>(&self, batch: &'b Self::Batch) -> &'b Sequences;
 
-    /// The weight of each loss term of `batch`, known before the forward pass, in the order of [`Step::terms`].
+    /// The weight of each loss term of `batch`, known before the forward pass, in the order of
+    /// [`Step::terms`].
     fn weights(&self, batch: &Self::Batch) -> Vec<f64>;
 
     /// A new model with weights from `rng`.
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self::Model;
 
-    /// Uploads the batch and computes. With `noise`: a training pass, dropout on. Without: an evaluation pass, which
-    /// also fills [`Step::tallies`].
-    fn forward(&self, model: &Self::Model, batch: &Self::Batch, noise: Option<&mut Noise>, device: &Device) -> Step;
+    /// Uploads the batch and computes. With `noise`: a training pass, dropout on. Without: an
+    /// evaluation pass, which also fills [`Step::tallies`].
+    fn forward(
+        &self,
+        model: &Self::Model,
+        batch: &Self::Batch,
+        noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> Step;
 
-    /// What predicts the tokens at the flat `places` (row * len + position, ascending) of `sequences`; none where the
-    /// objective's model is no masked language model.
+    /// What predicts the tokens at the flat `places` (row * len + position, ascending) of
+    /// `sequences`; none where the objective's model is no masked language model.
     fn predict<'m>(
         &self,
         _model: &'m Self::Model,
@@ -120,14 +130,21 @@ pub trait Objective: Sized + Send + Sync + 'static {
         None
     }
 
-    /// What computes [`Objective::predict`]: the shape of its encoder, and the number of parameters.
+    /// What computes [`Objective::predict`]: the shape of its encoder, and the number of
+    /// parameters.
     fn predictor(&self, model: &Self::Model, encoder: &EncoderConfig) -> (EncoderConfig, usize) {
         (encoder.clone(), model.num_params())
     }
 
-    /// The score of every token of `sequences`, special tokens included and padding not: the logit that a discriminator
-    /// gives it for being replaced. None where the objective has no discriminator.
-    fn token_scores(&self, _model: &Self::Model, _sequences: &Sequences, _device: &Device) -> Option<Vec<Vec<f32>>> {
+    /// The score of every token of `sequences`, special tokens included and padding not: the logit
+    /// that a discriminator gives it for being replaced. None where the objective has no
+    /// discriminator.
+    fn token_scores(
+        &self,
+        _model: &Self::Model,
+        _sequences: &Sequences,
+        _device: &Device,
+    ) -> Option<Vec<Vec<f32>>> {
         None
     }
 
@@ -139,24 +156,31 @@ pub trait Objective: Sized + Send + Sync + 'static {
         None
     }
 
-    /// All rows of a training batch as a trained model sees them, where what it sees depends on the model itself.
-    fn show_trained(&self, _model: &Self::Model, batch: &Self::Batch, _device: &Device) -> Vec<Vec<Shown>> {
+    /// All rows of a training batch as a trained model sees them, where what it sees depends on the
+    /// model itself.
+    fn show_trained(
+        &self,
+        _model: &Self::Model,
+        batch: &Self::Batch,
+        _device: &Device,
+    ) -> Vec<Vec<Shown>> {
         (0..self.sequences(batch).batch()).map(|row| self.show(batch, row)).collect()
     }
 
-    /// Whether the parameter `name` means the same in a model of this objective under the configuration `other`, so that a run
-    /// may start from it.
+    /// Whether the parameter `name` means the same in a model of this objective under the
+    /// configuration `other`, so that a run may start from it.
     fn keeps(&self, _name: &str, _other: &Self::Config) -> bool {
         true
     }
 
-    /// The parameters of another model that the parameter `name` of this objective's model may start from, when a run is
-    /// initialised from it: the first one that is there.
+    /// The parameters of another model that the parameter `name` of this objective's model may
+    /// start from, when a run is initialised from it: the first one that is there.
     fn ancestors(&self, name: &str) -> Vec<String> {
         vec![name.to_owned()]
     }
 
-    /// Metrics by name that are no means over examples, given what the model said about each ([`Step::outputs`]).
+    /// Metrics by name that are no means over examples, given what the model said about each
+    /// ([`Step::outputs`]).
     fn judge(&self, _examples: &[Example], _outputs: &[Vec<f32>]) -> Vec<(&'static str, f64)> {
         Vec::new()
     }

@@ -11,10 +11,11 @@ pub struct Example {
     pub passage: Passage,
     /// Seed of the run, or of the evaluation set.
     pub seed: u64,
-    /// How many times the corpus has been gone through before; [`Example::EVALUATION`] in evaluation.
+    /// How many times the corpus has been gone through before; [`Example::EVALUATION`] in
+    /// evaluation.
     pub epoch: u64,
-    /// Whole sentences of another document, about as many tokens as the longest passage has or all that there are, for
-    /// objectives that ask for it; none where the text has no other document.
+    /// Whole sentences of another document, about as many tokens as the longest passage has or all
+    /// that there are, for objectives that ask for it; none where the text has no other document.
     pub partner: Option<Passage>,
     /// What is to be learnt about it, where the data are labelled.
     pub answer: Option<Answer>,
@@ -22,8 +23,8 @@ pub struct Example {
     pub advice: Option<Vec<f32>>,
 }
 
-/// The label of an example, whose passage then holds a whole sequence, special tokens included, with a sentence for each
-/// segment.
+/// The label of an example, whose passage then holds a whole sequence, special tokens included,
+/// with a sentence for each segment.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// A class by its number.
@@ -40,8 +41,8 @@ impl Example {
     /// The epoch of every evaluation: its masks never change.
     pub const EVALUATION: u64 = u64::MAX;
 
-    /// The generator of everything that is random about this example under `purpose` (such as "mask"), keyed by
-    /// (purpose, seed, epoch, number of the passage).
+    /// The generator of everything that is random about this example under `purpose` (such as
+    /// "mask"), keyed by (purpose, seed, epoch, number of the passage).
     pub fn rng(&self, purpose: &str) -> ChaCha8Rng {
         keyed_rng(purpose, self.seed, self.epoch, self.passage.number)
     }

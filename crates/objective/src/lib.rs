@@ -1,15 +1,16 @@
 //! The contract of a pretraining objective.
 //!
-//! An objective turns passages of text into batches on the host ([`Objective::collate`]) and batches into sums of losses
-//! on a device ([`Objective::forward`]). Everything else (data order, accumulation, optimisation, checkpoints, logging)
-//! is the trainer's and the same for all of them, so that objectives can be compared.
+//! An objective turns passages of text into batches on the host ([`Objective::collate`]) and
+//! batches into sums of losses on a device ([`Objective::forward`]). Everything else (data order,
+//! accumulation, optimisation, checkpoints, logging) is the trainer's and the same for all of them,
+//! so that objectives can be compared.
 //!
 //! Three rules make runs repeatable and means right:
-//! - what is random about an example is a function of (seed, epoch, passage), see [`Example::rng`]: not of the batch it is
-//!   in, the number of threads, or where the run was interrupted;
+//! - what is random about an example is a function of (seed, epoch, passage), see [`Example::rng`]:
+//!   not of the batch it is in, the number of threads, or where the run was interrupted;
 //! - a batch holds no tensors, so collation is tested on plain vectors;
-//! - losses and metrics are sums with their weights, divided only at the very end, so that means over micro-batches and
-//!   evaluation batches are right by construction.
+//! - losses and metrics are sums with their weights, divided only at the very end, so that means
+//!   over micro-batches and evaluation batches are right by construction.
 
 mod contract;
 mod example;

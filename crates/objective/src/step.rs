@@ -13,8 +13,8 @@ pub struct Tally {
     pub weight: f64,
 }
 
-/// One term of the loss. The loss of a step is the sum over terms of `coefficient * sum / weight`, sum and weight taken
-/// over all micro-batches of the step.
+/// One term of the loss. The loss of a step is the sum over terms of `coefficient * sum / weight`,
+/// sum and weight taken over all micro-batches of the step.
 #[derive(Clone, Debug)]
 pub struct Term {
     /// Summed loss in nats and number of targets.
@@ -23,8 +23,8 @@ pub struct Term {
     pub coefficient: f64,
 }
 
-/// Scores of yes-or-no questions and their answers, from an evaluation pass: for metrics that are no means, such as the
-/// area under the ROC curve.
+/// Scores of yes-or-no questions and their answers, from an evaluation pass: for metrics that are
+/// no means, such as the area under the ROC curve.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decisions {
     /// Prefix of the metrics, such as `rtd`.
@@ -44,7 +44,8 @@ pub struct Step {
     pub tallies: Vec<Tally>,
     /// Yes-or-no questions; only in evaluation passes.
     pub decisions: Option<Decisions>,
-    /// What the model says about each example, for [`crate::Objective::judge`]; only in evaluation passes.
+    /// What the model says about each example, for [`crate::Objective::judge`]; only in evaluation
+    /// passes.
     pub outputs: Vec<Vec<f32>>,
 }
 
@@ -54,8 +55,8 @@ impl Step {
         Self { terms, tallies, decisions: None, outputs: Vec::new() }
     }
 
-    /// The share of this micro-batch in the loss of its step, `[1]`, given each term's weight over the whole step.
-    /// A term without any target contributes nothing.
+    /// The share of this micro-batch in the loss of its step, `[1]`, given each term's weight over
+    /// the whole step. A term without any target contributes nothing.
     ///
     /// # Panics
     /// When `totals` does not hold one weight a term, or there is no term.
@@ -65,6 +66,11 @@ impl Step {
             let factor = if *total > 0.0 { term.coefficient / total } else { 0.0 };
             term.tally.sum.clone() * factor
         };
-        self.terms.iter().zip(totals).map(share).reduce(|a, b| a + b).expect("an objective has a loss term")
+        self.terms
+            .iter()
+            .zip(totals)
+            .map(share)
+            .reduce(|a, b| a + b)
+            .expect("an objective has a loss term")
     }
 }

@@ -1,7 +1,7 @@
 //! Trials that every objective must pass. Each panics with what went wrong.
 //!
-//! A trial is given an objective under test, a small encoder and examples; the root package runs all of them for every
-//! objective of its registry, on every backend it was built with.
+//! A trial is given an objective under test, a small encoder and examples; the root package runs
+//! all of them for every objective of its registry, on every backend it was built with.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
@@ -42,7 +42,11 @@ impl<O: Objective> Bench<'_, O> {
     }
 
     fn model(&self) -> O::Model {
-        self.objective.init(&self.encoder, &mut ChaCha8Rng::seed_from_u64(1), &self.device.clone().autodiff())
+        self.objective.init(
+            &self.encoder,
+            &mut ChaCha8Rng::seed_from_u64(1),
+            &self.device.clone().autodiff(),
+        )
     }
 
     fn noise(&self, examples: &[Example]) -> Noise {
@@ -59,7 +63,11 @@ impl<O: Objective> Bench<'_, O> {
         let batch = self.objective.collate(&later, Purpose::Training);
         // Where nothing is drawn, training sees what evaluation does.
         let draws = self.batch() != self.objective.collate(&self.examples, Purpose::Evaluation);
-        assert!(!draws || batch != self.batch(), "{}: masks did not change with the epoch", O::NAME);
+        assert!(
+            !draws || batch != self.batch(),
+            "{}: masks did not change with the epoch",
+            O::NAME
+        );
         let evaluation = |epoch| {
             let mut examples = self.examples.clone();
             examples.iter_mut().for_each(|example| example.epoch = epoch);
@@ -82,7 +90,12 @@ impl<O: Objective> Bench<'_, O> {
         let (batch, model) = (self.batch(), self.model().valid());
         let step = self.objective.forward(&model, &batch, None, &self.device);
         let said: Vec<f64> = step.terms.iter().map(|term| term.tally.weight).collect();
-        assert_eq!(self.objective.weights(&batch), said, "{}: weights differ from the forward pass", O::NAME);
+        assert_eq!(
+            self.objective.weights(&batch),
+            said,
+            "{}: weights differ from the forward pass",
+            O::NAME
+        );
         assert!(!step.tallies.is_empty(), "{}: an evaluation pass has metrics", O::NAME);
     }
 
@@ -98,7 +111,12 @@ impl<O: Objective> Bench<'_, O> {
         let grads = step.loss(&self.objective.weights(&self.batch())).backward();
         let mut found = FindGradients { grads: &grads, path: Vec::new(), missing: Vec::new() };
         model.visit(&mut found);
-        assert!(found.missing.is_empty(), "{}: no gradient for {}", O::NAME, found.missing.join(", "));
+        assert!(
+            found.missing.is_empty(),
+            "{}: no gradient for {}",
+            O::NAME,
+            found.missing.join(", ")
+        );
     }
 
     fn micro_batches_add_up_to_the_batch(&self) {
@@ -116,7 +134,8 @@ impl<O: Objective> Bench<'_, O> {
     }
 
     fn a_batch_can_be_overfitted(&self) {
-        let encoder = EncoderConfig { dropout: 0.0, attention_dropout: 0.0, ..self.encoder.clone() };
+        let encoder =
+            EncoderConfig { dropout: 0.0, attention_dropout: 0.0, ..self.encoder.clone() };
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut model = self.objective.init(&encoder, &mut rng, &self.device.clone().autodiff());
         let batch = self.batch();
@@ -124,7 +143,12 @@ impl<O: Objective> Bench<'_, O> {
         let mut losses = Vec::new();
         for _ in 0..STEPS {
             let device = self.device.clone().autodiff();
-            let step = self.objective.forward(&model, &batch, Some(&mut self.noise(&self.examples)), &device);
+            let step = self.objective.forward(
+                &model,
+                &batch,
+                Some(&mut self.noise(&self.examples)),
+                &device,
+            );
             let loss = step.loss(&weights);
             losses.push(loss.clone().into_scalar::<f32>());
             let grads = loss.backward();
@@ -135,7 +159,11 @@ impl<O: Objective> Bench<'_, O> {
             model = model.map(&mut Descend { grads, rate });
         }
         let (first, last) = (losses[0], losses[losses.len() - 1]);
-        assert!(last < 0.5 * first, "{}: {STEPS} steps on one batch only took {first} to {last}", O::NAME);
+        assert!(
+            last < 0.5 * first,
+            "{}: {STEPS} steps on one batch only took {first} to {last}",
+            O::NAME
+        );
     }
 
     fn step(&self, model: &O::Model, batch: &O::Batch, examples: &[Example]) -> Step {
@@ -146,8 +174,11 @@ impl<O: Objective> Bench<'_, O> {
     /// The losses of micro-batches of one step.
     fn loss(&self, model: &O::Model, parts: &[(O::Batch, Vec<Example>)]) -> Vec<f32> {
         let weights = parts.iter().map(|(batch, _)| self.objective.weights(batch));
-        let totals = weights.reduce(|a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect()).expect("a batch");
-        let loss = |(batch, examples): &(O::Batch, Vec<Example>)| self.step(model, batch, examples).loss(&totals);
+        let totals =
+            weights.reduce(|a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect()).expect("a batch");
+        let loss = |(batch, examples): &(O::Batch, Vec<Example>)| {
+            self.step(model, batch, examples).loss(&totals)
+        };
         parts.iter().map(|part| loss(part).into_scalar::<f32>()).collect()
     }
 }

@@ -46,7 +46,8 @@ pub fn collate(
     let mlm = maskers.batch(&laid, &examples.iter().collect::<Vec<_>>(), purpose);
     let len = mlm.sequences.len;
     let mut rngs: Vec<_> = examples.iter().map(|example| example.rng("sample")).collect();
-    let keys: Vec<u64> = mlm.places.iter().map(|place| rngs[*place as usize / len].next_u64()).collect();
+    let keys: Vec<u64> =
+        mlm.places.iter().map(|place| rngs[*place as usize / len].next_u64()).collect();
     let drawable = |id: &u32| config.compat || context.special_ids.binary_search(id).is_err();
     let uniform: Vec<u32> = match kind {
         Kind::Uniform => (0..context.vocabulary as u32).filter(drawable).collect(),
@@ -59,13 +60,14 @@ pub fn collate(
             Kind::Model | Kind::Unigram => maskers.frequent(rng),
         }
     };
-    let drawn = if kind == Kind::Model { Vec::new() } else { mlm.places.iter().map(&mut draw).collect() };
+    let drawn =
+        if kind == Kind::Model { Vec::new() } else { mlm.places.iter().map(&mut draw).collect() };
     RtdBatch { mlm, keys, drawn }
 }
 
 impl RtdBatch {
-    /// Writes `samples`, one for each of the places. Where a place has several, their ids are averaged and rounded down,
-    /// as the authors' `scatter_update` does.
+    /// Writes `samples`, one for each of the places. Where a place has several, their ids are
+    /// averaged and rounded down, as the authors' `scatter_update` does.
     pub fn corrupt(&self, samples: &[u32]) -> Corrupted {
         let original = self.mlm.unmasked();
         let mut sequences = original.clone();
@@ -76,7 +78,9 @@ impl RtdBatch {
             let sum: u64 = samples[first..end].iter().map(|id| u64::from(*id)).sum();
             sequences.tokens[*place as usize] = (sum / (end - first) as u64) as u32;
         }
-        let at = |sequences: &Sequences| -> Vec<u32> { places.iter().map(|p| sequences.tokens[*p as usize]).collect() };
+        let at = |sequences: &Sequences| -> Vec<u32> {
+            places.iter().map(|p| sequences.tokens[*p as usize]).collect()
+        };
         let originals = at(&original);
         let replaced = at(&sequences).iter().zip(&originals).map(|(new, old)| new != old).collect();
         Corrupted { sequences, places, replaced, originals }
@@ -84,8 +88,8 @@ impl RtdBatch {
 }
 
 impl Corrupted {
-    /// For every row of `input`, which is of these sequences: whether the token was replaced, and whether it is one (and
-    /// no padding).
+    /// For every row of `input`, which is of these sequences: whether the token was replaced, and
+    /// whether it is one (and no padding).
     pub fn rows(&self, input: &Input) -> (Vec<bool>, Vec<bool>) {
         let len = self.sequences.len;
         let places = input.rows.sequences().iter().zip(input.rows.positions());

@@ -15,12 +15,12 @@ pub struct RtdConfig {
     pub generator: GeneratorConfig,
     /// What the generator's loss is multiplied with. ELECTRA: 1.
     pub generator_weight: f64,
-    /// What the encoder's loss is multiplied with. Left out: ELECTRA's 50 where tokens are told apart, 1 where they are
-    /// predicted.
+    /// What the encoder's loss is multiplied with. Left out: ELECTRA's 50 where tokens are told
+    /// apart, 1 where they are predicted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoder_weight: Option<f64>,
-    /// As in the authors' code: places with replacement, the average of the ids where one has two samples, and a uniform
-    /// generator that writes special tokens too.
+    /// As in the authors' code: places with replacement, the average of the ids where one has two
+    /// samples, and a uniform generator that writes special tokens too.
     pub compat: bool,
     /// Where training samples: the family is `electra` where none is named.
     #[serde(deserialize_with = "electra")]
@@ -178,15 +178,18 @@ impl RtdConfig {
 }
 
 impl GeneratorConfig {
-    /// The generator's shape beside an encoder: width and layers are rounded, a head is 64 wide where it can be (the
-    /// authors' rule), the inner width four times the width.
+    /// The generator's shape beside an encoder: width and layers are rounded, a head is 64 wide
+    /// where it can be (the authors' rule), the inner width four times the width.
     pub fn shape(&self, encoder: &EncoderConfig) -> EncoderConfig {
         if self.tying == Tying::All {
             return encoder.clone();
         }
         let round = |share: f64, of: usize| ((share * of as f64).round() as usize).max(1);
         let hidden = round(self.size, encoder.hidden);
-        let heads = (1..=(hidden / 64).max(1)).rev().find(|heads| hidden.is_multiple_of(*heads)).unwrap_or(1);
+        let heads = (1..=(hidden / 64).max(1))
+            .rev()
+            .find(|heads| hidden.is_multiple_of(*heads))
+            .unwrap_or(1);
         EncoderConfig {
             hidden,
             embedding: encoder.embedding_width(),
@@ -209,7 +212,8 @@ mod tests {
     #[test]
     fn the_papers_generators_have_their_shapes() {
         let shape = |hidden: usize, layers: usize, size: f64| {
-            let encoder = EncoderConfig { hidden, layers, embedding: 128, ..EncoderConfig::default() };
+            let encoder =
+                EncoderConfig { hidden, layers, embedding: 128, ..EncoderConfig::default() };
             let shape = GeneratorConfig { size, ..GeneratorConfig::default() }.shape(&encoder);
             (shape.hidden, shape.heads, shape.feed_forward, shape.layers)
         };

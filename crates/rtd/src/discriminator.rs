@@ -6,7 +6,8 @@ use kernels::{Activation, activate};
 use rand_chacha::ChaCha8Rng;
 use trunk::{EncoderConfig, Linear};
 
-/// `w . gelu(x W + b) + c` (`get_discriminator_predictions` in the authors' `run_pretraining.py`; no norm).
+/// `w . gelu(x W + b) + c` (`get_discriminator_predictions` in the authors' `run_pretraining.py`;
+/// no norm).
 #[derive(Module, Debug)]
 pub struct RtdHead {
     /// `[hidden, hidden]`
@@ -30,7 +31,11 @@ impl RtdHead {
 
     /// The logit of "replaced" of each row, `[rows, 1]`.
     pub fn forward(&self, hidden: Tensor<2>) -> Tensor<2> {
-        self.output.forward(activate(self.activation, self.dense.project(hidden), self.dense.bias.val()))
+        self.output.forward(activate(
+            self.activation,
+            self.dense.project(hidden),
+            self.dense.bias.val(),
+        ))
     }
 }
 

@@ -23,12 +23,18 @@ pub struct Generator {
 
 impl Generator {
     /// New weights.
-    pub fn init(config: &GeneratorConfig, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+    pub fn init(
+        config: &GeneratorConfig,
+        encoder: &EncoderConfig,
+        rng: &mut ChaCha8Rng,
+        device: &Device,
+    ) -> Self {
         let shape = config.shape(encoder);
         let own = |ties: &[Tying]| ties.contains(&config.tying);
         let generator = Self {
             tokens: own(&[Tying::None]).then(|| token_table(&shape, rng, device)),
-            places: own(&[Tying::None, Tying::Tokens]).then(|| PlaceEmbeddings::init(&shape, rng, device)),
+            places: own(&[Tying::None, Tying::Tokens])
+                .then(|| PlaceEmbeddings::init(&shape, rng, device)),
             stack: (config.tying != Tying::All).then(|| Stack::init(&shape, rng, device)),
             head: MlmHead::init(&shape, rng, device),
         };
@@ -49,7 +55,13 @@ impl Generator {
     }
 
     /// Hidden states at `places` of `input`, `[n, hidden]`.
-    pub fn hidden(&self, encoder: &Encoder, input: &Input, places: &[u32], mut noise: Option<&mut Noise>) -> Tensor<2> {
+    pub fn hidden(
+        &self,
+        encoder: &Encoder,
+        input: &Input,
+        places: &[u32],
+        mut noise: Option<&mut Noise>,
+    ) -> Tensor<2> {
         let embeddings = self.places.as_ref().unwrap_or(&encoder.embeddings.places);
         let x = embeddings.forward(self.table(encoder), input, noise.as_deref_mut());
         self.stack.as_ref().unwrap_or(&encoder.stack).forward_at(x, input, places, noise)

@@ -1,22 +1,25 @@
 //! Replaced-token detection (ELECTRA; Clark et al. 2020).
 //!
-//! A small generator is trained by masked language modelling; a token sampled from it is written at every chosen place,
-//! and the discriminator, which is the encoder that is kept, tells for every token of the sequence whether it was replaced:
-//! `L = L_mlm(generator) + 50 L_disc`, `L_disc` the mean binary cross-entropy over all tokens (section 2). A sample that
-//! equals the original counts as original. Generator and discriminator share token, position and segment tables and the
-//! norm after them; no gradient passes through the samples.
+//! A small generator is trained by masked language modelling; a token sampled from it is written at
+//! every chosen place, and the discriminator, which is the encoder that is kept, tells for every
+//! token of the sequence whether it was replaced: `L = L_mlm(generator) + 50 L_disc`, `L_disc` the
+//! mean binary cross-entropy over all tokens (section 2). A sample that equals the original counts
+//! as original. Generator and discriminator share token, position and segment tables and the norm
+//! after them; no gradient passes through the samples.
 //!
-//! [`Variant`] has the ablations of the paper's table 5, which its code lacks: ELECTRA 15 %, Replace MLM, and All-Tokens MLM
-//! with its copy gate, `p(x_i) = D_i [x_i is the input] + (1 - D_i) softmax_i`. The two-stage variant of section 3.2 is a
-//! run of plain masked language modelling from which a second run is initialised, generator and discriminator, with
-//! `generator.frozen = true`, `generator.tying = "none"` and `generator.size = 1.0`.
+//! [`Variant`] has the ablations of the paper's table 5, which its code lacks: ELECTRA 15 %,
+//! Replace MLM, and All-Tokens MLM with its copy gate, `p(x_i) = D_i [x_i is the input] + (1 - D_i)
+//! softmax_i`. The two-stage variant of section 3.2 is a run of plain masked language modelling
+//! from which a second run is initialised, generator and discriminator, with `generator.frozen =
+//! true`, `generator.tying = "none"` and `generator.size = 1.0`.
 //!
-//! Where we differ from the authors' code: the sequence is one packed passage (there two segments without a question);
-//! places are drawn without replacement, so that no place holds two samples (there about 7 % of the places do, and get the
-//! average of two ids, an unrelated token; `compat = true` does that, and lets a uniform generator write special tokens,
-//! as there); padding never counts, in the loss as there, and in
-//! the area under the curve, which there it inflates; all weights are drawn from the same cut normal distribution (there
-//! the last layer of the discriminator and the projections are Glorot's).
+//! Where we differ from the authors' code: the sequence is one packed passage (there two segments
+//! without a question); places are drawn without replacement, so that no place holds two samples
+//! (there about 7 % of the places do, and get the average of two ids, an unrelated token; `compat =
+//! true` does that, and lets a uniform generator write special tokens, as there); padding never
+//! counts, in the loss as there, and in the area under the curve, which there it inflates; all
+//! weights are drawn from the same cut normal distribution (there the last layer of the
+//! discriminator and the projections are Glorot's).
 
 mod batch;
 mod config;

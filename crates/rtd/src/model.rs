@@ -26,14 +26,20 @@ pub struct RtdModel {
 
 impl RtdModel {
     /// New weights.
-    pub fn init(config: &RtdConfig, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+    pub fn init(
+        config: &RtdConfig,
+        encoder: &EncoderConfig,
+        rng: &mut ChaCha8Rng,
+        device: &Device,
+    ) -> Self {
         let detects = matches!(config.variant, Variant::Electra | Variant::Electra15);
         let std = encoder.initializer_range;
         Self {
             encoder: Encoder::init(encoder, rng, device),
             discriminator: detects.then(|| RtdHead::init(encoder, rng, device)),
             head: (!detects).then(|| MlmHead::init(encoder, rng, device)),
-            gate: (config.variant == Variant::AllTokensMlm).then(|| Linear::init(encoder.hidden, 1, std, rng, device)),
+            gate: (config.variant == Variant::AllTokensMlm)
+                .then(|| Linear::init(encoder.hidden, 1, std, rng, device)),
             generator: (config.generator.kind == Kind::Model)
                 .then(|| Generator::init(&config.generator, encoder, rng, device)),
         }

@@ -1,6 +1,8 @@
 //! Replaced-token detection and its ablations as an objective.
 
-use ::objective::{Context, Decisions, Error, Example, Mark, Objective, Purpose, Shown, Step, Tally, Term};
+use ::objective::{
+    Context, Decisions, Error, Example, Mark, Objective, Purpose, Shown, Step, Tally, Term,
+};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use kernels::{Sampling, Targets, vocabulary_sample};
@@ -14,7 +16,8 @@ use crate::discriminator::{RtdHead, binary_cross_entropy};
 use crate::model::RtdModel;
 
 /// What the generator's loss and metrics are called.
-const GENERATOR: Names = ["generator/loss", "generator/accuracy", "generator/masked_accuracy", "generator/masked_loss"];
+const GENERATOR: Names =
+    ["generator/loss", "generator/accuracy", "generator/masked_accuracy", "generator/masked_loss"];
 
 /// Replaced-token detection.
 #[derive(Debug)]
@@ -54,13 +57,20 @@ impl Rtd {
             };
             vocabulary_sample(generator.head.output(hidden.clone(), table.clone()), &sampling)
         };
-        let (mut term, tallies) = batch.mlm.loss(GENERATOR, &generator.head, table, hidden, training);
+        let (mut term, tallies) =
+            batch.mlm.loss(GENERATOR, &generator.head, table, hidden, training);
         term.coefficient = self.config.generator_weight;
         (samples, Some((term, tallies)))
     }
 
     /// Which tokens were replaced, for all tokens or at the chosen places.
-    fn detect(&self, model: &RtdModel, head: &RtdHead, corrupted: &Corrupted, pass: Pass<'_>) -> Step {
+    fn detect(
+        &self,
+        model: &RtdModel,
+        head: &RtdHead,
+        corrupted: &Corrupted,
+        pass: Pass<'_>,
+    ) -> Step {
         let Pass { noise, device } = pass;
         let training = noise.is_some();
         let input = corrupted.sequences.input(device);
@@ -82,7 +92,8 @@ impl Rtd {
         let sum = (losses * floats(&real, device)).sum();
         let weight = count(&real);
         let tally = Tally { name: "rtd/loss", sum, weight };
-        let mut step = Step::new(vec![Term { tally, coefficient: self.config.encoder_weight() }], Vec::new());
+        let mut step =
+            Step::new(vec![Term { tally, coefficient: self.config.encoder_weight() }], Vec::new());
         if !training {
             let scores: Vec<f32> = logits.into_data().iter::<f32>().collect();
             let asked = || real.iter().zip(&replaced).zip(&scores).filter(|((real, _), _)| **real);
@@ -93,7 +104,8 @@ impl Rtd {
                 .map(|((real, replaced), score)| *real && (*score > 0.0) == *replaced)
                 .collect();
             let share = |flags: &[bool]| floats(flags, device).sum();
-            let faked: Vec<bool> = real.iter().zip(&replaced).map(|(real, replaced)| *real && *replaced).collect();
+            let faked: Vec<bool> =
+                real.iter().zip(&replaced).map(|(real, replaced)| *real && *replaced).collect();
             let kept: Vec<bool> = corrupted.replaced.iter().map(|replaced| !replaced).collect();
             step.tallies.push(Tally { name: "rtd/accuracy", sum: share(&hits), weight });
             step.tallies.push(Tally { name: "rtd/replaced", sum: share(&faked), weight });
@@ -126,16 +138,18 @@ impl Rtd {
         let training = noise.is_some();
         let input = corrupted.sequences.input(device);
         let hidden = model.encoder.forward_at(&input, batch.mlm.asked(), noise);
-        let (mut term, tallies) = batch.mlm.loss(NAMES, head, model.encoder.embeddings.tokens.val(), hidden, training);
+        let (mut term, tallies) =
+            batch.mlm.loss(NAMES, head, model.encoder.embeddings.tokens.val(), hidden, training);
         term.coefficient = self.config.encoder_weight();
         Step::new(vec![term], tallies)
     }
 
     /// The original of every token, with a copy gate.
     ///
-    /// With `g` the gate's logit, `D = sigmoid(g)` and `p` the softmax's probability of the original, a replaced token
-    /// costs `softplus(g) - ln p`, and one that is the input `softplus(g) - ln(e^g + p)`. The softmax's gradient is that of
-    /// `-r ln p` with `r = 1` there and `r = p / (e^g + p)`, the share of the softmax in the probability, here; so it is the
+    /// With `g` the gate's logit, `D = sigmoid(g)` and `p` the softmax's probability of the
+    /// original, a replaced token costs `softplus(g) - ln p`, and one that is the input
+    /// `softplus(g) - ln(e^g + p)`. The softmax's gradient is that of `-r ln p` with `r = 1` there
+    /// and `r = p / (e^g + p)`, the share of the softmax in the probability, here; so it is the
     /// weighted loss of the output layer, which holds only a chunk of the logits at a time.
     fn predict_all(
         &self,
@@ -150,8 +164,11 @@ impl Rtd {
         let input = corrupted.sequences.input(device);
         let (replaced, real) = corrupted.rows(&input);
         let original = batch.mlm.unmasked();
-        let place = |(row, position): (&u32, &u32)| original.tokens[*row as usize * original.len + *position as usize];
-        let labels: Vec<u32> = input.rows.sequences().iter().zip(input.rows.positions()).map(place).collect();
+        let place = |(row, position): (&u32, &u32)| {
+            original.tokens[*row as usize * original.len + *position as usize]
+        };
+        let labels: Vec<u32> =
+            input.rows.sequences().iter().zip(input.rows.positions()).map(place).collect();
         let table = model.encoder.embeddings.tokens.val();
         let hidden = model.encoder.forward(&input, noise);
         let scores = head.scores(hidden.clone(), table.clone(), &labels);
@@ -169,20 +186,26 @@ impl Rtd {
         let upload = |values: &[f32]| Tensor::<1>::from_data(values, device);
         let nothing = vec![false; n];
         let softplus = |x: Tensor<2>| binary_cross_entropy(x, &nothing);
-        let copied: Vec<bool> = real.iter().zip(&replaced).map(|(real, replaced)| *real && !replaced).collect();
+        let copied: Vec<bool> =
+            real.iter().zip(&replaced).map(|(real, replaced)| *real && !replaced).collect();
         let negative_log = upload(&losses);
         let shifted = logits.clone() + negative_log.clone().unsqueeze_dim(1);
-        let each =
-            (softplus(logits) + negative_log) * floats(&real, device) - softplus(shifted) * floats(&copied, device);
-        let surrogate = head.loss(hidden.clone(), table.clone(), Targets { labels, weights: Some(weights) });
+        let each = (softplus(logits) + negative_log) * floats(&real, device)
+            - softplus(shifted) * floats(&copied, device);
+        let surrogate =
+            head.loss(hidden.clone(), table.clone(), Targets { labels, weights: Some(weights) });
         let sum = each.clone().sum() + surrogate.clone() - surrogate.detach();
         let tally = Tally { name: "mlm/loss", sum, weight: count(&real) };
-        let mut step = Step::new(vec![Term { tally, coefficient: self.config.encoder_weight() }], Vec::new());
+        let mut step =
+            Step::new(vec![Term { tally, coefficient: self.config.encoder_weight() }], Vec::new());
         if !training {
             let slots: Vec<bool> = {
                 let places = input.rows.sequences().iter().zip(input.rows.positions());
                 let chosen = |(row, position): (&u32, &u32)| {
-                    corrupted.places.binary_search(&(row * corrupted.sequences.len as u32 + position)).is_ok()
+                    corrupted
+                        .places
+                        .binary_search(&(row * corrupted.sequences.len as u32 + position))
+                        .is_ok()
                 };
                 places.map(chosen).collect()
             };
@@ -197,8 +220,16 @@ impl Rtd {
                 false => gates[i].exp() + (-losses[i]).exp() >= (-lowest[i]).exp(),
             };
             let hits: Vec<bool> = (0..n).map(|i| slots[i] && best(i)).collect();
-            step.tallies.push(Tally { name: "mlm/accuracy", sum: floats(&hits, device).sum(), weight });
-            step.tallies.push(Tally { name: "mlm/chosen_loss", sum: (each * slots_here).sum(), weight });
+            step.tallies.push(Tally {
+                name: "mlm/accuracy",
+                sum: floats(&hits, device).sum(),
+                weight,
+            });
+            step.tallies.push(Tally {
+                name: "mlm/chosen_loss",
+                sum: (each * slots_here).sum(),
+                weight,
+            });
         }
         step
     }
@@ -221,7 +252,8 @@ fn count(flags: &[bool]) -> f64 {
 
 impl Objective for Rtd {
     const NAME: &'static str = "rtd";
-    const ABOUT: &'static str = "replaced-token detection (ELECTRA) and its ablations: tell a generator's tokens apart";
+    const ABOUT: &'static str =
+        "replaced-token detection (ELECTRA) and its ablations: tell a generator's tokens apart";
 
     type Config = RtdConfig;
     type Batch = RtdBatch;
@@ -232,8 +264,10 @@ impl Objective for Rtd {
         if config.compat {
             (config.masking.repeat, config.evaluation.repeat) = (true, true);
         }
-        if config.generator.kind == Kind::Unigram && context.counts.iter().all(|count| *count == 0) {
-            let message = "generator.kind = \"unigram\": needs the token counts of the training text";
+        if config.generator.kind == Kind::Unigram && context.counts.iter().all(|count| *count == 0)
+        {
+            let message =
+                "generator.kind = \"unigram\": needs the token counts of the training text";
             return Err(Error(message.to_owned()));
         }
         let maskers = Maskers::new(&config.masking, &config.evaluation, 0, context)?;
@@ -266,14 +300,22 @@ impl Objective for Rtd {
         RtdModel::init(&self.config, encoder, rng, device)
     }
 
-    fn forward(&self, model: &RtdModel, batch: &RtdBatch, mut noise: Option<&mut Noise>, device: &Device) -> Step {
+    fn forward(
+        &self,
+        model: &RtdModel,
+        batch: &RtdBatch,
+        mut noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> Step {
         let (samples, generated) = self.generate(model, batch, noise.as_deref_mut(), device);
         let corrupted = batch.corrupt(&samples);
         let pass = Pass { noise, device };
         let mut step = match (&model.discriminator, &model.head, &model.gate) {
             (Some(head), ..) => self.detect(model, head, &corrupted, pass),
             (None, Some(head), None) => self.replace(model, head, batch, &corrupted, pass),
-            (None, Some(head), Some(gate)) => self.predict_all(model, (head, gate), batch, &corrupted, pass),
+            (None, Some(head), Some(gate)) => {
+                self.predict_all(model, (head, gate), batch, &corrupted, pass)
+            }
             (None, None, _) => unreachable!("a model of this objective has one of the heads"),
         };
         if let Some((term, tallies)) = generated {
@@ -305,17 +347,29 @@ impl Objective for Rtd {
         }
         let generator = model.generator.as_ref()?;
         let hidden = generator.hidden(&model.encoder, &sequences.input(device), places, None);
-        Some(Predicted { hidden, head: &generator.head, table: generator.table(&model.encoder), share: None })
+        Some(Predicted {
+            hidden,
+            head: &generator.head,
+            table: generator.table(&model.encoder),
+            share: None,
+        })
     }
 
     fn predictor(&self, model: &RtdModel, encoder: &EncoderConfig) -> (EncoderConfig, usize) {
         match (&model.head, &model.generator) {
-            (None, Some(generator)) => (self.config.generator.shape(encoder), generator.parameters(&model.encoder)),
+            (None, Some(generator)) => {
+                (self.config.generator.shape(encoder), generator.parameters(&model.encoder))
+            }
             (_, generator) => (encoder.clone(), model.num_params() - generator.num_params()),
         }
     }
 
-    fn token_scores(&self, model: &RtdModel, sequences: &Sequences, device: &Device) -> Option<Vec<Vec<f32>>> {
+    fn token_scores(
+        &self,
+        model: &RtdModel,
+        sequences: &Sequences,
+        device: &Device,
+    ) -> Option<Vec<Vec<f32>>> {
         let head = model.discriminator.as_ref()?;
         let input = sequences.input(device);
         let logits = head.forward(model.encoder.forward(&input, None));
@@ -338,11 +392,14 @@ impl Objective for Rtd {
         let mut shown: Vec<Vec<Shown>> = rows.map(|row| self.show(batch, row)).collect();
         let places = corrupted.places.iter().zip(&corrupted.originals).zip(&corrupted.replaced);
         for ((place, original), replaced) in places {
-            let (row, position) =
-                (*place as usize / corrupted.sequences.len, *place as usize % corrupted.sequences.len);
+            let (row, position) = (
+                *place as usize / corrupted.sequences.len,
+                *place as usize % corrupted.sequences.len,
+            );
             let token = corrupted.sequences.tokens[*place as usize];
             let mark = if *replaced { Mark::Replaced } else { Mark::Kept };
-            shown[row][position] = Shown { token, label: Some(*original), mark, ..shown[row][position] };
+            shown[row][position] =
+                Shown { token, label: Some(*original), mark, ..shown[row][position] };
         }
         shown
     }

@@ -42,13 +42,22 @@ fn examples() -> Vec<Example> {
         Passage::of_words(number, tokens, vec![0])
     };
     (0..4)
-        .map(|n| Example { passage: passage(n), seed: 1, epoch: 0, partner: None, answer: None, advice: None })
+        .map(|n| Example {
+            passage: passage(n),
+            seed: 1,
+            epoch: 0,
+            partner: None,
+            answer: None,
+            advice: None,
+        })
         .collect()
 }
 
 /// The examples as they are met in each of the first epochs.
 fn examples_of(epochs: u64) -> Vec<Example> {
-    (0..epochs).flat_map(|epoch| examples().into_iter().map(move |example| Example { epoch, ..example })).collect()
+    (0..epochs)
+        .flat_map(|epoch| examples().into_iter().map(move |example| Example { epoch, ..example }))
+        .collect()
 }
 
 fn objective(config: RtdConfig) -> Rtd {
@@ -72,14 +81,18 @@ fn a_sample_that_equals_the_original_is_no_replacement() {
     assert_eq!(corrupted.replaced.iter().filter(|replaced| **replaced).count(), 1);
     assert!(corrupted.replaced[0]);
     let original = batch.mlm.unmasked();
-    let different = corrupted.sequences.tokens.iter().zip(&original.tokens).filter(|(a, b)| a != b).count();
+    let different =
+        corrupted.sequences.tokens.iter().zip(&original.tokens).filter(|(a, b)| a != b).count();
     assert_eq!(different, 1, "every other token is the original, not a mask");
     let input = corrupted.sequences.input(&Device::flex());
     let (replaced, real) = corrupted.rows(&input);
     assert_eq!(replaced.iter().filter(|replaced| **replaced).count(), 1);
     assert!(real.iter().all(|real| *real));
     let special = |i: &usize| [2, 3].contains(&input.tokens[*i]);
-    assert!((0..replaced.len()).filter(special).all(|i| !replaced[i]), "special tokens are original");
+    assert!(
+        (0..replaced.len()).filter(special).all(|i| !replaced[i]),
+        "special tokens are original"
+    );
 }
 
 #[test]
@@ -107,7 +120,12 @@ fn padding_does_not_count_where_the_device_computes_it() {
 }
 
 /// The gradient of the loss with respect to a parameter, or none.
-fn gradient(objective: &Rtd, model: &RtdModel, term: usize, of: impl Fn(&RtdModel) -> Tensor<2>) -> Option<Vec<f32>> {
+fn gradient(
+    objective: &Rtd,
+    model: &RtdModel,
+    term: usize,
+    of: impl Fn(&RtdModel) -> Tensor<2>,
+) -> Option<Vec<f32>> {
     let device = Device::flex().autodiff();
     let batch = batch(objective);
     let noise = &mut Noise::new(vec![0; 4]);
@@ -125,15 +143,29 @@ fn the_discriminator_reaches_the_generator_only_through_shared_tables() {
         let objective = objective(RtdConfig { generator, ..RtdConfig::default() });
         let model = model(&objective, &device);
         let stack = |m: &RtdModel| {
-            m.generator.as_ref().and_then(|g| g.stack.as_ref()).expect("layers").attention[0].query.weight.val()
+            m.generator.as_ref().and_then(|g| g.stack.as_ref()).expect("layers").attention[0]
+                .query
+                .weight
+                .val()
         };
-        assert!(gradient(&objective, &model, 1, stack).is_none(), "{tying:?}: samples carry no gradient");
+        assert!(
+            gradient(&objective, &model, 1, stack).is_none(),
+            "{tying:?}: samples carry no gradient"
+        );
         assert!(gradient(&objective, &model, 0, stack).is_some());
         let table = |m: &RtdModel| m.encoder.embeddings.tokens.val();
         let positions = |m: &RtdModel| m.encoder.embeddings.places.positions.val();
         let shares = |found: Option<Vec<f32>>| found.is_some_and(|g| g.iter().any(|x| *x != 0.0));
-        assert_eq!(shares(gradient(&objective, &model, 0, table)), tying != Tying::None, "{tying:?}");
-        assert_eq!(shares(gradient(&objective, &model, 0, positions)), tying == Tying::Embeddings, "{tying:?}");
+        assert_eq!(
+            shares(gradient(&objective, &model, 0, table)),
+            tying != Tying::None,
+            "{tying:?}"
+        );
+        assert_eq!(
+            shares(gradient(&objective, &model, 0, positions)),
+            tying == Tying::Embeddings,
+            "{tying:?}"
+        );
     }
 }
 
@@ -146,7 +178,12 @@ fn the_generators_loss_counts_every_chosen_place_also_where_the_original_was_kep
     assert!(batch.mlm.replacements.contains(&mlm::Replacement::Keep));
     let predicted = {
         let generator = model.generator.as_ref().expect("one");
-        let hidden = generator.hidden(&model.encoder, &batch.mlm.sequences.input(&device), &batch.mlm.places, None);
+        let hidden = generator.hidden(
+            &model.encoder,
+            &batch.mlm.sequences.input(&device),
+            &batch.mlm.places,
+            None,
+        );
         generator.head.logits(hidden, generator.table(&model.encoder))
     };
     let losses = kernels::cross_entropy(predicted, &batch.mlm.labels);
@@ -158,7 +195,12 @@ fn the_generators_loss_counts_every_chosen_place_also_where_the_original_was_kep
 
 #[test]
 fn a_frozen_generator_has_no_gradient_and_no_loss() {
-    let generator = GeneratorConfig { tying: Tying::None, size: 1.0, frozen: true, ..GeneratorConfig::default() };
+    let generator = GeneratorConfig {
+        tying: Tying::None,
+        size: 1.0,
+        frozen: true,
+        ..GeneratorConfig::default()
+    };
     let objective = objective(RtdConfig { generator, ..RtdConfig::default() });
     let device = Device::flex().autodiff();
     let model = model(&objective, &device);
@@ -168,7 +210,10 @@ fn a_frozen_generator_has_no_gradient_and_no_loss() {
         objective.ancestors("generator.stack.attention.0.query.weight")[1],
         "encoder.stack.attention.0.query.weight"
     );
-    assert_eq!(objective.ancestors("generator.places.norm.gamma")[1], "encoder.embeddings.places.norm.gamma");
+    assert_eq!(
+        objective.ancestors("generator.places.norm.gamma")[1],
+        "encoder.embeddings.places.norm.gamma"
+    );
     assert_eq!(objective.ancestors("generator.tokens")[1], "encoder.embeddings.tokens");
     assert_eq!(objective.ancestors("generator.head.bias")[1], "head.bias");
 }
@@ -195,7 +240,8 @@ fn samples_by_frequency_follow_the_counts_and_uniform_ones_do_not() {
 #[test]
 fn the_copy_gates_loss_is_the_mixture_and_so_is_its_gradient() {
     let generator = GeneratorConfig { kind: Kind::Uniform, ..GeneratorConfig::default() };
-    let objective = objective(RtdConfig { variant: Variant::AllTokensMlm, generator, ..RtdConfig::default() });
+    let objective =
+        objective(RtdConfig { variant: Variant::AllTokensMlm, generator, ..RtdConfig::default() });
     let device = Device::flex().autodiff();
     let model = model(&objective, &device);
     let batch = batch(&objective);
@@ -216,9 +262,18 @@ fn the_copy_gates_loss_is_the_mixture_and_so_is_its_gradient() {
     let copies = Tensor::<1>::from_data(copies.as_slice(), &device);
     let d = burn::tensor::activation::sigmoid(gate.forward(hidden)).reshape([n]);
     let want = (d.clone() * copies + (d.neg() + 1.0) * p).log().sum().neg();
-    let got = objective.forward(&model, &batch, Some(&mut Noise::new(vec![0; 4])), &device).terms[0].tally.sum.clone();
+    let got = objective.forward(&model, &batch, Some(&mut Noise::new(vec![0; 4])), &device).terms
+        [0]
+    .tally
+    .sum
+    .clone();
     let number = |x: &Tensor<1>| x.clone().into_scalar::<f32>();
-    assert!((number(&got) - number(&want)).abs() < 1e-4 * number(&want), "{} is not {}", number(&got), number(&want));
+    assert!(
+        (number(&got) - number(&want)).abs() < 1e-4 * number(&want),
+        "{} is not {}",
+        number(&got),
+        number(&want)
+    );
     let (got, want) = (got.backward(), want.backward());
     let table = &model.encoder.embeddings.tokens;
     let query = &model.encoder.stack.attention[0].query.weight;
@@ -235,11 +290,13 @@ fn the_copy_gates_loss_is_the_mixture_and_so_is_its_gradient() {
     }
 }
 
-/// In evaluation the most probable token is that of the mixture, and what stands there has the gate's share.
+/// In evaluation the most probable token is that of the mixture, and what stands there has the
+/// gate's share.
 #[test]
 fn the_copy_gate_counts_in_accuracy_and_in_probabilities() {
     let generator = GeneratorConfig { kind: Kind::Uniform, ..GeneratorConfig::default() };
-    let objective = objective(RtdConfig { variant: Variant::AllTokensMlm, generator, ..RtdConfig::default() });
+    let objective =
+        objective(RtdConfig { variant: Variant::AllTokensMlm, generator, ..RtdConfig::default() });
     let device = Device::flex();
     let (mut copied, mut changed) = (0, 0);
     // Gates from closed to open.
@@ -249,18 +306,30 @@ fn the_copy_gate_counts_in_accuracy_and_in_probabilities() {
         gate.bias = burn::module::Param::from_tensor(Tensor::from_data([bias], &device));
         let mut batch = batch(&objective);
         // A sample that is right, so that there is something to copy.
-        batch.drawn.iter_mut().zip(&batch.mlm.labels).step_by(2).for_each(|(drawn, label)| *drawn = *label);
+        batch
+            .drawn
+            .iter_mut()
+            .zip(&batch.mlm.labels)
+            .step_by(2)
+            .for_each(|(drawn, label)| *drawn = *label);
         let corrupted = batch.corrupt(&batch.drawn);
-        let hidden = model.encoder.forward_at(&corrupted.sequences.input(&device), &corrupted.places, None);
+        let hidden =
+            model.encoder.forward_at(&corrupted.sequences.input(&device), &corrupted.places, None);
         let head = model.head.as_ref().expect("a head");
         let logits = head.logits(hidden.clone(), model.encoder.embeddings.tokens.val());
-        let softmax: Vec<f32> = burn::tensor::activation::softmax(logits, 1).into_data().iter::<f32>().collect();
+        let softmax: Vec<f32> =
+            burn::tensor::activation::softmax(logits, 1).into_data().iter::<f32>().collect();
         let gate = model.gate.as_ref().expect("a gate");
-        let d: Vec<f32> = burn::tensor::activation::sigmoid(gate.forward(hidden)).into_data().iter::<f32>().collect();
+        let d: Vec<f32> = burn::tensor::activation::sigmoid(gate.forward(hidden))
+            .into_data()
+            .iter::<f32>()
+            .collect();
         let mut hits = 0;
         let mut others = Vec::new();
-        for (i, (place, original)) in corrupted.places.iter().zip(&corrupted.originals).enumerate() {
-            let mut p: Vec<f32> = softmax[i * 50..][..50].iter().map(|p| (1.0 - d[i]) * p).collect();
+        for (i, (place, original)) in corrupted.places.iter().zip(&corrupted.originals).enumerate()
+        {
+            let mut p: Vec<f32> =
+                softmax[i * 50..][..50].iter().map(|p| (1.0 - d[i]) * p).collect();
             let input = corrupted.sequences.tokens[*place as usize];
             let other = if input == 20 { 21 } else { 20 };
             others.push((other, p[other as usize].ln()));
@@ -274,9 +343,12 @@ fn the_copy_gate_counts_in_accuracy_and_in_probabilities() {
         let accuracy = step.tallies.iter().find(|tally| tally.name == "mlm/accuracy").expect("one");
         assert_eq!(accuracy.sum.clone().into_scalar::<f32>(), hits as f32, "a gate of {bias}");
         assert_eq!(accuracy.weight, corrupted.places.len() as f64);
-        let predicted = objective.predict(&model, &corrupted.sequences, &corrupted.places, &device).expect("tokens");
+        let predicted = objective
+            .predict(&model, &corrupted.sequences, &corrupted.places, &device)
+            .expect("tokens");
         let (tokens, want): (Vec<u32>, Vec<f32>) = others.into_iter().unzip();
-        for (got, want) in predicted.log_probabilities(&tokens).into_data().iter::<f32>().zip(want) {
+        for (got, want) in predicted.log_probabilities(&tokens).into_data().iter::<f32>().zip(want)
+        {
             assert!((got - want).abs() < 1e-4, "{got} is not {want}");
         }
     }
@@ -289,12 +361,14 @@ fn tied_embeddings_take_the_gradients_of_both_networks() {
     let device = Device::flex().autodiff();
     let model = model(&objective, &device);
     let table = |m: &RtdModel| m.encoder.embeddings.tokens.val();
-    let [generator, discriminator] = [0, 1].map(|term| gradient(&objective, &model, term, table).expect("a gradient"));
+    let [generator, discriminator] =
+        [0, 1].map(|term| gradient(&objective, &model, term, table).expect("a gradient"));
     let batch = batch(&objective);
     let step = objective.forward(&model, &batch, Some(&mut Noise::new(vec![0; 4])), &device);
     let both = step.terms[0].tally.sum.clone() + step.terms[1].tally.sum.clone();
     let gradients = both.backward();
-    let both: Vec<f32> = table(&model).grad(&gradients).expect("a gradient").into_data().iter::<f32>().collect();
+    let both: Vec<f32> =
+        table(&model).grad(&gradients).expect("a gradient").into_data().iter::<f32>().collect();
     for ((a, b), both) in generator.iter().zip(&discriminator).zip(&both) {
         assert!((a + b - both).abs() < 1e-4, "{a} + {b} is not {both}");
     }
@@ -303,7 +377,9 @@ fn tied_embeddings_take_the_gradients_of_both_networks() {
 #[test]
 fn every_variant_and_generator_learns_a_batch() {
     let mut configs = Vec::new();
-    for variant in [Variant::Electra, Variant::Electra15, Variant::ReplaceMlm, Variant::AllTokensMlm] {
+    for variant in
+        [Variant::Electra, Variant::Electra15, Variant::ReplaceMlm, Variant::AllTokensMlm]
+    {
         configs.push(RtdConfig { variant, ..RtdConfig::default() });
     }
     for kind in [Kind::Unigram, Kind::Uniform] {

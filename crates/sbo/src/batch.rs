@@ -4,7 +4,8 @@ use mlm::{Laid, LaidPairs, Masked, Maskers, MlmBatch, Pairing, Row, Target};
 use objective::{Example, Purpose};
 use rand_chacha::ChaCha8Rng;
 
-/// A masked span whose boundary tokens are not special, in places of the flattened batch (row * len + position).
+/// A masked span whose boundary tokens are not special, in places of the flattened batch (row * len
+/// + position).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// The token before it.
@@ -30,7 +31,8 @@ pub struct SboBatch {
     pub answers: Vec<u32>,
 }
 
-/// The tokens predicted from boundaries: for each the two boundary tokens, its offset in the span, and itself.
+/// The tokens predicted from boundaries: for each the two boundary tokens, its offset in the span,
+/// and itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Boundary {
     /// Place of the token before the span.
@@ -62,7 +64,10 @@ impl SboBatch {
 
     /// How many tokens that are.
     pub fn boundary_targets(&self) -> usize {
-        self.spans.iter().map(|span| ((span.right - span.left - 1) as usize).min(self.max_offset)).sum()
+        self.spans
+            .iter()
+            .map(|span| ((span.right - span.left - 1) as usize).min(self.max_offset))
+            .sum()
     }
 }
 

@@ -9,14 +9,16 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct SboConfig {
     /// What the boundary loss is multiplied with; 0 leaves it out. The authors' command: 1.
     pub weight: f64,
-    /// Tokens of a span that are predicted from its boundary, from its first on. The authors' command: 15.
+    /// Tokens of a span that are predicted from its boundary, from its first on. The authors'
+    /// command: 15.
     pub max_offset: usize,
     /// Width of the vectors of these offsets. SpanBERT: 200.
     pub offset_width: usize,
-    /// `single`: one segment. Otherwise pairs of segments, each with a masking budget of its own (the authors' bi-sequence
-    /// mode), and a question about the pair, or none.
+    /// `single`: one segment. Otherwise pairs of segments, each with a masking budget of its own
+    /// (the authors' bi-sequence mode), and a question about the pair, or none.
     pub sequences: Sequences,
-    /// The boundary loss divided by one more than its targets in each micro-batch, and pairs as in the authors' code.
+    /// The boundary loss divided by one more than its targets in each micro-batch, and pairs as in
+    /// the authors' code.
     pub compat: bool,
     /// How training masks: the family is `spanbert` where none is named.
     #[serde(deserialize_with = "spanbert")]

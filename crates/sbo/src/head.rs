@@ -8,7 +8,8 @@ use trunk::{EncoderConfig, LayerNorm, Linear, constant, truncated_normal};
 
 use crate::batch::Boundary;
 
-/// Predicts a token of a span from the two tokens outside it and its offset (`models/pair_bert.py`).
+/// Predicts a token of a span from the two tokens outside it and its offset
+/// (`models/pair_bert.py`).
 #[derive(Module, Debug)]
 pub struct SboHead {
     /// The offsets' vectors, `[max_offset, offset_width]`.
@@ -39,7 +40,12 @@ impl SboHead {
     ) -> Self {
         let (hidden, width) = (config.hidden, config.embedding_width());
         Self {
-            offsets: truncated_normal([max_offset, offset_width], config.initializer_range, rng, device),
+            offsets: truncated_normal(
+                [max_offset, offset_width],
+                config.initializer_range,
+                rng,
+                device,
+            ),
             first: config.linear(2 * hidden + offset_width, hidden, rng, device),
             first_norm: LayerNorm::init(hidden, config.norm_epsilon, device),
             second: config.linear(hidden, width, rng, device),
@@ -50,8 +56,8 @@ impl SboHead {
         }
     }
 
-    /// The output layer for `n` tokens of spans, given hidden states `[rows, hidden]` in which `Boundary` names rows,
-    /// and the token table `[vocabulary, embedding]`.
+    /// The output layer for `n` tokens of spans, given hidden states `[rows, hidden]` in which
+    /// `Boundary` names rows, and the token table `[vocabulary, embedding]`.
     pub fn output(&self, hidden: Tensor<2>, boundary: &Boundary, table: Tensor<2>) -> OutputLayer {
         let left = gather(hidden.clone(), boundary.left.clone());
         let right = gather(hidden, boundary.right.clone());

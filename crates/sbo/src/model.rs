@@ -4,17 +4,21 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use kernels::{Targets, gather, vocabulary_loss, vocabulary_scores};
 use mlm::{
-    Maskers, NAMES, PairLabels, Pairing, encoder_flops, first_tokens, head_flops, pair_flops, pair_loss, predicted,
+    Maskers, NAMES, PairLabels, Pairing, encoder_flops, first_tokens, head_flops, pair_flops,
+    pair_loss, predicted,
 };
 use objective::{Context, Error, Example, Objective, Purpose, Shown, Step, Tally, Term};
 use rand_chacha::ChaCha8Rng;
-use trunk::{Encoder, EncoderConfig, MlmHead, Noise, PairHead, Predicted, Sequences, indices, union};
+use trunk::{
+    Encoder, EncoderConfig, MlmHead, Noise, PairHead, Predicted, Sequences, indices, union,
+};
 
 use crate::batch::{Boundary, SboBatch, collate};
 use crate::config::SboConfig;
 use crate::head::SboHead;
 
-/// Names of the metrics by offset in the span: accuracy, and that of always saying the text's most frequent token.
+/// Names of the metrics by offset in the span: accuracy, and that of always saying the text's most
+/// frequent token.
 const BY_OFFSET: [[&str; 2]; 20] = [
     ["sbo/accuracy_01", "sbo/unigram_01"],
     ["sbo/accuracy_02", "sbo/unigram_02"],
@@ -38,8 +42,8 @@ const BY_OFFSET: [[&str; 2]; 20] = [
     ["sbo/accuracy_20", "sbo/unigram_20"],
 ];
 
-/// An encoder with a masked-language-model head, a boundary head unless it counts nothing, and a pair head where there is
-/// a question about pairs.
+/// An encoder with a masked-language-model head, a boundary head unless it counts nothing, and a
+/// pair head where there is a question about pairs.
 #[derive(Module, Debug)]
 pub struct SboModel {
     /// The encoder.
@@ -65,14 +69,19 @@ pub struct Sbo {
 impl Sbo {
     fn pairing(&self) -> Option<Pairing> {
         let labels = self.config.sequences.labels()?;
-        Some(Pairing { labels, max_tokens: self.context.max_length.saturating_sub(3), compat: self.config.compat })
+        Some(Pairing {
+            labels,
+            max_tokens: self.context.max_length.saturating_sub(3),
+            compat: self.config.compat,
+        })
     }
 
     fn asks(&self) -> bool {
         self.config.sequences.labels() == Some(PairLabels::NextSentence)
     }
 
-    /// The weight of the boundary term: its targets, and in training one more where fairseq adds it.
+    /// The weight of the boundary term: its targets, and in training one more where fairseq adds
+    /// it.
     fn boundary_weight(&self, batch: &SboBatch) -> f64 {
         let added = self.config.compat && batch.purpose == Purpose::Training;
         (batch.boundary_targets() + usize::from(added)) as f64
@@ -90,10 +99,14 @@ impl Sbo {
     ) -> (Term, Vec<Tally>) {
         let boundary = batch.boundary();
         let weight = self.boundary_weight(batch);
-        let term = |sum| Term { tally: Tally { name: "sbo/loss", sum, weight }, coefficient: self.config.weight };
+        let term = |sum| Term {
+            tally: Tally { name: "sbo/loss", sum, weight },
+            coefficient: self.config.weight,
+        };
         if boundary.labels.is_empty() {
             // One row that counts nothing gives every parameter a gradient.
-            let nothing = Boundary { left: vec![0], right: vec![0], offsets: vec![0], labels: vec![0] };
+            let nothing =
+                Boundary { left: vec![0], right: vec![0], offsets: vec![0], labels: vec![0] };
             let targets = Targets { labels: vec![0], weights: Some(vec![0.0]) };
             return (term(vocabulary_loss(head.output(hidden, &nothing, table), targets)), vec![]);
         }
@@ -122,12 +135,19 @@ impl Sbo {
         let one = |yes: bool| f32::from(u8::from(yes));
         let n = boundary.labels.len() as f64;
         let mut tallies = vec![Tally { name: "sbo/accuracy", sum: hits.clone().sum(), weight: n }];
-        for (offset, [accuracy, unigram]) in BY_OFFSET.into_iter().enumerate().take(self.config.max_offset) {
-            let here: Vec<f32> = boundary.offsets.iter().map(|o| one(*o as usize == offset)).collect();
+        for (offset, [accuracy, unigram]) in
+            BY_OFFSET.into_iter().enumerate().take(self.config.max_offset)
+        {
+            let here: Vec<f32> =
+                boundary.offsets.iter().map(|o| one(*o as usize == offset)).collect();
             let usual = |(label, here): (&u32, &f32)| one(*label == self.most_frequent) * here;
             let usual: Vec<f32> = boundary.labels.iter().zip(&here).map(usual).collect();
             let weight = here.iter().map(|here| f64::from(*here)).sum();
-            tallies.push(Tally { name: accuracy, sum: (hits.clone() * upload(here)).sum(), weight });
+            tallies.push(Tally {
+                name: accuracy,
+                sum: (hits.clone() * upload(here)).sum(),
+                weight,
+            });
             tallies.push(Tally { name: unigram, sum: upload(usual).sum(), weight });
         }
         tallies
@@ -147,7 +167,11 @@ impl Objective for Sbo {
             return Err(Error(format!("weight = {}: must be at least 0", config.weight)));
         }
         if !(1..=BY_OFFSET.len()).contains(&config.max_offset) {
-            let message = format!("max_offset = {}: must be between 1 and {}", config.max_offset, BY_OFFSET.len());
+            let message = format!(
+                "max_offset = {}: must be between 1 and {}",
+                config.max_offset,
+                BY_OFFSET.len()
+            );
             return Err(Error(message));
         }
         if config.masking.repeat || config.evaluation.repeat {
@@ -163,7 +187,8 @@ impl Objective for Sbo {
         let maskers = Maskers::new(&config.masking, &config.evaluation, 0, context)?;
         let content = |id: &u32| context.special_ids.binary_search(id).is_err();
         let count = |id: &u32| context.counts.get(*id as usize).copied().unwrap_or(0);
-        let most_frequent = (0..context.vocabulary as u32).filter(content).max_by_key(count).unwrap_or(0);
+        let most_frequent =
+            (0..context.vocabulary as u32).filter(content).max_by_key(count).unwrap_or(0);
         Ok(Self { context: context.clone(), maskers, most_frequent, config })
     }
 
@@ -180,7 +205,14 @@ impl Objective for Sbo {
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> SboBatch {
-        collate(examples, self.pairing(), purpose, &self.maskers, &self.context.specials, self.config.max_offset)
+        collate(
+            examples,
+            self.pairing(),
+            purpose,
+            &self.maskers,
+            &self.context.specials,
+            self.config.max_offset,
+        )
     }
 
     fn sequences<'b>(&self, batch: &'b SboBatch) -> &'b Sequences {
@@ -200,13 +232,21 @@ impl Objective for Sbo {
 
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> SboModel {
         let shape = (self.config.max_offset, self.config.offset_width);
-        let (stack, head) = (Encoder::init(encoder, rng, device), MlmHead::init(encoder, rng, device));
-        let boundary = (self.config.weight > 0.0).then(|| SboHead::init(encoder, shape, rng, device));
+        let (stack, head) =
+            (Encoder::init(encoder, rng, device), MlmHead::init(encoder, rng, device));
+        let boundary =
+            (self.config.weight > 0.0).then(|| SboHead::init(encoder, shape, rng, device));
         let pair = self.asks().then(|| PairHead::init(encoder, rng, device));
         SboModel { encoder: stack, head, boundary, pair }
     }
 
-    fn forward(&self, model: &SboModel, batch: &SboBatch, noise: Option<&mut Noise>, device: &Device) -> Step {
+    fn forward(
+        &self,
+        model: &SboModel,
+        batch: &SboBatch,
+        noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> Step {
         let training = noise.is_some();
         let table = model.encoder.embeddings.tokens.val();
         let (mut ends, mut firsts) = (Vec::new(), Vec::new());
@@ -219,7 +259,8 @@ impl Objective for Sbo {
         let places = union(&[batch.mlm.asked(), &ends, &firsts]);
         let hidden = model.encoder.forward_at(&batch.mlm.sequences.input(device), &places, noise);
         let words = gather(hidden.clone(), indices(&places, batch.mlm.asked()));
-        let (term, mut tallies) = batch.mlm.loss(NAMES, &model.head, table.clone(), words, training);
+        let (term, mut tallies) =
+            batch.mlm.loss(NAMES, &model.head, table.clone(), words, training);
         let mut terms = vec![term];
         let mut add = |(term, more): (Term, Vec<Tally>)| {
             terms.push(term);
@@ -252,11 +293,14 @@ impl Objective for Sbo {
     fn remark(&self, batch: &SboBatch, row: usize) -> Option<String> {
         let len = batch.mlm.sequences.len;
         let spans = batch.spans.iter().filter(|span| span.left as usize / len == row);
-        let lengths: Vec<String> = spans.map(|span| (span.right - span.left - 1).to_string()).collect();
+        let lengths: Vec<String> =
+            spans.map(|span| (span.right - span.left - 1).to_string()).collect();
         Some(match lengths.as_slice() {
             [] => "no span with a boundary".to_owned(),
             [one] => format!("a span of {one} with a boundary"),
-            several => format!("{} spans with a boundary, of {} tokens", several.len(), several.join(", ")),
+            several => {
+                format!("{} spans with a boundary, of {} tokens", several.len(), several.join(", "))
+            }
         })
     }
 
@@ -264,8 +308,15 @@ impl Objective for Sbo {
         let (hidden, width) = (encoder.hidden as f64, encoder.embedding_width() as f64);
         let inner = hidden * (2.0 * hidden + self.config.offset_width as f64) + hidden * width;
         let per_token = 2.0 * (inner + width * encoder.vocabulary as f64);
-        let boundary = if self.config.weight > 0.0 { batch.boundary_targets() as f64 * per_token } else { 0.0 };
+        let boundary = if self.config.weight > 0.0 {
+            batch.boundary_targets() as f64 * per_token
+        } else {
+            0.0
+        };
         let pair = if self.asks() { pair_flops(encoder, batch.rows.len()) } else { 0.0 };
-        encoder_flops(encoder, &batch.mlm.sequences) + head_flops(encoder, batch.mlm.labels.len()) + boundary + pair
+        encoder_flops(encoder, &batch.mlm.sequences)
+            + head_flops(encoder, batch.mlm.labels.len())
+            + boundary
+            + pair
     }
 }

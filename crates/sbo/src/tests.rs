@@ -37,7 +37,9 @@ fn example(number: u64, n: u32, seed: u64) -> Example {
 
 fn batch(config: &SboConfig, seed: u64) -> SboBatch {
     let examples: Vec<Example> = (0..3).map(|i| example(i, 40 + 30 * i as u32, seed)).collect();
-    Sbo::new(config.clone(), &context()).expect("an objective").collate(&examples, Purpose::Training)
+    Sbo::new(config.clone(), &context())
+        .expect("an objective")
+        .collate(&examples, Purpose::Training)
 }
 
 #[test]
@@ -47,13 +49,20 @@ fn boundaries_are_never_masked_never_special_and_enclose_masked_tokens_only() {
         let masked = |place: u32| batch.mlm.places.binary_search(&place).is_ok();
         let original = batch.mlm.unmasked();
         for Span { left, right } in &batch.spans {
-            assert_eq!(*left as usize / original.len, *right as usize / original.len, "within a sequence");
+            assert_eq!(
+                *left as usize / original.len,
+                *right as usize / original.len,
+                "within a sequence"
+            );
             for end in [*left, *right] {
                 assert!(!masked(end) && original.tokens[end as usize] > 4);
             }
             assert!((left + 1..*right).all(masked));
         }
-        assert!(batch.spans.windows(2).all(|pair| pair[0].right <= pair[1].left), "disjoint and not adjacent");
+        assert!(
+            batch.spans.windows(2).all(|pair| pair[0].right <= pair[1].left),
+            "disjoint and not adjacent"
+        );
     }
 }
 
@@ -63,7 +72,8 @@ fn each_span_has_one_kind_of_replacement_and_the_budget_is_exact() {
         let batch = batch(&SboConfig::default(), seed);
         for span in &batch.spans {
             let first = batch.mlm.places.partition_point(|place| *place <= span.left);
-            let kinds = &batch.mlm.replacements[first..first + (span.right - span.left - 1) as usize];
+            let kinds =
+                &batch.mlm.replacements[first..first + (span.right - span.left - 1) as usize];
             assert!(kinds.iter().all(|kind| *kind == kinds[0]));
         }
         let count = |row: usize| {
@@ -79,7 +89,11 @@ fn each_span_has_one_kind_of_replacement_and_the_budget_is_exact() {
 
 #[test]
 fn a_boundary_predicts_its_spans_tokens_in_order_up_to_the_largest_offset() {
-    let batch = SboBatch { spans: vec![Span { left: 2, right: 6 }], max_offset: 2, ..batch(&SboConfig::default(), 1) };
+    let batch = SboBatch {
+        spans: vec![Span { left: 2, right: 6 }],
+        max_offset: 2,
+        ..batch(&SboConfig::default(), 1)
+    };
     let mut batch = batch;
     batch.mlm.places = vec![3, 4, 5, 9];
     batch.mlm.labels = vec![13, 14, 15, 19];
@@ -92,7 +106,8 @@ fn a_boundary_predicts_its_spans_tokens_in_order_up_to_the_largest_offset() {
 
 #[test]
 fn in_pairs_each_segment_has_a_budget_of_its_own() {
-    let config = SboConfig { sequences: crate::config::Sequences::NextSentence, ..SboConfig::default() };
+    let config =
+        SboConfig { sequences: crate::config::Sequences::NextSentence, ..SboConfig::default() };
     for seed in 0..100 {
         let batch = batch(&config, seed);
         let (sequences, original) = (&batch.mlm.sequences, batch.mlm.unmasked());
@@ -101,9 +116,14 @@ fn in_pairs_each_segment_has_a_budget_of_its_own() {
                 let here = |i: &usize| sequences.segments[row * sequences.len + i] == segment;
                 let places: Vec<usize> = (0..sequences.lengths[row]).filter(here).collect();
                 let place = |i: &usize| (row * sequences.len + i) as u32;
-                let content = places.iter().filter(|i| original.tokens[place(i) as usize] > 4).count();
+                let content =
+                    places.iter().filter(|i| original.tokens[place(i) as usize] > 4).count();
                 let masked = places.iter().filter(|i| batch.mlm.places.contains(&place(i))).count();
-                assert_eq!(masked, (15 * content).div_ceil(100), "seed {seed}, row {row}, segment {segment}");
+                assert_eq!(
+                    masked,
+                    (15 * content).div_ceil(100),
+                    "seed {seed}, row {row}, segment {segment}"
+                );
             }
         }
         assert_eq!(batch.rows, [0, 1, 2]);
@@ -112,15 +132,26 @@ fn in_pairs_each_segment_has_a_budget_of_its_own() {
 
 #[test]
 fn in_evaluation_pairs_are_asked_both_ways_and_the_loss_is_the_mean_over_its_targets() {
-    let config = SboConfig { sequences: crate::config::Sequences::NextSentence, compat: true, ..SboConfig::default() };
+    let config = SboConfig {
+        sequences: crate::config::Sequences::NextSentence,
+        compat: true,
+        ..SboConfig::default()
+    };
     let objective = Sbo::new(config, &context()).expect("an objective");
     let examples: Vec<Example> = (0..3).map(|i| example(i, 40, 1)).collect();
     let batch = objective.collate(&examples, Purpose::Evaluation);
-    assert_eq!((batch.rows.as_slice(), batch.answers.as_slice()), (&[0, 1, 2, 3, 4, 5][..], &[0, 1, 0, 1, 0, 1][..]));
+    assert_eq!(
+        (batch.rows.as_slice(), batch.answers.as_slice()),
+        (&[0, 1, 2, 3, 4, 5][..], &[0, 1, 0, 1, 0, 1][..])
+    );
     assert_eq!(objective.weights(&batch)[1], batch.boundary_targets() as f64);
     let batch = objective.collate(&examples, Purpose::Training);
     assert_eq!(batch.rows.len(), 3);
-    assert_eq!(objective.weights(&batch)[1], batch.boundary_targets() as f64 + 1.0, "fairseq adds one");
+    assert_eq!(
+        objective.weights(&batch)[1],
+        batch.boundary_targets() as f64 + 1.0,
+        "fairseq adds one"
+    );
 }
 
 #[test]

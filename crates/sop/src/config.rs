@@ -11,8 +11,8 @@ pub struct SopConfig {
     pub labels: PairLabels,
     /// Pairs as in the authors' code: see the crate.
     pub compat: bool,
-    /// Pairs and masks drawn for a passage over the whole run, used in turn. BERT's code: 10; ALBERT's: 40. 0: new ones
-    /// each epoch.
+    /// Pairs and masks drawn for a passage over the whole run, used in turn. BERT's code: 10;
+    /// ALBERT's: 40. 0: new ones each epoch.
     pub duplicates: u64,
     /// How training masks: the family is `albert` where none is named.
     #[serde(deserialize_with = "albert")]
@@ -44,7 +44,10 @@ mod tests {
     #[test]
     fn masking_is_alberts_unless_another_family_is_named() {
         let read = |text: &str| toml::from_str::<SopConfig>(text).expect("a table");
-        assert_eq!(read("masking.rate = 0.2").masking, Masking { rate: 0.2, ..Masking::of(Family::Albert) });
+        assert_eq!(
+            read("masking.rate = 0.2").masking,
+            Masking { rate: 0.2, ..Masking::of(Family::Albert) }
+        );
         assert_eq!(read("masking.family = \"bert\"").masking, Masking::default());
         assert_eq!(read("labels = \"next-sentence\"").labels, PairLabels::NextSentence);
         assert!(toml::from_str::<SopConfig>("label = 1").is_err(), "unknown keys are refused");

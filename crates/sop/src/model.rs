@@ -3,11 +3,14 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use mlm::{
-    Maskers, NAMES, PairLabels, Pairing, encoder_flops, first_tokens, head_flops, pair_flops, pair_loss, predicted,
+    Maskers, NAMES, PairLabels, Pairing, encoder_flops, first_tokens, head_flops, pair_flops,
+    pair_loss, predicted,
 };
 use objective::{Context, Error, Example, Objective, Purpose, Shown, Step};
 use rand_chacha::ChaCha8Rng;
-use trunk::{Encoder, EncoderConfig, MlmHead, Noise, PairHead, Predicted, Sequences, indices, union};
+use trunk::{
+    Encoder, EncoderConfig, MlmHead, Noise, PairHead, Predicted, Sequences, indices, union,
+};
 
 use crate::batch::{SopBatch, collate};
 use crate::config::SopConfig;
@@ -22,8 +25,8 @@ pub struct SopModel {
     pub encoder: Encoder,
     /// Predicts tokens.
     pub head: MlmHead,
-    /// Answers questions about the pair. Where none is asked it stays as it was initialised, so that evaluating such a
-    /// model on pairs gives chance.
+    /// Answers questions about the pair. Where none is asked it stays as it was initialised, so
+    /// that evaluating such a model on pairs gives chance.
     pub pair: PairHead,
 }
 
@@ -43,7 +46,8 @@ impl Sop {
 
 impl Objective for Sop {
     const NAME: &'static str = "sop";
-    const ABOUT: &'static str = "sentence order (ALBERT) or next sentence (BERT) beside masked language modelling";
+    const ABOUT: &'static str =
+        "sentence order (ALBERT) or next sentence (BERT) beside masked language modelling";
 
     type Config = SopConfig;
     type Batch = SopBatch;
@@ -54,7 +58,8 @@ impl Objective for Sop {
             let message = "labels: pairs need two segment kinds; write encoder.segments = 2";
             return Err(Error(message.to_owned()));
         }
-        let maskers = Maskers::new(&config.masking, &config.evaluation, config.duplicates, context)?;
+        let maskers =
+            Maskers::new(&config.masking, &config.evaluation, config.duplicates, context)?;
         let max_tokens = context.max_length.saturating_sub(ROOM);
         let pairing = Pairing { labels: config.labels, max_tokens, compat: config.compat };
         Ok(Self { context: context.clone(), maskers, pairing })
@@ -87,12 +92,19 @@ impl Objective for Sop {
     }
 
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> SopModel {
-        let (stack, head) = (Encoder::init(encoder, rng, device), MlmHead::init(encoder, rng, device));
+        let (stack, head) =
+            (Encoder::init(encoder, rng, device), MlmHead::init(encoder, rng, device));
         let pair = PairHead::init(encoder, rng, device);
         SopModel { encoder: stack, head, pair: if self.asks() { pair } else { pair.no_grad() } }
     }
 
-    fn forward(&self, model: &SopModel, batch: &SopBatch, noise: Option<&mut Noise>, device: &Device) -> Step {
+    fn forward(
+        &self,
+        model: &SopModel,
+        batch: &SopBatch,
+        noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> Step {
         let training = noise.is_some();
         let table = model.encoder.embeddings.tokens.val();
         let input = batch.mlm.sequences.input(device);
@@ -107,7 +119,8 @@ impl Objective for Sop {
         let words = kernels::gather(hidden.clone(), indices(&places, batch.mlm.asked()));
         let (term, mut tallies) = batch.mlm.loss(NAMES, &model.head, table, words, training);
         let firsts = kernels::gather(hidden, indices(&places, &firsts));
-        let (pair, more) = pair_loss(&model.pair, firsts, &batch.answers, ["sop/loss", "sop/accuracy"], training);
+        let (pair, more) =
+            pair_loss(&model.pair, firsts, &batch.answers, ["sop/loss", "sop/accuracy"], training);
         tallies.extend(more);
         Step::new(vec![term, pair], tallies)
     }
@@ -141,6 +154,8 @@ impl Objective for Sop {
 
     fn flops(&self, encoder: &EncoderConfig, batch: &SopBatch) -> f64 {
         let pair = if self.asks() { pair_flops(encoder, batch.rows.len()) } else { 0.0 };
-        encoder_flops(encoder, &batch.mlm.sequences) + head_flops(encoder, batch.mlm.labels.len()) + pair
+        encoder_flops(encoder, &batch.mlm.sequences)
+            + head_flops(encoder, batch.mlm.labels.len())
+            + pair
     }
 }

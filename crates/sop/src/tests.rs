@@ -56,7 +56,8 @@ fn in_evaluation_every_pair_is_asked_both_ways() {
     assert_eq!((batch.rows.as_slice(), batch.answers.as_slice()), (&[0, 1][..], &[0, 1][..]));
     assert_eq!(batch.mlm.sequences.batch(), 3, "a single sentence is shown once and asked nothing");
     let halves = |tokens: Vec<u32>| {
-        let parts: Vec<Vec<u32>> = tokens[1..].split(|token| *token == 3).map(<[u32]>::to_vec).collect();
+        let parts: Vec<Vec<u32>> =
+            tokens[1..].split(|token| *token == 3).map(<[u32]>::to_vec).collect();
         (parts[0].clone(), parts[1].clone())
     };
     let (right, wrong) = (halves(row(&batch, 0)), halves(row(&batch, 1)));
@@ -68,7 +69,8 @@ fn in_evaluation_every_pair_is_asked_both_ways() {
 fn half_of_the_training_pairs_are_swapped_and_epochs_differ() {
     let objective = objective(PairLabels::SentenceOrder);
     let swapped = |epoch| {
-        let examples: Vec<Example> = (0..800).map(|n| Example { epoch, ..example(n, &[4, 5, 3]) }).collect();
+        let examples: Vec<Example> =
+            (0..800).map(|n| Example { epoch, ..example(n, &[4, 5, 3]) }).collect();
         objective.collate(&examples, Purpose::Training).answers
     };
     let share = f64::from(swapped(0).iter().sum::<u32>()) / 800.0;
@@ -81,21 +83,34 @@ fn half_of_the_training_pairs_are_swapped_and_epochs_differ() {
 fn static_pairs_come_again_after_their_duplicates() {
     let config = SopConfig { duplicates: 2, masking: Masking::default(), ..SopConfig::default() };
     let objective = Sop::new(config, &context(2)).expect("an objective");
-    let batch = |epoch| objective.collate(&[Example { epoch, ..example(0, &[4, 5, 3]) }], Purpose::Training);
+    let batch = |epoch| {
+        objective.collate(&[Example { epoch, ..example(0, &[4, 5, 3]) }], Purpose::Training)
+    };
     assert_eq!(batch(0), batch(2));
     assert_ne!(batch(0), batch(1));
-    let config = SopConfig { duplicates: 2, labels: PairLabels::NextSentence, ..SopConfig::default() };
+    let config =
+        SopConfig { duplicates: 2, labels: PairLabels::NextSentence, ..SopConfig::default() };
     let objective = Sop::new(config, &context(2)).expect("an objective");
     let partners = [0, 1, 2, 5, Example::EVALUATION].map(|epoch| objective.partner_epoch(epoch));
-    assert_eq!(partners, [0, 1, 0, 1, Example::EVALUATION].map(Some), "with the same other document");
+    assert_eq!(
+        partners,
+        [0, 1, 0, 1, Example::EVALUATION].map(Some),
+        "with the same other document"
+    );
 }
 
 #[test]
 fn without_a_question_the_head_stays_as_it_was_and_without_a_pair_it_counts_nothing() {
-    let encoder =
-        EncoderConfig { vocabulary: 60, hidden: 16, feed_forward: 24, positions: 32, ..EncoderConfig::default() };
+    let encoder = EncoderConfig {
+        vocabulary: 60,
+        hidden: 16,
+        feed_forward: 24,
+        positions: 32,
+        ..EncoderConfig::default()
+    };
     let device = Device::flex().autodiff();
-    let model = |objective: &Sop| objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(1), &device);
+    let model =
+        |objective: &Sop| objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(1), &device);
     let none = objective(PairLabels::None);
     assert!(!model(&none).pair.classifier.weight.is_require_grad());
     assert_eq!(none.weights(&none.collate(&[example(0, &[4, 5])], Purpose::Training)).len(), 1);
@@ -112,7 +127,8 @@ fn an_encoder_with_one_segment_is_refused() {
     assert!(error.contains("encoder.segments = 2"), "{error}");
 }
 
-/// Section 3.1 of the paper says 12 million; with both heads transformers counts 11,813,810 for albert-base.
+/// Section 3.1 of the paper says 12 million; with both heads transformers counts 11,813,810 for
+/// albert-base.
 #[test]
 fn alberts_base_has_its_number_of_parameters() {
     let encoder = EncoderConfig {
@@ -125,6 +141,10 @@ fn alberts_base_has_its_number_of_parameters() {
         sharing: trunk::Sharing::All,
         ..EncoderConfig::default()
     };
-    let model = objective(PairLabels::SentenceOrder).init(&encoder, &mut ChaCha8Rng::seed_from_u64(1), &Device::flex());
+    let model = objective(PairLabels::SentenceOrder).init(
+        &encoder,
+        &mut ChaCha8Rng::seed_from_u64(1),
+        &Device::flex(),
+    );
     assert_eq!(burn::module::Module::num_params(&model), 11_813_810);
 }

@@ -1,4 +1,5 @@
-//! From the scores of windows to the text of an answer (Devlin et al. 2019, section 4.2 and 4.3, `run_squad.py`).
+//! From the scores of windows to the text of an answer (Devlin et al. 2019, section 4.2 and 4.3,
+//! `run_squad.py`).
 
 use serde::Serialize;
 
@@ -9,7 +10,8 @@ use crate::windows::{Context, Window};
 pub struct Scored<'a> {
     /// The window.
     pub window: &'a Window,
-    /// That the answer begins with the token, by its place in the window; padding behind the window does not matter.
+    /// That the answer begins with the token, by its place in the window; padding behind the window
+    /// does not matter.
     pub start: &'a [f32],
     /// That it ends with the token.
     pub end: &'a [f32],
@@ -37,8 +39,8 @@ impl Default for AnswerConfig {
 pub enum NoAnswer {
     /// Every question has one, as in SQuAD 1.1.
     Never,
-    /// It has none when the score of none exceeds that of the best answer by more than this, as in SQuAD 2.0. 0 before a
-    /// better one is chosen on development data.
+    /// It has none when the score of none exceeds that of the best answer by more than this, as in
+    /// SQuAD 2.0. 0 before a better one is chosen on development data.
     Above(f64),
 }
 
@@ -66,10 +68,11 @@ impl Candidate {
 pub struct Prediction {
     /// The answer, empty for none.
     pub text: String,
-    /// The best answer, whether it was given or not; empty only for a context without tokens. The sweep over thresholds
-    /// takes this one.
+    /// The best answer, whether it was given or not; empty only for a context without tokens. The
+    /// sweep over thresholds takes this one.
     pub best: String,
-    /// How much the score of no answer exceeds that of the best answer; `None` where every question has one.
+    /// How much the score of no answer exceeds that of the best answer; `None` where every question
+    /// has one.
     pub null_odds: Option<f64>,
     /// The best answers, the best first; with [`NoAnswer::Above`] none is among them.
     pub candidates: Vec<Candidate>,
@@ -77,9 +80,10 @@ pub struct Prediction {
 
 /// Chooses the answer to a question from the windows of its context.
 ///
-/// A candidate begins and ends in the context, not before it begins, within the most tokens, and begins with a token for which
-/// its window is the widest. All such pairs of tokens are compared, where `run_squad.py` combines the 20 best beginnings with
-/// the 20 best ends. No answer scores as start and end at the first special token, in the window where that is least.
+/// A candidate begins and ends in the context, not before it begins, within the most tokens, and
+/// begins with a token for which its window is the widest. All such pairs of tokens are compared,
+/// where `run_squad.py` combines the 20 best beginnings with the 20 best ends. No answer scores as
+/// start and end at the first special token, in the window where that is least.
 ///
 /// # Panics
 /// Without a window, or with fewer scores than tokens.
@@ -94,7 +98,8 @@ pub fn answer(context: &Context, windows: &[Scored<'_>], config: &AnswerConfig) 
     let (mut text, mut null_odds) = (best_text.clone(), None);
     if let NoAnswer::Above(threshold) = config.no_answer {
         let null = null(windows);
-        let odds = best.map_or(f64::INFINITY, |best| f64::from(null.score()) - f64::from(best.score()));
+        let odds =
+            best.map_or(f64::INFINITY, |best| f64::from(null.score()) - f64::from(best.score()));
         // JSON has no infinity.
         let odds = odds.min(f64::from(f32::MAX));
         if odds > threshold {
@@ -108,8 +113,14 @@ pub fn answer(context: &Context, windows: &[Scored<'_>], config: &AnswerConfig) 
     Prediction { text, best: best_text, null_odds, candidates }
 }
 
-/// The candidates of a window join those of the windows before: the best first, each text once, `n_best` at most.
-fn collect(context: &Context, scored: &Scored<'_>, config: &AnswerConfig, candidates: &mut Vec<Candidate>) {
+/// The candidates of a window join those of the windows before: the best first, each text once,
+/// `n_best` at most.
+fn collect(
+    context: &Context,
+    scored: &Scored<'_>,
+    config: &AnswerConfig,
+    candidates: &mut Vec<Candidate>,
+) {
     let Scored { window, start, end } = scored;
     let length = window.part.len();
     for (first, _) in window.widest.iter().enumerate().filter(|(_, widest)| **widest) {
@@ -129,7 +140,10 @@ fn collect(context: &Context, scored: &Scored<'_>, config: &AnswerConfig, candid
                 None => {}
             }
             let place = candidates.partition_point(|known| known.score() >= score);
-            candidates.insert(place, Candidate { text: text.to_owned(), probability: 0.0, start_logit, end_logit });
+            candidates.insert(
+                place,
+                Candidate { text: text.to_owned(), probability: 0.0, start_logit, end_logit },
+            );
             candidates.truncate(config.n_best);
         }
     }
@@ -143,7 +157,11 @@ fn null(windows: &[Scored<'_>]) -> Candidate {
         start_logit: scored.start[0],
         end_logit: scored.end[0],
     };
-    windows.iter().map(none).min_by(|a, b| a.score().total_cmp(&b.score())).expect("a question has a window at least")
+    windows
+        .iter()
+        .map(none)
+        .min_by(|a, b| a.score().total_cmp(&b.score()))
+        .expect("a question has a window at least")
 }
 
 /// Turns scores to probabilities.
@@ -167,12 +185,14 @@ mod tests {
     use crate::testing::wordpiece;
     use crate::windows::{WindowConfig, Windows};
 
-    /// A context, and its windows after a question of one token: three special tokens and room for the rest.
+    /// A context, and its windows after a question of one token: three special tokens and room for
+    /// the rest.
     fn cut(text: &str, max_length: usize, step: usize) -> (Context, Vec<Window>) {
         let tokenizer = wordpiece(&["q", "a", "b", "c", "d"]);
         let context = Context::new(&tokenizer, text);
         let config = WindowConfig { max_length, step, max_question: 1 };
-        let windows = Windows::new(&tokenizer, Layout::Bert, config).unwrap().cut("q", &context, None);
+        let windows =
+            Windows::new(&tokenizer, Layout::Bert, config).unwrap().cut("q", &context, None);
         (context, windows)
     }
 
@@ -190,7 +210,8 @@ mod tests {
         let scored = [Scored { window: &windows[0], start: &START, end: &END }];
         let config = AnswerConfig { n_best: 5, ..AnswerConfig::default() };
         let prediction = answer(&context, &scored, &config);
-        // 3+3, 2.5+3, 1+4, 1+3, 3+1; the last two are level, and the one that begins first comes first.
+        // 3+3, 2.5+3, 1+4, 1+3, 3+1; the last two are level, and the one that begins first comes
+        // first.
         assert_eq!(texts(&prediction), ["É\tC", "C", "A", "A  b É\tC", "É"]);
         assert_eq!((prediction.text.as_str(), prediction.null_odds), ("É\tC", None));
         let sum: f64 = prediction.candidates.iter().map(|candidate| candidate.probability).sum();
@@ -210,19 +231,35 @@ mod tests {
     #[test]
     fn a_text_that_is_there_twice_is_kept_once_with_its_better_score() {
         let (context, windows) = cut("a a", 12, 4);
-        let scored = [Scored { window: &windows[0], start: &[0., 0., 0., 1., 2., 0.], end: &[0., 0., 0., 1., 2., 0.] }];
+        let scored = [Scored {
+            window: &windows[0],
+            start: &[0., 0., 0., 1., 2., 0.],
+            end: &[0., 0., 0., 1., 2., 0.],
+        }];
         let prediction = answer(&context, &scored, &AnswerConfig::default());
         assert_eq!(texts(&prediction), ["a", "a a"]);
         assert_eq!(prediction.candidates[0].start_logit, 2.0);
     }
 
-    /// Two windows, [CLS] q [SEP] a b c [SEP] and [CLS] q [SEP] c d [SEP]; c is widest in the first one.
+    /// Two windows, [CLS] q [SEP] a b c [SEP] and [CLS] q [SEP] c d [SEP]; c is widest in the first
+    /// one.
     fn two_windows(no_answer: NoAnswer) -> Prediction {
         let (context, windows) = cut("a b c d", 7, 2);
-        assert_eq!(windows.iter().map(|window| window.part.clone()).collect::<Vec<_>>(), [0..3, 2..4]);
+        assert_eq!(
+            windows.iter().map(|window| window.part.clone()).collect::<Vec<_>>(),
+            [0..3, 2..4]
+        );
         let scored = [
-            Scored { window: &windows[0], start: &[2., 0., 0., 1., 0., 0., 0.], end: &[3., 0., 0., 1., 0., 0., 0.] },
-            Scored { window: &windows[1], start: &[1., 0., 0., 8., 0., 0.], end: &[3., 0., 0., 8., 1., 0.] },
+            Scored {
+                window: &windows[0],
+                start: &[2., 0., 0., 1., 0., 0., 0.],
+                end: &[3., 0., 0., 1., 0., 0., 0.],
+            },
+            Scored {
+                window: &windows[1],
+                start: &[1., 0., 0., 8., 0., 0.],
+                end: &[3., 0., 0., 8., 1., 0.],
+            },
         ];
         answer(&context, &scored, &AnswerConfig { n_best: 2, no_answer, ..AnswerConfig::default() })
     }
@@ -236,7 +273,10 @@ mod tests {
     fn no_answer_scores_as_the_least_first_token_and_must_exceed_the_threshold() {
         // 4 in the second window, against 2 of the best answer.
         let given = two_windows(NoAnswer::Above(2.0));
-        assert_eq!((given.text.as_str(), given.best.as_str(), given.null_odds), ("a", "a", Some(2.0)));
+        assert_eq!(
+            (given.text.as_str(), given.best.as_str(), given.null_odds),
+            ("a", "a", Some(2.0))
+        );
         assert_eq!(texts(&given), ["", "a", "a b"]);
         assert_eq!((given.candidates[0].start_logit, given.candidates[0].end_logit), (1.0, 3.0));
         let refused = two_windows(NoAnswer::Above(1.9));
@@ -257,18 +297,23 @@ mod tests {
     fn the_kept_answers_are_the_best_of_all_pairs() {
         for seed in 0..200 {
             let mut rng = keyed_rng("answers", seed, 0, 0);
-            let words: Vec<&str> =
-                (0..1 + below(12, &mut rng)).map(|_| ["a", "b", "c", "d"][below(4, &mut rng)]).collect();
+            let words: Vec<&str> = (0..1 + below(12, &mut rng))
+                .map(|_| ["a", "b", "c", "d"][below(4, &mut rng)])
+                .collect();
             let (context, windows) = cut(&words.join(" "), 8, 1 + below(4, &mut rng));
             let scores: Vec<(Vec<f32>, Vec<f32>)> = windows
                 .iter()
                 .map(|window| {
-                    let mut draw = || window.tokens.iter().map(|_| (8.0 * uniform(&mut rng)) as f32).collect();
+                    let mut draw =
+                        || window.tokens.iter().map(|_| (8.0 * uniform(&mut rng)) as f32).collect();
                     (draw(), draw())
                 })
                 .collect();
-            let scored: Vec<Scored<'_>> =
-                windows.iter().zip(&scores).map(|(window, (start, end))| Scored { window, start, end }).collect();
+            let scored: Vec<Scored<'_>> = windows
+                .iter()
+                .zip(&scores)
+                .map(|(window, (start, end))| Scored { window, start, end })
+                .collect();
             let config = AnswerConfig { max_tokens: 3, n_best: 4, no_answer: NoAnswer::Never };
             let mut all: BTreeMap<String, f32> = BTreeMap::new();
             for Scored { window, start, end } in &scored {
@@ -276,7 +321,9 @@ mod tests {
                     for j in i..window.part.len().min(i + 3) {
                         if window.widest[i] {
                             let best = all
-                                .entry(words[window.part.start + i..=window.part.start + j].join(" "))
+                                .entry(
+                                    words[window.part.start + i..=window.part.start + j].join(" "),
+                                )
                                 .or_insert(-1.0);
                             *best = best.max(start[window.first + i] + end[window.first + j]);
                         }
@@ -286,7 +333,11 @@ mod tests {
             let mut all: Vec<f32> = all.into_values().collect();
             all.sort_by(|a, b| b.total_cmp(a));
             all.truncate(4);
-            let found: Vec<f32> = answer(&context, &scored, &config).candidates.iter().map(Candidate::score).collect();
+            let found: Vec<f32> = answer(&context, &scored, &config)
+                .candidates
+                .iter()
+                .map(Candidate::score)
+                .collect();
             assert_eq!(found, all);
         }
     }

@@ -37,7 +37,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Reads a file whole.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })
+    std::fs::read(path).map_err(|source| Error::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// The text of some bytes that begin on a line of a file.
@@ -49,7 +53,9 @@ pub(crate) fn utf8<'a>(bytes: &'a [u8], path: &Path, line: usize) -> Result<&'a 
         Error::line(
             path,
             line,
-            format!("not UTF-8 (byte 0x{byte:02x}); convert the file, such as with `iconv -t UTF-8`"),
+            format!(
+                "not UTF-8 (byte 0x{byte:02x}); convert the file, such as with `iconv -t UTF-8`"
+            ),
         )
     })
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The names of the classes; the place of a name is the number of its output. At least two, each once, none empty. Stored
-/// beside a model, because the order differs between code bases.
+/// The names of the classes; the place of a name is the number of its output. At least two, each
+/// once, none empty. Stored beside a model, because the order differs between code bases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Labels(Vec<String>);
@@ -20,7 +20,10 @@ impl Labels {
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         if names.len() < 2 {
-            return Err(Error::data(format!("classes {}: there must be two at least", list(&names))));
+            return Err(Error::data(format!(
+                "classes {}: there must be two at least",
+                list(&names)
+            )));
         }
         for (place, name) in names.iter().enumerate() {
             if name.trim().is_empty() {
@@ -33,8 +36,8 @@ impl Labels {
         Ok(Self(names))
     }
 
-    /// The classes that occur in a training set: in numeric order where all are integers, else in the order of their
-    /// characters.
+    /// The classes that occur in a training set: in numeric order where all are integers, else in
+    /// the order of their characters.
     ///
     /// # Errors
     /// When there are fewer than two; the message names the file.
@@ -46,11 +49,16 @@ impl Labels {
             [] => return Err(Error::data(format!("{} has no labels", path.display()))),
             [only] => {
                 let message = "there is nothing to learn; give examples of another class, or choose another --label";
-                return Err(Error::data(format!("{}: every label is `{only}`; {message}", path.display())));
+                return Err(Error::data(format!(
+                    "{}: every label is `{only}`; {message}",
+                    path.display()
+                )));
             }
             _ => {}
         }
-        if let Some(numbers) = names.iter().map(|name| name.parse().ok()).collect::<Option<Vec<i64>>>() {
+        if let Some(numbers) =
+            names.iter().map(|name| name.parse().ok()).collect::<Option<Vec<i64>>>()
+        {
             let mut numbered: Vec<(i64, &str)> = numbers.into_iter().zip(names).collect();
             numbered.sort_unstable();
             names = numbered.into_iter().map(|(_, name)| name).collect();
@@ -61,11 +69,16 @@ impl Labels {
     /// The number of a class.
     ///
     /// # Errors
-    /// When there is no such class; the message names the place where it stands, and the classes there are.
+    /// When there is no such class; the message names the place where it stands, and the classes
+    /// there are.
     pub fn index(&self, name: &str, path: &Path, line: usize) -> Result<u32> {
         let place = self.0.iter().position(|known| known == name).ok_or_else(|| {
             let known = list(&self.0);
-            Error::line(path, line, format!("the label `{name}` does not occur in training; known: {known}"))
+            Error::line(
+                path,
+                line,
+                format!("the label `{name}` does not occur in training; known: {known}"),
+            )
         })?;
         Ok(place as u32)
     }
@@ -93,7 +106,11 @@ impl From<Labels> for Vec<String> {
 /// The names, of a long list the first ones.
 fn list(names: &[String]) -> String {
     let shown = 30.min(names.len());
-    let more = if shown < names.len() { format!(" and {} more", names.len() - shown) } else { String::new() };
+    let more = if shown < names.len() {
+        format!(" and {} more", names.len() - shown)
+    } else {
+        String::new()
+    };
     format!("{}{more}", names[..shown].join(", "))
 }
 

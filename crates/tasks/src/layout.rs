@@ -5,8 +5,8 @@ use corpus::Specials;
 /// How a family of encoders joins two texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// `[CLS] first [SEP] second [SEP]`, in segments 0 and 1; the first separator belongs to segment 0 (BERT, ALBERT,
-    /// ELECTRA).
+    /// `[CLS] first [SEP] second [SEP]`, in segments 0 and 1; the first separator belongs to
+    /// segment 0 (BERT, ALBERT, ELECTRA).
     Bert,
     /// `<s> first </s></s> second </s>`, all in segment 0 (RoBERTa).
     Roberta,
@@ -44,7 +44,8 @@ impl Layout {
             Self::Bert => 1,
             Self::Roberta => 0,
         };
-        let segments = (0..tokens.len()).map(|place| if place < begin { 0 } else { segment }).collect();
+        let segments =
+            (0..tokens.len()).map(|place| if place < begin { 0 } else { segment }).collect();
         Joined { tokens, segments, second: begin }
     }
 }
@@ -58,10 +59,16 @@ mod tests {
     #[test]
     fn each_family_joins_in_its_way() {
         let bert = Layout::Bert.join(&SPECIALS, &[1, 2], &[3]);
-        assert_eq!((bert.tokens, bert.segments), (vec![101, 1, 2, 102, 3, 102], vec![0, 0, 0, 0, 1, 1]));
+        assert_eq!(
+            (bert.tokens, bert.segments),
+            (vec![101, 1, 2, 102, 3, 102], vec![0, 0, 0, 0, 1, 1])
+        );
         assert_eq!(bert.second, 4);
         let roberta = Layout::Roberta.join(&SPECIALS, &[1, 2], &[3]);
-        assert_eq!((roberta.tokens, roberta.segments), (vec![101, 1, 2, 102, 102, 3, 102], vec![0; 7]));
+        assert_eq!(
+            (roberta.tokens, roberta.segments),
+            (vec![101, 1, 2, 102, 102, 3, 102], vec![0; 7])
+        );
         assert_eq!(roberta.second, 5);
     }
 

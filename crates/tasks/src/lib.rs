@@ -1,17 +1,20 @@
 //! Labelled data for fine-tuning, and what predictions are judged by.
 //!
-//! A [`Table`] of TSV, CSV or JSON lines holds texts or pairs of texts with [`Labels`] or scores; [`glue`] knows the tables of
-//! GLUE (Wang et al. 2019) as they are downloaded. [`tagging`] reads sentences of tagged words, aligns them to tokens, and
-//! counts entities as CoNLL-2003 does. [`Squad`] reads questions about paragraphs (Rajpurkar et al. 2016, 2018),
-//! [`Windows`] cuts them to the length of an encoder, [`answer`] turns a model's scores of the windows to text, and
-//! [`Predictions`] are the files that the official evaluation reads. [`metrics`] are GLUE's and SQuAD's.
+//! A [`Table`] of TSV, CSV or JSON lines holds texts or pairs of texts with [`Labels`] or scores;
+//! [`glue`] knows the tables of GLUE (Wang et al. 2019) as they are downloaded. [`tagging`] reads
+//! sentences of tagged words, aligns them to tokens, and counts entities as CoNLL-2003 does.
+//! [`Squad`] reads questions about paragraphs (Rajpurkar et al. 2016, 2018), [`Windows`] cuts them
+//! to the length of an encoder, [`answer`] turns a model's scores of the windows to text, and
+//! [`Predictions`] are the files that the official evaluation reads. [`metrics`] are GLUE's and
+//! SQuAD's.
 //!
 //! Knows nothing of tensors: models see token ids and return numbers.
 //!
-//! Where it differs from the authors' code: answers are cut out of the context by the tokens' places in it instead of being
-//! matched again after tokenisation; all pairs of a beginning and an end are compared, not those of the 20 best of each; an
-//! answer that does not stand where SQuAD's file says is looked for nearby instead of being left out; a question without a
-//! prediction scores 0 in SQuAD 2.0 as in 1.1.
+//! Where it differs from the authors' code: answers are cut out of the context by the tokens'
+//! places in it instead of being matched again after tokenisation; all pairs of a beginning and an
+//! end are compared, not those of the 20 best of each; an answer that does not stand where SQuAD's
+//! file says is looked for nearby instead of being left out; a question without a prediction scores
+//! 0 in SQuAD 2.0 as in 1.1.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::answers::{Candidate, Prediction};
 
-/// The answers to the questions of a file, by their ids: what `run_squad.py` writes as `predictions.json`,
-/// `nbest_predictions.json` and `null_odds.json`, each a map that serialises as it is.
+/// The answers to the questions of a file, by their ids: what `run_squad.py` writes as
+/// `predictions.json`, `nbest_predictions.json` and `null_odds.json`, each a map that serialises as
+/// it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Predictions {
     /// The answers; the evaluation script reads this.
@@ -37,8 +38,18 @@ mod tests {
     use super::*;
 
     fn prediction(text: &str, null_odds: Option<f64>) -> Prediction {
-        let candidate = Candidate { text: "Brno".to_owned(), probability: 1.0, start_logit: 2.5, end_logit: 1.0 };
-        Prediction { text: text.to_owned(), best: "Brno".to_owned(), null_odds, candidates: vec![candidate] }
+        let candidate = Candidate {
+            text: "Brno".to_owned(),
+            probability: 1.0,
+            start_logit: 2.5,
+            end_logit: 1.0,
+        };
+        Prediction {
+            text: text.to_owned(),
+            best: "Brno".to_owned(),
+            null_odds,
+            candidates: vec![candidate],
+        }
     }
 
     #[test]

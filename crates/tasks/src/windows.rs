@@ -1,4 +1,5 @@
-//! A question and a context that is too long for the encoder, as windows onto the context (Devlin et al. 2019, `run_squad.py`).
+//! A question and a context that is too long for the encoder, as windows onto the context (Devlin
+//! et al. 2019, `run_squad.py`).
 
 use std::ops::Range;
 
@@ -12,9 +13,10 @@ use crate::layout::Layout;
 pub struct WindowConfig {
     /// The most tokens of a window, special tokens with them. BERT: 384.
     pub max_length: usize,
-    /// How many context tokens later the next window begins: `doc_stride` of BERT's `run_squad.py`, 128. The `stride` of
-    /// Hugging Face's tokenizers is the overlap: what a window holds of the context, less this. A step longer than a window
-    /// is as one of its length, so that no token is left out.
+    /// How many context tokens later the next window begins: `doc_stride` of BERT's `run_squad.py`,
+    /// 128. The `stride` of Hugging Face's tokenizers is the overlap: what a window holds of the
+    /// context, less this. A step longer than a window is as one of its length, so that no token is
+    /// left out.
     pub step: usize,
     /// The most tokens of the question; the rest is cut off. BERT: 64.
     pub max_question: usize,
@@ -43,7 +45,8 @@ impl Context {
         Self { text, tokens, ranges }
     }
 
-    /// What stands in the text from one token to another one, both included; as written, without white space at its ends.
+    /// What stands in the text from one token to another one, both included; as written, without
+    /// white space at its ends.
     ///
     /// # Panics
     /// When there are no such tokens or the last is before the first.
@@ -73,10 +76,11 @@ pub struct Window {
     pub first: usize,
     /// Which tokens of the context the part is; empty for a context without tokens.
     pub part: Range<usize>,
-    /// By token of the part, whether no other window shows more of the context around it: its scores count here only.
+    /// By token of the part, whether no other window shows more of the context around it: its
+    /// scores count here only.
     pub widest: Vec<bool>,
-    /// The places in `tokens` of the first and the last token of the answer. 0, the first special token, when it is not
-    /// wholly in this window or there is none.
+    /// The places in `tokens` of the first and the last token of the answer. 0, the first special
+    /// token, when it is not wholly in this window or there is none.
     pub target: (usize, usize),
 }
 
@@ -103,13 +107,20 @@ impl<'a> Windows<'a> {
             )));
         }
         if config.step == 0 {
-            return Err(Error::data("the step between windows is 0; write 1 at least, such as 128"));
+            return Err(Error::data(
+                "the step between windows is 0; write 1 at least, such as 128",
+            ));
         }
         Ok(Self { tokenizer, layout, config })
     }
 
     /// The windows of a question, at least one. The answer is a range of bytes of the context.
-    pub fn cut(&self, question: &str, context: &Context, answer: Option<&Range<usize>>) -> Vec<Window> {
+    pub fn cut(
+        &self,
+        question: &str,
+        context: &Context,
+        answer: Option<&Range<usize>>,
+    ) -> Vec<Window> {
         let mut question = self.tokenizer.encode(question.trim()).tokens;
         question.truncate(self.config.max_question);
         let room = self.config.max_length - question.len() - self.layout.specials();
@@ -120,7 +131,9 @@ impl<'a> Windows<'a> {
             let joined = self.layout.join(&specials, &question, &context.tokens[part.clone()]);
             let place = |token: usize| joined.second + token - part.start;
             let target = match answer {
-                Some((first, last)) if part.contains(&first) && part.contains(&last) => (place(first), place(last)),
+                Some((first, last)) if part.contains(&first) && part.contains(&last) => {
+                    (place(first), place(last))
+                }
                 _ => (0, 0),
             };
             let widest = part.clone().map(|token| widest(&parts, token) == number).collect();
@@ -151,10 +164,12 @@ fn parts(tokens: usize, room: usize, step: usize) -> Vec<Range<usize>> {
     }
 }
 
-/// The part with the most context around a token: the smaller of what is on its left and on its right, and a hundredth of
-/// the part's length (`_check_is_max_context` in BERT's `run_squad.py`). Of equal ones the first.
+/// The part with the most context around a token: the smaller of what is on its left and on its
+/// right, and a hundredth of the part's length (`_check_is_max_context` in BERT's `run_squad.py`).
+/// Of equal ones the first.
 fn widest(parts: &[Range<usize>], token: usize) -> usize {
-    let score = |part: &Range<usize>| 100 * (token - part.start).min(part.end - 1 - token) + part.len();
+    let score =
+        |part: &Range<usize>| 100 * (token - part.start).min(part.end - 1 - token) + part.len();
     let shown = parts.iter().enumerate().filter(|(_, part)| part.contains(&token));
     // Of equal ones `max_by_key` takes the last, so they come from behind.
     shown.rev().max_by_key(|(_, part)| score(part)).map_or(0, |(number, _)| number)
@@ -203,7 +218,8 @@ mod tests {
     fn a_token_counts_where_most_is_around_it() {
         let parts = parts(10, 6, 3);
         assert_eq!(parts, [0..6, 3..9, 6..10]);
-        // 3: (2, 0) against one on the right; 4: one on each side in both, so the first; 5: 0 against 2.
+        // 3: (2, 0) against one on the right; 4: one on each side in both, so the first; 5: 0
+        // against 2.
         let found: Vec<_> = (0..10).map(|token| widest(&parts, token)).collect();
         assert_eq!(found, [0, 0, 0, 0, 0, 1, 1, 1, 2, 2]);
     }
@@ -244,7 +260,8 @@ mod tests {
     #[test]
     fn windows_without_room_are_refused() {
         let tokenizer = tokenizer();
-        let refused = |config| Windows::new(&tokenizer, Layout::Bert, config).unwrap_err().to_string();
+        let refused =
+            |config| Windows::new(&tokenizer, Layout::Bert, config).unwrap_err().to_string();
         assert_eq!(
             refused(config(67, 128, 64)),
             "windows of 67 tokens have no room for a context after a question of 64; write --max-length 68 at least, \
@@ -257,7 +274,8 @@ mod tests {
     fn every_token_is_shown_and_counts_once() {
         for seed in 0..500 {
             let mut rng = keyed_rng("windows", seed, 0, 0);
-            let (tokens, room, step) = (below(60, &mut rng), 1 + below(20, &mut rng), 1 + below(30, &mut rng));
+            let (tokens, room, step) =
+                (below(60, &mut rng), 1 + below(20, &mut rng), 1 + below(30, &mut rng));
             let parts = parts(tokens, room, step);
             for token in 0..tokens {
                 assert!(parts[widest(&parts, token)].contains(&token));

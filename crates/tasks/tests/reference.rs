@@ -93,7 +93,8 @@ fn close(a: f64, b: f64) {
 }
 
 fn question(id: &str, golds: &[String]) -> Question {
-    let answers: Vec<Answer> = golds.iter().map(|text| Answer { text: text.clone(), range: None }).collect();
+    let answers: Vec<Answer> =
+        golds.iter().map(|text| Answer { text: text.clone(), range: None }).collect();
     Question { id: id.to_owned(), text: String::new(), impossible: answers.is_empty(), answers }
 }
 
@@ -110,9 +111,10 @@ fn class_metrics_are_those_of_the_definitions() {
 #[test]
 fn correlations_are_those_of_exact_fractions() {
     for Scores { predicted, gold, pearson, spearman } in reference().scores {
-        for (found, expected) in
-            [(metrics::pearson(&predicted, &gold), pearson), (metrics::spearman(&predicted, &gold), spearman)]
-        {
+        for (found, expected) in [
+            (metrics::pearson(&predicted, &gold), pearson),
+            (metrics::spearman(&predicted, &gold), spearman),
+        ] {
             assert_eq!(found.is_some(), expected.is_some(), "{predicted:?} {gold:?}");
             close(found.unwrap_or_default(), expected.unwrap_or_default());
         }
@@ -137,8 +139,10 @@ fn answers_are_compared_as_the_official_scripts_do() {
 #[test]
 fn the_best_threshold_is_the_best_of_all() {
     for Thresholds { questions, exact, f1 } in reference().thresholds {
-        let asked: Vec<Question> = questions.iter().map(|asked| question(&asked.id, &asked.golds)).collect();
-        let forced = questions.iter().map(|asked| (asked.id.clone(), asked.predicted.clone())).collect();
+        let asked: Vec<Question> =
+            questions.iter().map(|asked| question(&asked.id, &asked.golds)).collect();
+        let forced =
+            questions.iter().map(|asked| (asked.id.clone(), asked.predicted.clone())).collect();
         let odds = questions.iter().map(|asked| (asked.id.clone(), asked.odds)).collect();
         let best = metrics::best_thresholds(&asked.iter().collect::<Vec<_>>(), &forced, &odds);
         for (Best { score, threshold }, expected) in [(best.exact, exact), (best.f1, f1)] {
@@ -153,7 +157,9 @@ fn entities_are_counted_as_conlleval_does() {
     for Entities { sentences, right, predicted, gold } in reference().entities {
         let plain = |tags: &[String]| -> Vec<&'static str> {
             let known = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
-            tags.iter().map(|tag| *known.iter().find(|known| *known == tag).expect("one of the tags")).collect()
+            tags.iter()
+                .map(|tag| *known.iter().find(|known| *known == tag).expect("one of the tags"))
+                .collect()
         };
         let sentences: Vec<_> = sentences.iter().map(|(a, b)| (plain(a), plain(b))).collect();
         let pairs = sentences.iter().map(|(a, b)| (a.as_slice(), b.as_slice()));
@@ -171,8 +177,11 @@ fn windows_are_those_of_run_squad() {
     for Spans { tokens, max_length, step, spans, widest } in reference().windows {
         let config = WindowConfig { max_length, step, max_question: 1 };
         let context = Context::new(&tokenizer, "a ".repeat(tokens));
-        let cut = Windows::new(&tokenizer, Layout::Bert, config).expect("room").cut("who", &context, None);
-        let found: Vec<_> = cut.iter().map(|window| (window.part.start, window.part.len())).collect();
+        let cut = Windows::new(&tokenizer, Layout::Bert, config)
+            .expect("room")
+            .cut("who", &context, None);
+        let found: Vec<_> =
+            cut.iter().map(|window| (window.part.start, window.part.len())).collect();
         assert_eq!(found, spans);
         assert_eq!(cut.into_iter().map(|window| window.widest).collect::<Vec<_>>(), widest);
     }

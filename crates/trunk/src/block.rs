@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use kernels::{
-    Activation, Attention, Mask, Noise, Precision, Rows, activate, add_normalise, add_residual, attention,
-    attention_scores, gather, project_pair,
+    Activation, Attention, Mask, Noise, Precision, Rows, activate, add_normalise, add_residual,
+    attention, attention_scores, gather, project_pair,
 };
 use rand_chacha::ChaCha8Rng;
 
@@ -52,8 +52,8 @@ impl AttentionBlock {
         }
     }
 
-    /// `[rows, hidden]` to the same, or to the rows of `at` only: their indices and which tokens they are. The scores before
-    /// their softmax are put to `scores`, if there is such a place.
+    /// `[rows, hidden]` to the same, or to the rows of `at` only: their indices and which tokens
+    /// they are. The scores before their softmax are put to `scores`, if there is such a place.
     pub fn forward(
         &self,
         x: Tensor<2>,
@@ -66,12 +66,18 @@ impl AttentionBlock {
         let maps = [&self.key, &self.value].map(|map| (map.weight.val(), map.bias.val()));
         let packed = project_pair(normed.clone(), maps, self.precision);
         let (x, asking, rows) = match at {
-            Some((indices, rows)) => (gather(x, indices.to_vec()), gather(normed, indices.to_vec()), rows),
+            Some((indices, rows)) => {
+                (gather(x, indices.to_vec()), gather(normed, indices.to_vec()), rows)
+            }
             None => (x, normed, &input.rows),
         };
         let queries = self.query.forward(asking);
-        let options =
-            Attention { heads: self.heads, queries: rows.clone(), keys: input.rows.clone(), bias: input.bias.clone() };
+        let options = Attention {
+            heads: self.heads,
+            queries: rows.clone(),
+            keys: input.rows.clone(),
+            bias: input.bias.clone(),
+        };
         if let Some(scores) = scores {
             scores.push(attention_scores(queries.clone(), packed.clone(), &options));
         }

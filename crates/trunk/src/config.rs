@@ -66,11 +66,14 @@ pub struct EncoderConfig {
     pub attention_dropout: f64,
     /// Which layers share their weights.
     pub sharing: Sharing,
-    /// Standard deviation of the normal distribution, cut at two deviations, from which weights are drawn. BERT: 0.02.
+    /// Standard deviation of the normal distribution, cut at two deviations, from which weights are
+    /// drawn. BERT: 0.02.
     pub initializer_range: f64,
-    /// Recompute cheap activations in the backward pass instead of keeping them: less memory, more time.
+    /// Recompute cheap activations in the backward pass instead of keeping them: less memory, more
+    /// time.
     pub gradient_checkpointing: bool,
-    /// What the factors of matrix products are rounded to: f32 or bf16, which is faster on the CPUs that have it.
+    /// What the factors of matrix products are rounded to: f32 or bf16, which is faster on the CPUs
+    /// that have it.
     pub precision: Precision,
 }
 
@@ -112,8 +115,15 @@ pub struct ConfigError {
 
 impl EncoderConfig {
     /// A new map with the encoder's range of weights and precision.
-    pub fn linear(&self, input: usize, output: usize, rng: &mut ChaCha8Rng, device: &Device) -> Linear {
-        Linear::init(input, output, self.initializer_range, rng, device).with_precision(self.precision)
+    pub fn linear(
+        &self,
+        input: usize,
+        output: usize,
+        rng: &mut ChaCha8Rng,
+        device: &Device,
+    ) -> Linear {
+        Linear::init(input, output, self.initializer_range, rng, device)
+            .with_precision(self.precision)
     }
 
     /// Width of the embedding tables.
@@ -126,13 +136,15 @@ impl EncoderConfig {
         let (hidden, inner) = (self.hidden as f64, self.feed_forward as f64);
         let (attention, feed_forward) = self.sharing.distinct(self.layers);
         let rows = self.vocabulary as f64 + self.positions as f64 + self.segments as f64;
-        let layers = attention as f64 * 4.0 * hidden * hidden + feed_forward as f64 * 2.0 * hidden * inner;
+        let layers =
+            attention as f64 * 4.0 * hidden * hidden + feed_forward as f64 * 2.0 * hidden * inner;
         rows * self.embedding_width() as f64 + layers
     }
 
     /// Whether a linear map stands between embeddings and layers.
     pub fn projects(&self) -> bool {
-        self.embedding_projection == EmbeddingProjection::Always || self.embedding_width() != self.hidden
+        self.embedding_projection == EmbeddingProjection::Always
+            || self.embedding_width() != self.hidden
     }
 
     /// Checks that the values fit together.
@@ -154,7 +166,11 @@ impl EncoderConfig {
             }
         }
         if !self.hidden.is_multiple_of(self.heads) {
-            return error("heads", &self.heads, &format!("must divide encoder.hidden = {}", self.hidden));
+            return error(
+                "heads",
+                &self.heads,
+                &format!("must divide encoder.hidden = {}", self.hidden),
+            );
         }
         if self.heads > 256 {
             return error("heads", &self.heads, "must be at most 256");
@@ -162,7 +178,9 @@ impl EncoderConfig {
         if !(2..=4096).contains(&self.positions) {
             return error("positions", &self.positions, "must be between 2 and 4096");
         }
-        for (field, rate) in [("dropout", self.dropout), ("attention_dropout", self.attention_dropout)] {
+        for (field, rate) in
+            [("dropout", self.dropout), ("attention_dropout", self.attention_dropout)]
+        {
             if !(0.0..1.0).contains(&rate) {
                 return error(field, &rate, "must be at least 0 and below 1");
             }
@@ -171,25 +189,35 @@ impl EncoderConfig {
             return error("norm_epsilon", &self.norm_epsilon, "must be above 0 and below 1");
         }
         if !(self.initializer_range > 0.0 && self.initializer_range <= 1.0) {
-            return error("initializer_range", &self.initializer_range, "must be above 0 and at most 1");
+            return error(
+                "initializer_range",
+                &self.initializer_range,
+                "must be above 0 and at most 1",
+            );
         }
         if let Sharing::Groups { groups, inner } = self.sharing
-            && !(inner > 0 && self.layers.is_multiple_of(inner) && (1..=self.layers / inner).contains(&groups))
+            && !(inner > 0
+                && self.layers.is_multiple_of(inner)
+                && (1..=self.layers / inner).contains(&groups))
         {
-            let reason = format!("{} layers must be a whole number of sets, and no fewer than the groups", self.layers);
+            let reason = format!(
+                "{} layers must be a whole number of sets, and no fewer than the groups",
+                self.layers
+            );
             return error("sharing", &self.sharing, &reason);
         }
         Ok(())
     }
 
-    /// Floating-point operations of one forward pass of the layers over one token of a sequence of `len` tokens
-    /// (a multiplication and an addition count as two). Embedding look-ups, norms and activations are left out, as in
-    /// ELECTRA's count of matrix products.
+    /// Floating-point operations of one forward pass of the layers over one token of a sequence of
+    /// `len` tokens (a multiplication and an addition count as two). Embedding look-ups, norms and
+    /// activations are left out, as in ELECTRA's count of matrix products.
     pub fn flops_per_token(&self, len: usize) -> f64 {
         let (h, ff) = (self.hidden as f64, self.feed_forward as f64);
         let products = 8.0 * h * h + 4.0 * h * ff;
         let attention = 4.0 * len as f64 * h;
-        let projection = if self.projects() { 2.0 * self.embedding_width() as f64 * h } else { 0.0 };
+        let projection =
+            if self.projects() { 2.0 * self.embedding_width() as f64 * h } else { 0.0 };
         self.layers as f64 * (products + attention) + projection
     }
 }
@@ -208,16 +236,26 @@ mod tests {
         };
         assert_eq!(message(|c| c.heads = 3), "encoder.heads = 3: must divide encoder.hidden = 128");
         assert_eq!(message(|c| c.layers = 0), "encoder.layers = 0: must be at least 1");
-        assert_eq!(message(|c| c.dropout = 1.0), "encoder.dropout = 1: must be at least 0 and below 1");
+        assert_eq!(
+            message(|c| c.dropout = 1.0),
+            "encoder.dropout = 1: must be at least 0 and below 1"
+        );
         assert!(
-            message(|c| c.sharing = Sharing::Groups { groups: 5, inner: 1 }).starts_with("encoder.sharing = groups:5")
+            message(|c| c.sharing = Sharing::Groups { groups: 5, inner: 1 })
+                .starts_with("encoder.sharing = groups:5")
         );
         assert!(message(|c| c.norm_epsilon = f64::NAN).starts_with("encoder.norm_epsilon"));
     }
 
     #[test]
     fn bert_base_needs_the_operations_that_are_known_for_it() {
-        let base = EncoderConfig { hidden: 768, layers: 12, heads: 12, feed_forward: 3072, ..EncoderConfig::default() };
+        let base = EncoderConfig {
+            hidden: 768,
+            layers: 12,
+            heads: 12,
+            feed_forward: 3072,
+            ..EncoderConfig::default()
+        };
         // 12 * (8 * 768^2 + 4 * 768 * 3072 + 4 * 512 * 768) by hand.
         assert_eq!(base.flops_per_token(512), 188_743_680.0);
     }

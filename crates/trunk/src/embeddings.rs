@@ -19,7 +19,8 @@ pub struct Embeddings {
     pub places: PlaceEmbeddings,
 }
 
-/// Position and segment tables and the norm of the sum: what an encoder has of its own where it shares a token table.
+/// Position and segment tables and the norm of the sum: what an encoder has of its own where it
+/// shares a token table.
 #[derive(Module, Debug)]
 pub struct PlaceEmbeddings {
     /// `[position_offset + positions, embedding]`
@@ -37,7 +38,10 @@ pub struct PlaceEmbeddings {
 impl Embeddings {
     /// New tables; `config.vocabulary` must be known.
     pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        Self { tokens: token_table(config, rng, device), places: PlaceEmbeddings::init(config, rng, device) }
+        Self {
+            tokens: token_table(config, rng, device),
+            places: PlaceEmbeddings::init(config, rng, device),
+        }
     }
 
     /// The embedded tokens, `[rows, embedding]`.
@@ -47,8 +51,17 @@ impl Embeddings {
 }
 
 /// A new token table, `[vocabulary, embedding]`.
-pub fn token_table(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Param<Tensor<2>> {
-    truncated_normal([config.vocabulary, config.embedding_width()], config.initializer_range, rng, device)
+pub fn token_table(
+    config: &EncoderConfig,
+    rng: &mut ChaCha8Rng,
+    device: &Device,
+) -> Param<Tensor<2>> {
+    truncated_normal(
+        [config.vocabulary, config.embedding_width()],
+        config.initializer_range,
+        rng,
+        device,
+    )
 }
 
 impl PlaceEmbeddings {
@@ -56,23 +69,38 @@ impl PlaceEmbeddings {
     pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         let (width, std) = (config.embedding_width(), config.initializer_range);
         Self {
-            positions: truncated_normal([config.position_offset + config.positions, width], std, rng, device),
-            segments: (config.segments > 0).then(|| truncated_normal([config.segments, width], std, rng, device)),
+            positions: truncated_normal(
+                [config.position_offset + config.positions, width],
+                std,
+                rng,
+                device,
+            ),
+            segments: (config.segments > 0)
+                .then(|| truncated_normal([config.segments, width], std, rng, device)),
             norm: LayerNorm::init(width, config.norm_epsilon, device),
             offset: config.position_offset,
             dropout: config.dropout,
         }
     }
 
-    /// The sum of token, position and segment embeddings, normalised and dropped out, `[rows, embedding]`, given the
-    /// token table `[vocabulary, embedding]`.
-    pub fn forward(&self, tokens: Tensor<2>, input: &Input, noise: Option<&mut Noise>) -> Tensor<2> {
+    /// The sum of token, position and segment embeddings, normalised and dropped out, `[rows,
+    /// embedding]`, given the token table `[vocabulary, embedding]`.
+    pub fn forward(
+        &self,
+        tokens: Tensor<2>,
+        input: &Input,
+        noise: Option<&mut Noise>,
+    ) -> Tensor<2> {
         let (segments, ids) = match &self.segments {
             Some(table) => (table.val(), input.segments.clone()),
             None => (Tensor::zeros([1, tokens.dims()[1]], &tokens.device()), Vec::new()),
         };
-        let lookup =
-            Lookup { tokens: input.tokens.clone(), segments: ids, rows: input.rows.clone(), offset: self.offset };
+        let lookup = Lookup {
+            tokens: input.tokens.clone(),
+            segments: ids,
+            rows: input.rows.clone(),
+            offset: self.offset,
+        };
         let sum = kernels::embed(tokens, segments, self.positions.val(), lookup);
         dropout(self.norm.forward(sum), Mask::draw(noise, self.dropout, &input.rows))
     }

@@ -10,7 +10,8 @@ use crate::embeddings::Embeddings;
 use crate::input::Input;
 use crate::stack::{Stack, Trace};
 
-/// The encoder. Embeddings and layers are apart for objectives that share the tables between two stacks.
+/// The encoder. Embeddings and layers are apart for objectives that share the tables between two
+/// stacks.
 #[derive(Module, Debug)]
 pub struct Encoder {
     /// The tables.
@@ -22,7 +23,10 @@ pub struct Encoder {
 impl Encoder {
     /// New weights from `rng`; `config` must be valid and its vocabulary known.
     pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        Self { embeddings: Embeddings::init(config, rng, device), stack: Stack::init(config, rng, device) }
+        Self {
+            embeddings: Embeddings::init(config, rng, device),
+            stack: Stack::init(config, rng, device),
+        }
     }
 
     /// The last hidden states of all rows, `[rows, hidden]`. With `noise`, dropout is on.
@@ -31,9 +35,14 @@ impl Encoder {
         self.stack.forward(x, input, noise)
     }
 
-    /// The last hidden states at `places` (sequence * len + position, ascending), `[n, hidden]`: see
-    /// [`Stack::forward_at`].
-    pub fn forward_at(&self, input: &Input, places: &[u32], mut noise: Option<&mut Noise>) -> Tensor<2> {
+    /// The last hidden states at `places` (sequence * len + position, ascending), `[n, hidden]`:
+    /// see [`Stack::forward_at`].
+    pub fn forward_at(
+        &self,
+        input: &Input,
+        places: &[u32],
+        mut noise: Option<&mut Noise>,
+    ) -> Tensor<2> {
         let x = self.embeddings.forward(input, noise.as_deref_mut());
         self.stack.forward_at(x, input, places, noise)
     }

@@ -9,8 +9,8 @@ use crate::config::EncoderConfig;
 use crate::init::constant;
 use crate::layers::{LayerNorm, Linear};
 
-/// BERT's output layer: dense to the embedding width, activation, norm, then the product with the token table, which
-/// stays tied because it is an argument, plus a bias per token.
+/// BERT's output layer: dense to the embedding width, activation, norm, then the product with the
+/// token table, which stays tied because it is an argument, plus a bias per token.
 #[derive(Module, Debug)]
 pub struct MlmHead {
     /// `[hidden, embedding]`
@@ -38,11 +38,17 @@ impl MlmHead {
         }
     }
 
-    /// The output layer, given the hidden states `[n, hidden]` of the predicted positions and the token table
-    /// `[vocabulary, embedding]`.
+    /// The output layer, given the hidden states `[n, hidden]` of the predicted positions and the
+    /// token table `[vocabulary, embedding]`.
     pub fn output(&self, hidden: Tensor<2>, table: Tensor<2>) -> OutputLayer {
-        let x = activate(self.activation, self.transform.project(hidden), self.transform.bias.val());
-        OutputLayer { hidden: self.norm.forward(x), table, bias: self.bias.val(), precision: self.precision }
+        let x =
+            activate(self.activation, self.transform.project(hidden), self.transform.bias.val());
+        OutputLayer {
+            hidden: self.norm.forward(x),
+            table,
+            bias: self.bias.val(),
+            precision: self.precision,
+        }
     }
 
     /// Logits, `[n, vocabulary]`.
@@ -70,8 +76,8 @@ pub struct Predicted<'m> {
     pub head: &'m MlmHead,
     /// The token table, `[vocabulary, embedding]`.
     pub table: Tensor<2>,
-    /// The natural log of the share of the probability that the head gives out, `[n]`, where it is not all: the rest belongs
-    /// to the token that stands there.
+    /// The natural log of the share of the probability that the head gives out, `[n]`, where it is
+    /// not all: the rest belongs to the token that stands there.
     pub share: Option<Tensor<1>>,
 }
 
@@ -81,8 +87,8 @@ impl Predicted<'_> {
         self.head.logits(self.hidden, self.table)
     }
 
-    /// The natural-log probability of each of `tokens`, which are others than those that stand there, `[n]`, without holding
-    /// all logits.
+    /// The natural-log probability of each of `tokens`, which are others than those that stand
+    /// there, `[n]`, without holding all logits.
     pub fn log_probabilities(self, tokens: &[u32]) -> Tensor<1> {
         let given = self.head.scores(self.hidden, self.table, tokens).losses.neg();
         match self.share {

@@ -5,8 +5,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// A parameter drawn from the normal distribution with standard deviation `std`, cut at two deviations (TensorFlow's
-/// `truncated_normal_initializer`, which the authors of BERT, ALBERT and ELECTRA use).
+/// A parameter drawn from the normal distribution with standard deviation `std`, cut at two
+/// deviations (TensorFlow's `truncated_normal_initializer`, which the authors of BERT, ALBERT and
+/// ELECTRA use).
 pub fn truncated_normal<const D: usize>(
     shape: [usize; D],
     std: f64,
@@ -18,11 +19,19 @@ pub fn truncated_normal<const D: usize>(
 }
 
 /// A parameter whose elements are all `value`.
-pub fn constant<const D: usize>(shape: [usize; D], value: f32, device: &Device) -> Param<Tensor<D>> {
+pub fn constant<const D: usize>(
+    shape: [usize; D],
+    value: f32,
+    device: &Device,
+) -> Param<Tensor<D>> {
     parameter(vec![value; shape.iter().product()], shape, device)
 }
 
-fn parameter<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+fn parameter<const D: usize>(
+    values: Vec<f32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Param<Tensor<D>> {
     Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device))
 }
 

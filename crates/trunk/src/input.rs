@@ -77,12 +77,23 @@ impl Sequences {
     fn of_rows(&self, rows: Rows, bias: Option<Tensor<4>>) -> Input {
         let place = |(row, position): (&u32, &u32)| *row as usize * self.len + *position as usize;
         let places = || rows.sequences().iter().zip(rows.positions()).map(place);
-        let segments = if self.segments.is_empty() { Vec::new() } else { places().map(|i| self.segments[i]).collect() };
-        Input { tokens: places().map(|i| self.tokens[i]).collect(), segments, len: self.len, bias, rows }
+        let segments = if self.segments.is_empty() {
+            Vec::new()
+        } else {
+            places().map(|i| self.segments[i]).collect()
+        };
+        Input {
+            tokens: places().map(|i| self.tokens[i]).collect(),
+            segments,
+            len: self.len,
+            bias,
+            rows,
+        }
     }
 }
 
-/// What an encoder takes: the real tokens where the device computes rows of any length, else padding too.
+/// What an encoder takes: the real tokens where the device computes rows of any length, else
+/// padding too.
 #[derive(Clone, Debug)]
 pub struct Input {
     /// The token of each row.
@@ -141,7 +152,8 @@ mod tests {
 
     #[test]
     fn segments_are_padded_like_tokens() {
-        let sequences = Sequences::pad(&[vec![1, 2, 3], vec![4]], 9).with_segments(&[vec![0, 1, 1], vec![1]]);
+        let sequences =
+            Sequences::pad(&[vec![1, 2, 3], vec![4]], 9).with_segments(&[vec![0, 1, 1], vec![1]]);
         assert_eq!(sequences.segments, [0, 1, 1, 1, 0, 0]);
     }
 

@@ -7,7 +7,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::init::{constant, truncated_normal};
 
-/// An affine map `x W + b` with `weight: [in, out]` (Hugging Face files hold the transpose) and `bias: [out]`.
+/// An affine map `x W + b` with `weight: [in, out]` (Hugging Face files hold the transpose) and
+/// `bias: [out]`.
 #[derive(Module, Debug)]
 pub struct Linear {
     /// `[in, out]`
@@ -20,7 +21,13 @@ pub struct Linear {
 
 impl Linear {
     /// Weights from the cut normal distribution, biases 0.
-    pub fn init(input: usize, output: usize, std: f64, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+    pub fn init(
+        input: usize,
+        output: usize,
+        std: f64,
+        rng: &mut ChaCha8Rng,
+        device: &Device,
+    ) -> Self {
         Self {
             weight: truncated_normal([input, output], std, rng, device),
             bias: constant([output], 0.0, device),
@@ -58,7 +65,11 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// Scale 1, shift 0.
     pub fn init(width: usize, epsilon: f64, device: &Device) -> Self {
-        Self { gamma: constant([width], 1.0, device), beta: constant([width], 0.0, device), epsilon }
+        Self {
+            gamma: constant([width], 1.0, device),
+            beta: constant([width], 0.0, device),
+            epsilon,
+        }
     }
 
     /// `[rows, width] -> [rows, width]`

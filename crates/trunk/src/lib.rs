@@ -1,15 +1,16 @@
 //! The encoder all objectives share: embeddings, attention, layers and the heads that several of
 //! them use.
 //!
-//! A Transformer encoder (Vaswani et al. 2017) as BERT (Devlin et al. 2019) arranges it: the sum of token, position and
-//! segment embeddings is normalised, then every layer adds attention and a feed-forward network, each followed by
-//! (post-LN) or preceded by (pre-LN) layer normalisation. ALBERT's factorised embeddings (Lan et al. 2020, section 3.1)
-//! and its ways of sharing layers are options of [`EncoderConfig`]; so are RoBERTa's position numbering and the two forms
-//! of GELU.
+//! A Transformer encoder (Vaswani et al. 2017) as BERT (Devlin et al. 2019) arranges it: the sum of
+//! token, position and segment embeddings is normalised, then every layer adds attention and a
+//! feed-forward network, each followed by (post-LN) or preceded by (pre-LN) layer normalisation.
+//! ALBERT's factorised embeddings (Lan et al. 2020, section 3.1) and its ways of sharing layers are
+//! options of [`EncoderConfig`]; so are RoBERTa's position numbering and the two forms of GELU.
 //!
-//! Differences from the authors' code: hidden states are flat rows `[batch * len, width]`; weights are drawn on the host
-//! from a generator given by the caller, so that a seed means the same weights on every backend; sharing of attention or
-//! feed-forward alone, which ALBERT's paper measures and its release lacks, is here.
+//! Differences from the authors' code: hidden states are flat rows `[batch * len, width]`; weights
+//! are drawn on the host from a generator given by the caller, so that a seed means the same
+//! weights on every backend; sharing of attention or feed-forward alone, which ALBERT's paper
+//! measures and its release lacks, is here.
 
 mod block;
 mod config;

@@ -7,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::EncoderConfig;
 use crate::layers::Linear;
 
-/// BERT's pooler, `tanh(x W + b)` of the first token's hidden state, and a classifier of two classes (`modeling.py` and
-/// `get_next_sentence_output` in `run_pretraining.py`).
+/// BERT's pooler, `tanh(x W + b)` of the first token's hidden state, and a classifier of two
+/// classes (`modeling.py` and `get_next_sentence_output` in `run_pretraining.py`).
 #[derive(Module, Debug)]
 pub struct PairHead {
     /// `[hidden, hidden]`

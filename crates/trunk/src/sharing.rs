@@ -18,8 +18,9 @@ pub enum Sharing {
     Attention,
     /// One feed-forward network for all layers.
     FeedForward,
-    /// ALBERT's groups (`num_hidden_groups`), each a set of `inner` layers (`inner_group_num`) that follow one another.
-    /// Of n sets that run one after another, set i is that of group floor(i / n * groups).
+    /// ALBERT's groups (`num_hidden_groups`), each a set of `inner` layers (`inner_group_num`) that
+    /// follow one another. Of n sets that run one after another, set i is that of group floor(i / n
+    /// * groups).
     Groups {
         /// Distinct sets.
         groups: usize,
@@ -112,7 +113,9 @@ mod tests {
         assert_eq!(map(Sharing::All), vec![(0, 0); 6]);
         assert_eq!(map(Sharing::Attention), (0..6).map(|i| (0, i)).collect::<Vec<_>>());
         assert_eq!(map(Sharing::FeedForward), (0..6).map(|i| (i, 0)).collect::<Vec<_>>());
-        let sets = |groups, inner| map(Sharing::Groups { groups, inner }).iter().map(|m| m.0).collect::<Vec<_>>();
+        let sets = |groups, inner| {
+            map(Sharing::Groups { groups, inner }).iter().map(|m| m.0).collect::<Vec<_>>()
+        };
         assert_eq!(sets(3, 1), [0, 0, 1, 1, 2, 2]);
         assert_eq!(sets(1, 2), [0, 1, 0, 1, 0, 1]);
         assert_eq!(sets(3, 2), [0, 1, 2, 3, 4, 5]);
@@ -121,7 +124,9 @@ mod tests {
     #[test]
     fn names_are_read_back() {
         let groups = [1, 3].map(|inner| Sharing::Groups { groups: 4, inner });
-        for sharing in [Sharing::None, Sharing::All, Sharing::Attention, Sharing::FeedForward].into_iter().chain(groups)
+        for sharing in [Sharing::None, Sharing::All, Sharing::Attention, Sharing::FeedForward]
+            .into_iter()
+            .chain(groups)
         {
             assert_eq!(sharing.to_string().parse(), Ok(sharing));
         }

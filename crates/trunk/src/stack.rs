@@ -11,9 +11,9 @@ use crate::input::Input;
 use crate::layers::{LayerNorm, Linear};
 use crate::sharing::Sharing;
 
-/// Layers that may share their weights, after a projection where the embeddings are narrower or wider than the hidden
-/// states (ALBERT's factorisation, ELECTRA's generator; the norm of the embeddings stands before it, as in the authors'
-/// code).
+/// Layers that may share their weights, after a projection where the embeddings are narrower or
+/// wider than the hidden states (ALBERT's factorisation, ELECTRA's generator; the norm of the
+/// embeddings stands before it, as in the authors' code).
 #[derive(Module, Debug)]
 pub struct Stack {
     /// From embedding to hidden width, see [`EncoderConfig::projects`].
@@ -33,10 +33,11 @@ pub struct Stack {
 /// What happens inside a stack.
 #[derive(Clone, Debug)]
 pub struct Trace {
-    /// What the first layer takes and what each layer gives, the last one normalised with pre-LN: one more than there are
-    /// layers, each `[rows, hidden]`.
+    /// What the first layer takes and what each layer gives, the last one normalised with pre-LN:
+    /// one more than there are layers, each `[rows, hidden]`.
     pub states: Vec<Tensor<2>>,
-    /// The scores of attention before their softmax, layer by layer, as [`kernels::attention_scores`] has them.
+    /// The scores of attention before their softmax, layer by layer, as
+    /// [`kernels::attention_scores`] has them.
     pub scores: Vec<Tensor<1>>,
 }
 
@@ -48,7 +49,9 @@ impl Stack {
         Self {
             projection: config.projects().then(|| config.linear(width, hidden, rng, device)),
             attention: (0..attention).map(|_| AttentionBlock::init(config, rng, device)).collect(),
-            feed_forward: (0..feed_forward).map(|_| FeedForward::init(config, rng, device)).collect(),
+            feed_forward: (0..feed_forward)
+                .map(|_| FeedForward::init(config, rng, device))
+                .collect(),
             final_norm: (config.norm == NormPlacement::Pre)
                 .then(|| LayerNorm::init(hidden, config.norm_epsilon, device)),
             layers: config.layers,
@@ -56,15 +59,22 @@ impl Stack {
         }
     }
 
-    /// The last hidden states of all rows, `[rows, hidden]`, given the embedded tokens `[rows, embedding]`.
+    /// The last hidden states of all rows, `[rows, hidden]`, given the embedded tokens `[rows,
+    /// embedding]`.
     pub fn forward(&self, x: Tensor<2>, input: &Input, noise: Option<&mut Noise>) -> Tensor<2> {
         self.run(x, input, None, noise)
     }
 
-    /// The rows of [`Stack::forward`] at `places` (sequence * len + position, ascending), `[n, hidden]`. Where the device
-    /// computes rows of any length, the last layer leaves out the queries and the feed-forward network of all other rows,
-    /// which nobody looks at.
-    pub fn forward_at(&self, x: Tensor<2>, input: &Input, places: &[u32], noise: Option<&mut Noise>) -> Tensor<2> {
+    /// The rows of [`Stack::forward`] at `places` (sequence * len + position, ascending), `[n,
+    /// hidden]`. Where the device computes rows of any length, the last layer leaves out the
+    /// queries and the feed-forward network of all other rows, which nobody looks at.
+    pub fn forward_at(
+        &self,
+        x: Tensor<2>,
+        input: &Input,
+        places: &[u32],
+        noise: Option<&mut Noise>,
+    ) -> Tensor<2> {
         let (indices, rows) = input.select(places);
         match kernels::is_fused(&x.device()) {
             true => self.run(x, input, Some((&indices, &rows)), noise),
@@ -77,7 +87,8 @@ impl Stack {
         let mut trace = Trace { states: vec![self.project(x)], scores: Vec::new() };
         for layer in 0..self.layers {
             let x = trace.states[layer].clone();
-            let x = self.layer(layer, x, input, None, Some(&mut trace.scores), noise.as_deref_mut());
+            let x =
+                self.layer(layer, x, input, None, Some(&mut trace.scores), noise.as_deref_mut());
             trace.states.push(x);
         }
         let last = trace.states.pop().map(|x| self.normalise(x));

@@ -11,11 +11,13 @@ use crate::config::Kind;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdviceConfig {
-    /// The teacher's share in the loss; the rest is the labels'. 0: no teacher. TinyBERT, Tang et al.: 1.
+    /// The teacher's share in the loss; the rest is the labels'. 0: no teacher. TinyBERT, Tang et
+    /// al.: 1.
     pub share: f64,
     /// How student and teacher are compared.
     pub measure: Measure,
-    /// What logits are divided by in the cross-entropy, which is multiplied by its square (Hinton et al. 2015).
+    /// What logits are divided by in the cross-entropy, which is multiplied by its square (Hinton
+    /// et al. 2015).
     pub temperature: f64,
     /// What becomes of the classes of an example.
     pub over_classes: OverClasses,
@@ -45,7 +47,12 @@ pub enum OverClasses {
 
 impl Default for AdviceConfig {
     fn default() -> Self {
-        Self { share: 0.0, measure: Measure::CrossEntropy, temperature: 1.0, over_classes: OverClasses::Sum }
+        Self {
+            share: 0.0,
+            measure: Measure::CrossEntropy,
+            temperature: 1.0,
+            over_classes: OverClasses::Sum,
+        }
     }
 }
 
@@ -69,7 +76,8 @@ impl AdviceConfig {
         Ok(())
     }
 
-    /// The sum over examples, `[1]`, between what the student says, `[n, outputs]`, and what the teacher says, flat.
+    /// The sum over examples, `[1]`, between what the student says, `[n, outputs]`, and what the
+    /// teacher says, flat.
     pub fn loss(&self, said: &Tensor<2>, advice: &[f32]) -> Tensor<1> {
         let [n, width] = said.dims();
         let advice = Tensor::<1>::from_data(advice, &said.device()).reshape([n, width]);
@@ -110,15 +118,29 @@ mod tests {
         let warm = AdviceConfig { temperature: 2.0, ..config };
         near(loss(warm, [9f32.ln(), 0.0], [0.0, 0.0]), -4.0 * (0.75f32.ln() + 0.25f32.ln()) / 2.0);
         near(loss(AdviceConfig { measure: squares, ..config }, [1.0, 5.0], [3.0, 2.0]), 13.0);
-        near(loss(AdviceConfig { measure: squares, over_classes: mean, ..config }, [1.0, 5.0], [3.0, 2.0]), 6.5);
+        near(
+            loss(
+                AdviceConfig { measure: squares, over_classes: mean, ..config },
+                [1.0, 5.0],
+                [3.0, 2.0],
+            ),
+            6.5,
+        );
     }
 
     #[test]
     fn what_cannot_be_is_named() {
-        let message = |config: AdviceConfig, kind| config.validate(kind).expect_err("refused").to_string();
+        let message =
+            |config: AdviceConfig, kind| config.validate(kind).expect_err("refused").to_string();
         let config = AdviceConfig { share: 1.0, ..AdviceConfig::default() };
-        assert!(message(AdviceConfig { share: 1.5, ..config }, Kind::Regression).contains("advice.share = 1.5"));
-        assert!(message(AdviceConfig { temperature: 0.0, ..config }, Kind::Regression).contains("advice.temperature"));
+        assert!(
+            message(AdviceConfig { share: 1.5, ..config }, Kind::Regression)
+                .contains("advice.share = 1.5")
+        );
+        assert!(
+            message(AdviceConfig { temperature: 0.0, ..config }, Kind::Regression)
+                .contains("advice.temperature")
+        );
         assert!(message(config, Kind::Tagging).contains("tags and answers"));
         config.validate(Kind::Classification).expect("fits");
     }

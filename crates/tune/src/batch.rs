@@ -10,7 +10,8 @@ pub struct TuneBatch {
     pub sequences: Sequences,
     /// Their labels.
     pub answers: Answers,
-    /// What a teacher says about the sequences, one after another; empty where it has not been asked about all of them.
+    /// What a teacher says about the sequences, one after another; empty where it has not been
+    /// asked about all of them.
     pub advice: Vec<f32>,
 }
 
@@ -42,12 +43,14 @@ impl Answers {
     }
 }
 
-/// Puts `examples` together, padded with `pad`; `segments` is the number of segment kinds that the encoder knows.
+/// Puts `examples` together, padded with `pad`; `segments` is the number of segment kinds that the
+/// encoder knows.
 ///
 /// # Panics
 /// When labels of several kinds are mixed.
 pub fn collate(examples: &[Example], pad: u32, segments: usize) -> TuneBatch {
-    let rows: Vec<&[u32]> = examples.iter().map(|example| example.passage.tokens.as_slice()).collect();
+    let rows: Vec<&[u32]> =
+        examples.iter().map(|example| example.passage.tokens.as_slice()).collect();
     let mut sequences = Sequences::pad(&rows, pad);
     if segments > 1 && examples.iter().any(|example| example.passage.sentence_starts.len() > 1) {
         let kinds: Vec<Vec<u32>> = examples.iter().map(segments_of).collect();

@@ -36,7 +36,8 @@ pub enum Kind {
     Question,
 }
 
-/// How the head over the first token is built; heads over all tokens are a linear map in every family.
+/// How the head over the first token is built; heads over all tokens are a linear map in every
+/// family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeadStyle {
@@ -78,7 +79,10 @@ impl TuneConfig {
     /// Names the first that is not, and what it should be.
     pub fn validate(&self) -> Result<(), Error> {
         if !(0.0..1.0).contains(&self.dropout) {
-            return Err(Error(format!("dropout = {}: must be at least 0 and below 1", self.dropout)));
+            return Err(Error(format!(
+                "dropout = {}: must be at least 0 and below 1",
+                self.dropout
+            )));
         }
         Ok(())
     }

@@ -25,7 +25,12 @@ pub struct TaskHead {
 
 impl TaskHead {
     /// New weights, biases 0.
-    pub fn init(config: &TuneConfig, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+    pub fn init(
+        config: &TuneConfig,
+        encoder: &EncoderConfig,
+        rng: &mut ChaCha8Rng,
+        device: &Device,
+    ) -> Self {
         let (hidden, std) = (encoder.hidden, encoder.initializer_range);
         let has_dense = config.kind.of_sequence() && config.head != HeadStyle::ElectraAuthors;
         Self {
@@ -38,8 +43,14 @@ impl TaskHead {
     }
 
     /// `[n, outputs]`, given the hidden states `[n, hidden]` of the tokens `rows`.
-    pub fn forward(&self, hidden: Tensor<2>, rows: &Rows, mut noise: Option<&mut Noise>) -> Tensor<2> {
-        let mut drop = |x: Tensor<2>| dropout(x, Mask::draw(noise.as_deref_mut(), self.dropout, rows));
+    pub fn forward(
+        &self,
+        hidden: Tensor<2>,
+        rows: &Rows,
+        mut noise: Option<&mut Noise>,
+    ) -> Tensor<2> {
+        let mut drop =
+            |x: Tensor<2>| dropout(x, Mask::draw(noise.as_deref_mut(), self.dropout, rows));
         let dense = |x: Tensor<2>| match &self.dense {
             Some(dense) => dense.forward(x),
             None => x,
@@ -54,7 +65,9 @@ impl TaskHead {
                 HeadStyle::Electra => {
                     let x = drop(hidden);
                     let x = match &self.dense {
-                        Some(dense) => activate(Activation::Gelu, dense.project(x), dense.bias.val()),
+                        Some(dense) => {
+                            activate(Activation::Gelu, dense.project(x), dense.bias.val())
+                        }
                         None => x,
                     };
                     drop(x)

@@ -28,8 +28,8 @@ pub struct Tune {
 }
 
 impl Tune {
-    /// What the model says about `sequences`, `[n, outputs]`: for each of them, or for each of their rows (padding
-    /// included where the device has it), which the second value tells.
+    /// What the model says about `sequences`, `[n, outputs]`: for each of them, or for each of
+    /// their rows (padding included where the device has it), which the second value tells.
     pub fn outputs(
         &self,
         model: &TuneModel,
@@ -39,7 +39,8 @@ impl Tune {
     ) -> (Tensor<2>, Input) {
         let input = sequences.input(device);
         let outputs = if self.task.kind.of_sequence() {
-            let firsts: Vec<u32> = (0..sequences.batch()).map(|row| (row * sequences.len) as u32).collect();
+            let firsts: Vec<u32> =
+                (0..sequences.batch()).map(|row| (row * sequences.len) as u32).collect();
             let hidden = model.encoder.forward_at(&input, &firsts, noise.as_deref_mut());
             model.task.forward(hidden, &input.select(&firsts).1, noise)
         } else {
@@ -85,7 +86,13 @@ impl Objective for Tune {
         TuneModel { encoder: stack, task: TaskHead::init(&self.config, encoder, rng, device) }
     }
 
-    fn forward(&self, model: &TuneModel, batch: &TuneBatch, noise: Option<&mut Noise>, device: &Device) -> Step {
+    fn forward(
+        &self,
+        model: &TuneModel,
+        batch: &TuneBatch,
+        noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> Step {
         let pass = if noise.is_some() { Pass::Training } else { Pass::Evaluation };
         let (outputs, input) = self.outputs(model, &batch.sequences, noise, device);
         self.task.step(outputs, &input, batch, pass)
@@ -103,7 +110,9 @@ impl Objective for Tune {
     fn keeps(&self, name: &str, other: &TuneConfig) -> bool {
         let TuneConfig { kind, labels, .. } = &self.config;
         match name.strip_prefix("task.") {
-            Some(part) => *kind == other.kind && (*labels == other.labels || !part.starts_with("output.")),
+            Some(part) => {
+                *kind == other.kind && (*labels == other.labels || !part.starts_with("output."))
+            }
             None => true,
         }
     }

@@ -30,7 +30,12 @@ impl Task {
     ///
     /// # Errors
     /// Names what does not fit together, and what it should be.
-    pub fn new(kind: Kind, labels: Vec<String>, advice: AdviceConfig, context: &Context) -> Result<Self, Error> {
+    pub fn new(
+        kind: Kind,
+        labels: Vec<String>,
+        advice: AdviceConfig,
+        context: &Context,
+    ) -> Result<Self, Error> {
         if matches!(kind, Kind::Classification | Kind::Tagging) && labels.len() < 2 {
             return Err(Error(format!("labels = {labels:?}: there must be at least two")));
         }
@@ -59,16 +64,19 @@ impl Task {
         batch.advice.len() / self.outputs()
     }
 
-    /// The loss terms of a training pass, with metrics and outputs in an evaluation pass, given what the network says:
-    /// `[n, outputs]` for each sequence or each row of `input`.
+    /// The loss terms of a training pass, with metrics and outputs in an evaluation pass, given
+    /// what the network says: `[n, outputs]` for each sequence or each row of `input`.
     pub fn step(&self, outputs: Tensor<2>, input: &Input, batch: &TuneBatch, pass: Pass) -> Step {
         let weights = self.weights(batch);
         let sum = self.loss(&outputs, input, &batch.sequences, &batch.answers);
         let tally = Tally { name: "finetune/loss", sum, weight: weights[0] };
         let mut terms = vec![Term { tally, coefficient: 1.0 - self.advice.share }];
         if let Some(weight) = weights.get(1) {
-            let sum =
-                if *weight > 0.0 { self.advice.loss(&outputs, &batch.advice) } else { outputs.clone().sum() * 0.0 };
+            let sum = if *weight > 0.0 {
+                self.advice.loss(&outputs, &batch.advice)
+            } else {
+                outputs.clone().sum() * 0.0
+            };
             let tally = Tally { name: "finetune/distillation", sum, weight: *weight };
             terms.push(Term { tally, coefficient: self.advice.share });
         }
@@ -85,13 +93,20 @@ impl Task {
     }
 
     /// The summed loss of `answers`, `[1]`.
-    fn loss(&self, outputs: &Tensor<2>, input: &Input, sequences: &Sequences, answers: &Answers) -> Tensor<1> {
+    fn loss(
+        &self,
+        outputs: &Tensor<2>,
+        input: &Input,
+        sequences: &Sequences,
+        answers: &Answers,
+    ) -> Tensor<1> {
         match answers {
             Answers::None => outputs.clone().sum() * 0.0,
             Answers::Classes(classes) => cross_entropy(outputs.clone(), classes).sum(),
             Answers::Scores(scores) => {
                 let device = outputs.device();
-                let wanted = Tensor::<1>::from_data(scores.as_slice(), &device).reshape([scores.len(), 1]);
+                let wanted =
+                    Tensor::<1>::from_data(scores.as_slice(), &device).reshape([scores.len(), 1]);
                 (outputs.clone() - wanted).powi_scalar(2).sum()
             }
             // One row that counts nothing, so that every parameter has a gradient.
@@ -107,8 +122,8 @@ impl Task {
         }
     }
 
-    /// What the model says, split by example: logits of the classes, the score, logits of the tags token by token, or the
-    /// logits of being the first token and then those of being the last.
+    /// What the model says, split by example: logits of the classes, the score, logits of the tags
+    /// token by token, or the logits of being the first token and then those of being the last.
     fn split(&self, outputs: Tensor<2>, input: &Input, sequences: &Sequences) -> Vec<Vec<f32>> {
         let [_, width] = outputs.dims();
         let values: Vec<f32> = outputs.into_data().iter::<f32>().collect();
@@ -134,7 +149,10 @@ impl Task {
     fn right(&self, outputs: &[Vec<f32>], batch: &TuneBatch) -> Option<(&'static str, usize)> {
         match &batch.answers {
             Answers::Classes(classes) => {
-                let hits = outputs.iter().zip(classes).filter(|(logits, class)| largest(logits) == **class as usize);
+                let hits = outputs
+                    .iter()
+                    .zip(classes)
+                    .filter(|(logits, class)| largest(logits) == **class as usize);
                 Some(("finetune/accuracy", hits.count()))
             }
             Answers::Tags(places, tags) => {
@@ -143,7 +161,8 @@ impl Task {
                     let (row, position) = (place as usize / len, place as usize % len);
                     largest(&outputs[row][position * width..][..width])
                 };
-                let hits = places.iter().zip(tags).filter(|(place, tag)| said(**place) == **tag as usize);
+                let hits =
+                    places.iter().zip(tags).filter(|(place, tag)| said(**place) == **tag as usize);
                 Some(("finetune/accuracy", hits.count()))
             }
             Answers::Spans(starts, ends) => {
@@ -151,7 +170,10 @@ impl Task {
                     let (first, last) = logits.split_at(logits.len() / 2);
                     largest(first) == **start as usize && largest(last) == **end as usize
                 };
-                Some(("finetune/exact", outputs.iter().zip(starts.iter().zip(ends)).filter(hit).count()))
+                Some((
+                    "finetune/exact",
+                    outputs.iter().zip(starts.iter().zip(ends)).filter(hit).count(),
+                ))
             }
             Answers::None | Answers::Scores(_) => None,
         }
@@ -161,7 +183,8 @@ impl Task {
     pub fn show(&self, batch: &TuneBatch, row: usize) -> Vec<Shown> {
         let sequences = &batch.sequences;
         let tokens = &sequences.tokens[row * sequences.len..][..sequences.lengths[row]];
-        let segment = |i: usize| sequences.segments.get(row * sequences.len + i).copied().unwrap_or(0);
+        let segment =
+            |i: usize| sequences.segments.get(row * sequences.len + i).copied().unwrap_or(0);
         let plain = |(i, token): (usize, &u32)| {
             let special = self.context.special_ids.binary_search(token).is_ok();
             let mark = if special { Mark::Special } else { Mark::Plain };
@@ -175,15 +198,21 @@ impl Task {
         match &batch.answers {
             Answers::Classes(classes) => self.labels.get(*classes.get(row)? as usize).cloned(),
             Answers::Scores(scores) => Some(scores.get(row)?.to_string()),
-            Answers::Spans(starts, ends) => Some(format!("tokens {} to {}", starts.get(row)?, ends.get(row)?)),
+            Answers::Spans(starts, ends) => {
+                Some(format!("tokens {} to {}", starts.get(row)?, ends.get(row)?))
+            }
             Answers::None | Answers::Tags(..) => None,
         }
     }
 
     /// Metrics that are no means over examples.
     pub fn judge(&self, examples: &[Example], outputs: &[Vec<f32>]) -> Vec<(&'static str, f64)> {
-        let known =
-            || examples.iter().zip(outputs).filter_map(|(example, output)| Some((example.answer.as_ref()?, output)));
+        let known = || {
+            examples
+                .iter()
+                .zip(outputs)
+                .filter_map(|(example, output)| Some((example.answer.as_ref()?, output)))
+        };
         match self.kind {
             Kind::Classification => {
                 let (mut said, mut gold) = (Vec::new(), Vec::new());
@@ -242,24 +271,36 @@ pub enum Pass {
 
 /// How often the most probable class is the teacher's, where a teacher has said something.
 fn agreement(examples: &[Example], outputs: &[Vec<f32>]) -> Vec<(&'static str, f64)> {
-    let both = examples.iter().zip(outputs).filter_map(|(example, said)| Some((example.advice.as_ref()?, said)));
+    let both = examples
+        .iter()
+        .zip(outputs)
+        .filter_map(|(example, said)| Some((example.advice.as_ref()?, said)));
     let agree: Vec<bool> = both.map(|(advice, said)| largest(advice) == largest(said)).collect();
     let share = agree.iter().filter(|agree| **agree).count() as f64 / agree.len() as f64;
     if agree.is_empty() { Vec::new() } else { vec![("finetune/agreement", share)] }
 }
 
-/// The logits of being the first and the last token of the answer, each `[batch, len]`, padding never.
+/// The logits of being the first and the last token of the answer, each `[batch, len]`, padding
+/// never.
 fn ends_of(outputs: &Tensor<2>, input: &Input, sequences: &Sequences) -> [Tensor<2>; 2] {
     let (batch, len, device) = (sequences.batch(), sequences.len, outputs.device());
     let real = |place: usize| place % len < sequences.lengths[place / len];
-    let rows = (0..batch * len).map(|place| if real(place) { input.row(place as u32) } else { 0 }).collect();
-    let never: Vec<f32> = (0..batch * len).map(|place| if real(place) { 0.0 } else { NEVER }).collect();
+    let rows = (0..batch * len)
+        .map(|place| if real(place) { input.row(place as u32) } else { 0 })
+        .collect();
+    let never: Vec<f32> =
+        (0..batch * len).map(|place| if real(place) { 0.0 } else { NEVER }).collect();
     let never = Tensor::<1>::from_data(never.as_slice(), &device).reshape([batch, len]);
     let spread = gather(outputs.clone(), rows);
-    [0, 1].map(|end| spread.clone().slice([0..batch * len, end..end + 1]).reshape([batch, len]) + never.clone())
+    [0, 1].map(|end| {
+        spread.clone().slice([0..batch * len, end..end + 1]).reshape([batch, len]) + never.clone()
+    })
 }
 
 /// The index of the largest value, the first of equal ones.
 pub fn largest(values: &[f32]) -> usize {
-    values.iter().enumerate().fold(0, |best, (i, value)| if *value > values[best] { i } else { best })
+    values
+        .iter()
+        .enumerate()
+        .fold(0, |best, (i, value)| if *value > values[best] { i } else { best })
 }

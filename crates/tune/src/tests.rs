@@ -33,7 +33,14 @@ fn context() -> Context {
 }
 
 fn encoder() -> EncoderConfig {
-    EncoderConfig { vocabulary: 40, hidden: 16, heads: 2, feed_forward: 24, positions: 24, ..EncoderConfig::default() }
+    EncoderConfig {
+        vocabulary: 40,
+        hidden: 16,
+        heads: 2,
+        feed_forward: 24,
+        positions: 24,
+        ..EncoderConfig::default()
+    }
 }
 
 fn tune(kind: Kind, head: HeadStyle) -> Tune {
@@ -46,7 +53,9 @@ fn answer(kind: Kind, number: u32, len: u32) -> Answer {
     match kind {
         Kind::Classification => Answer::Class(number % 3),
         Kind::Regression => Answer::Score(number as f32 * 0.5 - 1.0),
-        Kind::Tagging => Answer::Tags((0..len).map(|i| (i % 3 == 1).then_some((i + number) % 3)).collect()),
+        Kind::Tagging => {
+            Answer::Tags((0..len).map(|i| (i % 3 == 1).then_some((i + number) % 3)).collect())
+        }
         Kind::Question => Answer::Span(number % 3, 3 + number % 2),
     }
 }
@@ -56,7 +65,14 @@ fn examples(kind: Kind) -> Vec<Example> {
         let len = 7 + 3 * number;
         let tokens: Vec<u32> = (0..len).map(|i| 5 + (i * 7 + number) % 35).collect();
         let passage = Passage::of_words(u64::from(number), tokens, vec![0, len / 2]);
-        Example { passage, seed: 1, epoch: 0, partner: None, answer: Some(answer(kind, number, len)), advice: None }
+        Example {
+            passage,
+            seed: 1,
+            epoch: 0,
+            partner: None,
+            answer: Some(answer(kind, number, len)),
+            advice: None,
+        }
     };
     (0..4).map(example).collect()
 }
@@ -80,8 +96,14 @@ fn micro_batches_add_up_to_the_batch_for_every_kind_and_head() {
             let tune = tune(kind, head);
             let (model, examples) = (model(&tune), examples(kind));
             let whole = loss(kind, &tune, &model, &examples).into_scalar::<f32>();
-            let parts: f32 = examples.chunks(1).map(|part| loss(kind, &tune, &model, part).into_scalar::<f32>()).sum();
-            assert!((whole - parts).abs() < 1e-4 * whole.abs().max(1.0), "{kind:?} {head:?}: {whole} is not {parts}");
+            let parts: f32 = examples
+                .chunks(1)
+                .map(|part| loss(kind, &tune, &model, part).into_scalar::<f32>())
+                .sum();
+            assert!(
+                (whole - parts).abs() < 1e-4 * whole.abs().max(1.0),
+                "{kind:?} {head:?}: {whole} is not {parts}"
+            );
         }
     }
 }
@@ -119,7 +141,10 @@ impl Descend {
 }
 
 impl burn::module::ModuleMapper for Descend {
-    fn map_float<const D: usize>(&mut self, param: burn::module::Param<Tensor<D>>) -> burn::module::Param<Tensor<D>> {
+    fn map_float<const D: usize>(
+        &mut self,
+        param: burn::module::Param<Tensor<D>>,
+    ) -> burn::module::Param<Tensor<D>> {
         let Some(gradient) = param.grad(&self.gradients) else { return param };
         param.map(|value| {
             let new = value.inner() - gradient * self.rate;
@@ -136,7 +161,8 @@ fn padding_changes_no_output() {
         let examples = examples(kind);
         let device = Device::flex();
         let outputs = |examples: &[Example]| {
-            tune.forward(&model, &tune.collate(examples, Purpose::Evaluation), None, &device).outputs
+            tune.forward(&model, &tune.collate(examples, Purpose::Evaluation), None, &device)
+                .outputs
         };
         let together = outputs(&examples);
         for (example, beside) in examples.iter().zip(together) {
@@ -151,7 +177,8 @@ fn padding_changes_no_output() {
 fn answers_are_judged() {
     let tune = tune(Kind::Classification, HeadStyle::Bert);
     // Says classes 0, 1, 1, 0 of which 0, 1, 2, 0 are right.
-    let outputs = [[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, 2.0, 1.0], [1.0, 0.0, 0.0]].map(|row| row.to_vec());
+    let outputs = [[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, 2.0, 1.0], [1.0, 0.0, 0.0]]
+        .map(|row| row.to_vec());
     let found = tune.judge(&examples(Kind::Classification), &outputs);
     let macro_f1 = found.iter().find(|(name, _)| *name == "finetune/macro_f1").expect("there").1;
     // F1 of 0: 1; of 1: 2/3; of 2: 0.

@@ -29,7 +29,11 @@ impl<'a> Format<'a> {
             Some("csv") => FormatKind::Csv,
             Some("jsonl") => FormatKind::JsonLines,
             _ => {
-                return Err(Usage(format!("--output {}: end it in .tsv, .csv or .jsonl", args.output.display())).into());
+                return Err(Usage(format!(
+                    "--output {}: end it in .tsv, .csv or .jsonl",
+                    args.output.display()
+                ))
+                .into());
             }
         };
         Ok(Self { args, kind })
@@ -69,10 +73,12 @@ impl<'a> Format<'a> {
         if matches!(self.kind, FormatKind::Csv) {
             let mut writer = csv::Writer::from_writer(Vec::new());
             writer.write_record(fields).expect("memory takes it");
-            return String::from_utf8(writer.into_inner().expect("memory takes it")).expect("made of text");
+            return String::from_utf8(writer.into_inner().expect("memory takes it"))
+                .expect("made of text");
         }
         // A tab or a line break would end the field.
-        let fields: Vec<String> = fields.map(|field| field.replace(['\t', '\n', '\r'], " ")).collect();
+        let fields: Vec<String> =
+            fields.map(|field| field.replace(['\t', '\n', '\r'], " ")).collect();
         format!("{}\n", fields.join("\t"))
     }
 }

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use augment::{
-    Behaviour, Lexicon, Row, Sought, Stream, Tang, Tinybert, TrainVectors, Unigrams, Vectors, copies_of, train_vectors,
+    Behaviour, Lexicon, Row, Sought, Stream, Tang, Tinybert, TrainVectors, Unigrams, Vectors,
+    copies_of, train_vectors,
 };
 use clap::{Args as ClapArgs, ValueEnum};
 use corpus::{Tokenizer, Watch};
@@ -30,7 +31,8 @@ use crate::{registry, signals};
 /// How sentences are varied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Method {
-    /// Words replaced by candidates of a masked language model and by nearest word vectors (Jiao et al. 2020).
+    /// Words replaced by candidates of a masked language model and by nearest word vectors (Jiao et
+    /// al. 2020).
     Tinybert,
     /// Words masked or replaced by their part of speech, and n-grams (Tang et al. 2019).
     Tang,
@@ -42,14 +44,16 @@ pub struct Args {
     /// How sentences are varied.
     #[arg(long, value_enum)]
     method: Method,
-    /// A masked language model: a run, a checkpoint or a Hugging Face folder. Method tang takes only its mask token.
+    /// A masked language model: a run, a checkpoint or a Hugging Face folder. Method tang takes
+    /// only its mask token.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// A table of sentences or pairs: TSV, CSV or JSON lines.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// The table with the variants: every row of the input, and after it those of its variants that stand nowhere else in
-    /// the table; in the format that its ending tells. An interrupted command continues when it is given again.
+    /// The table with the variants: every row of the input, and after it those of its variants that
+    /// stand nowhere else in the table; in the format that its ending tells. An interrupted command
+    /// continues when it is given again.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     /// The column of the sentence.
@@ -64,8 +68,8 @@ pub struct Args {
     /// The file has no line that names the columns; they are called 0, 1, 2 and so on.
     #[arg(long)]
     no_header: bool,
-    /// Variants of a sentence. Left out: 20 (tinybert; of the tasks of GLUE as in the paper's code with --task), and 20 for
-    /// sentences, 10 for pairs (tang).
+    /// Variants of a sentence. Left out: 20 (tinybert; of the tasks of GLUE as in the paper's code
+    /// with --task), and 20 for sentences, 10 for pairs (tang).
     #[arg(long, value_name = "N")]
     copies: Option<usize>,
     /// Take the number of variants of this task of GLUE.
@@ -83,12 +87,12 @@ pub struct Args {
     /// How often only an n-gram is kept (tang): 0.25.
     #[arg(long, value_name = "P")]
     ngram: Option<f64>,
-    /// Word vectors (tinybert): train (left out; from the sentences of --input), model (the model's token table), or a file of
-    /// word2vec's text format, GloVe or fastText, also .gz.
+    /// Word vectors (tinybert): train (left out; from the sentences of --input), model (the model's
+    /// token table), or a file of word2vec's text format, GloVe or fastText, also .gz.
     #[arg(long, value_name = "train|model|FILE")]
     vectors: Option<String>,
-    /// Parts of speech, which tang needs: a file of lines with a word, a tag and perhaps a count, tabs between, from any
-    /// tagger; words that are not in it go by their endings.
+    /// Parts of speech, which tang needs: a file of lines with a word, a tag and perhaps a count,
+    /// tabs between, from any tagger; words that are not in it go by their endings.
     #[arg(long, value_name = "FILE")]
     tags: Option<PathBuf>,
     /// Do as the papers' code does, where it differs from the papers.
@@ -123,7 +127,8 @@ pub struct AugmentJob<'a> {
 /// Runs `augment`.
 ///
 /// # Errors
-/// When the input or the model cannot be used, the output is there already, or a signal asks to stop.
+/// When the input or the model cannot be used, the output is there already, or a signal asks to
+/// stop.
 pub fn run(args: &Args) -> Result<()> {
     let shares = [("--mask", args.mask), ("--ngram", args.ngram), ("--replace", args.replace)];
     for (flag, value) in shares.iter().filter_map(|(flag, value)| Some((flag, (*value)?))) {
@@ -134,11 +139,19 @@ pub fn run(args: &Args) -> Result<()> {
     let (method, useless) = match args.method {
         Method::Tinybert => (
             "tinybert",
-            vec![("--mask", args.mask.is_some()), ("--ngram", args.ngram.is_some()), ("--tags", args.tags.is_some())],
+            vec![
+                ("--mask", args.mask.is_some()),
+                ("--ngram", args.ngram.is_some()),
+                ("--tags", args.tags.is_some()),
+            ],
         ),
-        Method::Tang => {
-            ("tang", vec![("--candidates", args.candidates.is_some()), ("--vectors", args.vectors.is_some())])
-        }
+        Method::Tang => (
+            "tang",
+            vec![
+                ("--candidates", args.candidates.is_some()),
+                ("--vectors", args.vectors.is_some()),
+            ],
+        ),
     };
     refuse(&useless, &format!("--method {method} does nothing with it"))?;
     if args.candidates == Some(0) || args.copies == Some(0) {
@@ -161,9 +174,11 @@ pub fn augment<O: Objective>(job: &AugmentJob<'_>) -> Result<()> {
     let stream = Stream { output: &args.output, identity, header: format.header(), chunk: CHUNK };
     stream.check()?;
     let table = Table::open(&args.input, &columns(args))?;
-    let row = |example: &Example| Row { first: example.first.clone(), second: example.second.clone() };
+    let row =
+        |example: &Example| Row { first: example.first.clone(), second: example.second.clone() };
     let rows: Vec<Row> = table.examples.iter().map(row).collect();
-    let labels: Vec<Option<String>> = table.examples.iter().map(|example| label(example.label.as_ref())).collect();
+    let labels: Vec<Option<String>> =
+        table.examples.iter().map(|example| label(example.label.as_ref())).collect();
     let behaviour = if args.authors { Behaviour::Authors } else { Behaviour::Clean };
     let progress = Progress::of_things();
     progress.stage("sentences", Some(rows.len() as u64));
@@ -175,13 +190,18 @@ pub fn augment<O: Objective>(job: &AugmentJob<'_>) -> Result<()> {
         told = done.rows;
     };
     let stop = || signals::received().is_some();
-    let sentences = rows.iter().flat_map(|row| std::iter::once(row.first.as_str()).chain(row.second.as_deref()));
+    let sentences = rows
+        .iter()
+        .flat_map(|row| std::iter::once(row.first.as_str()).chain(row.second.as_deref()));
     let done = match args.method {
         Method::Tinybert => {
             let loaded: Loaded<O> = model::load(job.found, &args.backend.open()?)?;
             let vectors = vectors(args, sentences.clone(), &loaded.tokenizer, job.found)?;
-            let tinybert =
-                Tinybert { copies: copies(args)?.unwrap_or(20), probability: args.replace.unwrap_or(0.4), behaviour };
+            let tinybert = Tinybert {
+                copies: copies(args)?.unwrap_or(20),
+                probability: args.replace.unwrap_or(0.4),
+                behaviour,
+            };
             let sought = Sought {
                 tokenizer: &loaded.tokenizer,
                 model: &Asked(&loaded),
@@ -193,7 +213,9 @@ pub fn augment<O: Objective>(job: &AugmentJob<'_>) -> Result<()> {
             let vary = |start: u64, rows: &[Row]| {
                 let candidates = sought.of(rows)?;
                 let numbered = rows.iter().zip(&candidates).zip(start..);
-                Ok(numbered.map(|((row, both), number)| tinybert.variants(row, number, args.seed, both)).collect())
+                Ok(numbered
+                    .map(|((row, both), number)| tinybert.variants(row, number, args.seed, both))
+                    .collect())
             };
             stream.write(&rows, vary, line, &mut tell, stop)
         }
@@ -209,12 +231,16 @@ pub fn augment<O: Objective>(job: &AugmentJob<'_>) -> Result<()> {
                 mask: args.mask.unwrap_or(0.1),
                 replace: args.replace.unwrap_or(0.1),
                 ngram: args.ngram.unwrap_or(0.25),
-                mask_text: tokenizer.token(tokenizer.specials().mask).unwrap_or("[MASK]").to_owned(),
+                mask_text: tokenizer
+                    .token(tokenizer.specials().mask)
+                    .unwrap_or("[MASK]")
+                    .to_owned(),
                 behaviour,
             };
             let vary = |start: u64, rows: &[Row]| {
                 let numbered = rows.par_iter().enumerate();
-                let vary = |(i, row)| tang.variants(row, start + i as u64, args.seed, &tagger, &words);
+                let vary =
+                    |(i, row)| tang.variants(row, start + i as u64, args.seed, &tagger, &words);
                 Ok(numbered.map(vary).collect())
             };
             stream.write(&rows, vary, line, &mut tell, stop)
@@ -267,14 +293,29 @@ fn copies(args: &Args) -> Result<Option<usize>> {
 /// Everything that determines the file.
 fn identity(args: &Args, found: &Found) -> Result<String> {
     let vectors = Path::new(args.vectors.as_deref().unwrap_or("train"));
-    let named = [Some(args.input.as_path()), args.tags.as_deref(), vectors.exists().then_some(vectors)];
+    let named =
+        [Some(args.input.as_path()), args.tags.as_deref(), vectors.exists().then_some(vectors)];
     let mut hash = blake3::Hasher::new();
     for path in named.into_iter().flatten() {
-        let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let file =
+            std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
         hash.update_reader(file).with_context(|| format!("cannot read {}", path.display()))?;
     }
     let Args {
-        method, model, text, pair, label, candidates, replace, mask, ngram, vectors, tags, authors, seed, ..
+        method,
+        model,
+        text,
+        pair,
+        label,
+        candidates,
+        replace,
+        mask,
+        ngram,
+        vectors,
+        tags,
+        authors,
+        seed,
+        ..
     } = args;
     let settings = (method, model, text, pair, label, copies(args)?, candidates, replace);
     let more = (mask, ngram, vectors, tags, authors, seed, args.output.extension());
@@ -289,13 +330,17 @@ fn vectors<'s>(
     found: &Found,
 ) -> Result<Vectors> {
     match args.vectors.as_deref().unwrap_or("train") {
-        "train" => Ok(train_vectors(sentences, &TrainVectors { seed: args.seed, ..TrainVectors::default() })),
+        "train" => Ok(train_vectors(
+            sentences,
+            &TrainVectors { seed: args.seed, ..TrainVectors::default() },
+        )),
         "model" => table(tokenizer, found),
         file => Ok(Vectors::open(Path::new(file), VECTORS)?),
     }
 }
 
-/// The rows of a model's token table that begin a word. A word of several tokens is not among them, and keeps its place.
+/// The rows of a model's token table that begin a word. A word of several tokens is not among them,
+/// and keeps its place.
 fn table(tokenizer: &Tokenizer, found: &Found) -> Result<Vectors> {
     let weights = found.weights()?;
     let table = weights

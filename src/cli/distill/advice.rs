@@ -39,18 +39,23 @@ impl TaskTeacher {
         Ok(Self { loaded, config })
     }
 
-    /// The rows of `data` for a student with this encoding, and what the teacher says about each of them.
+    /// The rows of `data` for a student with this encoding, and what the teacher says about each of
+    /// them.
     ///
     /// # Errors
     /// When a file is at fault, or a signal asks to stop.
     pub fn read(&self, data: &DataConfig, student: Encoder<'_>, batch: usize) -> Result<TaskData> {
         let known = self.config.labels.as_slice();
-        let own = Encoder::new(&self.loaded.tokenizer, student.max_length.min(self.loaded.positions));
+        let own =
+            Encoder::new(&self.loaded.tokenizer, student.max_length.min(self.loaded.positions));
         let theirs = TaskData::read(data, self.config.kind, own, known)?;
         let mut material = TaskData::read(data, self.config.kind, student, known)?;
         self.advise(&theirs.train, &mut material.train, batch)?;
-        let splits = |data: TaskData| -> Vec<Split> { data.dev.into_iter().chain(data.test).collect() };
-        for (theirs, ours) in splits(theirs).iter().zip(material.dev.iter_mut().chain(&mut material.test)) {
+        let splits =
+            |data: TaskData| -> Vec<Split> { data.dev.into_iter().chain(data.test).collect() };
+        for (theirs, ours) in
+            splits(theirs).iter().zip(material.dev.iter_mut().chain(&mut material.test))
+        {
             self.advise(&theirs.rows, &mut ours.rows, batch)?;
         }
         Ok(material)

@@ -22,8 +22,8 @@ pub enum Method {
     Distilbert,
     /// What happens inside the teacher, from text (Jiao et al. 2020, general distillation).
     TinybertGeneral,
-    /// What happens inside a fine-tuned teacher, then its predictions, from the sentences of its task (Jiao et al. 2020,
-    /// task distillation).
+    /// What happens inside a fine-tuned teacher, then its predictions, from the sentences of its
+    /// task (Jiao et al. 2020, task distillation).
     TinybertTask,
     /// A fine-tuned teacher's logits, by a BiLSTM (Tang et al. 2019).
     Bilstm,
@@ -54,21 +54,25 @@ pub struct Args {
     /// A run, a checkpoint or a Hugging Face folder; in the methods for tasks it is fine-tuned.
     #[arg(long, value_name = "DIR")]
     teacher: PathBuf,
-    /// The run that the student continues, in tinybert-task: a general student. Left out: a new one, of a third of the
-    /// teacher's layers and two fifths of its width unless a preset or --set encoder.KEY=VALUE tells.
+    /// The run that the student continues, in tinybert-task: a general student. Left out: a new
+    /// one, of a third of the teacher's layers and two fifths of its width unless a preset or --set
+    /// encoder.KEY=VALUE tells.
     #[arg(long, value_name = "DIR")]
     student: Option<PathBuf>,
-    /// Which stages, in tinybert-task; the first of both goes to a folder called like --out with -intermediate at its end.
+    /// Which stages, in tinybert-task; the first of both goes to a folder called like --out with
+    /// -intermediate at its end.
     #[arg(long, value_enum, default_value_t)]
     stage: Stage,
-    /// Times to go through the data in the intermediate stage; --epochs are those of the prediction stage.
+    /// Times to go through the data in the intermediate stage; --epochs are those of the prediction
+    /// stage.
     #[arg(long, value_name = "N", default_value_t = 10.0)]
     intermediate_epochs: f64,
-    /// Peak learning rate of the intermediate stage; --learning-rate is that of the prediction stage.
+    /// Peak learning rate of the intermediate stage; --learning-rate is that of the prediction
+    /// stage.
     #[arg(long, value_name = "X", default_value_t = 5e-5)]
     intermediate_learning_rate: f64,
-    /// Where the embeddings of a simple network start: random, teacher (its token table), or a file of word vectors
-    /// (word2vec's text, GloVe, fastText; also .gz).
+    /// Where the embeddings of a simple network start: random, teacher (its token table), or a file
+    /// of word vectors (word2vec's text, GloVe, fastText; also .gz).
     #[arg(long, value_name = "random|teacher|FILE", default_value = "random")]
     embeddings: String,
     /// Runs with different seeds, in the methods for tasks.
@@ -92,6 +96,8 @@ pub fn run(args: Args) -> Result<()> {
     anstream::eprintln!("teacher: {}", found.describe());
     match args.method {
         Method::Distilbert | Method::TinybertGeneral => text::run(&args, &found),
-        Method::TinybertTask | Method::Bilstm | Method::Textcnn | Method::Bag => task::run(&args, &found),
+        Method::TinybertTask | Method::Bilstm | Method::Textcnn | Method::Bag => {
+            task::run(&args, &found)
+        }
     }
 }

@@ -40,12 +40,21 @@ pub fn run(args: &Args, found: &Found) -> Result<()> {
         return Err(Usage("--stage: only tinybert-task has stages".to_owned()).into());
     }
     if args.method != Method::TinybertTask && args.student.is_some() {
-        return Err(Usage("--student: only a student of tinybert-task continues another run".to_owned()).into());
+        return Err(Usage(
+            "--student: only a student of tinybert-task continues another run".to_owned(),
+        )
+        .into());
     }
     if args.method != Method::TinybertTask
-        && let Some(key) = args.run.config.set.iter().find(|assignment| assignment.trim_start().starts_with("encoder."))
+        && let Some(key) = args
+            .run
+            .config
+            .set
+            .iter()
+            .find(|assignment| assignment.trim_start().starts_with("encoder."))
     {
-        let message = "a simple network has no encoder; its shape is in objective, such as objective.width";
+        let message =
+            "a simple network has no encoder; its shape is in objective, such as objective.width";
         return Err(Usage(format!("--set {key}: {message}")).into());
     }
     use_threads(args.run.config.threads.unwrap_or(0) as usize)?;
@@ -87,7 +96,11 @@ impl Student<'_> {
                 let found = model::find(folder)?;
                 (found.encoder()?, style_of(&found), folder.clone())
             }
-            None => (shape::tinybert(&self.teacher.loaded.encoder), self.teacher.config.head, PathBuf::new()),
+            None => (
+                shape::tinybert(&self.teacher.loaded.encoder),
+                self.teacher.config.head,
+                PathBuf::new(),
+            ),
         };
         if self.args.stage != Stage::Prediction {
             let out = match self.args.stage {
@@ -105,7 +118,8 @@ impl Student<'_> {
             let (kind, labels) = (self.teacher.config.kind, &self.teacher.config.labels);
             let encoder = Encoder::new(&tokenizer, config.corpus.max_length);
             let material = TaskData::read(&self.data, kind, encoder, labels)?;
-            let mut lesson = Lesson { tokenizer: &tokenizer, kind, material, start: Weights::new() };
+            let mut lesson =
+                Lesson { tokenizer: &tokenizer, kind, material, start: Weights::new() };
             train::<Tinybert>(config, &out, &mut lesson)?;
             if self.args.stage == Stage::Intermediate {
                 return Ok(json!({"run": out, "seed": seed}));
@@ -114,7 +128,13 @@ impl Student<'_> {
         }
         let TuneConfig { kind, labels, .. } = &self.teacher.config;
         let advice = AdviceConfig { share: 1.0, ..AdviceConfig::default() };
-        let tune = TuneConfig { kind: *kind, labels: labels.clone(), head, dropout: encoder.dropout, advice };
+        let tune = TuneConfig {
+            kind: *kind,
+            labels: labels.clone(),
+            head,
+            dropout: encoder.dropout,
+            advice,
+        };
         let layers = self.layers(seed, &encoder, &start)?;
         let config = self.flags(layers, Tune::NAME, &tune)?.resolve()?;
         let lesson = self.lesson(&config, &tokenizer)?;
@@ -129,10 +149,21 @@ impl Student<'_> {
             Method::Bag => Network::Bag,
             _ => Network::Bilstm,
         };
-        let reads = if self.data.pair.is_empty() && self.data.glue.is_empty() { Reads::One } else { Reads::Two };
-        let advice = AdviceConfig { share: 1.0, measure: Measure::Squares, ..AdviceConfig::default() };
-        let mut simple =
-            SimpleConfig { kind: *kind, labels: labels.clone(), advice, network, reads, ..SimpleConfig::default() };
+        let reads = if self.data.pair.is_empty() && self.data.glue.is_empty() {
+            Reads::One
+        } else {
+            Reads::Two
+        };
+        let advice =
+            AdviceConfig { share: 1.0, measure: Measure::Squares, ..AdviceConfig::default() };
+        let mut simple = SimpleConfig {
+            kind: *kind,
+            labels: labels.clone(),
+            advice,
+            network,
+            reads,
+            ..SimpleConfig::default()
+        };
         if self.args.embeddings == "teacher" {
             simple.embedding = self.teacher.loaded.encoder.embedding_width();
         }
@@ -155,7 +186,10 @@ impl Student<'_> {
                 let table = weights.remove("encoder.embeddings.tokens");
                 let fits = table.filter(|table| table.shape[1] == config.embedding);
                 let message = || {
-                    BadInput(format!("objective.embedding = {}: the teacher's are wider or narrower", config.embedding))
+                    BadInput(format!(
+                        "objective.embedding = {}: the teacher's are wider or narrower",
+                        config.embedding
+                    ))
                 };
                 Ok(Weights::from([("embedding".to_owned(), fits.ok_or_else(message)?)]))
             }
@@ -163,10 +197,15 @@ impl Student<'_> {
                 let vectors = Vectors::open(Path::new(file), usize::MAX)?;
                 let (ours, theirs) = (config.embedding, vectors.width());
                 if ours != theirs {
-                    let message = format!("objective.embedding = {ours}: the vectors of {file} have {theirs} numbers");
+                    let message = format!(
+                        "objective.embedding = {ours}: the vectors of {file} have {theirs} numbers"
+                    );
                     return Err(BadInput(message).into());
                 }
-                Ok(Weights::from([("embedding".to_owned(), known_words(&self.found.tokenizer()?, &vectors, seed))]))
+                Ok(Weights::from([(
+                    "embedding".to_owned(),
+                    known_words(&self.found.tokenizer()?, &vectors, seed),
+                )]))
             }
         }
     }
@@ -181,7 +220,12 @@ impl Student<'_> {
                 self.advised.get_or_init(|| advised)
             }
         };
-        Ok(Lesson { tokenizer, kind: self.teacher.config.kind, material: advised.clone(), start: Weights::new() })
+        Ok(Lesson {
+            tokenizer,
+            kind: self.teacher.config.kind,
+            material: advised.clone(),
+            start: Weights::new(),
+        })
     }
 
     /// What is so unless a preset, a file or a flag says otherwise.
@@ -202,8 +246,8 @@ impl Student<'_> {
         Ok(layers)
     }
 
-    /// Lays preset, file and flags over `layers`, and the objective, which only --set changes: the keys of it that this
-    /// objective has, so that both stages of TinyBERT take theirs.
+    /// Lays preset, file and flags over `layers`, and the objective, which only --set changes: the
+    /// keys of it that this objective has, so that both stages of TinyBERT take theirs.
     fn flags<C: Serialize>(&self, layers: Layers, name: &str, objective: &C) -> Result<Layers> {
         let args = &self.args.run;
         let seed = layers.get("seed").cloned();
@@ -212,7 +256,9 @@ impl Student<'_> {
         let mut knobs = Table::try_from(objective)?;
         let known = |key: &str| knobs.contains_key(key);
         let mine = |assignment: &&String| {
-            let Some(rest) = assignment.trim_start().strip_prefix("objective.") else { return true };
+            let Some(rest) = assignment.trim_start().strip_prefix("objective.") else {
+                return true;
+            };
             let key = rest.split(['.', '=', ' ']).next().unwrap_or_default();
             known(key) || self.args.method != Method::TinybertTask
         };

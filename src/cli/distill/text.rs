@@ -19,14 +19,19 @@ const GROUP: i64 = 50;
 pub fn run(args: &Args, teacher: &Found) -> Result<()> {
     if args.student.is_some() {
         return Err(Usage(
-            "--student: a general student is new; continue one with --resume DIR or --init DIR".to_owned(),
+            "--student: a general student is new; continue one with --resume DIR or --init DIR"
+                .to_owned(),
         )
         .into());
     }
     if args.seeds != 1 {
         return Err(Usage("--seeds: give --seed N, one run for each".to_owned()).into());
     }
-    if args.data.train.is_some() || args.data.glue.is_some() || args.data.dev.is_some() || args.data.test.is_some() {
+    if args.data.train.is_some()
+        || args.data.glue.is_some()
+        || args.data.dev.is_some()
+        || args.data.test.is_some()
+    {
         let message = "--train, --dev, --test and --glue are for tasks; general distillation learns from --corpus PATH";
         return Err(Usage(message.to_owned()).into());
     }
@@ -50,7 +55,9 @@ pub fn run(args: &Args, teacher: &Found) -> Result<()> {
     // What is learnt from is not a preset's to tell.
     layers.set("teacher", args.teacher.display().to_string());
     layers.set("encoder.vocabulary", there.vocabulary as i64);
-    if args.method == Method::Distilbert && start(layers.clone(), &args.run.config.set)? == Start::Teacher {
+    if args.method == Method::Distilbert
+        && start(layers.clone(), &args.run.config.set)? == Start::Teacher
+    {
         layers.set("init", args.teacher.display().to_string());
     }
     args.run.start(layers)
@@ -61,7 +68,11 @@ fn start(mut layers: Layers, set: &[String]) -> Result<Start> {
     for assignment in set {
         layers.assign(assignment)?;
     }
-    let config: toml::Value = layers.get("objective").cloned().unwrap_or_else(|| Table::new().into());
+    let config: toml::Value =
+        layers.get("objective").cloned().unwrap_or_else(|| Table::new().into());
     let start = config.get("start").cloned().unwrap_or(toml::Value::try_from(Start::default())?);
-    start.clone().try_into().map_err(|_| BadInput(format!("objective.start = {start}: known: teacher, random")).into())
+    start
+        .clone()
+        .try_into()
+        .map_err(|_| BadInput(format!("objective.start = {start}: known: teacher, random")).into())
 }

@@ -30,9 +30,10 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
     let args = job.args;
     let asked = |name: &str, task: &str| match O::NAME == name {
         true => Ok(()),
-        false => {
-            Err(BadInput(format!("--task {task} needs a model of the objective `{name}`; this one is `{}`", O::NAME)))
-        }
+        false => Err(BadInput(format!(
+            "--task {task} needs a model of the objective `{name}`; this one is `{}`",
+            O::NAME
+        ))),
     };
     let mut knobs = loaded.knobs.clone();
     if let Some(family) = &args.masks {
@@ -40,8 +41,11 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
     }
     match args.task {
         Task::Sop | Task::Nsp => {
-            let (task, labels) =
-                if args.task == Task::Sop { ("sop", "sentence-order") } else { ("nsp", "next-sentence") };
+            let (task, labels) = if args.task == Task::Sop {
+                ("sop", "sentence-order")
+            } else {
+                ("nsp", "next-sentence")
+            };
             asked("sop", task)?;
             knobs.insert("labels".to_owned(), labels.into());
         }
@@ -62,7 +66,9 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
         _ => None,
     };
     if let Some(lacks) = lacks {
-        return Err(BadInput(format!("--task {}: this model lacks {lacks}", args.task.name())).into());
+        return Err(
+            BadInput(format!("--task {}: this model lacks {lacks}", args.task.name())).into()
+        );
     }
     let mut document = json!({
         "task": args.task.name(),
@@ -92,17 +98,21 @@ pub fn run<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>) -> Result<()> {
         // Every pair is asked both ways.
         let pairs = accuracy.weight / 2.0;
         let [low, high] = wilson(accuracy.mean, pairs);
-        for (name, value) in [("pairs", pairs), ("accuracy", accuracy.mean), ("low", low), ("high", high)] {
+        for (name, value) in
+            [("pairs", pairs), ("accuracy", accuracy.mean), ("low", low), ("high", high)]
+        {
             document[name] = json!(value);
         }
     }
     report(args.json, &document)
 }
 
-/// Loss and accuracy of a model under one masker for each unit, on the same passages, whatever it learnt to predict.
+/// Loss and accuracy of a model under one masker for each unit, on the same passages, whatever it
+/// learnt to predict.
 fn units<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: &Table) -> Result<()> {
     let specials = loaded.tokenizer.specials();
-    let blank = Blank { tokens: &[specials.cls, specials.mask, specials.sep], segments: &[], places: &[1] };
+    let blank =
+        Blank { tokens: &[specials.cls, specials.mask, specials.sep], segments: &[], places: &[1] };
     fill::logits(loaded, &[blank])?;
     let text = HeldOut::open(job, &loaded.tokenizer, loaded.positions)?;
     let mut rows = table(&["unit", "targets", "loss", "accuracy"]);
@@ -120,7 +130,9 @@ fn units<O: Objective>(job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: &Table) -> 
         if targets == 0 {
             return Err(nothing().into());
         }
-        let metric = |name: &str| answers.metrics.iter().find(|(known, _)| known == name).map_or(f64::NAN, |(_, x)| *x);
+        let metric = |name: &str| {
+            answers.metrics.iter().find(|(known, _)| known == name).map_or(f64::NAN, |(_, x)| *x)
+        };
         let (loss, accuracy) = (metric("loss"), metric("accuracy"));
         let share = format!("{:.2} %", 100.0 * accuracy);
         rows.add_row([unit.to_owned(), targets.to_string(), format!("{loss:.4}"), share]);
@@ -164,9 +176,10 @@ impl HeldOut {
         config.max_length = args.max_length.unwrap_or(config.max_length);
         if config.max_length > positions || config.max_length < 8 {
             let length = config.max_length;
-            return Err(
-                BadInput(format!("--max-length {length}: must be between 8 and the model's {positions}")).into()
-            );
+            return Err(BadInput(format!(
+                "--max-length {length}: must be between 8 and the model's {positions}"
+            ))
+            .into());
         }
         config.cache = args.cache.clone().unwrap_or(config.cache);
         let source = validation_source(job, &config, tokenizer)?;
@@ -187,15 +200,26 @@ impl HeldOut {
     ///
     /// # Errors
     /// When the text holds no passage.
-    pub fn examples<O: Objective>(&self, args: &Args, objective: &O, progress: &Progress) -> Result<Vec<Example>> {
+    pub fn examples<O: Objective>(
+        &self,
+        args: &Args,
+        objective: &O,
+        progress: &Progress,
+    ) -> Result<Vec<Example>> {
         let passages = self.source.passages(&self.config, objective, progress)?;
         Ok(train::evaluation_set(&passages, args.limit, args.seed, objective))
     }
 
     /// An objective with these knobs, for the model in `loaded`, and its examples.
-    fn asked<O: Objective>(&self, args: &Args, loaded: &Loaded<O>, knobs: Table) -> Result<(O, Vec<Example>)> {
+    fn asked<O: Objective>(
+        &self,
+        args: &Args,
+        loaded: &Loaded<O>,
+        knobs: Table,
+    ) -> Result<(O, Vec<Example>)> {
         let counts = loaded.counts.clone().unwrap_or_else(|| self.counts());
-        let mut context = train::context(&loaded.tokenizer, counts, self.config.max_length, &loaded.encoder);
+        let mut context =
+            train::context(&loaded.tokenizer, counts, self.config.max_length, &loaded.encoder);
         context.teacher.clone_from(&loaded.teacher);
         let objective = O::new(parse(knobs, "objective.")?, &context)?;
         let examples = self.examples(args, &objective, &Progress::default())?;
@@ -203,13 +227,25 @@ impl HeldOut {
     }
 
     /// The means over the text under an objective with these knobs, and the number of passages.
-    fn evaluate<O: Objective>(&self, job: &EvalJob<'_>, loaded: &Loaded<O>, knobs: Table) -> Result<(Means, usize)> {
+    fn evaluate<O: Objective>(
+        &self,
+        job: &EvalJob<'_>,
+        loaded: &Loaded<O>,
+        knobs: Table,
+    ) -> Result<(Means, usize)> {
         let args = job.args;
         let (objective, examples) = self.asked(args, loaded, knobs)?;
         if let Some(mut file) = open_output(args)? {
             write_examples(&mut file, &objective, &examples, None)?;
         }
-        let means = evaluate(&objective, &loaded.model, &examples, args.batch, &loaded.device, &loaded.workers)?;
+        let means = evaluate(
+            &objective,
+            &loaded.model,
+            &examples,
+            args.batch,
+            &loaded.device,
+            &loaded.workers,
+        )?;
         if means.loss.is_nan() && means.targets == 0.0 {
             return Err(nothing().into());
         }
@@ -222,8 +258,8 @@ fn nothing() -> BadInput {
     BadInput("this text gives nothing to predict: give more of it, a longer --max-length or other --masks".to_owned())
 }
 
-/// Writes what the model is shown and asked: one JSON object a sequence, with token ids, segments and, where a token is
-/// asked for, its id; and the unit that is masked, where several are.
+/// Writes what the model is shown and asked: one JSON object a sequence, with token ids, segments
+/// and, where a token is asked for, its id; and the unit that is masked, where several are.
 fn write_examples<O: Objective>(
     file: &mut BufWriter<File>,
     objective: &O,
@@ -235,7 +271,8 @@ fn write_examples<O: Objective>(
         let batch = objective.collate(std::slice::from_ref(example), Purpose::Evaluation);
         for row in 0..objective.sequences(&batch).batch() {
             let shown = objective.show(&batch, row);
-            let column = |value: fn(&Shown) -> Value| shown.iter().map(value).collect::<Vec<Value>>();
+            let column =
+                |value: fn(&Shown) -> Value| shown.iter().map(value).collect::<Vec<Value>>();
             let mut record = json!({
                 "tokens": column(|shown| shown.token.into()),
                 "segments": column(|shown| shown.segment.into()),
@@ -251,7 +288,11 @@ fn write_examples<O: Objective>(
 }
 
 /// The documents whose loss is asked for: those of --input, or the run's own validation text.
-fn validation_source(job: &EvalJob<'_>, config: &CorpusConfig, tokenizer: &Tokenizer) -> Result<Source> {
+fn validation_source(
+    job: &EvalJob<'_>,
+    config: &CorpusConfig,
+    tokenizer: &Tokenizer,
+) -> Result<Source> {
     let progress = Progress::default();
     let build = |paths: &[String]| -> Result<Source> {
         let cache = train::cache_folder(config)?;
@@ -264,7 +305,9 @@ fn validation_source(job: &EvalJob<'_>, config: &CorpusConfig, tokenizer: &Token
     }
     let Found::Run { config: run, .. } = job.found else {
         let task = job.args.task.name();
-        return Err(Usage(format!("--task {task} needs --input TEXT for a Hugging Face folder")).into());
+        return Err(
+            Usage(format!("--task {task} needs --input TEXT for a Hugging Face folder")).into()
+        );
     };
     if !run.corpus.valid.is_empty() {
         // The training text need not be there any more.
@@ -276,7 +319,9 @@ fn validation_source(job: &EvalJob<'_>, config: &CorpusConfig, tokenizer: &Token
     // Its own, wherever it came from.
     run.corpus.tokenizer = job.found.tokenizer_path().display().to_string();
     let text = train::Text::prepare(&run, &progress)?;
-    text.valid.ok_or_else(|| BadInput("the run has no validation text; give --input TEXT".to_owned()).into())
+    text.valid.ok_or_else(|| {
+        BadInput("the run has no validation text; give --input TEXT".to_owned()).into()
+    })
 }
 
 #[cfg(test)]

@@ -21,15 +21,19 @@ use crate::registry;
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Task {
-    /// Held-out loss with fixed masks, in nats and bits, perplexity, and every metric of the objective.
+    /// Held-out loss with fixed masks, in nats and bits, perplexity, and every metric of the
+    /// objective.
     Loss,
     /// Loss and accuracy on masked tokens, words, n-grams and spans.
     Units,
-    /// Whether a model of `sop` tells segments in their order from swapped ones, whatever it was trained on.
+    /// Whether a model of `sop` tells segments in their order from swapped ones, whatever it was
+    /// trained on.
     Sop,
-    /// Whether a model of `sop` tells the next segment from one of another document, whatever it was trained on.
+    /// Whether a model of `sop` tells the next segment from one of another document, whatever it
+    /// was trained on.
     Nsp,
-    /// How well a model of `rtd` finds replaced tokens: area under the curve, precision, recall, F1.
+    /// How well a model of `rtd` finds replaced tokens: area under the curve, precision, recall,
+    /// F1.
     Rtd,
     /// Loss and accuracy of a model of `sbo` at span boundaries, by offset in the span.
     Sbo,
@@ -39,8 +43,9 @@ pub enum Task {
     RtdScores,
     /// BLiMP: accuracy by paradigm and phenomenon.
     Blimp,
-    /// What a model costs and how good it is, beside its teacher: parameters, size of its file, floating-point operations,
-    /// latency of a row alone, rows per second in batches, metrics (of its task, or of masked tokens), agreement.
+    /// What a model costs and how good it is, beside its teacher: parameters, size of its file,
+    /// floating-point operations, latency of a row alone, rows per second in batches, metrics (of
+    /// its task, or of masked tokens), agreement.
     TradeOff,
 }
 
@@ -63,19 +68,21 @@ pub struct Args {
     /// The model that --model is put beside (trade-off).
     #[arg(long, value_name = "DIR")]
     teacher: Option<PathBuf>,
-    /// Text (files, folders or globs), sentences (pll, rtd-scores: one per line), or the folder of BLiMP's JSONL files.
-    /// For tasks about text of a run: the run's validation text when left out. For trade-off of a fine-tuned model: a table
-    /// of its task; its test or dev data when left out.
+    /// Text (files, folders or globs), sentences (pll, rtd-scores: one per line), or the folder of
+    /// BLiMP's JSONL files. For tasks about text of a run: the run's validation text when left out.
+    /// For trade-off of a fine-tuned model: a table of its task; its test or dev data when left
+    /// out.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     input: Vec<String>,
-    /// Write one JSON object per sentence to this file: its scores (pll, rtd-scores), or the tokens that the model is shown
-    /// and asked (tasks about held-out text).
+    /// Write one JSON object per sentence to this file: its scores (pll, rtd-scores), or the tokens
+    /// that the model is shown and asked (tasks about held-out text).
     #[arg(long, value_name = "FILE.jsonl")]
     output: Option<PathBuf>,
     /// Passages, lines of --input, or pairs of each paradigm (blimp) that are evaluated; 0: all.
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: usize,
-    /// Mask as this family does instead of as the run evaluates: bert, albert, spanbert, electra and so on.
+    /// Mask as this family does instead of as the run evaluates: bert, albert, spanbert, electra
+    /// and so on.
     #[arg(long, value_name = "FAMILY")]
     masks: Option<String>,
     /// Seed of the choice of passages and of their masks.
@@ -133,7 +140,10 @@ pub fn run(args: Args) -> Result<()> {
         return trade_off::run(&job);
     }
     if args.teacher.is_some() {
-        return Err(Usage("--teacher: only --task trade-off puts a model beside another".to_owned()).into());
+        return Err(Usage(
+            "--teacher: only --task trade-off puts a model beside another".to_owned(),
+        )
+        .into());
     }
     if registry::learns_a_task(entry.name) {
         let message = "a fine-tuned model: `finetune` measures it on --dev and --test, `predict` uses it, and --task \
@@ -146,7 +156,8 @@ pub fn run(args: Args) -> Result<()> {
 /// The file of --output.
 fn open_output(args: &Args) -> Result<Option<BufWriter<File>>> {
     let open = |path: &PathBuf| -> Result<BufWriter<File>> {
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let file =
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(BufWriter::new(file))
     };
     args.output.as_ref().map(open).transpose()

@@ -37,32 +37,43 @@ pub fn run(job: &EvalJob<'_>) -> Result<()> {
     let device = args.backend.open()?;
     let teacher = args.teacher.as_deref().map(model::find).transpose()?;
     let found: Vec<&Found> = std::iter::once(job.found).chain(&teacher).collect();
-    let tasks: Vec<bool> =
-        found.iter().map(|found| Ok(registry::learns_a_task(found.objective()?))).collect::<Result<_>>()?;
+    let tasks: Vec<bool> = found
+        .iter()
+        .map(|found| Ok(registry::learns_a_task(found.objective()?)))
+        .collect::<Result<_>>()?;
     if tasks.iter().any(|task| *task != tasks[0]) {
-        let message = "--teacher: one of the two is fine-tuned and the other is not; give two of a kind";
+        let message =
+            "--teacher: one of the two is fine-tuned and the other is not; give two of a kind";
         return Err(BadInput(message.to_owned()).into());
     }
     let (quiz, data);
     let questions: Vec<Questions<'_>> = if tasks[0] {
         // As the first of them that knows was trained.
         data = found.iter().find_map(|found| found.data()).cloned().unwrap_or_default();
-        let splits: Result<Vec<Questions<'_>>> = found.iter().map(|found| rows(job, found, &data)).collect();
+        let splits: Result<Vec<Questions<'_>>> =
+            found.iter().map(|found| rows(job, found, &data)).collect();
         splits?
     } else {
         quiz = masked(job, &found)?;
         found.iter().map(|_| Questions::Masked(&quiz)).collect()
     };
     let subjects: Vec<Box<dyn Subject + '_>> = (found.iter().zip(questions))
-        .map(|(found, questions)| (registry::find(found.objective()?)?.subject)(found, &device, questions))
+        .map(|(found, questions)| {
+            (registry::find(found.objective()?)?.subject)(found, &device, questions)
+        })
         .collect::<Result<_>>()?;
     if subjects[0].rows() == 0 {
-        return Err(BadInput("there is no row to ask about; give --input with some".to_owned()).into());
+        return Err(
+            BadInput("there is no row to ask about; give --input with some".to_owned()).into()
+        );
     }
     let speeds = speeds(&subjects, args.batch)?;
-    let answers: Vec<Answers> = subjects.iter().map(|subject| subject.answers(args.batch)).collect::<Result<_>>()?;
+    let answers: Vec<Answers> =
+        subjects.iter().map(|subject| subject.answers(args.batch)).collect::<Result<_>>()?;
     let mut measured = Vec::new();
-    for (((found, subject), speed), answers) in found.iter().zip(&subjects).zip(speeds).zip(&answers) {
+    for (((found, subject), speed), answers) in
+        found.iter().zip(&subjects).zip(speeds).zip(&answers)
+    {
         let mut entry = Map::new();
         entry.insert("parameters".to_owned(), json!(subject.parameters()));
         entry.insert("megabytes".to_owned(), json!(found.bytes()? as f64 / 1e6));
@@ -77,18 +88,26 @@ pub fn run(job: &EvalJob<'_>) -> Result<()> {
 }
 
 /// Prints the measures.
-fn tell(job: &EvalJob<'_>, rows: usize, measured: Vec<Map<String, Value>>, agreement: Option<f64>) -> Result<()> {
+fn tell(
+    job: &EvalJob<'_>,
+    rows: usize,
+    measured: Vec<Map<String, Value>>,
+    agreement: Option<f64>,
+) -> Result<()> {
     let (args, number) = (job.args, |value: &Value| value.as_f64().unwrap_or(f64::NAN));
     let mut measured = measured.into_iter();
     let (mine, theirs) = (measured.next().unwrap_or_default(), measured.next());
     if args.json {
-        let mut document = json!({"task": "trade-off", "model": args.model, "rows": rows, "batch": args.batch});
+        let mut document =
+            json!({"task": "trade-off", "model": args.model, "rows": rows, "batch": args.batch});
         for (name, value) in &mine {
             document[name] = value.clone();
         }
         if let Some(theirs) = theirs {
             document["agreement"] = json!(agreement);
-            let ratio = |(name, value): (&String, &Value)| (name.clone(), json!(number(&mine[name]) / number(value)));
+            let ratio = |(name, value): (&String, &Value)| {
+                (name.clone(), json!(number(&mine[name]) / number(value)))
+            };
             document["ratio"] = theirs.iter().map(ratio).collect::<Map<_, _>>().into();
             document["teacher"] = theirs.into();
         }
@@ -123,7 +142,8 @@ fn speeds(subjects: &[Box<dyn Subject + '_>], batch: usize) -> Result<Vec<Speed>
     let mut alone = vec![Vec::new(); subjects.len()];
     let mut together = vec![Vec::new(); subjects.len()];
     // The first few find memory and caches cold.
-    for (row, measured) in (0..rows.min(10)).map(|row| (row, false)).chain((0..rows.min(ALONE)).map(|row| (row, true)))
+    for (row, measured) in
+        (0..rows.min(10)).map(|row| (row, false)).chain((0..rows.min(ALONE)).map(|row| (row, true)))
     {
         signals::check()?;
         for (subject, times) in subjects.iter().zip(&mut alone) {
@@ -153,19 +173,33 @@ fn rows<'d>(job: &EvalJob<'_>, found: &Found, data: &'d DataConfig) -> Result<Qu
     let Predicts { kind, labels } = found.knobs().try_into()?;
     let max_length = found.max_length();
     let tokenizer = found.tokenizer()?;
-    let encoder = Encoder::new(&tokenizer, job.args.max_length.unwrap_or(max_length).min(max_length));
+    let encoder =
+        Encoder::new(&tokenizer, job.args.max_length.unwrap_or(max_length).min(max_length));
     let split = match (job.args.input.as_slice(), &data.test, &data.dev) {
-        ([path], ..) => read_split(&data.of_file(path.as_ref())?, kind, encoder, &labels, "input", path.as_ref())?,
+        ([path], ..) => read_split(
+            &data.of_file(path.as_ref())?,
+            kind,
+            encoder,
+            &labels,
+            "input",
+            path.as_ref(),
+        )?,
         ([], ..) if !data.glue.is_empty() => {
             let mut dev = TaskData::read(data, kind, encoder, &labels)?.dev;
             dev.swap_remove(0)
         }
-        ([], test, _) if !test.as_os_str().is_empty() => read_split(data, kind, encoder, &labels, "test", test)?,
-        ([], _, dev) if !dev.as_os_str().is_empty() => read_split(data, kind, encoder, &labels, "dev", dev)?,
+        ([], test, _) if !test.as_os_str().is_empty() => {
+            read_split(data, kind, encoder, &labels, "test", test)?
+        }
+        ([], _, dev) if !dev.as_os_str().is_empty() => {
+            read_split(data, kind, encoder, &labels, "dev", dev)?
+        }
         _ => return Err(BadInput("--input: give one file of the task".to_owned()).into()),
     };
     let Split { name, mut rows, gold } = split;
-    if job.args.limit > 0 && matches!((&gold, kind), (Gold::Rows, Kind::Classification | Kind::Regression)) {
+    if job.args.limit > 0
+        && matches!((&gold, kind), (Gold::Rows, Kind::Classification | Kind::Regression))
+    {
         rows.truncate(job.args.limit);
     }
     Ok(Questions::Task { kind, labels, data, split: Split { name, rows, gold } })
@@ -181,13 +215,15 @@ fn masked(job: &EvalJob<'_>, found: &[&Found]) -> Result<Quiz> {
             return Err(BadInput(message.to_owned()).into());
         }
     }
-    let positions = found.iter().map(|found| Ok(found.encoder()?.positions)).collect::<Result<Vec<_>>>()?;
+    let positions =
+        found.iter().map(|found| Ok(found.encoder()?.positions)).collect::<Result<Vec<_>>>()?;
     let positions = positions.into_iter().min().unwrap_or(encoder.positions);
     let text = HeldOut::open(job, &tokenizer, positions)?;
     let family = args.masks.as_deref().unwrap_or("bert");
-    let family: Family = toml::Value::from(family)
-        .try_into()
-        .map_err(|error: toml::de::Error| BadInput(format!("--masks {family}: {}", error.message())))?;
+    let family: Family =
+        toml::Value::from(family).try_into().map_err(|error: toml::de::Error| {
+            BadInput(format!("--masks {family}: {}", error.message()))
+        })?;
     let config = MlmConfig { evaluation: Masking::of(family), ..MlmConfig::default() };
     let context = train::context(&tokenizer, text.counts(), text.max_length(), &encoder);
     let objective = Mlm::new(config, &context)?;

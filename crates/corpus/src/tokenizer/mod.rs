@@ -56,13 +56,14 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Opens `tokenizer.json`, `vocab.txt`, `vocab.json` (with `merges.txt` beside it), `spiece.model`, or a folder that
-    /// holds one of these.
+    /// Opens `tokenizer.json`, `vocab.txt`, `vocab.json` (with `merges.txt` beside it),
+    /// `spiece.model`, or a folder that holds one of these.
     ///
     /// # Errors
     /// When there is none, it cannot be read, or it lacks a special token.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::new(open::open(path)?).map_err(|error| Error::data(format!("{}: {error}", path.display())))
+        Self::new(open::open(path)?)
+            .map_err(|error| Error::data(format!("{}: {error}", path.display())))
     }
 
     pub(crate) fn new(mut inner: Inner) -> Result<Self> {
@@ -72,8 +73,12 @@ impl Tokenizer {
         // A text that spells a special token is text.
         inner.set_encode_special_tokens(true);
         let specials = specials(&inner)?;
-        let mut special_ids: Vec<u32> =
-            inner.get_added_tokens_decoder().iter().filter(|(_, token)| token.special).map(|(id, _)| *id).collect();
+        let mut special_ids: Vec<u32> = inner
+            .get_added_tokens_decoder()
+            .iter()
+            .filter(|(_, token)| token.special)
+            .map(|(id, _)| *id)
+            .collect();
         special_ids.extend([specials.cls, specials.sep, specials.pad, specials.unk, specials.mask]);
         special_ids.sort_unstable();
         special_ids.dedup();
@@ -119,12 +124,15 @@ impl Tokenizer {
             None => pieces::tokens(&self.inner, text),
         };
         let tokens: Vec<u32> = found.iter().map(|(id, _)| self.known(*id)).collect();
-        let mut word_starts: Vec<bool> = tokens.iter().map(|id| self.vocabulary[*id as usize].1).collect();
+        let mut word_starts: Vec<bool> =
+            tokens.iter().map(|id| self.vocabulary[*id as usize].1).collect();
         let mut sentence_starts = Vec::new();
         let mut from = 0;
         for sentence in crate::sentences::sentences(text) {
-            // The first token that reaches into the sentence; it may begin with the space before it.
-            let mut first = from + found[from..].iter().take_while(|(_, end)| *end <= sentence.start).count();
+            // The first token that reaches into the sentence; it may begin with the space before
+            // it.
+            let mut first =
+                from + found[from..].iter().take_while(|(_, end)| *end <= sentence.start).count();
             // It may even be nothing but that space.
             while first > from && is_space(text, &found[..first]) {
                 first -= 1;
@@ -145,13 +153,15 @@ impl Tokenizer {
         Encoded { tokens, word_starts, sentence_starts }
     }
 
-    /// The same tokens, and the bytes of the text each of them stands for, as a range on character boundaries without white
-    /// space at its ends; empty for a token that is nothing but white space. Tokens that are parts of one character share
-    /// its range.
+    /// The same tokens, and the bytes of the text each of them stands for, as a range on character
+    /// boundaries without white space at its ends; empty for a token that is nothing but white
+    /// space. Tokens that are parts of one character share its range.
     pub fn encode_offsets(&self, text: &str) -> (Vec<u32>, Vec<Range<usize>>) {
-        let encoding = self.inner.encode(text, false).expect("encoding without truncation does not fail");
+        let encoding =
+            self.inner.encode(text, false).expect("encoding without truncation does not fail");
         let tokens = encoding.get_ids().iter().map(|id| self.known(*id)).collect();
-        let ranges = encoding.get_offsets().iter().map(|(start, end)| trimmed(text, *start, *end)).collect();
+        let ranges =
+            encoding.get_offsets().iter().map(|(start, end)| trimmed(text, *start, *end)).collect();
         (tokens, ranges)
     }
 
@@ -186,7 +196,8 @@ impl Tokenizer {
     }
 }
 
-/// Whether the last of the tokens is white space of the text: not one of several tokens of one character.
+/// Whether the last of the tokens is white space of the text: not one of several tokens of one
+/// character.
 fn is_space(text: &str, tokens: &[pieces::Token]) -> bool {
     let (start, end) = match tokens {
         [] => return false,
@@ -207,7 +218,10 @@ fn trimmed(text: &str, start: usize, end: usize) -> Range<usize> {
 fn specials(inner: &Inner) -> Result<Specials> {
     let find = |names: &[&str]| {
         names.iter().find_map(|name| inner.token_to_id(name)).ok_or_else(|| {
-            Error::data(format!("the tokenizer has no special token {}; add it to its vocabulary", names.join(" or ")))
+            Error::data(format!(
+                "the tokenizer has no special token {}; add it to its vocabulary",
+                names.join(" or ")
+            ))
         })
     };
     Ok(Specials {
@@ -225,31 +239,55 @@ mod tests {
     use crate::random::{below, keyed_rng};
 
     fn wordpiece() -> Tokenizer {
-        let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##a", "##b", "e", "##e", ".", "中"];
-        let vocabulary = words.iter().enumerate().map(|(id, word)| ((*word).to_owned(), id.into())).collect();
+        let words = [
+            "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##a", "##b", "e", "##e", ".",
+            "中",
+        ];
+        let vocabulary =
+            words.iter().enumerate().map(|(id, word)| ((*word).to_owned(), id.into())).collect();
         tokenizer(&open::wordpiece_parts(vocabulary, true))
     }
 
     fn byte_level() -> Tokenizer {
-        let mut words: Vec<String> = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map(str::to_owned).to_vec();
+        let mut words: Vec<String> =
+            ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map(str::to_owned).to_vec();
         let mut alphabet: Vec<char> =
             tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet().into_iter().collect();
         alphabet.sort_unstable();
         words.extend(alphabet.into_iter().map(String::from));
         words.extend(["\u{120}a", "ab"].map(str::to_owned));
-        let vocabulary = words.iter().enumerate().map(|(id, word)| (word.clone(), id.into())).collect();
-        let merges = [("\u{120}", "a"), ("a", "b")].map(|(a, b)| serde_json::json!([a, b])).to_vec();
+        let vocabulary =
+            words.iter().enumerate().map(|(id, word)| (word.clone(), id.into())).collect();
+        let merges =
+            [("\u{120}", "a"), ("a", "b")].map(|(a, b)| serde_json::json!([a, b])).to_vec();
         tokenizer(&open::byte_level_parts(vocabulary, merges))
     }
 
     fn unigram() -> Tokenizer {
-        let pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "\u{2581}", "\u{2581}a", "a", "b", "e", "."];
-        let pieces = pieces.iter().enumerate().map(|(id, piece)| serde_json::json!([piece, -(id as f64)])).collect();
+        let pieces = [
+            "<pad>",
+            "<unk>",
+            "[CLS]",
+            "[SEP]",
+            "[MASK]",
+            "\u{2581}",
+            "\u{2581}a",
+            "a",
+            "b",
+            "e",
+            ".",
+        ];
+        let pieces = pieces
+            .iter()
+            .enumerate()
+            .map(|(id, piece)| serde_json::json!([piece, -(id as f64)]))
+            .collect();
         tokenizer(&open::unigram_parts(pieces, 1, true))
     }
 
     fn tokenizer(parts: &serde_json::Value) -> Tokenizer {
-        Tokenizer::new(open::from_json(parts, "test".as_ref()).expect("a tokenizer")).expect("special tokens")
+        Tokenizer::new(open::from_json(parts, "test".as_ref()).expect("a tokenizer"))
+            .expect("special tokens")
     }
 
     /// What each token of the text stands for.
@@ -266,13 +304,28 @@ mod tests {
 
     #[test]
     fn offsets_belong_to_the_tokens_of_encode_and_run_forward() {
-        let alphabet =
-            [" ", "  ", "\t", "a", "B", "ab", "\u{e9}", "e\u{301}", "\u{1f600}", "中", ".", "[MASK]", "\0", "\u{fb01}"];
+        let alphabet = [
+            " ",
+            "  ",
+            "\t",
+            "a",
+            "B",
+            "ab",
+            "\u{e9}",
+            "e\u{301}",
+            "\u{1f600}",
+            "中",
+            ".",
+            "[MASK]",
+            "\0",
+            "\u{fb01}",
+        ];
         for (number, tokenizer) in [wordpiece(), byte_level(), unigram()].iter().enumerate() {
             for seed in 0..1000 {
                 let mut rng = keyed_rng("offsets", seed, number as u64, 0);
                 let length = below(16, &mut rng);
-                let text: String = (0..length).map(|_| alphabet[below(alphabet.len(), &mut rng)]).collect();
+                let text: String =
+                    (0..length).map(|_| alphabet[below(alphabet.len(), &mut rng)]).collect();
                 let (tokens, ranges) = tokenizer.encode_offsets(&text);
                 assert_eq!(tokens, tokenizer.encode(&text).tokens, "{text:?}");
                 assert_eq!(tokens.len(), ranges.len());
@@ -281,7 +334,10 @@ mod tests {
                     assert_eq!(part, part.trim(), "{text:?}");
                 }
                 for pair in ranges.windows(2) {
-                    assert!(pair[0].start <= pair[1].start && pair[0].end <= pair[1].end, "{text:?}");
+                    assert!(
+                        pair[0].start <= pair[1].start && pair[0].end <= pair[1].end,
+                        "{text:?}"
+                    );
                 }
             }
         }

@@ -28,31 +28,40 @@ pub fn open(path: &Path) -> Result<Tokenizer> {
     if name.ends_with(".model") {
         return sentencepiece::open(path, &settings(folder));
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::data(format!("cannot read the tokenizer {}: {error}", path.display())))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::data(format!("cannot read the tokenizer {}: {error}", path.display()))
+    })?;
     if name.ends_with(".txt") {
         return from_json(&wordpiece(&text, lowercases(folder, &text)), path);
     }
     if name == "vocab.json" {
         let merges = folder.join("merges.txt");
-        let merges = std::fs::read_to_string(&merges)
-            .map_err(|error| Error::data(format!("{}: {error}; it must stand beside vocab.json", merges.display())))?;
-        let vocabulary: Map<String, Value> =
-            serde_json::from_str(&text).map_err(|error| Error::data(format!("{}: {error}", path.display())))?;
+        let merges = std::fs::read_to_string(&merges).map_err(|error| {
+            Error::data(format!("{}: {error}; it must stand beside vocab.json", merges.display()))
+        })?;
+        let vocabulary: Map<String, Value> = serde_json::from_str(&text)
+            .map_err(|error| Error::data(format!("{}: {error}", path.display())))?;
         return from_json(&byte_level(vocabulary, &merges), path);
     }
-    text.parse().map_err(|error| Error::data(format!("{} is no tokenizer: {error}", path.display())))
+    text.parse()
+        .map_err(|error| Error::data(format!("{} is no tokenizer: {error}", path.display())))
 }
 
 /// A tokenizer from the parts of a `tokenizer.json`.
 pub fn from_json(parts: &Value, path: &Path) -> Result<Tokenizer> {
-    parts.to_string().parse().map_err(|error| Error::data(format!("{} is no tokenizer: {error}", path.display())))
+    parts
+        .to_string()
+        .parse()
+        .map_err(|error| Error::data(format!("{} is no tokenizer: {error}", path.display())))
 }
 
-/// `do_lower_case` of `tokenizer_config.json`; without it, whether no token but the bracketed ones has a capital letter.
+/// `do_lower_case` of `tokenizer_config.json`; without it, whether no token but the bracketed ones
+/// has a capital letter.
 fn lowercases(folder: &Path, vocabulary: &str) -> bool {
     let plain = |line: &&str| !line.starts_with('[');
-    let cased = || vocabulary.lines().filter(plain).any(|line| line.contains(|c: char| c.is_ascii_uppercase()));
+    let cased = || {
+        vocabulary.lines().filter(plain).any(|line| line.contains(|c: char| c.is_ascii_uppercase()))
+    };
     settings(folder)["do_lower_case"].as_bool().unwrap_or_else(|| !cased())
 }
 
@@ -64,8 +73,11 @@ fn settings(folder: &Path) -> Value {
 
 /// BERT's WordPiece from a `vocab.txt`: the line number is the id.
 fn wordpiece(text: &str, lowercase: bool) -> Value {
-    let vocabulary: Map<String, Value> =
-        text.lines().enumerate().map(|(id, token)| (token.trim_end_matches('\r').to_owned(), id.into())).collect();
+    let vocabulary: Map<String, Value> = text
+        .lines()
+        .enumerate()
+        .map(|(id, token)| (token.trim_end_matches('\r').to_owned(), id.into()))
+        .collect();
     wordpiece_parts(vocabulary, lowercase)
 }
 
@@ -90,7 +102,8 @@ pub fn wordpiece_parts(vocabulary: Map<String, Value>, lowercase: bool) -> Value
 }
 
 fn byte_level(vocabulary: Map<String, Value>, merges: &str) -> Value {
-    let merges = merges.lines().filter(|line| !line.starts_with("#version") && !line.trim().is_empty());
+    let merges =
+        merges.lines().filter(|line| !line.starts_with("#version") && !line.trim().is_empty());
     let merges: Vec<Value> = merges.map(|line| line.trim_end_matches('\r').into()).collect();
     byte_level_parts(vocabulary, merges)
 }
@@ -108,7 +121,8 @@ pub fn byte_level_parts(vocabulary: Map<String, Value>, merges: Vec<Value>) -> V
     })
 }
 
-/// The parts of a Unigram tokenizer as ALBERT's: pieces with their log probabilities, in the order of their ids.
+/// The parts of a Unigram tokenizer as ALBERT's: pieces with their log probabilities, in the order
+/// of their ids.
 pub fn unigram_parts(pieces: Vec<Value>, unk: usize, lowercase: bool) -> Value {
     let vocabulary: Map<String, Value> = pieces
         .iter()
@@ -135,7 +149,8 @@ pub fn unigram_parts(pieces: Vec<Value>, unk: usize, lowercase: bool) -> Value {
     })
 }
 
-/// Special tokens, of which `greedy` takes the space before it, as RoBERTa's and ALBERT's mask does.
+/// Special tokens, of which `greedy` takes the space before it, as RoBERTa's and ALBERT's mask
+/// does.
 fn added(vocabulary: &Map<String, Value>, names: &[&str], greedy: Option<&str>) -> Vec<Value> {
     let token = |name: &&str| {
         let id = vocabulary.get(*name)?;

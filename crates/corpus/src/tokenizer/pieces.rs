@@ -1,4 +1,5 @@
-//! Tokens of a text, piece by piece between spaces: a piece that was met before is not tokenised again.
+//! Tokens of a text, piece by piece between spaces: a piece that was met before is not tokenised
+//! again.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -28,10 +29,14 @@ pub struct Memory {
 
 impl Memory {
     pub fn new() -> Self {
-        Self { hasher: RandomState::new(), shards: (0..SHARDS).map(|_| RwLock::default()).collect() }
+        Self {
+            hasher: RandomState::new(),
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+        }
     }
 
-    /// The tokens of a text under a [`separable`] tokenizer: the same as [`tokens`] of the whole text.
+    /// The tokens of a text under a [`separable`] tokenizer: the same as [`tokens`] of the whole
+    /// text.
     pub fn tokens(&self, tokenizer: &Tokenizer, text: &str) -> Vec<Token> {
         let mut found = Vec::with_capacity(text.len() / 4);
         let mut from = 0;
@@ -53,7 +58,10 @@ impl Memory {
         if piece.len() <= LONGEST {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             if shard.len() < REMEMBERED {
-                shard.insert(piece.into(), tokens.into_iter().map(|(id, end)| (id, end as u8)).collect());
+                shard.insert(
+                    piece.into(),
+                    tokens.into_iter().map(|(id, end)| (id, end as u8)).collect(),
+                );
             }
         }
     }
@@ -61,8 +69,14 @@ impl Memory {
 
 /// The tokens of a text.
 pub fn tokens(tokenizer: &Tokenizer, text: &str) -> Vec<Token> {
-    let encoding = tokenizer.encode(text, false).expect("encoding without truncation does not fail");
-    encoding.get_ids().iter().zip(encoding.get_offsets()).map(|(id, (_, end))| (*id, *end)).collect()
+    let encoding =
+        tokenizer.encode(text, false).expect("encoding without truncation does not fail");
+    encoding
+        .get_ids()
+        .iter()
+        .zip(encoding.get_offsets())
+        .map(|(id, (_, end))| (*id, *end))
+        .collect()
 }
 
 /// Cuts a text before every run of spaces.
@@ -77,13 +91,16 @@ pub fn pieces(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a text's tokens are those of its [`pieces`], one after another. So it is where words are cut at spaces before
-/// anything looks at two of them: BERT's tokenizers, and byte-level BPE with the pattern of GPT-2, whose tokens hold a
-/// space only at their beginning and whose look-ahead at the end of white space sees the same before a space and at the
-/// end of the text.
+/// Whether a text's tokens are those of its [`pieces`], one after another. So it is where words are
+/// cut at spaces before anything looks at two of them: BERT's tokenizers, and byte-level BPE with
+/// the pattern of GPT-2, whose tokens hold a space only at their beginning and whose look-ahead at
+/// the end of white space sees the same before a space and at the end of the text.
 pub fn separable(tokenizer: &Tokenizer) -> bool {
     let cuts = match (tokenizer.get_normalizer(), tokenizer.get_pre_tokenizer()) {
-        (None | Some(NormalizerWrapper::BertNormalizer(_)), Some(PreTokenizerWrapper::BertPreTokenizer(_))) => true,
+        (
+            None | Some(NormalizerWrapper::BertNormalizer(_)),
+            Some(PreTokenizerWrapper::BertPreTokenizer(_)),
+        ) => true,
         (None, Some(PreTokenizerWrapper::ByteLevel(bytes))) => bytes.use_regex,
         _ => false,
     };
@@ -107,10 +124,14 @@ mod tests {
     }
 
     fn wordpiece() -> Tokenizer {
-        let words =
-            ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##a", "##b", "##'", "'", ".", "e", "##e", "中"];
-        let vocabulary = words.iter().enumerate().map(|(id, word)| ((*word).to_owned(), id.into())).collect();
-        open::from_json(&open::wordpiece_parts(vocabulary, true), "test".as_ref()).expect("a tokenizer")
+        let words = [
+            "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##a", "##b", "##'", "'", ".",
+            "e", "##e", "中",
+        ];
+        let vocabulary =
+            words.iter().enumerate().map(|(id, word)| ((*word).to_owned(), id.into())).collect();
+        open::from_json(&open::wordpiece_parts(vocabulary, true), "test".as_ref())
+            .expect("a tokenizer")
     }
 
     fn byte_level() -> Tokenizer {
@@ -120,10 +141,12 @@ mod tests {
         alphabet.sort_unstable();
         words.extend(alphabet.into_iter().map(String::from));
         words.extend(["\u{120}a", "ab", "\u{120}\u{120}", "'s", "<mask>"].map(str::to_owned));
-        let vocabulary = words.iter().enumerate().map(|(id, word)| (word.clone(), id.into())).collect();
+        let vocabulary =
+            words.iter().enumerate().map(|(id, word)| (word.clone(), id.into())).collect();
         let merges = [("\u{120}", "a"), ("a", "b"), ("\u{120}", "\u{120}"), ("'", "s")];
         let merges = merges.iter().map(|(a, b)| serde_json::json!([a, b])).collect();
-        open::from_json(&open::byte_level_parts(vocabulary, merges), "test".as_ref()).expect("a tokenizer")
+        open::from_json(&open::byte_level_parts(vocabulary, merges), "test".as_ref())
+            .expect("a tokenizer")
     }
 
     #[test]
@@ -165,7 +188,8 @@ mod tests {
             for seed in 0..2000 {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
                 let length = rng.random_range(0..24);
-                let text: String = (0..length).map(|_| alphabet[rng.random_range(0..alphabet.len())]).collect();
+                let text: String =
+                    (0..length).map(|_| alphabet[rng.random_range(0..alphabet.len())]).collect();
                 assert_eq!(memory.tokens(&tokenizer, &text), tokens(&tokenizer, &text), "{text:?}");
             }
         }

@@ -1,16 +1,20 @@
-//! ALBERT's `spiece.model`: a SentencePiece Unigram model as transformers converts it (`AlbertConverter`).
+//! ALBERT's `spiece.model`: a SentencePiece Unigram model as transformers converts it
+//! (`AlbertConverter`).
 
 use std::path::Path;
 
 use prost::Message;
 use serde_json::{Value, json};
 use tokenizers::Tokenizer;
-use tokenizers::normalizers::{Lowercase, NFKD, NormalizerWrapper, Precompiled, Replace, Sequence, StripAccents};
+use tokenizers::normalizers::{
+    Lowercase, NFKD, NormalizerWrapper, Precompiled, Replace, Sequence, StripAccents,
+};
 
 use super::open::from_json;
 use crate::error::{Error, Result};
 
-/// `ModelProto` of `sentencepiece_model.proto`, with the fields that the conversion reads; others are skipped.
+/// `ModelProto` of `sentencepiece_model.proto`, with the fields that the conversion reads; others
+/// are skipped.
 #[derive(Message)]
 struct Model {
     #[prost(message, repeated, tag = "1")]
@@ -56,12 +60,17 @@ struct NormalizerSpec {
     precompiled_charsmap: Option<Vec<u8>>,
 }
 
-/// The tokenizer of a model file; case and accents are kept if the `settings` of `tokenizer_config.json` say so.
+/// The tokenizer of a model file; case and accents are kept if the `settings` of
+/// `tokenizer_config.json` say so.
 pub fn open(path: &Path, settings: &Value) -> Result<Tokenizer> {
     let bad = |error: &dyn std::fmt::Display| Error::data(format!("{}: {error}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
-    let model = Model::decode(bytes.as_slice()).map_err(|error| bad(&format!("no SentencePiece model: {error}")))?;
-    let trainer = model.trainer_spec.as_ref().ok_or_else(|| bad(&"the model does not say how it was trained"))?;
+    let model = Model::decode(bytes.as_slice())
+        .map_err(|error| bad(&format!("no SentencePiece model: {error}")))?;
+    let trainer = model
+        .trainer_spec
+        .as_ref()
+        .ok_or_else(|| bad(&"the model does not say how it was trained"))?;
     if trainer.model_type() != ModelType::Unigram {
         return Err(bad(&"only SentencePiece's Unigram models are read, as ALBERT's is"));
     }
@@ -93,7 +102,9 @@ pub fn open(path: &Path, settings: &Value) -> Result<Tokenizer> {
         "model": {"type": "Unigram", "unk_id": trainer.unk_id(), "vocab": pieces, "byte_fallback": false},
     });
     let mut tokenizer = from_json(&parts, path)?;
-    let replace = |from: &str| Replace::new(from, "\"").map(NormalizerWrapper::from).map_err(|error| bad(&error));
+    let replace = |from: &str| {
+        Replace::new(from, "\"").map(NormalizerWrapper::from).map_err(|error| bad(&error))
+    };
     let mut steps = vec![replace("``")?, replace("''")?];
     if settings["keep_accents"].as_bool() != Some(true) {
         steps.extend([NFKD.into(), StripAccents.into()]);
@@ -101,7 +112,8 @@ pub fn open(path: &Path, settings: &Value) -> Result<Tokenizer> {
     if settings["do_lower_case"].as_bool() != Some(false) {
         steps.push(Lowercase.into());
     }
-    let charsmap = model.normalizer_spec.as_ref().map_or(&[][..], NormalizerSpec::precompiled_charsmap);
+    let charsmap =
+        model.normalizer_spec.as_ref().map_or(&[][..], NormalizerSpec::precompiled_charsmap);
     if !charsmap.is_empty() {
         steps.push(Precompiled::from(charsmap).map_err(|error| bad(&error))?.into());
     }
@@ -112,5 +124,7 @@ pub fn open(path: &Path, settings: &Value) -> Result<Tokenizer> {
 /// Whether a piece ends with a digit and a comma.
 fn number_and_comma(piece: &str) -> bool {
     let mut ends = piece.chars().rev();
-    piece.chars().count() >= 2 && ends.next() == Some(',') && ends.next().is_some_and(|c| c.is_ascii_digit())
+    piece.chars().count() >= 2
+        && ends.next() == Some(',')
+        && ends.next().is_some_and(|c| c.is_ascii_digit())
 }

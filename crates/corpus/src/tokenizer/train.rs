@@ -10,7 +10,8 @@ use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::models::unigram::{Unigram, UnigramTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{
-    AddedToken, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
+    AddedToken, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString,
+    PreTokenizer,
 };
 
 use super::{Tokenizer, open};
@@ -44,10 +45,11 @@ pub struct TrainConfig {
 
 /// Text of a paragraph batch that is counted at once.
 const BATCH_BYTES: usize = 4 << 20;
-/// Counting words of more text than this changes little; of a larger one, paragraphs spread evenly are taken.
+/// Counting words of more text than this changes little; of a larger one, paragraphs spread evenly
+/// are taken.
 const SAMPLE_BYTES: u64 = 256 << 20;
-/// What is longer, such as encoded data, is learnt from in pieces of as many bytes: a trainer's time grows with the square of
-/// a word's length.
+/// What is longer, such as encoded data, is learnt from in pieces of as many bytes: a trainer's
+/// time grows with the square of a word's length.
 const LONGEST_WORD: usize = 1000;
 /// The Unigram trainer holds a suffix array of its words.
 const UNIGRAM_SAMPLE_BYTES: u64 = 64 << 20;
@@ -56,11 +58,19 @@ impl Tokenizer {
     /// Trains a tokenizer, unless `cache` holds the one for this text and these settings.
     ///
     /// # Errors
-    /// When the text cannot be read or is empty, the vocabulary cannot even hold the alphabet, or the caller stops.
-    pub fn train_cached(text: &Text, config: &TrainConfig, cache: &Path, watch: &dyn Watch) -> Result<Self> {
-        let settings = serde_json::to_string(&(3, config, &text.config.document, &text.config.text_field));
+    /// When the text cannot be read or is empty, the vocabulary cannot even hold the alphabet, or
+    /// the caller stops.
+    pub fn train_cached(
+        text: &Text,
+        config: &TrainConfig,
+        cache: &Path,
+        watch: &dyn Watch,
+    ) -> Result<Self> {
+        let settings =
+            serde_json::to_string(&(3, config, &text.config.document, &text.config.text_field));
         let settings = settings.expect("settings are JSON");
-        let key = blake3::hash(format!("{settings}{}", text.content(watch)?.join("")).as_bytes()).to_hex();
+        let key = blake3::hash(format!("{settings}{}", text.content(watch)?.join("")).as_bytes())
+            .to_hex();
         let path = cache.join(format!("tokenizer-{}.json", &key[..16]));
         if path.is_file() {
             match Self::open(&path) {
@@ -97,11 +107,17 @@ const BERT_SPECIALS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 const ROBERTA_SPECIALS: [&str; 4] = ["<s>", "<pad>", "</s>", "<unk>"];
 const ALBERT_SPECIALS: [&str; 5] = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"];
 
-/// WordPiece as BERT's successors train it: byte-pair merges over characters, where pieces inside a word begin with `##`.
+/// WordPiece as BERT's successors train it: byte-pair merges over characters, where pieces inside a
+/// word begin with `##`.
 fn wordpiece(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Value> {
-    let words = count_words(text, &open::wordpiece_parts(Map::new(), config.lowercase), SAMPLE_BYTES, watch)?;
-    // The frequent characters; words with others become [UNK]. A thousand, as BERT's trainers keep, or fewer in a small
-    // vocabulary.
+    let words = count_words(
+        text,
+        &open::wordpiece_parts(Map::new(), config.lowercase),
+        SAMPLE_BYTES,
+        watch,
+    )?;
+    // The frequent characters; words with others become [UNK]. A thousand, as BERT's trainers keep,
+    // or fewer in a small vocabulary.
     let (alphabet, inside) = alphabet(&words, (config.vocabulary / 16).clamp(100, 1000));
     // Given as known tokens, so that their ids do not depend on the order of a hash map.
     let mut known: Vec<String> = BERT_SPECIALS.map(str::to_owned).to_vec();
@@ -123,7 +139,8 @@ fn wordpiece(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Val
 }
 
 fn byte_level(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Value> {
-    let words = count_words(text, &open::byte_level_parts(Map::new(), Vec::new()), SAMPLE_BYTES, watch)?;
+    let words =
+        count_words(text, &open::byte_level_parts(Map::new(), Vec::new()), SAMPLE_BYTES, watch)?;
     fits(config.vocabulary, ROBERTA_SPECIALS.len() + 257)?;
     let trainer = BpeTrainer::builder()
         .show_progress(false)
@@ -135,7 +152,8 @@ fn byte_level(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Va
         .build();
     let model = merge(&trainer, &words)?;
     let model = serde_json::to_value(&model).map_err(|error| Error::data(error.to_string()))?;
-    let (Some(vocabulary), Some(merges)) = (model["vocab"].as_object(), model["merges"].as_array()) else {
+    let (Some(vocabulary), Some(merges)) = (model["vocab"].as_object(), model["merges"].as_array())
+    else {
         return Err(Error::data("the trained model has no vocabulary"));
     };
     let mut vocabulary = vocabulary.clone();
@@ -155,27 +173,37 @@ fn unigram(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Value
         .build()
         .map_err(|error| Error::data(error.to_string()))?;
     let mut model = Unigram::default();
-    let words: Vec<(String, u32)> =
-        words.into_iter().map(|(word, count)| (word, u32::try_from(count).unwrap_or(u32::MAX))).collect();
-    // One thread: the sums of its expectation step would otherwise depend on how threads share the words.
+    let words: Vec<(String, u32)> = words
+        .into_iter()
+        .map(|(word, count)| (word, u32::try_from(count).unwrap_or(u32::MAX)))
+        .collect();
+    // One thread: the sums of its expectation step would otherwise depend on how threads share the
+    // words.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let pool = pool.map_err(|error| Error::data(error.to_string()))?;
-    pool.install(|| trainer.do_train(words, &mut model)).map_err(|error| Error::data(error.to_string()))?;
+    pool.install(|| trainer.do_train(words, &mut model))
+        .map_err(|error| Error::data(error.to_string()))?;
     let model = serde_json::to_value(&model).map_err(|error| Error::data(error.to_string()))?;
-    let pieces: Vec<(String, f64)> =
-        serde_json::from_value(model["vocab"].clone()).map_err(|error| Error::data(error.to_string()))?;
+    let pieces: Vec<(String, f64)> = serde_json::from_value(model["vocab"].clone())
+        .map_err(|error| Error::data(error.to_string()))?;
     let unk = model["unk_id"].as_u64().unwrap_or(1) as usize;
     let (specials, pieces) = pieces.split_at(ALBERT_SPECIALS.len());
     let pieces = in_fixed_order(pieces.to_vec());
-    let pieces = specials.iter().chain(&pieces).map(|(piece, score)| serde_json::json!([piece, score])).collect();
+    let pieces = specials
+        .iter()
+        .chain(&pieces)
+        .map(|(piece, score)| serde_json::json!([piece, score]))
+        .collect();
     Ok(open::unigram_parts(pieces, unk, config.lowercase))
 }
 
-/// The trainer gives characters that no piece was left for the lowest scores, 1e-4 apart, in the order of a hash map.
-/// Gives them those scores in the order of the characters, and sorts pieces by score, then by text.
+/// The trainer gives characters that no piece was left for the lowest scores, 1e-4 apart, in the
+/// order of a hash map. Gives them those scores in the order of the characters, and sorts pieces by
+/// score, then by text.
 fn in_fixed_order(mut pieces: Vec<(String, f64)>) -> Vec<(String, f64)> {
     pieces.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let single: Vec<usize> = (0..pieces.len()).rev().filter(|i| pieces[*i].0.chars().count() == 1).collect();
+    let single: Vec<usize> =
+        (0..pieces.len()).rev().filter(|i| pieces[*i].0.chars().count() == 1).collect();
     let next_to = |pair: &&[usize]| pieces[pair[1]].1 - pieces[pair[0]].1 < 1.5e-4;
     let run = (1 + single.windows(2).take_while(next_to).count()).min(single.len());
     let mut characters: Vec<String> = single[..run].iter().map(|i| pieces[*i].0.clone()).collect();
@@ -220,7 +248,12 @@ fn alphabet(words: &[(String, u64)], limit: usize) -> (Vec<char>, Vec<char>) {
 }
 
 /// How often each word occurs, sorted by word.
-fn count_words(text: &Text, parts: &Value, sample: u64, watch: &dyn Watch) -> Result<Vec<(String, u64)>> {
+fn count_words(
+    text: &Text,
+    parts: &Value,
+    sample: u64,
+    watch: &dyn Watch,
+) -> Result<Vec<(String, u64)>> {
     let splitter = open::from_json(parts, Path::new("the word splitter"))?;
     let stride = text.bytes().div_ceil(sample).max(1);
     if stride > 1 {
@@ -268,7 +301,11 @@ fn cut(word: &str) -> Vec<&str> {
     pieces
 }
 
-fn count_batch(splitter: &tokenizers::Tokenizer, batch: &[String], counts: &mut HashMap<String, u64>) -> Result<()> {
+fn count_batch(
+    splitter: &tokenizers::Tokenizer,
+    batch: &[String],
+    counts: &mut HashMap<String, u64>,
+) -> Result<()> {
     // Each piece that words are cut from, and how often it occurs.
     let mut pieces: HashMap<&str, u64> = HashMap::new();
     if super::pieces::separable(splitter) {
@@ -287,7 +324,11 @@ fn count_batch(splitter: &tokenizers::Tokenizer, batch: &[String], counts: &mut 
             pre_tokenizer.pre_tokenize(&mut split)?;
         }
         let words = split.get_splits(OffsetReferential::Normalized, OffsetType::None);
-        Ok(words.into_iter().flat_map(|(word, ..)| cut(word)).map(|word| (word.to_owned(), n)).collect())
+        Ok(words
+            .into_iter()
+            .flat_map(|(word, ..)| cut(word))
+            .map(|word| (word.to_owned(), n))
+            .collect())
     };
     let parts: Vec<_> = pieces.into_par_iter().map(words).collect();
     for part in parts {

@@ -28,8 +28,8 @@ fn rule(model: &ModelWrapper) -> fn(&str) -> bool {
     }
 }
 
-/// ALBERT's rule (create_pretraining_data.py): a piece begins a word when it begins with the marker of a space, or with
-/// `<`, or holds a character that is no ASCII letter.
+/// ALBERT's rule (create_pretraining_data.py): a piece begins a word when it begins with the marker
+/// of a space, or with `<`, or holds a character that is no ASCII letter.
 fn sentencepiece(token: &str) -> bool {
     token.starts_with(['\u{2581}', '<']) || token.chars().any(|c| !c.is_ascii_alphabetic())
 }

@@ -14,15 +14,18 @@ pub struct DistilbertConfig {
     pub mlm: f64,
     /// What the angle between the last hidden states counts. The authors: 1 (`alpha_cos`).
     pub cosine: f64,
-    /// What the squared distance of the logits, summed over the vocabulary, counts. The authors: 0 (`alpha_mse`).
+    /// What the squared distance of the logits, summed over the vocabulary, counts. The authors: 0
+    /// (`alpha_mse`).
     pub squares: f64,
-    /// What logits are divided by in the divergence, which is multiplied by its square. The authors: 2.
+    /// What logits are divided by in the divergence, which is multiplied by its square. The
+    /// authors: 2.
     pub temperature: f64,
     /// Where logits are compared.
     pub positions: Positions,
     /// What the student's embeddings, layers and output layer start from.
     pub start: Start,
-    /// The teacher's layers that the student's start from, counted from 0; empty: evenly spread, see [`crate::spread`].
+    /// The teacher's layers that the student's start from, counted from 0; empty: evenly spread,
+    /// see [`crate::spread`].
     pub layers: Vec<usize>,
     /// What the student's head starts from.
     pub head: HeadStart,
@@ -89,15 +92,21 @@ impl DistilbertConfig {
     /// # Errors
     /// Names the first that is not, and what it should be.
     pub fn validate(&self) -> Result<(), Error> {
-        let terms =
-            [("divergence", self.divergence), ("mlm", self.mlm), ("cosine", self.cosine), ("squares", self.squares)];
+        let terms = [
+            ("divergence", self.divergence),
+            ("mlm", self.mlm),
+            ("cosine", self.cosine),
+            ("squares", self.squares),
+        ];
         for (name, value) in terms {
             if !(value >= 0.0 && value.is_finite()) {
                 return Err(Error(format!("{name} = {value}: must not be negative")));
             }
         }
         if terms.iter().all(|(_, value)| *value == 0.0) {
-            return Err(Error("divergence, mlm, cosine and squares are all 0: nothing is learnt".to_owned()));
+            return Err(Error(
+                "divergence, mlm, cosine and squares are all 0: nothing is learnt".to_owned(),
+            ));
         }
         if !(self.temperature > 0.0 && self.temperature.is_finite()) {
             return Err(Error(format!("temperature = {}: must be above 0", self.temperature)));

@@ -34,7 +34,8 @@ impl Distilbert {
 
 impl Objective for Distilbert {
     const NAME: &'static str = "distilbert";
-    const ABOUT: &'static str = "distillation of predictions and hidden states (DistilBERT); needs a teacher";
+    const ABOUT: &'static str =
+        "distillation of predictions and hidden states (DistilBERT); needs a teacher";
 
     type Config = DistilbertConfig;
     type Batch = MlmBatch;
@@ -64,7 +65,8 @@ impl Objective for Distilbert {
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> MlmBatch {
-        let lay = |example: &Example| Laid::passage(&example.passage, &self.context.specials, false);
+        let lay =
+            |example: &Example| Laid::passage(&example.passage, &self.context.specials, false);
         let laid: Vec<Laid> = examples.iter().map(lay).collect();
         self.maskers.batch(&laid, &examples.iter().collect::<Vec<_>>(), purpose)
     }
@@ -77,8 +79,11 @@ impl Objective for Distilbert {
         let (targets, tokens) = (batch.labels.len() as f64, batch.sequences.real_tokens() as f64);
         let compared = if self.config.positions == Positions::All { tokens } else { targets };
         let config = &self.config;
-        let taught = [(config.divergence, compared), (config.squares, compared), (config.cosine, tokens)];
-        let asked = taught.into_iter().filter(|(coefficient, _)| *coefficient > 0.0 && self.teacher().is_some());
+        let taught =
+            [(config.divergence, compared), (config.squares, compared), (config.cosine, tokens)];
+        let asked = taught
+            .into_iter()
+            .filter(|(coefficient, _)| *coefficient > 0.0 && self.teacher().is_some());
         std::iter::once(targets).chain(asked.map(|(_, weight)| weight)).collect()
     }
 
@@ -86,15 +91,23 @@ impl Objective for Distilbert {
         MlmModel::init(encoder, rng, device)
     }
 
-    fn forward(&self, model: &MlmModel, batch: &MlmBatch, noise: Option<&mut Noise>, device: &Device) -> Step {
+    fn forward(
+        &self,
+        model: &MlmModel,
+        batch: &MlmBatch,
+        noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> Step {
         let (training, config) = (noise.is_some(), &self.config);
         let input = batch.sequences.input(device);
         let hidden = model.encoder.forward(&input, noise);
-        let rows = |places: &[u32]| places.iter().map(|place| input.row(*place)).collect::<Vec<u32>>();
+        let rows =
+            |places: &[u32]| places.iter().map(|place| input.row(*place)).collect::<Vec<u32>>();
         let predicted = rows(batch.asked());
         let table = model.encoder.embeddings.tokens.val();
         let at_targets = gather(hidden.clone(), predicted.clone());
-        let (mut term, tallies) = batch.loss(NAMES, &model.head, table.clone(), at_targets, training);
+        let (mut term, tallies) =
+            batch.loss(NAMES, &model.head, table.clone(), at_targets, training);
         term.coefficient = config.mlm;
         let mut step = Step::new(vec![term], tallies);
         let Some((teacher, teacher_head)) = self.teacher() else { return step };
@@ -117,11 +130,16 @@ impl Objective for Distilbert {
             ),
             ("distilbert/squares", config.squares, Measure::Squares),
         ];
-        for (name, coefficient, measure) in measures.into_iter().filter(|(_, coefficient, _)| *coefficient > 0.0) {
+        for (name, coefficient, measure) in
+            measures.into_iter().filter(|(_, coefficient, _)| *coefficient > 0.0)
+        {
             let learning = layer(&hidden, &model.head, table.clone());
-            let taught = layer(&teacher_hidden, teacher_head, teacher.model.encoder.embeddings.tokens.val());
-            let sum = vocabulary_distance(learning, taught, measure) * if targets { 1.0 } else { 0.0 };
-            step.terms.push(Term { tally: Tally { name, sum, weight: compared_count }, coefficient });
+            let taught =
+                layer(&teacher_hidden, teacher_head, teacher.model.encoder.embeddings.tokens.val());
+            let sum =
+                vocabulary_distance(learning, taught, measure) * if targets { 1.0 } else { 0.0 };
+            step.terms
+                .push(Term { tally: Tally { name, sum, weight: compared_count }, coefficient });
         }
         if config.cosine > 0.0 {
             let taught = known(gather(teacher_hidden, real.clone()), device);
@@ -158,7 +176,8 @@ impl Objective for Distilbert {
         for kind in ["attention", "feed_forward"] {
             let Some(part) = name.strip_prefix(&format!("encoder.stack.{kind}.")) else { continue };
             if let Some((layer, part)) = part.split_once('.')
-                && let Some(from) = layer.parse::<usize>().ok().and_then(|layer| self.layers.get(layer))
+                && let Some(from) =
+                    layer.parse::<usize>().ok().and_then(|layer| self.layers.get(layer))
             {
                 return vec![format!("encoder.stack.{kind}.{from}.{part}")];
             }
@@ -167,9 +186,11 @@ impl Objective for Distilbert {
     }
 
     fn flops(&self, encoder: &EncoderConfig, batch: &MlmBatch) -> f64 {
-        let compared = if self.config.positions == Positions::All { batch.sequences.real_tokens() } else { 0 };
+        let compared =
+            if self.config.positions == Positions::All { batch.sequences.real_tokens() } else { 0 };
         let of = |encoder: &EncoderConfig| {
-            encoder_flops(encoder, &batch.sequences) + head_flops(encoder, compared.max(batch.labels.len()))
+            encoder_flops(encoder, &batch.sequences)
+                + head_flops(encoder, compared.max(batch.labels.len()))
         };
         // The teacher has no backward pass, which takes twice as much as a forward pass.
         of(encoder) + self.context.teacher.as_ref().map_or(0.0, |teacher| of(&teacher.config) / 3.0)
@@ -177,30 +198,41 @@ impl Objective for Distilbert {
 }
 
 /// Checks that the student can learn from the teacher.
-fn fits(config: &DistilbertConfig, student: &EncoderConfig, teacher: &Teacher) -> Result<(), Error> {
+fn fits(
+    config: &DistilbertConfig,
+    student: &EncoderConfig,
+    teacher: &Teacher,
+) -> Result<(), Error> {
     let there = &teacher.config;
     if teacher.model.head.is_none() {
         return Err(Error("name: the teacher has no masked-language-model head".to_owned()));
     }
     if student.vocabulary != there.vocabulary {
         let (ours, theirs) = (student.vocabulary, there.vocabulary);
-        let message =
-            format!("name: the student has {ours} tokens and the teacher {theirs}; use the teacher's tokenizer");
+        let message = format!(
+            "name: the student has {ours} tokens and the teacher {theirs}; use the teacher's tokenizer"
+        );
         return Err(Error(message));
     }
     if config.cosine > 0.0 && student.hidden != there.hidden {
         let (ours, theirs) = (student.hidden, there.hidden);
-        let message =
-            format!("cosine: the student is {ours} wide and the teacher {theirs}; make them equal, or set it to 0");
+        let message = format!(
+            "cosine: the student is {ours} wide and the teacher {theirs}; make them equal, or set it to 0"
+        );
         return Err(Error(message));
     }
     if config.start == Start::Teacher && student.hidden != there.hidden {
-        return Err(Error("start = \"teacher\": student and teacher differ in width; write random".to_owned()));
+        return Err(Error(
+            "start = \"teacher\": student and teacher differ in width; write random".to_owned(),
+        ));
     }
-    let fitting = config.layers.len() == student.layers && config.layers.iter().all(|layer| *layer < there.layers);
+    let fitting = config.layers.len() == student.layers
+        && config.layers.iter().all(|layer| *layer < there.layers);
     if !config.layers.is_empty() && !fitting {
         let (layers, count, most) = (&config.layers, student.layers, there.layers - 1);
-        return Err(Error(format!("layers = {layers:?}: must name {count} of the teacher's layers, 0 to {most}")));
+        return Err(Error(format!(
+            "layers = {layers:?}: must name {count} of the teacher's layers, 0 to {most}"
+        )));
     }
     Ok(())
 }

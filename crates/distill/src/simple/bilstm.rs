@@ -34,7 +34,13 @@ impl Reader {
         }
     }
 
-    fn read(&self, x: Tensor<2>, input: &Input, lengths: &[usize], direction: Direction) -> Tensor<2> {
+    fn read(
+        &self,
+        x: Tensor<2>,
+        input: &Input,
+        lengths: &[usize],
+        direction: Direction,
+    ) -> Tensor<2> {
         lstm(self.input.forward(x), self.recurrent.val(), &input.rows, lengths, direction)
     }
 }
@@ -46,15 +52,22 @@ impl Bilstm {
         Self { forward: reader(), backward: reader() }
     }
 
-    /// The last states of both directions side by side, `[batch, 2 * width]`, given the embedded tokens
-    /// `[rows, embedding]` of sequences that all have some.
+    /// The last states of both directions side by side, `[batch, 2 * width]`, given the embedded
+    /// tokens `[rows, embedding]` of sequences that all have some.
     pub fn read(&self, x: Tensor<2>, input: &Input, sequences: &Sequences) -> Tensor<2> {
         let Sequences { len, lengths, .. } = sequences;
         let ends = |end: &dyn Fn(usize) -> usize| -> Vec<u32> {
-            lengths.iter().enumerate().map(|(row, length)| input.row((row * len + end(*length)) as u32)).collect()
+            lengths
+                .iter()
+                .enumerate()
+                .map(|(row, length)| input.row((row * len + end(*length)) as u32))
+                .collect()
         };
         let forward = self.forward.read(x.clone(), input, lengths, Direction::Forward);
         let backward = self.backward.read(x, input, lengths, Direction::Backward);
-        Tensor::cat(vec![gather(forward, ends(&|length| length - 1)), gather(backward, ends(&|_| 0))], 1)
+        Tensor::cat(
+            vec![gather(forward, ends(&|length| length - 1)), gather(backward, ends(&|_| 0))],
+            1,
+        )
     }
 }

@@ -20,8 +20,8 @@ pub struct SimpleConfig {
     pub reads: Reads,
     /// Width of the embeddings. Tang et al.: 300.
     pub embedding: usize,
-    /// Width of the hidden state of each direction of a BiLSTM (Tang et al.: 150 or 300), or number of the filters of each
-    /// width of a TextCNN (Kim 2014: 100).
+    /// Width of the hidden state of each direction of a BiLSTM (Tang et al.: 150 or 300), or number
+    /// of the filters of each width of a TextCNN (Kim 2014: 100).
     pub width: usize,
     /// Width of the layer after it. Tang et al.: 200 or 400.
     pub inner: usize,
@@ -33,7 +33,8 @@ pub struct SimpleConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
-    /// A long short-term memory from both ends; its last state of each direction (Tang et al. 2019).
+    /// A long short-term memory from both ends; its last state of each direction (Tang et al.
+    /// 2019).
     #[default]
     Bilstm,
     /// Filters over 3, 4 and 5 tokens, the largest value of each (Kim 2014).
@@ -85,16 +86,24 @@ impl SimpleConfig {
     /// # Errors
     /// Names the first that is not, and what it should be.
     pub fn validate(&self) -> Result<(), Error> {
-        for (name, value) in [("embedding", self.embedding), ("width", self.width), ("inner", self.inner)] {
+        for (name, value) in
+            [("embedding", self.embedding), ("width", self.width), ("inner", self.inner)]
+        {
             if value == 0 {
                 return Err(Error(format!("{name} = 0: must be at least 1")));
             }
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return Err(Error(format!("dropout = {}: must be at least 0 and below 1", self.dropout)));
+            return Err(Error(format!(
+                "dropout = {}: must be at least 0 and below 1",
+                self.dropout
+            )));
         }
         if !self.kind.of_sequence() {
-            return Err(Error("kind: a simple network learns classes and scores of sentences and pairs".to_owned()));
+            return Err(Error(
+                "kind: a simple network learns classes and scores of sentences and pairs"
+                    .to_owned(),
+            ));
         }
         Ok(())
     }

@@ -50,7 +50,8 @@ impl Simple {
         }
     }
 
-    /// The tokens of each segment without the special ones around them, and those of the second, if there is one.
+    /// The tokens of each segment without the special ones around them, and those of the second, if
+    /// there is one.
     fn segments(&self, sequences: &Sequences) -> (Sequences, Option<Sequences>) {
         let specials = &self.context.specials;
         let Sequences { len, tokens, segments, lengths } = sequences;
@@ -59,13 +60,15 @@ impl Simple {
                 let places = row * len..row * len + length;
                 let here = |place: &usize| segments.get(*place).copied().unwrap_or(0) == wanted;
                 let inside = |token: &u32| *token != specials.cls && *token != specials.sep;
-                let words: Vec<u32> = places.filter(here).map(|place| tokens[place]).filter(inside).collect();
+                let words: Vec<u32> =
+                    places.filter(here).map(|place| tokens[place]).filter(inside).collect();
                 // An empty sentence is an unknown word.
                 if words.is_empty() { vec![specials.unk] } else { words }
             };
             lengths.iter().enumerate().map(row).collect()
         };
-        let second = (self.config.reads == Reads::Two).then(|| Sequences::pad(&cut(1), specials.pad));
+        let second =
+            (self.config.reads == Reads::Two).then(|| Sequences::pad(&cut(1), specials.pad));
         (Sequences::pad(&cut(0), specials.pad), second)
     }
 
@@ -97,7 +100,9 @@ impl Simple {
 fn means(input: &Input, sequences: &Sequences, device: &Device) -> Tensor<2> {
     let (batch, rows) = (sequences.batch(), input.rows.len());
     let mut values = vec![0.0f32; batch * rows];
-    for (row, (sequence, position)) in input.rows.sequences().iter().zip(input.rows.positions()).enumerate() {
+    for (row, (sequence, position)) in
+        input.rows.sequences().iter().zip(input.rows.positions()).enumerate()
+    {
         let length = sequences.lengths[*sequence as usize];
         if (*position as usize) < length {
             values[*sequence as usize * rows + row] = 1.0 / length as f32;
@@ -108,7 +113,8 @@ fn means(input: &Input, sequences: &Sequences, device: &Device) -> Tensor<2> {
 
 impl Objective for Simple {
     const NAME: &'static str = "simple";
-    const ABOUT: &'static str = "a BiLSTM, a TextCNN or a bag of embeddings that learns a task from a teacher";
+    const ABOUT: &'static str =
+        "a BiLSTM, a TextCNN or a bag of embeddings that learns a task from a teacher";
 
     type Config = SimpleConfig;
     type Batch = TuneBatch;
@@ -139,8 +145,10 @@ impl Objective for Simple {
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> SimpleModel {
         let SimpleConfig { embedding, width, inner, network, .. } = self.config;
         let table = truncated_normal([encoder.vocabulary, embedding], 0.1, rng, device);
-        let bilstm = (network == Network::Bilstm).then(|| Bilstm::init(embedding, width, rng, device));
-        let textcnn = (network == Network::Textcnn).then(|| TextCnn::init(embedding, width, rng, device));
+        let bilstm =
+            (network == Network::Bilstm).then(|| Bilstm::init(embedding, width, rng, device));
+        let textcnn =
+            (network == Network::Textcnn).then(|| TextCnn::init(embedding, width, rng, device));
         let mut linear = |inputs: usize, outputs: usize| {
             Linear::init(inputs, outputs, 1.0 / (3.0 * inputs as f64).sqrt(), rng, device)
         };
@@ -149,7 +157,13 @@ impl Objective for Simple {
         SimpleModel { embedding: table, bilstm, textcnn, inner: inner_layer, output }
     }
 
-    fn forward(&self, model: &SimpleModel, batch: &TuneBatch, noise: Option<&mut Noise>, device: &Device) -> Step {
+    fn forward(
+        &self,
+        model: &SimpleModel,
+        batch: &TuneBatch,
+        noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> Step {
         let pass = if noise.is_some() { Pass::Training } else { Pass::Evaluation };
         let outputs = self.outputs(model, &batch.sequences, noise, device);
         self.task.step(outputs, &batch.sequences.input(device), batch, pass)

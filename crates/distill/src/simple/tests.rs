@@ -41,7 +41,8 @@ fn examples() -> Vec<Example> {
         let first: Vec<u32> = std::iter::once(2).chain(words).chain([3]).collect();
         let tokens = [first.clone(), vec![20 + number, 3]].concat();
         let passage = Passage::of_words(u64::from(number), tokens, vec![0, first.len() as u32]);
-        let (answer, advice) = (Some(Answer::Class(number % 2)), Some(vec![1.0 - number as f32, 0.5 * number as f32]));
+        let (answer, advice) =
+            (Some(Answer::Class(number % 2)), Some(vec![1.0 - number as f32, 0.5 * number as f32]));
         Example { passage, seed: 1, epoch: 0, partner: None, answer, advice }
     };
     (0..4).map(example).collect()
@@ -60,7 +61,10 @@ fn a_row_says_the_same_alone_and_beside_longer_ones() {
             let together = said(&examples());
             for (example, beside) in examples().iter().zip(together) {
                 let alone = &said(std::slice::from_ref(example))[0];
-                assert!(alone.iter().zip(&beside).all(|(a, b)| (a - b).abs() < 1e-5), "{network:?} {reads:?}");
+                assert!(
+                    alone.iter().zip(&beside).all(|(a, b)| (a - b).abs() < 1e-5),
+                    "{network:?} {reads:?}"
+                );
             }
         }
     }
@@ -78,7 +82,8 @@ fn every_parameter_has_a_gradient_and_a_batch_is_learnt_by_heart() {
             let mut losses = Vec::new();
             for _ in 0..1000 {
                 let mut noise = Noise::new(vec![1, 2, 3, 4]);
-                let loss = objective.forward(&model, &batch, Some(&mut noise), &device).loss(&weights);
+                let loss =
+                    objective.forward(&model, &batch, Some(&mut noise), &device).loss(&weights);
                 losses.push(loss.clone().into_scalar::<f32>());
                 let gradients = loss.backward();
                 let mut descend = Descend { gradients, missing: Vec::new() };
@@ -105,7 +110,9 @@ impl burn::module::ModuleMapper for Descend {
             self.missing.push(param.dims().to_vec());
             return param;
         };
-        param.map(|value| burn::tensor::Tensor::from_inner(value.inner() - gradient * 0.1).require_grad())
+        param.map(|value| {
+            burn::tensor::Tensor::from_inner(value.inner() - gradient * 0.1).require_grad()
+        })
     }
 }
 

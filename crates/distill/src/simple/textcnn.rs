@@ -27,8 +27,8 @@ impl TextCnn {
         Self { filters: WIDTHS.map(filter).into() }
     }
 
-    /// The largest value of each filter in each sequence, `[batch, 3 * filters]`, given the embedded tokens
-    /// `[rows, embedding]`. Where a sequence ends, zeros follow.
+    /// The largest value of each filter in each sequence, `[batch, 3 * filters]`, given the
+    /// embedded tokens `[rows, embedding]`. Where a sequence ends, zeros follow.
     pub fn read(&self, x: Tensor<2>, input: &Input, sequences: &Sequences) -> Tensor<2> {
         let ([rows, embedding], device) = (x.dims(), x.device());
         let Sequences { len, lengths, .. } = sequences;
@@ -42,7 +42,11 @@ impl TextCnn {
                 let of = |row: usize, window: usize| {
                     // Shorter sequences repeat their last window, which changes no maximum.
                     let position = window.min(windows(lengths[row]) - 1) + offset;
-                    if position < lengths[row] { input.row((row * len + position) as u32) } else { rows as u32 }
+                    if position < lengths[row] {
+                        input.row((row * len + position) as u32)
+                    } else {
+                        rows as u32
+                    }
                 };
                 (0..batch).flat_map(|row| (0..most).map(move |window| of(row, window))).collect()
             };

@@ -56,8 +56,8 @@ pub enum Behaviour {
     /// The teacher drops nothing out, padding does not count, nothing is masked.
     #[default]
     Clean,
-    /// The teacher drops out in training, padding counts as far as the batch has some, and one token of each passage of a
-    /// text is masked.
+    /// The teacher drops out in training, padding counts as far as the batch has some, and one
+    /// token of each passage of a text is masked.
     Authors,
 }
 
@@ -82,14 +82,17 @@ impl TinybertConfig {
     /// # Errors
     /// Names the first that is not, and what it should be.
     pub fn validate(&self) -> Result<(), Error> {
-        let terms = [("attention", self.attention), ("hidden", self.hidden), ("embedding", self.embedding)];
+        let terms =
+            [("attention", self.attention), ("hidden", self.hidden), ("embedding", self.embedding)];
         for (name, value) in terms {
             if !(value >= 0.0 && value.is_finite()) {
                 return Err(Error(format!("{name} = {value}: must not be negative")));
             }
         }
         if self.attention + self.hidden + self.embedding == 0.0 {
-            return Err(Error("attention, hidden and embedding are all 0: nothing is learnt".to_owned()));
+            return Err(Error(
+                "attention, hidden and embedding are all 0: nothing is learnt".to_owned(),
+            ));
         }
         Ok(())
     }

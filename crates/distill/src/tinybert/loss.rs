@@ -38,8 +38,11 @@ impl Counted<'_> {
     fn factors(&self) -> Option<Vec<f32>> {
         let Sequences { len, lengths, .. } = self.sequences;
         let padded = self.rectangle && lengths.iter().any(|length| length < len);
-        let row = |length: &usize| (0..*len).map(move |i| if i < *length { 1.0 } else { 0.0 }).collect::<Vec<f32>>();
-        (padded && self.behaviour == Behaviour::Clean).then(|| lengths.iter().flat_map(row).collect())
+        let row = |length: &usize| {
+            (0..*len).map(move |i| if i < *length { 1.0 } else { 0.0 }).collect::<Vec<f32>>()
+        };
+        (padded && self.behaviour == Behaviour::Clean)
+            .then(|| lengths.iter().flat_map(row).collect())
     }
 
     /// The sum of `(student - teacher)^2` over states `[rows, width]`, `[1]`.
@@ -49,15 +52,17 @@ impl Counted<'_> {
             Some(factors) => {
                 let device = squares.device();
                 let n = factors.len();
-                (squares * Tensor::<1>::from_data(factors.as_slice(), &device).reshape([n, 1])).sum()
+                (squares * Tensor::<1>::from_data(factors.as_slice(), &device).reshape([n, 1]))
+                    .sum()
             }
             None => squares.sum(),
         }
     }
 
-    /// The sum of `(student - teacher)^2` over scores as [`kernels::attention_scores`] has them, `[1]`, of students and
-    /// teachers with these numbers of heads. Where they differ, the scores are a rectangle, and of the larger number the
-    /// mean is taken of those that stand for one of the smaller.
+    /// The sum of `(student - teacher)^2` over scores as [`kernels::attention_scores`] has them,
+    /// `[1]`, of students and teachers with these numbers of heads. Where they differ, the scores
+    /// are a rectangle, and of the larger number the mean is taken of those that stand for one of
+    /// the smaller.
     pub fn scores(&self, student: Tensor<1>, teacher: Tensor<1>, heads: [usize; 2]) -> Tensor<1> {
         let visible = |scores: Tensor<1>| match self.behaviour {
             Behaviour::Clean => scores,
@@ -75,7 +80,11 @@ impl Counted<'_> {
             return (student - teacher).powi_scalar(2).sum();
         }
         let of_group = |scores: Tensor<1>, heads: usize| {
-            scores.reshape([batch, fewest, heads / fewest, len * len]).mean_dim(2).reshape([batch, fewest, len * len])
+            scores.reshape([batch, fewest, heads / fewest, len * len]).mean_dim(2).reshape([
+                batch,
+                fewest,
+                len * len,
+            ])
         };
         let squares = (of_group(student, heads[0]) - of_group(teacher, heads[1])).powi_scalar(2);
         match self.factors() {
@@ -88,7 +97,9 @@ impl Counted<'_> {
 /// 1 for each pair of a query and a key that both count, `[batch, 1, len * len]`.
 fn pairs(factors: &[f32], len: usize, device: &Device) -> Tensor<3> {
     let batch = factors.len() / len;
-    let row = |row: &[f32]| row.iter().flat_map(|query| row.iter().map(move |key| query * key)).collect::<Vec<f32>>();
+    let row = |row: &[f32]| {
+        row.iter().flat_map(|query| row.iter().map(move |key| query * key)).collect::<Vec<f32>>()
+    };
     let values: Vec<f32> = factors.chunks(len).flat_map(row).collect();
     Tensor::<1>::from_data(values.as_slice(), device).reshape([batch, 1, len * len])
 }

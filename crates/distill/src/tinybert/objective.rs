@@ -61,13 +61,19 @@ impl Tinybert {
         let both = self.context.encoder.segments.min(self.teacher.config.segments) > 1;
         let second = passage.sentence_starts.get(1).map_or(n, |start| *start as usize);
         let segments = (0..n).map(|i| u32::from(both && i >= second)).collect();
-        Laid { tokens: passage.tokens.clone(), word_starts: passage.word_starts.clone(), segments, spans: vec![0; n] }
+        Laid {
+            tokens: passage.tokens.clone(),
+            word_starts: passage.word_starts.clone(),
+            segments,
+            spans: vec![0; n],
+        }
     }
 }
 
 impl Objective for Tinybert {
     const NAME: &'static str = "tinybert";
-    const ABOUT: &'static str = "distillation of attention, hidden states and embeddings (TinyBERT); needs a teacher";
+    const ABOUT: &'static str =
+        "distillation of attention, hidden states and embeddings (TinyBERT); needs a teacher";
 
     type Config = TinybertConfig;
     type Batch = MlmBatch;
@@ -79,10 +85,13 @@ impl Objective for Tinybert {
             let message = "a run of tinybert needs its teacher, whose insides it learns; it predicts no tokens";
             Error(format!("name: {message}"))
         })?;
-        let layers = config.mapping.of(&config.layers, teacher.config.layers, context.encoder.layers)?;
+        let layers =
+            config.mapping.of(&config.layers, teacher.config.layers, context.encoder.layers)?;
         let (ours, theirs) = (context.encoder.heads, teacher.config.heads);
         if config.attention > 0.0 && !ours.max(theirs).is_multiple_of(ours.min(theirs)) {
-            let message = format!("the student has {ours} heads and the teacher {theirs}; one must divide the other");
+            let message = format!(
+                "the student has {ours} heads and the teacher {theirs}; one must divide the other"
+            );
             return Err(Error(format!("attention: {message}, or set it to 0")));
         }
         // The authors ask for no masks, and their code masks at least one token.
@@ -118,16 +127,30 @@ impl Objective for Tinybert {
     }
 
     fn weights(&self, batch: &MlmBatch) -> Vec<f64> {
-        let counted = Counted { sequences: &batch.sequences, rectangle: false, behaviour: self.config.behaviour };
+        let counted = Counted {
+            sequences: &batch.sequences,
+            rectangle: false,
+            behaviour: self.config.behaviour,
+        };
         let [student, teacher] = self.heads();
         let states = counted.tokens() * self.teacher.config.hidden as f64;
         let scores = counted.pairs() * student.min(teacher) as f64;
         let config = &self.config;
-        let terms = [(config.attention, scores), (config.hidden, states), (config.embedding, states)];
-        terms.into_iter().filter(|(coefficient, _)| *coefficient > 0.0).map(|(_, weight)| weight).collect()
+        let terms =
+            [(config.attention, scores), (config.hidden, states), (config.embedding, states)];
+        terms
+            .into_iter()
+            .filter(|(coefficient, _)| *coefficient > 0.0)
+            .map(|(_, weight)| weight)
+            .collect()
     }
 
-    fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> TinybertModel {
+    fn init(
+        &self,
+        encoder: &EncoderConfig,
+        rng: &mut ChaCha8Rng,
+        device: &Device,
+    ) -> TinybertModel {
         let student = Encoder::init(encoder, rng, device);
         let (width, std) = (self.teacher.config.hidden, encoder.initializer_range);
         let mut fit = || Linear::init(encoder.hidden, width, std, rng, device);
@@ -135,7 +158,13 @@ impl Objective for Tinybert {
         TinybertModel { encoder: student, fit, fit_embeddings: own }
     }
 
-    fn forward(&self, model: &TinybertModel, batch: &MlmBatch, noise: Option<&mut Noise>, device: &Device) -> Step {
+    fn forward(
+        &self,
+        model: &TinybertModel,
+        batch: &MlmBatch,
+        noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> Step {
         let (config, sequences, training) = (&self.config, &batch.sequences, noise.is_some());
         let input = |device: &Device| match self.is_padded() {
             true => sequences.padded_input(device),
@@ -158,7 +187,9 @@ impl Objective for Tinybert {
                 terms.push(Term { tally, coefficient });
             }
         };
-        let sum = |parts: Vec<Tensor<1>>| parts.into_iter().reduce(|a, b| a + b).expect("a student has layers");
+        let sum = |parts: Vec<Tensor<1>>| {
+            parts.into_iter().reduce(|a, b| a + b).expect("a student has layers")
+        };
         let embeddings = model.fit_embeddings.as_ref().unwrap_or(&model.fit);
         term("tinybert/attention", config.attention, &|| {
             let of_layer = |(ours, theirs): (&Tensor<1>, &usize)| {
@@ -189,13 +220,19 @@ impl Objective for Tinybert {
         }
         let mut step = Step::new(terms, Vec::new());
         if !training {
-            let real: Vec<u32> = sequences.real_places().into_iter().map(|place| inputs.row(place)).collect();
-            let (last, theirs) = (student.states.last(), self.layers.last().map(|layer| &teacher.states[*layer]));
+            let real: Vec<u32> =
+                sequences.real_places().into_iter().map(|place| inputs.row(place)).collect();
+            let (last, theirs) =
+                (student.states.last(), self.layers.last().map(|layer| &teacher.states[*layer]));
             if let (Some(ours), Some(theirs)) = (last, theirs) {
                 let theirs = known(gather(theirs.clone(), real.clone()), device);
                 let ours = model.fit.forward(gather(ours.clone(), real.clone()));
                 let sum = cosine_distances(ours, theirs).sum();
-                step.tallies.push(Tally { name: "tinybert/cosine", sum, weight: real.len() as f64 });
+                step.tallies.push(Tally {
+                    name: "tinybert/cosine",
+                    sum,
+                    weight: real.len() as f64,
+                });
             }
         }
         step
@@ -207,8 +244,12 @@ impl Objective for Tinybert {
 
     fn flops(&self, encoder: &EncoderConfig, batch: &MlmBatch) -> f64 {
         let tokens = batch.sequences.real_tokens() as f64;
-        let maps = 2.0 * (encoder.hidden * self.teacher.config.hidden * (encoder.layers + 1)) as f64 * tokens;
+        let maps = 2.0
+            * (encoder.hidden * self.teacher.config.hidden * (encoder.layers + 1)) as f64
+            * tokens;
         // The teacher has no backward pass, which takes twice as much as a forward pass.
-        encoder_flops(encoder, &batch.sequences) + maps + encoder_flops(&self.teacher.config, &batch.sequences) / 3.0
+        encoder_flops(encoder, &batch.sequences)
+            + maps
+            + encoder_flops(&self.teacher.config, &batch.sequences) / 3.0
     }
 }

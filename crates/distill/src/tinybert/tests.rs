@@ -43,13 +43,18 @@ fn losses_are_those_of_pytorch() {
     let reference = Reference::open();
     let sequences = reference.sequences();
     let (heads, width, theirs, len) = (2, 3, 5, sequences.len);
-    let mapping: Vec<usize> = reference.values("tinybert/mapping").iter().map(|layer| *layer as usize).collect();
-    let (weight, bias) =
-        (reference.matrix("tinybert/fit_weight", theirs), reference.matrix("tinybert/fit_bias", theirs));
+    let mapping: Vec<usize> =
+        reference.values("tinybert/mapping").iter().map(|layer| *layer as usize).collect();
+    let (weight, bias) = (
+        reference.matrix("tinybert/fit_weight", theirs),
+        reference.matrix("tinybert/fit_bias", theirs),
+    );
     let fit = |x: Tensor<2>| x.matmul(weight.clone()) + bias.clone();
-    for (name, behaviour, rectangle) in
-        [("authors", Behaviour::Authors, true), ("clean", Behaviour::Clean, true), ("clean", Behaviour::Clean, false)]
-    {
+    for (name, behaviour, rectangle) in [
+        ("authors", Behaviour::Authors, true),
+        ("clean", Behaviour::Clean, true),
+        ("clean", Behaviour::Clean, false),
+    ] {
         let counted = Counted { sequences: &sequences, rectangle, behaviour };
         let scores = |who: &str, number, of| {
             let square = part(&reference, &format!("tinybert/{who}_scores"), number, of, len);
@@ -59,7 +64,11 @@ fn losses_are_those_of_pytorch() {
             .iter()
             .enumerate()
             .map(|(layer, theirs)| {
-                scalar(counted.scores(scores("student", layer, 2), scores("teacher", theirs - 1, 4), [heads, heads]))
+                scalar(counted.scores(
+                    scores("student", layer, 2),
+                    scores("teacher", theirs - 1, 4),
+                    [heads, heads],
+                ))
             })
             .sum();
         let name_of = |what: &str| format!("tinybert/{what}_{name}");
@@ -71,10 +80,13 @@ fn losses_are_those_of_pytorch() {
         };
         let distance = |student: usize, teacher: usize| {
             let student = fit(state("student", student, 3, width));
-            scalar(counted.states(student, state("teacher", teacher, 5, theirs))) / counted.tokens() / theirs as f64
+            scalar(counted.states(student, state("teacher", teacher, 5, theirs)))
+                / counted.tokens()
+                / theirs as f64
         };
         assert_loss(&name_of("embedding"), distance(0, 0), reference.number(&name_of("embedding")));
-        let hidden: f64 = mapping.iter().enumerate().map(|(layer, theirs)| distance(layer + 1, *theirs)).sum();
+        let hidden: f64 =
+            mapping.iter().enumerate().map(|(layer, theirs)| distance(layer + 1, *theirs)).sum();
         assert_loss(&name_of("hidden"), hidden, reference.number(&name_of("hidden")));
     }
     let counted = Counted { sequences: &sequences, rectangle: true, behaviour: Behaviour::Clean };
@@ -82,8 +94,10 @@ fn losses_are_those_of_pytorch() {
         .iter()
         .enumerate()
         .map(|(layer, theirs)| {
-            let student = part(&reference, "tinybert/student_scores_one_head", layer, 2, len).flatten(0, 1);
-            let teacher = part(&reference, "tinybert/teacher_scores", theirs - 1, 4, len).flatten(0, 1);
+            let student =
+                part(&reference, "tinybert/student_scores_one_head", layer, 2, len).flatten(0, 1);
+            let teacher =
+                part(&reference, "tinybert/teacher_scores", theirs - 1, 4, len).flatten(0, 1);
             scalar(counted.scores(student, teacher, [1, heads]))
         })
         .sum();
@@ -107,7 +121,10 @@ fn keeps_the_contract(config: TinybertConfig, encoder: EncoderConfig) {
 fn the_contract_is_kept_on_text_on_tasks_and_with_fewer_heads() {
     let usual = TinybertConfig::default();
     keeps_the_contract(usual.clone(), student());
-    keeps_the_contract(TinybertConfig { source: Source::Task, maps: Maps::One, ..usual.clone() }, student());
+    keeps_the_contract(
+        TinybertConfig { source: Source::Task, maps: Maps::One, ..usual.clone() },
+        student(),
+    );
     keeps_the_contract(usual.clone(), EncoderConfig { heads: 1, ..student() });
     keeps_the_contract(TinybertConfig { hidden: 0.0, attention: 0.0, ..usual.clone() }, student());
     // Weights as small as usual give scores near zero.
@@ -123,7 +140,8 @@ fn a_rectangle_with_padding_gives_the_same_losses_as_ragged_rows() {
     let model = objective.init(&student(), &mut ChaCha8Rng::seed_from_u64(1), &device);
     let sums = |rectangle: bool| -> Vec<f64> {
         let sequences = &batch.sequences;
-        let input = if rectangle { sequences.padded_input(&device) } else { sequences.input(&device) };
+        let input =
+            if rectangle { sequences.padded_input(&device) } else { sequences.input(&device) };
         let trace = model.encoder.trace(&input, None);
         let counted = Counted { sequences, rectangle, behaviour: Behaviour::Clean };
         let zeros = |n: usize| Tensor::<1>::zeros([n], &device);
@@ -144,18 +162,27 @@ fn a_rectangle_with_padding_gives_the_same_losses_as_ragged_rows() {
 
 #[test]
 fn the_authors_mask_a_token_of_each_passage_and_count_padding() {
-    let objective =
-        objective(TinybertConfig { behaviour: Behaviour::Authors, ..TinybertConfig::default() }, &student());
+    let objective = objective(
+        TinybertConfig { behaviour: Behaviour::Authors, ..TinybertConfig::default() },
+        &student(),
+    );
     let batch = objective.collate(&examples(), Purpose::Training);
     assert_eq!(batch.labels.len(), 4);
     let weights = objective.weights(&batch);
     let len = batch.sequences.len;
-    assert_eq!(weights, [2 * 4 * len * len, 4 * len * 16, 4 * len * 16].map(|weight| weight as f64));
+    assert_eq!(
+        weights,
+        [2 * 4 * len * len, 4 * len * 16, 4 * len * 16].map(|weight| weight as f64)
+    );
 }
 
 #[test]
 fn without_a_teacher_there_is_nothing_to_learn() {
-    let context = Context { teacher: None, ..objective(TinybertConfig::default(), &student()).context().clone() };
-    let error = Tinybert::new(TinybertConfig::default(), &context).expect_err("refused").to_string();
+    let context = Context {
+        teacher: None,
+        ..objective(TinybertConfig::default(), &student()).context().clone()
+    };
+    let error =
+        Tinybert::new(TinybertConfig::default(), &context).expect_err("refused").to_string();
     assert!(error.contains("needs its teacher"), "{error}");
 }

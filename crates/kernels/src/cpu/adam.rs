@@ -49,7 +49,8 @@ pub struct Parameter<'a> {
     pub square: &'a mut [f32],
 }
 
-/// One step of AdamW (Loshchilov and Hutter 2019, algorithm 2) with the gradient multiplied by `scale`.
+/// One step of AdamW (Loshchilov and Hutter 2019, algorithm 2) with the gradient multiplied by
+/// `scale`.
 pub fn adamw(parameter: Parameter<'_>, scale: f32, step: &AdamStep) {
     let Parameter { weight, gradient, mean, square } = parameter;
     let parts = weight.par_chunks_mut(PART).zip(gradient.par_chunks(PART));
@@ -59,11 +60,13 @@ pub fn adamw(parameter: Parameter<'_>, scale: f32, step: &AdamStep) {
     });
 }
 
-/// One step of LAMB (You et al. 2020, algorithm 2): the update of the tensor is scaled by |weight| / |update|.
+/// One step of LAMB (You et al. 2020, algorithm 2): the update of the tensor is scaled by |weight|
+/// / |update|.
 pub fn lamb(parameter: Parameter<'_>, scale: f32, step: &AdamStep) {
     let Parameter { weight, gradient, mean, square } = parameter;
     let mut update = super::parts::unwritten(weight.len());
-    let parts = update.par_chunks_mut(PART).zip(weight.par_chunks(PART)).zip(gradient.par_chunks(PART));
+    let parts =
+        update.par_chunks_mut(PART).zip(weight.par_chunks(PART)).zip(gradient.par_chunks(PART));
     parts.zip(mean.par_chunks_mut(PART)).zip(square.par_chunks_mut(PART)).for_each(
         |((((update, weight), gradient), mean), square)| {
             update_part(update, weight, gradient, mean, square, scale, step);

@@ -1,8 +1,9 @@
 //! Multi-head attention, one sequence and head at a time, without keeping the weights.
 //!
-//! The forward pass keeps the logarithm of each softmax denominator, and the backward pass computes the weights again
-//! from it (as FlashAttention does, Dao et al. 2022): a head's square of weights stays in the cache and never goes to
-//! memory, which costs one more small product and saves `heads * len` numbers a token.
+//! The forward pass keeps the logarithm of each softmax denominator, and the backward pass computes
+//! the weights again from it (as FlashAttention does, Dao et al. 2022): a head's square of weights
+//! stays in the cache and never goes to memory, which costs one more small product and saves `heads
+//! * len` numbers a token.
 
 use rayon::prelude::*;
 
@@ -42,7 +43,8 @@ struct Drop<'a> {
     positions: &'a [u32],
 }
 
-/// Number of the weight (head, query, 0) within its sequence. Fixed strides, so that it does not depend on the padding.
+/// Number of the weight (head, query, 0) within its sequence. Fixed strides, so that it does not
+/// depend on the padding.
 #[inline(always)]
 pub fn weight_index(head: usize, query: u32) -> u32 {
     ((head as u32) << 24).wrapping_add(query << 12)
@@ -68,7 +70,8 @@ impl Head {
         Matrix::strided(&rows[self.index * self.width()..], self.queries, self.width(), self.d)
     }
 
-    /// The columns of this head in the keys (0) or values (1) of its sequence, packed `[keys, 2 * d]`.
+    /// The columns of this head in the keys (0) or values (1) of its sequence, packed `[keys, 2 *
+    /// d]`.
     pub fn of_packed<'a>(&self, packed: &'a [f32], which: usize) -> Matrix<'a> {
         let start = which * self.d + self.index * self.width();
         Matrix::strided(&packed[start..], self.keys, self.width(), 2 * self.d)
@@ -92,7 +95,11 @@ impl Head {
 }
 
 /// Cuts `rows` of `width` elements at the sequences.
-pub(super) fn split<'a>(mut values: &'a mut [f32], rows: &Rows, width: usize) -> Vec<&'a mut [f32]> {
+pub(super) fn split<'a>(
+    mut values: &'a mut [f32],
+    rows: &Rows,
+    width: usize,
+) -> Vec<&'a mut [f32]> {
     let cut = |b| {
         let (part, rest) = std::mem::take(&mut values).split_at_mut(rows.range(b).len() * width);
         values = rest;
@@ -107,13 +114,16 @@ pub(super) fn part<'a>(values: &'a [f32], rows: &Rows, b: usize, width: usize) -
     &values[range.start * width..range.end * width]
 }
 
-/// `softmax(Q K^T / sqrt(width)) V` per head for queries `[queries, d]` and packed keys and values `[keys, 2 * d]`, and
-/// the logarithms of the denominators, `[queries, heads]`.
+/// `softmax(Q K^T / sqrt(width)) V` per head for queries `[queries, d]` and packed keys and values
+/// `[keys, 2 * d]`, and the logarithms of the denominators, `[queries, heads]`.
 pub fn forward(queries: &[f32], packed: &[f32], d: usize, shape: &Heads) -> (Vec<f32>, Vec<f32>) {
     let heads = shape.heads;
-    let (mut out, mut logs) = (unwritten(shape.queries.len() * d), unwritten(shape.queries.len() * heads));
-    let parts: Vec<_> =
-        split(&mut out, &shape.queries, d).into_iter().zip(split(&mut logs, &shape.queries, heads)).collect();
+    let (mut out, mut logs) =
+        (unwritten(shape.queries.len() * d), unwritten(shape.queries.len() * heads));
+    let parts: Vec<_> = split(&mut out, &shape.queries, d)
+        .into_iter()
+        .zip(split(&mut logs, &shape.queries, heads))
+        .collect();
     parts.into_par_iter().enumerate().for_each_init(Vec::new, |scores, (b, (out, logs))| {
         let queries = part(queries, &shape.queries, b, d);
         let packed = part(packed, &shape.keys, b, 2 * d);
@@ -124,10 +134,25 @@ pub fn forward(queries: &[f32], packed: &[f32], d: usize, shape: &Heads) -> (Vec
         scores.resize(asked * seen, 0.0);
         for index in 0..heads {
             let head = Head { index, heads, d, queries: asked, keys: seen };
-            let (q, k, v) = (head.of_queries(queries), head.of_packed(packed, 0), head.of_packed(packed, 1));
-            multiply(MatrixMut::new(scores, seen), q, k.transposed(), 1.0, Output::Replace, Threads::One);
+            let (q, k, v) =
+                (head.of_queries(queries), head.of_packed(packed, 0), head.of_packed(packed, 1));
+            multiply(
+                MatrixMut::new(scores, seen),
+                q,
+                k.transposed(),
+                1.0,
+                Output::Replace,
+                Threads::One,
+            );
             weigh(scores, head, logs, shape.drop(b));
-            multiply(head.queries_mut(out), head.square(scores), v, 1.0, Output::Replace, Threads::One);
+            multiply(
+                head.queries_mut(out),
+                head.square(scores),
+                v,
+                1.0,
+                Output::Replace,
+                Threads::One,
+            );
         }
     });
     (out, logs)
@@ -143,14 +168,17 @@ pub fn backward(
     shape: &Heads,
 ) -> (Vec<f32>, Vec<f32>) {
     let heads = shape.heads;
-    let (mut query_gradients, mut packed_gradients) = (unwritten(queries.len()), unwritten(packed.len()));
+    let (mut query_gradients, mut packed_gradients) =
+        (unwritten(queries.len()), unwritten(packed.len()));
     let parts: Vec<_> = split(&mut query_gradients, &shape.queries, d)
         .into_iter()
         .zip(split(&mut packed_gradients, &shape.keys, 2 * d))
         .collect();
     let work = |scratch: &mut [Vec<f32>; 3], (b, (dq, dkv)): (usize, (&mut [f32], &mut [f32]))| {
-        let (queries, gradient) = (part(queries, &shape.queries, b, d), part(gradient, &shape.queries, b, d));
-        let (packed, logs) = (part(packed, &shape.keys, b, 2 * d), part(logs, &shape.queries, b, heads));
+        let (queries, gradient) =
+            (part(queries, &shape.queries, b, d), part(gradient, &shape.queries, b, d));
+        let (packed, logs) =
+            (part(packed, &shape.keys, b, 2 * d), part(logs, &shape.queries, b, heads));
         let (asked, seen) = (shape.queries.range(b).len(), shape.keys.range(b).len());
         if asked == 0 {
             dkv.fill(0.0);
@@ -160,18 +188,47 @@ pub fn backward(
         let [weights, dropped, scores] = scratch;
         for index in 0..heads {
             let head = Head { index, heads, d, queries: asked, keys: seen };
-            let (q, k, v) = (head.of_queries(queries), head.of_packed(packed, 0), head.of_packed(packed, 1));
+            let (q, k, v) =
+                (head.of_queries(queries), head.of_packed(packed, 0), head.of_packed(packed, 1));
             let upper = head.of_queries(gradient);
-            multiply(MatrixMut::new(weights, seen), q, k.transposed(), 1.0, Output::Replace, Threads::One);
+            multiply(
+                MatrixMut::new(weights, seen),
+                q,
+                k.transposed(),
+                1.0,
+                Output::Replace,
+                Threads::One,
+            );
             weigh_again(weights, dropped, head, logs, shape.drop(b));
             let kept: &[f32] = if shape.mask.is_some() { dropped } else { weights };
             let values = head.packed_mut(dkv, 1);
-            multiply(values, head.square(kept).transposed(), upper, 1.0, Output::Replace, Threads::One);
-            multiply(MatrixMut::new(scores, seen), upper, v.transposed(), 1.0, Output::Replace, Threads::One);
+            multiply(
+                values,
+                head.square(kept).transposed(),
+                upper,
+                1.0,
+                Output::Replace,
+                Threads::One,
+            );
+            multiply(
+                MatrixMut::new(scores, seen),
+                upper,
+                v.transposed(),
+                1.0,
+                Output::Replace,
+                Threads::One,
+            );
             score_gradients(scores, weights, kept, seen);
             let (square, scale) = (head.square(scores), head.scale());
             multiply(head.queries_mut(dq), square, k, scale, Output::Replace, Threads::One);
-            multiply(head.packed_mut(dkv, 0), square.transposed(), q, scale, Output::Replace, Threads::One);
+            multiply(
+                head.packed_mut(dkv, 0),
+                square.transposed(),
+                q,
+                scale,
+                Output::Replace,
+                Threads::One,
+            );
         }
     };
     parts.into_par_iter().enumerate().for_each_init(Default::default, work);
@@ -179,7 +236,8 @@ pub fn backward(
 }
 
 vectorised! {
-    /// Scores become dropped-out weights; the logarithms of the denominators go to `logs`, `[queries, heads]`.
+    /// Scores become dropped-out weights; the logarithms of the denominators go to `logs`,
+    /// `[queries, heads]`.
     fn weigh<'a>(scores: &mut [f32], head: Head, logs: &mut [f32], drop: Option<Drop<'a>>) {
         let scale = head.scale();
         for (query, row) in scores.chunks_exact_mut(head.keys).enumerate() {
@@ -198,7 +256,8 @@ vectorised! {
         }
     }
 
-    /// Scores become weights, given the logarithms of the denominators; `dropped` holds them after dropout.
+    /// Scores become weights, given the logarithms of the denominators; `dropped` holds them after
+    /// dropout.
     fn weigh_again<'a>(
         scores: &mut [f32],
         dropped: &mut [f32],
@@ -223,8 +282,8 @@ vectorised! {
         }
     }
 
-    /// With W the weights, M their mask and G the gradient of W M, in `gradient`: the gradient of the scores is
-    /// W (G M - sum(G M W)), and W M is at hand in `kept`.
+    /// With W the weights, M their mask and G the gradient of W M, in `gradient`: the gradient of
+    /// the scores is W (G M - sum(G M W)), and W M is at hand in `kept`.
     fn score_gradients(gradient: &mut [f32], weights: &[f32], kept: &[f32], keys: usize) {
         let squares = gradient.chunks_exact_mut(keys).zip(weights.chunks_exact(keys));
         for ((g, w), kept) in squares.zip(kept.chunks_exact(keys)) {

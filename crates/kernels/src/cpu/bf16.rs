@@ -1,9 +1,10 @@
 //! Products of matrices whose factors are rounded to bfloat16 on their way into the cache.
 //!
-//! Goto's blocked algorithm (Goto and van de Geijn 2008): both factors are packed into panels in the order in which they
-//! are read, and tiles of the output are summed in registers. An element of a panel is a pair of neighbours along the
-//! inner dimension, which is what the instruction `vdpbf16ps` takes: it adds two products to a sum of 32 bits, twice as
-//! many in a cycle as in 32 bits.
+//! Goto's blocked algorithm (Goto and van de Geijn 2008): both factors are packed into panels in
+//! the order in which they are read, and tiles of the output are summed in registers. An element of
+//! a panel is a pair of neighbours along the inner dimension, which is what the instruction
+//! `vdpbf16ps` takes: it adds two products to a sum of 32 bits, twice as many in a cycle as in 32
+//! bits.
 
 use rayon::prelude::*;
 
@@ -15,16 +16,17 @@ use super::vectors::vectorised;
 const ROWS: usize = 12;
 /// Columns of a tile: two registers of sums. With 12 rows that is 24 of the 32 registers.
 const COLUMNS: usize = 32;
-/// Pairs that are summed in registers before they are added to the output. A panel of the right factor then takes half
-/// of the first-level cache.
+/// Pairs that are summed in registers before they are added to the output. A panel of the right
+/// factor then takes half of the first-level cache.
 const DEPTH: usize = 128;
 /// Elements of the left factor that are packed at a time, which stay in the second-level cache.
 const BLOCK: usize = 1 << 17;
 /// Panels of the right factor that are packed at a time.
 const GROUP: usize = 8;
 
-/// `out = a b`, or `out += a b`, with both factors rounded to bfloat16, by the threads of the surrounding pool. The same
-/// bits come out for any number of threads, but not with and without instructions for it, which sum in other orders.
+/// `out = a b`, or `out += a b`, with both factors rounded to bfloat16, by the threads of the
+/// surrounding pool. The same bits come out for any number of threads, but not with and without
+/// instructions for it, which sum in other orders.
 ///
 /// # Panics
 /// When the shapes do not fit.
@@ -46,7 +48,8 @@ pub fn has_instructions() -> bool {
 
 /// A 32-bit product of rounded copies.
 fn multiply_copies(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, output: Output) {
-    let [left, right] = [a, b].map(|x| x.data.iter().map(|x| f32::from_bits(rounded(*x) << 16)).collect::<Vec<f32>>());
+    let [left, right] = [a, b]
+        .map(|x| x.data.iter().map(|x| f32::from_bits(rounded(*x) << 16)).collect::<Vec<f32>>());
     let (a, b) = (Matrix { data: &left, ..a }, Matrix { data: &right, ..b });
     matmul::multiply(out, a, b, 1.0, output, Threads::Pool);
 }
@@ -61,28 +64,30 @@ fn multiply_packed(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, output: Out
     groups.for_each(|(i, panels)| pack::<COLUMNS>(b, i * GROUP * COLUMNS, panels));
     let most = (BLOCK / (2 * pairs)).min(m.div_ceil(rayon::current_num_threads()));
     let block = most.div_ceil(ROWS).max(1) * ROWS;
-    out.data.par_chunks_mut(block * stride).take(m.div_ceil(block)).enumerate().for_each(|(i, out)| {
-        let first = i * block;
-        let rows = block.min(m - first);
-        let mut left = unwritten(rows.div_ceil(ROWS) * pairs * ROWS);
-        pack::<ROWS>(a, first, &mut left);
-        for (j, right) in right.chunks_exact(pairs * COLUMNS).enumerate() {
-            for start in (0..pairs).step_by(DEPTH) {
-                let depth = start..(start + DEPTH).min(pairs);
-                let right = &right[depth.start * COLUMNS..depth.end * COLUMNS];
-                for (i, left) in left.chunks_exact(pairs * ROWS).enumerate() {
-                    let left = &left[depth.start * ROWS..depth.end * ROWS];
-                    let target = Target {
-                        data: &mut out[i * ROWS * stride + j * COLUMNS..],
-                        stride,
-                        shape: [ROWS.min(rows - i * ROWS), COLUMNS.min(n - j * COLUMNS)],
-                        output: if start > 0 { Output::Add } else { output },
-                    };
-                    tile(left, right, target);
+    out.data.par_chunks_mut(block * stride).take(m.div_ceil(block)).enumerate().for_each(
+        |(i, out)| {
+            let first = i * block;
+            let rows = block.min(m - first);
+            let mut left = unwritten(rows.div_ceil(ROWS) * pairs * ROWS);
+            pack::<ROWS>(a, first, &mut left);
+            for (j, right) in right.chunks_exact(pairs * COLUMNS).enumerate() {
+                for start in (0..pairs).step_by(DEPTH) {
+                    let depth = start..(start + DEPTH).min(pairs);
+                    let right = &right[depth.start * COLUMNS..depth.end * COLUMNS];
+                    for (i, left) in left.chunks_exact(pairs * ROWS).enumerate() {
+                        let left = &left[depth.start * ROWS..depth.end * ROWS];
+                        let target = Target {
+                            data: &mut out[i * ROWS * stride + j * COLUMNS..],
+                            stride,
+                            shape: [ROWS.min(rows - i * ROWS), COLUMNS.min(n - j * COLUMNS)],
+                            output: if start > 0 { Output::Add } else { output },
+                        };
+                        tile(left, right, target);
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 /// Where a tile goes.
@@ -100,7 +105,8 @@ struct Target<'a> {
 #[allow(unsafe_code, reason = "instructions that not every processor has")]
 fn tile(left: &[u32], right: &[u32], target: Target<'_>) {
     use std::arch::x86_64::{
-        __m512, __m512bh, __m512i, _mm512_add_ps, _mm512_dpbf16_ps, _mm512_set1_epi32, _mm512_setzero_ps,
+        __m512, __m512bh, __m512i, _mm512_add_ps, _mm512_dpbf16_ps, _mm512_set1_epi32,
+        _mm512_setzero_ps,
     };
 
     #[target_feature(enable = "avx512f,avx512bf16")]
@@ -108,10 +114,13 @@ fn tile(left: &[u32], right: &[u32], target: Target<'_>) {
         let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
         for (left, right) in left.iter().zip(right) {
             // SAFETY: both types are 512 bits, all of which are valid.
-            let right = right.map(|half| unsafe { std::mem::transmute::<[u32; 16], __m512bh>(half) });
+            let right =
+                right.map(|half| unsafe { std::mem::transmute::<[u32; 16], __m512bh>(half) });
             for (sums, left) in sums.iter_mut().zip(left) {
                 // SAFETY: as above.
-                let left = unsafe { std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(left.cast_signed())) };
+                let left = unsafe {
+                    std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(left.cast_signed()))
+                };
                 for (sum, right) in sums.iter_mut().zip(right) {
                     *sum = _mm512_dpbf16_ps(*sum, left, right);
                 }
@@ -159,8 +168,8 @@ fn tile(_: &[u32], _: &[u32], _: Target<'_>) {
     unreachable!("`multiply` comes here only where the processor has the instructions")
 }
 
-/// Packs rows of `x` from `first` on, `LINES` in a panel: for each pair of columns, one pair a row, and zeros where rows or
-/// columns are missing.
+/// Packs rows of `x` from `first` on, `LINES` in a panel: for each pair of columns, one pair a row,
+/// and zeros where rows or columns are missing.
 fn pack<const LINES: usize>(x: Matrix<'_>, first: usize, panels: &mut [u32]) {
     let (panels, pairs) = (panels.as_chunks_mut::<LINES>().0, x.columns.div_ceil(2));
     let rows = (panels.len() / pairs * LINES).min(x.rows - first);
@@ -200,7 +209,8 @@ vectorised! {
         }
     }
 
-    /// Lines that lie side by side, the elements of a line `stride` apart, into as many panels as they need.
+    /// Lines that lie side by side, the elements of a line `stride` apart, into as many panels as
+    /// they need.
     fn pack_across<const LINES: usize>(data: &[f32], shape: [usize; 2], stride: usize, panels: &mut [[u32; LINES]]) {
         let [lines, length] = shape;
         let pairs = length.div_ceil(2);
@@ -255,7 +265,10 @@ mod tests {
         assert_eq!(round(1.0 + 3.0 / 256.0), 1.0 + 4.0 / 256.0);
         assert_eq!(round(1.0 + 1.1 / 256.0), 1.0 + 2.0 / 256.0);
         assert_eq!(round(-1.0 - 1.1 / 256.0), -1.0 - 2.0 / 256.0);
-        assert_eq!((round(0.0), round(f32::INFINITY), round(f32::MAX)), (0.0, f32::INFINITY, f32::INFINITY));
+        assert_eq!(
+            (round(0.0), round(f32::INFINITY), round(f32::MAX)),
+            (0.0, f32::INFINITY, f32::INFINITY)
+        );
         assert!(round(f32::NAN).is_nan() && round(f32::from_bits(0xffff_ffff)).is_nan());
     }
 
@@ -272,7 +285,12 @@ mod tests {
         for way in WAYS {
             let (a, b) = ([1.0, f32::NAN, 2.0, 3.0], [1.0, 0.0, 0.0, 1.0]);
             let mut out = [0.0; 4];
-            way(MatrixMut::new(&mut out, 2), Matrix::new(&a, 2, 2), Matrix::new(&b, 2, 2), Output::Replace);
+            way(
+                MatrixMut::new(&mut out, 2),
+                Matrix::new(&a, 2, 2),
+                Matrix::new(&b, 2, 2),
+                Output::Replace,
+            );
             assert!(out[0].is_nan() && out[1].is_nan());
             assert_eq!(out[2..], [2.0, 3.0]);
         }

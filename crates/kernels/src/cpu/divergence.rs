@@ -20,17 +20,23 @@ pub enum Measure {
     Squares,
 }
 
-/// The sum over rows, and its gradients with respect to the layer that learns. Both layers have as many rows, and the same
-/// vocabulary.
-pub fn distance_and_gradients(learning: Layer<'_>, known: Layer<'_>, measure: Measure) -> (f32, Gradients) {
+/// The sum over rows, and its gradients with respect to the layer that learns. Both layers have as
+/// many rows, and the same vocabulary.
+pub fn distance_and_gradients(
+    learning: Layer<'_>,
+    known: Layer<'_>,
+    measure: Measure,
+) -> (f32, Gradients) {
     let vocabulary = learning.vocabulary();
     let mut gradients = Gradients::of(learning);
     let (mut loss, mut output) = (0.0f64, Output::Replace);
     // Logits of both are held.
     let rows = (learning.rows() / 2).max(16);
     let n = learning.hidden.len() / learning.width;
-    let (mut logits, mut targets) = (unwritten(rows.min(n) * vocabulary), unwritten(rows.min(n) * vocabulary));
-    let chunks = learning.hidden.chunks(rows * learning.width).zip(known.hidden.chunks(rows * known.width));
+    let (mut logits, mut targets) =
+        (unwritten(rows.min(n) * vocabulary), unwritten(rows.min(n) * vocabulary));
+    let chunks =
+        learning.hidden.chunks(rows * learning.width).zip(known.hidden.chunks(rows * known.width));
     for (i, (hidden, known_hidden)) in chunks.enumerate() {
         let n = hidden.len() / learning.width;
         let (logits, targets) = (&mut logits[..n * vocabulary], &mut targets[..n * vocabulary]);
@@ -40,7 +46,9 @@ pub fn distance_and_gradients(learning: Layer<'_>, known: Layer<'_>, measure: Me
         let work = |(logits, targets): (&mut [f32], &mut [f32])| {
             let (mut loss, mut sums) = (0.0f64, vec![0.0; vocabulary]);
             let mut difference = vec![0.0; vocabulary];
-            for (row, target) in logits.chunks_exact_mut(vocabulary).zip(targets.chunks_exact_mut(vocabulary)) {
+            for (row, target) in
+                logits.chunks_exact_mut(vocabulary).zip(targets.chunks_exact_mut(vocabulary))
+            {
                 loss += f64::from(match measure {
                     Measure::Divergence { temperature } => {
                         let biases = [learning.bias, known.bias];
@@ -51,7 +59,8 @@ pub fn distance_and_gradients(learning: Layer<'_>, known: Layer<'_>, measure: Me
             }
             (loss, [sums])
         };
-        let parts: Vec<_> = logits.par_chunks_mut(part).zip(targets.par_chunks_mut(part)).map(work).collect();
+        let parts: Vec<_> =
+            logits.par_chunks_mut(part).zip(targets.par_chunks_mut(part)).map(work).collect();
         let (partial_losses, partial_sums): (Vec<f64>, Vec<_>) = parts.into_iter().unzip();
         loss += partial_losses.iter().sum::<f64>();
         let [bias] = total(partial_sums, vocabulary);
@@ -63,8 +72,8 @@ pub fn distance_and_gradients(learning: Layer<'_>, known: Layer<'_>, measure: Me
 }
 
 vectorised! {
-    /// The divergence of a row, given the inverse temperature. The row becomes its gradient, which is also added to `sums`;
-    /// the target is overwritten.
+    /// The divergence of a row, given the inverse temperature. The row becomes its gradient, which
+    /// is also added to `sums`; the target is overwritten.
     fn diverge<'a>(
         row: &mut [f32],
         target: &mut [f32],

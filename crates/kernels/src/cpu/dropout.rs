@@ -22,8 +22,8 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// The mask of the next place of a pass that drops elements of `rows` with probability `rate`; none without
-    /// `noise` (evaluation) and with a rate of 0.
+    /// The mask of the next place of a pass that drops elements of `rows` with probability `rate`;
+    /// none without `noise` (evaluation) and with a rate of 0.
     ///
     /// # Panics
     /// When `rate` is not in `[0, 1)`, or `noise` has not a key for each sequence.
@@ -45,7 +45,8 @@ impl Mask {
         if draw(key, index) >= self.threshold { self.scale } else { 0.0 }
     }
 
-    /// Multiplies the elements `start`, `start + 1`, ... of the sequence with `key` by their factors.
+    /// Multiplies the elements `start`, `start + 1`, ... of the sequence with `key` by their
+    /// factors.
     #[inline(always)]
     pub fn apply(&self, key: u64, start: u32, values: &mut [f32]) {
         for (value, i) in values.iter_mut().zip(0u32..) {
@@ -53,8 +54,8 @@ impl Mask {
         }
     }
 
-    /// Key and first element of row `row`. Elements are counted by position, then channel, so their numbers depend
-    /// neither on padding nor on which rows there are.
+    /// Key and first element of row `row`. Elements are counted by position, then channel, so their
+    /// numbers depend neither on padding nor on which rows there are.
     #[inline(always)]
     fn at(&self, row: usize, width: usize) -> (u64, u32) {
         let key = self.keys[self.rows.sequences()[row] as usize];
@@ -121,7 +122,8 @@ pub struct ResidualGradients {
     pub norm: Option<[Vec<f32>; 2]>,
 }
 
-/// The gradient of the output, in `gradient`, becomes that of the residual. `sum` is the sum before the norm.
+/// The gradient of the output, in `gradient`, becomes that of the residual. `sum` is the sum before
+/// the norm.
 pub fn residual_backward(
     gradient: &mut [f32],
     width: usize,
@@ -152,7 +154,10 @@ pub fn residual_backward(
             let partial = parts.map(|(i, (gradient, x))| work(i, gradient, x)).collect();
             (x, partial)
         }
-        None => (Vec::new(), gradients.enumerate().map(|(i, gradient)| work(i, gradient, &mut [])).collect()),
+        None => (
+            Vec::new(),
+            gradients.enumerate().map(|(i, gradient)| work(i, gradient, &mut [])).collect(),
+        ),
     };
     let [bias, gamma, beta] = total(partial, width);
     ResidualGradients { x, bias, norm: norm.map(|_| [gamma, beta]) }

@@ -38,13 +38,24 @@ fn row_mut(table: &mut [f32], index: usize, width: usize) -> &mut [f32] {
 }
 
 /// `[rows, width]`
-pub fn forward(tokens: &[f32], segments: &[f32], positions: &[f32], width: usize, lookup: &Lookup) -> Vec<f32> {
+pub fn forward(
+    tokens: &[f32],
+    segments: &[f32],
+    positions: &[f32],
+    width: usize,
+    lookup: &Lookup,
+) -> Vec<f32> {
     let task = rows_of_a_task(width);
     let mut out = unwritten(lookup.tokens.len() * width);
     out.par_chunks_mut(task * width).enumerate().for_each(|(i, part)| {
         for (r, out) in (i * task..).zip(part.chunks_exact_mut(width)) {
             let token = row(tokens, lookup.tokens[r] as usize, width);
-            sum(out, token, row(segments, lookup.segment(r), width), row(positions, lookup.position(r), width));
+            sum(
+                out,
+                token,
+                row(segments, lookup.segment(r), width),
+                row(positions, lookup.position(r), width),
+            );
         }
     });
     out
@@ -63,7 +74,12 @@ pub fn gather(x: &[f32], indices: &[u32], width: usize) -> Vec<f32> {
 }
 
 /// `rows` rows of zeros, to which the rows of `gradient` are added at `indices`, in their order.
-pub fn scatter(gradient: &[f32], indices: impl Iterator<Item = usize>, rows: usize, width: usize) -> Vec<f32> {
+pub fn scatter(
+    gradient: &[f32],
+    indices: impl Iterator<Item = usize>,
+    rows: usize,
+    width: usize,
+) -> Vec<f32> {
     let mut table = vec![0.0; rows * width];
     for (gradient, index) in gradient.chunks_exact(width).zip(indices) {
         add_to(row_mut(&mut table, index, width), gradient);
@@ -71,8 +87,14 @@ pub fn scatter(gradient: &[f32], indices: impl Iterator<Item = usize>, rows: usi
     table
 }
 
-/// The gradients of the three tables, of `rows` rows each. Rows are added in their order, by one thread for each table.
-pub fn backward(gradient: &[f32], rows: [usize; 3], width: usize, lookup: &Lookup) -> [Vec<f32>; 3] {
+/// The gradients of the three tables, of `rows` rows each. Rows are added in their order, by one
+/// thread for each table.
+pub fn backward(
+    gradient: &[f32],
+    rows: [usize; 3],
+    width: usize,
+    lookup: &Lookup,
+) -> [Vec<f32>; 3] {
     let all = 0..lookup.tokens.len();
     let ids = || lookup.tokens.iter().map(|id| *id as usize);
     let (tokens, (segments, positions)) = rayon::join(

@@ -1,4 +1,5 @@
-//! A long short-term memory over sequences of any length, all sequences of a batch one step at a time.
+//! A long short-term memory over sequences of any length, all sequences of a batch one step at a
+//! time.
 
 use super::matmul::{Matrix, MatrixMut, Output, Threads, multiply};
 use super::parts::unwritten;
@@ -25,7 +26,8 @@ pub struct Trace {
     pub cells: Vec<f32>,
 }
 
-/// The rows that each step reads: sequences by falling length, so that those still running are the first ones.
+/// The rows that each step reads: sequences by falling length, so that those still running are the
+/// first ones.
 struct Steps<'a> {
     rows: &'a Rows,
     order: Vec<usize>,
@@ -56,9 +58,16 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// Hidden states for `inputs: [rows, 4 * width]`, what each token adds to the gates (input, forget, candidate, output), and
-/// the weights `recurrent: [width, 4 * width]` of the hidden state before it. Everything is 0 before the first token.
-pub fn forward(inputs: &[f32], recurrent: &[f32], width: usize, rows: &Rows, direction: Direction) -> Trace {
+/// Hidden states for `inputs: [rows, 4 * width]`, what each token adds to the gates (input, forget,
+/// candidate, output), and the weights `recurrent: [width, 4 * width]` of the hidden state before
+/// it. Everything is 0 before the first token.
+pub fn forward(
+    inputs: &[f32],
+    recurrent: &[f32],
+    width: usize,
+    rows: &Rows,
+    direction: Direction,
+) -> Trace {
     let (n, wide) = (rows.len(), 4 * width);
     let (hidden, gates, cells) = (unwritten(n * width), unwritten(n * wide), unwritten(n * width));
     let mut trace = Trace { hidden, gates, cells };
@@ -68,19 +77,29 @@ pub fn forward(inputs: &[f32], recurrent: &[f32], width: usize, rows: &Rows, dir
     for step in 0..steps.count() {
         let mut active = 0;
         for (row, _) in steps.of(step) {
-            sums[active * wide..(active + 1) * wide].copy_from_slice(&inputs[row * wide..(row + 1) * wide]);
+            sums[active * wide..(active + 1) * wide]
+                .copy_from_slice(&inputs[row * wide..(row + 1) * wide]);
             active += 1;
         }
         if step > 0 {
             let states = Matrix::new(&states[..active * width], active, width);
             let out = MatrixMut::new(&mut sums[..active * wide], wide);
-            multiply(out, states, Matrix::new(recurrent, width, wide), 1.0, Output::Add, Threads::Pool);
+            multiply(
+                out,
+                states,
+                Matrix::new(recurrent, width, wide),
+                1.0,
+                Output::Add,
+                Threads::Pool,
+            );
         }
         for (i, (row, before)) in steps.of(step).enumerate() {
             let gates = &mut trace.gates[row * wide..(row + 1) * wide];
             gates.copy_from_slice(&sums[i * wide..(i + 1) * wide]);
             let state = &mut states[i * width..(i + 1) * width];
-            state.copy_from_slice(before.map_or(&nothing, |row| &trace.cells[row * width..(row + 1) * width]));
+            state.copy_from_slice(
+                before.map_or(&nothing, |row| &trace.cells[row * width..(row + 1) * width]),
+            );
             remember(gates, state, &mut trace.cells[row * width..(row + 1) * width]);
             trace.hidden[row * width..(row + 1) * width].copy_from_slice(state);
         }
@@ -110,8 +129,13 @@ pub fn backward(
             let upper = &gradient[row * width..(row + 1) * width];
             let hidden = &mut hidden[active * width..(active + 1) * width];
             hidden.iter_mut().zip(upper).for_each(|(hidden, upper)| *hidden += upper);
-            let cell_before = before.map_or(&nothing[..], |row| &trace.cells[row * width..(row + 1) * width]);
-            let kept = [&trace.gates[row * wide..(row + 1) * wide], &trace.cells[row * width..][..width], cell_before];
+            let cell_before =
+                before.map_or(&nothing[..], |row| &trace.cells[row * width..(row + 1) * width]);
+            let kept = [
+                &trace.gates[row * wide..(row + 1) * wide],
+                &trace.cells[row * width..][..width],
+                cell_before,
+            ];
             let sums = &mut sums[active * wide..(active + 1) * wide];
             forget(kept, hidden, &mut cells[active * width..(active + 1) * width], sums);
             inputs[row * wide..(row + 1) * wide].copy_from_slice(sums);
@@ -123,7 +147,14 @@ pub fn backward(
         }
         let out = MatrixMut::new(&mut hidden[..active * width], width);
         let sums = Matrix::new(&sums[..active * wide], active, wide);
-        multiply(out, sums, Matrix::new(recurrent, width, wide).transposed(), 1.0, Output::Replace, Threads::Pool);
+        multiply(
+            out,
+            sums,
+            Matrix::new(recurrent, width, wide).transposed(),
+            1.0,
+            Output::Replace,
+            Threads::Pool,
+        );
     }
     let mut weights = unwritten(width * wide);
     let before_all = Matrix::new(&before_all, n, width).transposed();
@@ -152,8 +183,9 @@ vectorised! {
         }
     }
 
-    /// Given gates, cell and the cell before of a row and the gradients of its hidden state and cell: the gradients of the
-    /// gates' sums, and that of the cell before, which takes the place of the cell's.
+    /// Given gates, cell and the cell before of a row and the gradients of its hidden state and
+    /// cell: the gradients of the gates' sums, and that of the cell before, which takes the place
+    /// of the cell's.
     fn forget<'a>(kept: [&'a [f32]; 3], hidden: &[f32], cell_gradient: &mut [f32], sums: &mut [f32]) {
         let width = hidden.len();
         let [gates, cell, before] = kept;

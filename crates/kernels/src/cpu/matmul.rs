@@ -1,4 +1,5 @@
-//! Products of matrices, through the `gemm` crate (van der Geest 2023; the blocked algorithm of Goto's GEMM).
+//! Products of matrices, through the `gemm` crate (van der Geest 2023; the blocked algorithm of
+//! Goto's GEMM).
 
 use gemm::Parallelism;
 
@@ -69,7 +70,10 @@ impl<'a> MatrixMut<'a> {
     pub(super) fn assert_holds(&self, a: Matrix<'_>, b: Matrix<'_>) {
         assert_eq!(a.columns, b.rows, "inner dimensions");
         let end = a.rows.saturating_sub(1) * self.row_stride + b.columns;
-        assert!(end <= self.data.len() && b.columns <= self.row_stride, "the output lies within its slice");
+        assert!(
+            end <= self.data.len() && b.columns <= self.row_stride,
+            "the output lies within its slice"
+        );
     }
 }
 
@@ -96,7 +100,14 @@ pub enum Threads {
 /// # Panics
 /// When the shapes do not fit.
 #[allow(unsafe_code, reason = "gemm takes pointers")]
-pub fn multiply(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, factor: f32, output: Output, threads: Threads) {
+pub fn multiply(
+    out: MatrixMut<'_>,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    factor: f32,
+    output: Output,
+    threads: Threads,
+) {
     out.assert_holds(a, b);
     let (m, n, k) = (a.rows, b.columns, a.columns);
     if m == 0 || n == 0 {
@@ -106,8 +117,8 @@ pub fn multiply(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, factor: f32, o
         Threads::Pool if rayon::current_num_threads() > 1 => Parallelism::Rayon(0),
         _ => Parallelism::None,
     };
-    // SAFETY: the assertions above and in `Matrix` keep every element that gemm touches within its slice, and `out` is
-    // borrowed mutably, so it overlaps neither `a` nor `b`.
+    // SAFETY: the assertions above and in `Matrix` keep every element that gemm touches within its
+    // slice, and `out` is borrowed mutably, so it overlaps neither `a` nor `b`.
     unsafe {
         gemm::gemm(
             m,
@@ -133,11 +144,18 @@ pub fn multiply(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, factor: f32, o
     }
 }
 
-/// `out = a b`, or `out += a b`, with factors of this precision, by the threads of the surrounding pool.
+/// `out = a b`, or `out += a b`, with factors of this precision, by the threads of the surrounding
+/// pool.
 ///
 /// # Panics
 /// When the shapes do not fit.
-pub fn multiply_in(precision: Precision, out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, output: Output) {
+pub fn multiply_in(
+    precision: Precision,
+    out: MatrixMut<'_>,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    output: Output,
+) {
     match precision {
         Precision::F32 => multiply(out, a, b, 1.0, output, Threads::Pool),
         Precision::Bf16 => bf16::multiply(out, a, b, output),
@@ -151,11 +169,19 @@ pub mod tests {
     use super::*;
     use crate::testing::{in_pool, wave};
 
-    const SHAPES: [[usize; 3]; 8] =
-        [[1, 1, 1], [12, 32, 2], [13, 33, 3], [3, 5, 7], [101, 131, 257], [64, 1, 600], [1, 70, 515], [200, 40, 1200]];
+    const SHAPES: [[usize; 3]; 8] = [
+        [1, 1, 1],
+        [12, 32, 2],
+        [13, 33, 3],
+        [3, 5, 7],
+        [101, 131, 257],
+        [64, 1, 600],
+        [1, 70, 515],
+        [200, 40, 1200],
+    ];
 
-    /// Checks `way` against the definition of a product of rounded factors, in every layout, between rows that are not to
-    /// be written.
+    /// Checks `way` against the definition of a product of rounded factors, in every layout,
+    /// between rows that are not to be written.
     pub fn assert_multiplies(
         way: impl Fn(MatrixMut<'_>, Matrix<'_>, Matrix<'_>, Output),
         factor: f64,
@@ -164,7 +190,9 @@ pub mod tests {
         for [m, n, k] in SHAPES {
             let (a, b) = (wave(m * k, 1), wave(k * n, 2));
             let exact = |x: f32| f64::from(round(x));
-            let sum = |i: usize| (0..k).map(|l| exact(a[i / n * k + l]) * exact(b[l * n + i % n])).sum::<f64>();
+            let sum = |i: usize| {
+                (0..k).map(|l| exact(a[i / n * k + l]) * exact(b[l * n + i % n])).sum::<f64>()
+            };
             let want: Vec<f64> = (0..m * n).map(|i| factor * sum(i)).collect();
             let transposed = |x: &[f32], rows: usize, columns: usize| -> Vec<f32> {
                 (0..columns * rows).map(|i| x[i % rows * columns + i / rows]).collect()
@@ -182,7 +210,10 @@ pub mod tests {
                     for (i, want) in want.iter().enumerate() {
                         let got = f64::from(out[i / n * stride + i % n]);
                         // The sums are rounded to 24 bits.
-                        assert!((got - times * want).abs() < 1e-6 * k as f64 + 1e-6, "{m} x {n} x {k}: {got} {want}");
+                        assert!(
+                            (got - times * want).abs() < 1e-6 * k as f64 + 1e-6,
+                            "{m} x {n} x {k}: {got} {want}"
+                        );
                     }
                 }
                 let mut beyond = out.chunks(stride).flat_map(|row| &row[n..]);
@@ -212,14 +243,24 @@ pub mod tests {
     #[test]
     fn products_agree_with_the_definition_in_every_layout() {
         for threads in [Threads::One, Threads::Pool] {
-            assert_multiplies(|out, a, b, output| multiply(out, a, b, 1.0, output, threads), 1.0, |x| x);
-            assert_multiplies(|out, a, b, output| multiply(out, a, b, 0.5, output, threads), 0.5, |x| x);
+            assert_multiplies(
+                |out, a, b, output| multiply(out, a, b, 1.0, output, threads),
+                1.0,
+                |x| x,
+            );
+            assert_multiplies(
+                |out, a, b, output| multiply(out, a, b, 0.5, output, threads),
+                0.5,
+                |x| x,
+            );
         }
     }
 
     #[test]
     fn bits_do_not_depend_on_the_threads() {
-        assert_ignores_threads(|out, a, b| multiply(out, a, b, 1.0, Output::Replace, Threads::Pool));
+        assert_ignores_threads(|out, a, b| {
+            multiply(out, a, b, 1.0, Output::Replace, Threads::Pool)
+        });
     }
 
     #[test]

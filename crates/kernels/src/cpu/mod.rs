@@ -1,7 +1,7 @@
 //! Forward and backward passes on slices of 32-bit floats: rows of equal width, one after another.
 //!
-//! Work is cut into parts whose number does not depend on the threads, and partial sums are added in the order of the
-//! parts, so the bits of a result are the same for any number of threads.
+//! Work is cut into parts whose number does not depend on the threads, and partial sums are added
+//! in the order of the parts, so the bits of a result are the same for any number of threads.
 
 pub mod activation;
 pub mod adam;

@@ -48,7 +48,14 @@ pub fn backward(x: &[f32], gamma: &[f32], epsilon: f32, gradient: &mut [f32]) ->
 
 /// One row of [`backward`], which adds to the gradients of gamma and beta.
 #[inline(always)]
-fn row_backward(x: &[f32], gamma: &[f32], epsilon: f32, g: &mut [f32], gammas: &mut [f32], betas: &mut [f32]) {
+fn row_backward(
+    x: &[f32],
+    gamma: &[f32],
+    epsilon: f32,
+    g: &mut [f32],
+    gammas: &mut [f32],
+    betas: &mut [f32],
+) {
     let n = x.len() as f32;
     let (mean, scale) = moments(x, epsilon);
     let first = sum_of([&*g, gamma], |[g, gamma]| g * gamma) / n;

@@ -17,10 +17,15 @@ impl Number for u32 {}
 /// A buffer of `n` elements whose contents are yet to be written.
 ///
 /// Zeroing every output first would cost about a tenth of a training step.
-#[allow(unsafe_code, clippy::uninit_vec, reason = "every kernel writes all elements before any is read")]
+#[allow(
+    unsafe_code,
+    clippy::uninit_vec,
+    reason = "every kernel writes all elements before any is read"
+)]
 pub fn unwritten<T: Number>(n: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(n);
-    // SAFETY: the capacity is n, any bits are a valid number, and the callers in this crate write before they read.
+    // SAFETY: the capacity is n, any bits are a valid number, and the callers in this crate write
+    // before they read.
     unsafe { values.set_len(n) };
     values
 }
@@ -88,7 +93,8 @@ mod tests {
     fn columns_are_summed_over_all_rows() {
         for rows in [0, 1, 7, 8, 9, 100] {
             let x: Vec<f32> = (0..rows * 3).map(|i| i as f32).collect();
-            let want: Vec<f32> = (0..3).map(|c| (0..rows).map(|r| (r * 3 + c) as f32).sum()).collect();
+            let want: Vec<f32> =
+                (0..3).map(|c| (0..rows).map(|r| (r * 3 + c) as f32).sum()).collect();
             assert_eq!(column_sums(&x, 3), want);
         }
     }

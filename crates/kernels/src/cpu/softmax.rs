@@ -5,7 +5,8 @@ use rayon::prelude::*;
 use super::parts::rows_of_a_task;
 use super::vectors::{exp, largest, sum_of, vectorised};
 
-/// Turns a row of scores into `exp(factor * (score - max))` and returns the sum of these and the maximum.
+/// Turns a row of scores into `exp(factor * (score - max))` and returns the sum of these and the
+/// maximum.
 #[inline(always)]
 pub fn exponentials(row: &mut [f32], factor: f32) -> (f32, f32) {
     let most = largest(row);

@@ -1,13 +1,15 @@
-//! Loops that the compiler turns into vector instructions, chosen at run time, and the elementary functions in them.
+//! Loops that the compiler turns into vector instructions, chosen at run time, and the elementary
+//! functions in them.
 //!
-//! Nothing here contracts a product and a sum into one rounding, and sums go through [`LANES`] accumulators whatever
-//! the machine's vectors hold, so the same numbers come out with AVX-512, AVX2, NEON or none.
+//! Nothing here contracts a product and a sum into one rounding, and sums go through [`LANES`]
+//! accumulators whatever the machine's vectors hold, so the same numbers come out with AVX-512,
+//! AVX2, NEON or none.
 
 /// Accumulators of a sum.
 pub const LANES: usize = 16;
 
-/// Compiles functions once for each instruction set below and once for none, and calls the widest that the machine has.
-/// What they call must be inlined to profit.
+/// Compiles functions once for each instruction set below and once for none, and calls the widest
+/// that the machine has. What they call must be inlined to profit.
 macro_rules! vectorised {
     ($($function:item)*) => {$(
         #[multiversion::multiversion(targets(
@@ -55,7 +57,8 @@ fn fold<const WHOLE: usize, const HALF: usize>(lanes: [f32; WHOLE]) -> [f32; HAL
     sums
 }
 
-/// The largest element; negative infinity when there is none. Whatever it likes where one of them is not a number.
+/// The largest element; negative infinity when there is none. Whatever it likes where one of them
+/// is not a number.
 #[inline(always)]
 pub fn largest(row: &[f32]) -> f32 {
     let (chunks, rest) = row.as_chunks::<LANES>();
@@ -77,8 +80,8 @@ pub fn add(target: &mut [f32], source: &[f32]) {
     }
 }
 
-/// `e^x` within 2 units in the last place; 0 below -87.3 and capped above 88.3 (Cephes' `expf`: reduction by powers of
-/// two, then a polynomial of degree 5).
+/// `e^x` within 2 units in the last place; 0 below -87.3 and capped above 88.3 (Cephes' `expf`:
+/// reduction by powers of two, then a polynomial of degree 5).
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     /// Adding it rounds to an integer, which then stands in the lowest bits.
@@ -98,8 +101,8 @@ pub fn exp(x: f32) -> f32 {
     if x < -87.3 { 0.0 } else { y }
 }
 
-/// The natural logarithm of a positive normal number within 2 units in the last place (Cephes' `logf`: the exponent
-/// apart, then a polynomial of degree 9 around 1).
+/// The natural logarithm of a positive normal number within 2 units in the last place (Cephes'
+/// `logf`: the exponent apart, then a polynomial of degree 9 around 1).
 #[inline(always)]
 pub fn ln(x: f32) -> f32 {
     let bits = x.to_bits().wrapping_sub(0x3f35_04f3);
@@ -170,7 +173,12 @@ mod tests {
 
     #[test]
     fn ln_agrees_with_double_precision() {
-        for x in (1..200_000).map(|i| i as f32 * 1.7e-4).chain([f32::MIN_POSITIVE, 2f32.powi(-25), 1.0, f32::MAX]) {
+        for x in (1..200_000).map(|i| i as f32 * 1.7e-4).chain([
+            f32::MIN_POSITIVE,
+            2f32.powi(-25),
+            1.0,
+            f32::MAX,
+        ]) {
             let want = f64::from(x).ln();
             assert!((f64::from(ln(x)) - want).abs() < 2.5e-7 * want.abs().max(0.5), "ln({x})");
         }

@@ -56,13 +56,24 @@ impl Gradients {
     pub(super) fn of(layer: Layer<'_>) -> Self {
         let hidden = unwritten(layer.hidden.len());
         // The first chunk of rows writes it, if there is one.
-        let table = if hidden.is_empty() { vec![0.0; layer.table.len()] } else { unwritten(layer.table.len()) };
+        let table = if hidden.is_empty() {
+            vec![0.0; layer.table.len()]
+        } else {
+            unwritten(layer.table.len())
+        };
         Self { hidden, table, bias: vec![0.0; layer.vocabulary()] }
     }
 
-    /// Takes the gradients of the logits of the rows `hidden`, of which `first` is the first, back through the products;
-    /// that of the table is added to what stands there, or written.
-    pub(super) fn take_back(&mut self, layer: Layer<'_>, first: usize, hidden: &[f32], logits: &[f32], output: Output) {
+    /// Takes the gradients of the logits of the rows `hidden`, of which `first` is the first, back
+    /// through the products; that of the table is added to what stands there, or written.
+    pub(super) fn take_back(
+        &mut self,
+        layer: Layer<'_>,
+        first: usize,
+        hidden: &[f32],
+        logits: &[f32],
+        output: Output,
+    ) {
         let (vocabulary, width) = (layer.vocabulary(), layer.width);
         let n = hidden.len() / width;
         let logits = Matrix::new(logits, n, vocabulary);
@@ -70,7 +81,13 @@ impl Gradients {
         let target = MatrixMut::new(&mut self.hidden[first * width..(first + n) * width], width);
         multiply_in(layer.precision, target, logits, table, Output::Replace);
         let target = MatrixMut::new(&mut self.table, width);
-        multiply_in(layer.precision, target, logits.transposed(), Matrix::new(hidden, n, width), output);
+        multiply_in(
+            layer.precision,
+            target,
+            logits.transposed(),
+            Matrix::new(hidden, n, width),
+            output,
+        );
     }
 }
 
@@ -83,7 +100,13 @@ impl Layer<'_> {
     pub(super) fn products(&self, hidden: &[f32], logits: &mut [f32]) {
         let table = Matrix::new(self.table, self.vocabulary(), self.width).transposed();
         let hidden = Matrix::new(hidden, hidden.len() / self.width, self.width);
-        multiply_in(self.precision, MatrixMut::new(logits, self.vocabulary()), hidden, table, Output::Replace);
+        multiply_in(
+            self.precision,
+            MatrixMut::new(logits, self.vocabulary()),
+            hidden,
+            table,
+            Output::Replace,
+        );
     }
 
     /// Rows whose logits are held at a time.
@@ -105,13 +128,14 @@ impl Layer<'_> {
     }
 }
 
-/// For each row its loss in nats, the loss that its most probable class would have, and 1 where that is the right one, else
-/// 0.
+/// For each row its loss in nats, the loss that its most probable class would have, and 1 where
+/// that is the right one, else 0.
 pub fn losses(layer: Layer<'_>, labels: &[u32]) -> [Vec<f32>; 3] {
     let vocabulary = layer.vocabulary();
     let mut scores = [const { Vec::new() }; 3];
     layer.chunks(|first, _, logits| {
-        let one = |(i, row): (usize, &mut [f32])| score_row(row, layer.bias, labels[first + i] as usize);
+        let one =
+            |(i, row): (usize, &mut [f32])| score_row(row, layer.bias, labels[first + i] as usize);
         let found: Vec<[f32; 3]> = logits.par_chunks_mut(vocabulary).enumerate().map(one).collect();
         for (i, scores) in scores.iter_mut().enumerate() {
             scores.extend(found.iter().map(|row| row[i]));
@@ -149,14 +173,15 @@ pub fn sample(layer: Layer<'_>, sampling: &Sampling) -> Vec<u32> {
     drawn
 }
 
-/// Gumbel noise for token `token` under `key`: `-ln(-ln u)`, where u is uniform on 2^23 points inside (0, 1).
+/// Gumbel noise for token `token` under `key`: `-ln(-ln u)`, where u is uniform on 2^23 points
+/// inside (0, 1).
 #[inline(always)]
 pub fn gumbel(key: u64, token: u32) -> f32 {
     gumbel_of(draw(key, token))
 }
 
-/// The noise for the number `drawn`. Its upper 23 bits and a half are exact in 24; with one more bit the largest would be
-/// rounded to 1.
+/// The noise for the number `drawn`. Its upper 23 bits and a half are exact in 24; with one more
+/// bit the largest would be rounded to 1.
 #[inline(always)]
 fn gumbel_of(drawn: u32) -> f32 {
     let u = ((drawn >> 9) as f32 + 0.5) * (1.0 / (1u32 << 23) as f32);
@@ -181,7 +206,8 @@ pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradient
             }
             (loss, [sums])
         };
-        let parts: Vec<_> = logits.par_chunks_mut(part * vocabulary).enumerate().map(work).collect();
+        let parts: Vec<_> =
+            logits.par_chunks_mut(part * vocabulary).enumerate().map(work).collect();
         let (partial_losses, partial_sums): (Vec<f64>, Vec<_>) = parts.into_iter().unzip();
         loss += partial_losses.iter().sum::<f64>();
         let [bias] = total(partial_sums, vocabulary);
@@ -241,8 +267,10 @@ mod tests {
     #[test]
     fn no_rows_have_no_loss_and_gradients_of_zero() {
         let (table, bias) = ([1.0; 6], [0.5; 3]);
-        let layer = Layer { hidden: &[], table: &table, bias: &bias, width: 2, precision: Precision::F32 };
-        let (loss, gradients) = loss_and_gradients(layer, &Targets { labels: Vec::new(), weights: None });
+        let layer =
+            Layer { hidden: &[], table: &table, bias: &bias, width: 2, precision: Precision::F32 };
+        let (loss, gradients) =
+            loss_and_gradients(layer, &Targets { labels: Vec::new(), weights: None });
         let (distance, same) = distance_and_gradients(layer, layer, Measure::Squares);
         assert_eq!((loss, distance), (0.0, 0.0));
         for Gradients { hidden, table, bias } in [gradients, same] {

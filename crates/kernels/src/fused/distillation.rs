@@ -1,4 +1,5 @@
-//! The operations of [`crate::cpu`] that compare a student with its teacher, as an extension of burn's CPU backend.
+//! The operations of [`crate::cpu`] that compare a student with its teacher, as an extension of
+//! burn's CPU backend.
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::flex::FlexTensor;
@@ -19,7 +20,11 @@ use crate::rule::{Rule, record};
 #[backend_extension(Autodiff, Flex)]
 pub(crate) trait Distillation: Backend {
     /// Scores of attention before their softmax, flat.
-    fn attention_scores(queries: FloatTensor<Self>, packed: FloatTensor<Self>, shape: Heads) -> FloatTensor<Self>;
+    fn attention_scores(
+        queries: FloatTensor<Self>,
+        packed: FloatTensor<Self>,
+        shape: Heads,
+    ) -> FloatTensor<Self>;
     /// The sum over rows of the distance between the logits of two output layers, `[1]`.
     fn vocabulary_distance(
         hidden: FloatTensor<Self>,
@@ -31,10 +36,17 @@ pub(crate) trait Distillation: Backend {
     ) -> FloatTensor<Self>;
 }
 
-fn distance(inputs: [&FlexTensor; 3], known: KnownLayer, measure: Measure, precision: Precision) -> (f32, Gradients) {
+fn distance(
+    inputs: [&FlexTensor; 3],
+    known: KnownLayer,
+    measure: Measure,
+    precision: Precision,
+) -> (f32, Gradients) {
     let [_, width] = dims(inputs[1]);
     let [hidden, table, bias] = inputs.map(values);
-    known.with(|known| distance_and_gradients(Layer { hidden, table, bias, width, precision }, known, measure))
+    known.with(|known| {
+        distance_and_gradients(Layer { hidden, table, bias, width, precision }, known, measure)
+    })
 }
 
 impl Distillation for Flex {
@@ -58,7 +70,11 @@ impl Distillation for Flex {
 }
 
 impl<C: CheckpointStrategy> Distillation for Autodiff<Flex, C> {
-    fn attention_scores(queries: FloatTensor<Self>, packed: FloatTensor<Self>, shape: Heads) -> FloatTensor<Self> {
+    fn attention_scores(
+        queries: FloatTensor<Self>,
+        packed: FloatTensor<Self>,
+        shape: Heads,
+    ) -> FloatTensor<Self> {
         record::<_, C, _>([queries, packed], |[queries, packed]| {
             (Flex::attention_scores(queries, packed, shape.clone()), AttentionScores(shape))
         })
@@ -75,8 +91,11 @@ impl<C: CheckpointStrategy> Distillation for Autodiff<Flex, C> {
         record::<_, C, _>([hidden, table, bias], |inputs| {
             let [hidden, table, bias] = inputs.map(ordered);
             let (sum, found) = distance([&hidden, &table, &bias], known, measure, precision);
-            let gradients =
-                [tensor(found.hidden, dims::<2>(&hidden)), tensor(found.table, dims::<2>(&table)), vector(found.bias)];
+            let gradients = [
+                tensor(found.hidden, dims::<2>(&hidden)),
+                tensor(found.table, dims::<2>(&table)),
+                vector(found.bias),
+            ];
             (vector(vec![sum]), VocabularyLoss(gradients))
         })
     }
@@ -88,7 +107,12 @@ struct AttentionScores(Heads);
 impl Rule<2> for AttentionScores {
     const READS: [bool; 2] = [true, true];
 
-    fn backward(self, inputs: [Option<FlexTensor>; 2], g: FlexTensor, _wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 2],
+        g: FlexTensor,
+        _wanted: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
         let [queries, packed] = inputs.map(|input| ordered(input.expect("read")));
         let g = ordered(g);
         let ([asked, d], [seen, _]) = (dims(&queries), dims(&packed));

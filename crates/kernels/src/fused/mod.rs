@@ -1,4 +1,5 @@
-//! The operations of [`crate::cpu`] as an extension of burn's CPU backend, with and without a graph.
+//! The operations of [`crate::cpu`] as an extension of burn's CPU backend, with and without a
+//! graph.
 
 pub(crate) mod distillation;
 pub(crate) mod recurrent;
@@ -11,8 +12,8 @@ use burn::backend::{Autodiff, Backend, DispatchDevice, Flex, backend_extension};
 use burn::tensor::{Device, Tensor};
 
 use self::rules::{
-    Activate, AddNormalise, AddResidual, Attend, DropRows, Embed, Gather, Linear, Normalise, Project, ProjectPair,
-    SoftmaxRows, VocabularyLoss,
+    Activate, AddNormalise, AddResidual, Attend, DropRows, Embed, Gather, Linear, Normalise,
+    Project, ProjectPair, SoftmaxRows, VocabularyLoss,
 };
 use crate::activation::Activation;
 use crate::cpu::attention::Heads;
@@ -25,8 +26,8 @@ use crate::flex::{dims, ordered, tensor, values, values_mut};
 use crate::precision::Precision;
 use crate::rule::{record, record_cheap};
 
-/// Whether tensors on `device` go through the operations of this crate that are written by hand: they take rows of any
-/// length, where others need a rectangle.
+/// Whether tensors on `device` go through the operations of this crate that are written by hand:
+/// they take rows of any length, where others need a rectangle.
 pub fn is_fused(device: &Device) -> bool {
     matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
 }
@@ -40,7 +41,11 @@ pub(crate) fn runs_fused<const D: usize>(x: &Tensor<D>) -> bool {
 #[backend_extension(Autodiff, Flex)]
 pub(crate) trait Fused: Backend {
     /// `x W`
-    fn project(x: FloatTensor<Self>, weight: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self>;
+    fn project(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
     /// `x W + b`
     fn linear(
         x: FloatTensor<Self>,
@@ -58,7 +63,11 @@ pub(crate) trait Fused: Backend {
         precision: Precision,
     ) -> FloatTensor<Self>;
     /// `f(x + bias)`
-    fn activate(x: FloatTensor<Self>, bias: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
+    fn activate(
+        x: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self>;
     /// Layer norm of each row.
     fn normalise(
         x: FloatTensor<Self>,
@@ -88,7 +97,11 @@ pub(crate) trait Fused: Backend {
     /// Softmax of each row.
     fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self>;
     /// Attention of queries `[queries, d]` to packed keys and values `[keys, 2 * d]`.
-    fn attend(queries: FloatTensor<Self>, packed: FloatTensor<Self>, shape: Heads) -> FloatTensor<Self>;
+    fn attend(
+        queries: FloatTensor<Self>,
+        packed: FloatTensor<Self>,
+        shape: Heads,
+    ) -> FloatTensor<Self>;
     /// Some rows.
     fn gather(x: FloatTensor<Self>, indices: Vec<u32>) -> FloatTensor<Self>;
     /// The sum of rows of three tables.
@@ -110,14 +123,29 @@ pub(crate) trait Fused: Backend {
 
 impl Precision {
     /// `x W`, to rows of `out` that begin `stride` apart.
-    fn product(self, out: &mut [f32], stride: usize, x: &FlexTensor, weight: &FlexTensor, output: Output) {
+    fn product(
+        self,
+        out: &mut [f32],
+        stride: usize,
+        x: &FlexTensor,
+        weight: &FlexTensor,
+        output: Output,
+    ) {
         let ([rows, inner], [_, columns]) = (dims(x), dims(weight));
-        let (a, b) = (Matrix::new(values(x), rows, inner), Matrix::new(values(weight), inner, columns));
+        let (a, b) =
+            (Matrix::new(values(x), rows, inner), Matrix::new(values(weight), inner, columns));
         multiply_in(self, MatrixMut::strided(out, stride), a, b, output);
     }
 
     /// The gradient of `x` in `x W`, given that of the product, whose rows begin `stride` apart.
-    fn product_x(self, out: &mut [f32], gradient: &[f32], stride: usize, weight: &FlexTensor, output: Output) {
+    fn product_x(
+        self,
+        out: &mut [f32],
+        gradient: &[f32],
+        stride: usize,
+        weight: &FlexTensor,
+        output: Output,
+    ) {
         let [inner, columns] = dims(weight);
         let a = Matrix::strided(gradient, out.len() / inner, columns, stride);
         let b = Matrix::new(values(weight), inner, columns).transposed();
@@ -125,7 +153,13 @@ impl Precision {
     }
 
     /// The gradient of `W` in `x W`.
-    fn product_weight(self, x: &FlexTensor, gradient: &[f32], stride: usize, columns: usize) -> FlexTensor {
+    fn product_weight(
+        self,
+        x: &FlexTensor,
+        gradient: &[f32],
+        stride: usize,
+        columns: usize,
+    ) -> FlexTensor {
         let [rows, inner] = dims(x);
         let mut out = parts::unwritten(inner * columns);
         let a = Matrix::new(values(x), rows, inner).transposed();
@@ -164,7 +198,12 @@ impl Fused for Flex {
         tensor(out, [rows, columns])
     }
 
-    fn linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, precision: Precision) -> FlexTensor {
+    fn linear(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        precision: Precision,
+    ) -> FlexTensor {
         let (x, weight, bias) = (ordered(x), ordered(weight), ordered(bias));
         let ([rows, _], [_, columns]) = (dims(&x), dims(&weight));
         let mut out = biases(&[&bias], rows);
@@ -201,9 +240,20 @@ impl Fused for Flex {
         tensor(norm::forward(values(&x), values(&gamma), values(&beta), epsilon), dims::<2>(&x))
     }
 
-    fn add_residual(residual: FlexTensor, x: FlexTensor, bias: FlexTensor, mask: Option<Mask>) -> FlexTensor {
+    fn add_residual(
+        residual: FlexTensor,
+        x: FlexTensor,
+        bias: FlexTensor,
+        mask: Option<Mask>,
+    ) -> FlexTensor {
         let (residual, mut x, bias) = (ordered(residual), ordered(x), ordered(bias));
-        dropout::add_residual(values_mut(&mut x), values(&residual), values(&bias), mask.as_ref(), None);
+        dropout::add_residual(
+            values_mut(&mut x),
+            values(&residual),
+            values(&bias),
+            mask.as_ref(),
+            None,
+        );
         x
     }
 
@@ -245,10 +295,22 @@ impl Fused for Flex {
         tensor(embedding::gather(values(&x), &indices, width), [indices.len(), width])
     }
 
-    fn embed(tokens: FlexTensor, segments: FlexTensor, positions: FlexTensor, lookup: Lookup) -> FlexTensor {
-        let (tokens, segments, positions) = (ordered(tokens), ordered(segments), ordered(positions));
+    fn embed(
+        tokens: FlexTensor,
+        segments: FlexTensor,
+        positions: FlexTensor,
+        lookup: Lookup,
+    ) -> FlexTensor {
+        let (tokens, segments, positions) =
+            (ordered(tokens), ordered(segments), ordered(positions));
         let [_, width] = dims(&tokens);
-        let out = embedding::forward(values(&tokens), values(&segments), values(&positions), width, &lookup);
+        let out = embedding::forward(
+            values(&tokens),
+            values(&segments),
+            values(&positions),
+            width,
+            &lookup,
+        );
         tensor(out, [lookup.tokens.len(), width])
     }
 
@@ -261,7 +323,8 @@ impl Fused for Flex {
     ) -> FlexTensor {
         let layer = KnownLayer { hidden, table, bias, precision };
         let [losses, ..] = vocabulary_losses(layer, &targets.labels);
-        let weighted = losses.iter().enumerate().map(|(i, loss)| f64::from(loss * targets.weight(i)));
+        let weighted =
+            losses.iter().enumerate().map(|(i, loss)| f64::from(loss * targets.weight(i)));
         vector(vec![weighted.sum::<f64>() as f32])
     }
 }
@@ -308,13 +371,25 @@ fn add_normalise(
     let (residual, mut x, bias) = (ordered(residual), ordered(x), ordered(bias));
     let (gamma, beta) = (ordered(gamma), ordered(beta));
     let norm = Norm { gamma: values(&gamma), beta: values(&beta), epsilon };
-    let out = dropout::add_residual(values_mut(&mut x), values(&residual), values(&bias), mask, Some(norm));
+    let out = dropout::add_residual(
+        values_mut(&mut x),
+        values(&residual),
+        values(&bias),
+        mask,
+        Some(norm),
+    );
     (tensor(out, dims::<2>(&x)), x)
 }
 
 impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
-    fn project(x: FloatTensor<Self>, weight: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
-        record::<_, C, _>([x, weight], |[x, weight]| (Flex::project(x, weight, precision), Project(precision)))
+    fn project(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
+        record::<_, C, _>([x, weight], |[x, weight]| {
+            (Flex::project(x, weight, precision), Project(precision))
+        })
     }
 
     fn linear(
@@ -342,7 +417,11 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         })
     }
 
-    fn activate(x: FloatTensor<Self>, bias: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
+    fn activate(
+        x: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
         // The widest rows of an encoder, from one pass over memory.
         let again = move |[x, bias]: [FlexTensor; 2]| Flex::activate(x, bias, activation);
         record_cheap::<_, C, _>([x, bias], again, Activate(activation))
@@ -354,8 +433,9 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         beta: FloatTensor<Self>,
         epsilon: f32,
     ) -> FloatTensor<Self> {
-        let forward =
-            |[x, gamma, beta]: [FlexTensor; 3]| (Flex::normalise(x, gamma, beta, epsilon), Normalise(epsilon));
+        let forward = |[x, gamma, beta]: [FlexTensor; 3]| {
+            (Flex::normalise(x, gamma, beta, epsilon), Normalise(epsilon))
+        };
         record::<_, C, _>([x, gamma, beta], forward)
     }
 
@@ -398,7 +478,11 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         })
     }
 
-    fn attend(queries: FloatTensor<Self>, packed: FloatTensor<Self>, shape: Heads) -> FloatTensor<Self> {
+    fn attend(
+        queries: FloatTensor<Self>,
+        packed: FloatTensor<Self>,
+        shape: Heads,
+    ) -> FloatTensor<Self> {
         record::<_, C, _>([queries, packed], |[queries, packed]| {
             let (queries, packed) = (ordered(queries), ordered(packed));
             let [rows, d] = dims(&queries);
@@ -437,7 +521,13 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
         record::<_, C, _>([hidden, table, bias], |[hidden, table, bias]| {
             let (hidden, table, bias) = (ordered(hidden), ordered(table), ordered(bias));
             let ([n, width], [vocabulary, _]) = (dims(&hidden), dims(&table));
-            let layer = Layer { hidden: values(&hidden), table: values(&table), bias: values(&bias), width, precision };
+            let layer = Layer {
+                hidden: values(&hidden),
+                table: values(&table),
+                bias: values(&bias),
+                width,
+                precision,
+            };
             let (loss, found) = vocabulary::loss_and_gradients(layer, &targets);
             let hidden = tensor(found.hidden, [n, width]);
             let gradients = [hidden, tensor(found.table, [vocabulary, width]), vector(found.bias)];

@@ -22,14 +22,24 @@ pub(crate) trait Recurrent: Backend {
     ) -> FloatTensor<Self>;
 }
 
-fn run(inputs: FlexTensor, recurrent: FlexTensor, rows: &Rows, direction: Direction) -> (Trace, usize) {
+fn run(
+    inputs: FlexTensor,
+    recurrent: FlexTensor,
+    rows: &Rows,
+    direction: Direction,
+) -> (Trace, usize) {
     let (inputs, recurrent) = (ordered(inputs), ordered(recurrent));
     let [width, _] = dims(&recurrent);
     (lstm::forward(values(&inputs), values(&recurrent), width, rows, direction), width)
 }
 
 impl Recurrent for Flex {
-    fn lstm(inputs: FlexTensor, recurrent: FlexTensor, rows: Rows, direction: Direction) -> FlexTensor {
+    fn lstm(
+        inputs: FlexTensor,
+        recurrent: FlexTensor,
+        rows: Rows,
+        direction: Direction,
+    ) -> FlexTensor {
         let (trace, width) = run(inputs, recurrent, &rows, direction);
         tensor(trace.hidden, [rows.len(), width])
     }
@@ -59,12 +69,18 @@ struct Lstm {
 impl Rule<2> for Lstm {
     const READS: [bool; 2] = [false, true];
 
-    fn backward(self, inputs: [Option<FlexTensor>; 2], g: FlexTensor, _wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 2],
+        g: FlexTensor,
+        _wanted: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
         let [_, recurrent] = inputs;
         let (recurrent, g) = (ordered(recurrent.expect("read")), ordered(g));
         let [width, wide] = dims(&recurrent);
         let (trace, rows) = (&self.trace, &self.rows);
-        let (inputs, weights) = lstm::backward(trace, values(&recurrent), values(&g), width, rows, self.direction);
+        let (inputs, weights) =
+            lstm::backward(trace, values(&recurrent), values(&g), width, rows, self.direction);
         [Some(tensor(inputs, [rows.len(), wide])), Some(tensor(weights, [width, wide]))]
     }
 }

@@ -20,7 +20,12 @@ pub(super) struct Project(pub(super) Precision);
 impl Rule<2> for Project {
     const READS: [bool; 2] = [true, true];
 
-    fn backward(self, inputs: [Option<FlexTensor>; 2], g: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 2],
+        g: FlexTensor,
+        wanted: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
         let [x, weight] = inputs.map(|input| ordered(input.expect("read")));
         let g = ordered(g);
         let ([rows, inner], [_, columns]) = (dims(&x), dims(&weight));
@@ -39,7 +44,12 @@ pub(super) struct Linear(pub(super) Precision);
 impl Rule<3> for Linear {
     const READS: [bool; 3] = [true, true, false];
 
-    fn backward(self, inputs: [Option<FlexTensor>; 3], g: FlexTensor, wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 3],
+        g: FlexTensor,
+        wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
         let [x, weight, _] = inputs;
         let g = ordered(g);
         let [_, columns] = dims(&g);
@@ -55,7 +65,12 @@ pub(super) struct ProjectPair(pub(super) Precision);
 impl Rule<5> for ProjectPair {
     const READS: [bool; 5] = [true, true, false, true, false];
 
-    fn backward(self, inputs: [Option<FlexTensor>; 5], g: FlexTensor, wanted: [bool; 5]) -> [Option<FlexTensor>; 5] {
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 5],
+        g: FlexTensor,
+        wanted: [bool; 5],
+    ) -> [Option<FlexTensor>; 5] {
         let [x, key, _, value, _] = inputs.map(|input| input.map(ordered));
         let (x, weights) = (x.expect("read"), [key, value].map(|weight| weight.expect("read")));
         let g = ordered(g);
@@ -83,7 +98,12 @@ pub(super) struct Activate(pub(super) Activation);
 impl Rule<2> for Activate {
     const READS: [bool; 2] = [true, true];
 
-    fn backward(self, inputs: [Option<FlexTensor>; 2], g: FlexTensor, _wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 2],
+        g: FlexTensor,
+        _wanted: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
         let [x, bias] = inputs.map(|input| ordered(input.expect("read")));
         let mut g = ordered(g);
         let sums = activation::backward(self.0, values(&x), values(&bias), values_mut(&mut g));
@@ -97,7 +117,12 @@ pub(super) struct Normalise(pub(super) f32);
 impl Rule<3> for Normalise {
     const READS: [bool; 3] = [true, true, false];
 
-    fn backward(self, inputs: [Option<FlexTensor>; 3], g: FlexTensor, _wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 3],
+        g: FlexTensor,
+        _wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
         let [x, gamma, _] = inputs.map(|input| input.map(ordered));
         let (x, gamma, mut g) = (x.expect("read"), gamma.expect("read"), ordered(g));
         let [dg, db] = norm::backward(values(&x), values(&gamma), self.0, values_mut(&mut g));
@@ -111,7 +136,12 @@ pub(super) struct AddResidual(pub(super) Option<Mask>);
 impl Rule<3> for AddResidual {
     const READS: [bool; 3] = [false, false, false];
 
-    fn backward(self, _inputs: [Option<FlexTensor>; 3], g: FlexTensor, _wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
+    fn backward(
+        self,
+        _inputs: [Option<FlexTensor>; 3],
+        g: FlexTensor,
+        _wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
         let mut g = ordered(g);
         let shape: [usize; 2] = dims(&g);
         let found = dropout::residual_backward(values_mut(&mut g), shape[1], self.0.as_ref(), None);
@@ -130,12 +160,18 @@ pub(super) struct AddNormalise {
 impl Rule<5> for AddNormalise {
     const READS: [bool; 5] = [false, false, false, true, false];
 
-    fn backward(self, inputs: [Option<FlexTensor>; 5], g: FlexTensor, _wanted: [bool; 5]) -> [Option<FlexTensor>; 5] {
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 5],
+        g: FlexTensor,
+        _wanted: [bool; 5],
+    ) -> [Option<FlexTensor>; 5] {
         let (gamma, mut g) = (read(inputs, 3), ordered(g));
         let shape: [usize; 2] = dims(&g);
         let norm = Norm { gamma: values(&gamma), beta: &[], epsilon: self.epsilon };
         let sum = Some((values(&self.sum), norm));
-        let found = dropout::residual_backward(values_mut(&mut g), shape[1], self.mask.as_ref(), sum);
+        let found =
+            dropout::residual_backward(values_mut(&mut g), shape[1], self.mask.as_ref(), sum);
         let x = if self.mask.is_some() { tensor(found.x, shape) } else { g.clone() };
         let [gamma, beta] = found.norm.expect("there is a norm");
         [Some(g), Some(x), Some(vector(found.bias)), Some(vector(gamma)), Some(vector(beta))]
@@ -148,7 +184,12 @@ pub(super) struct DropRows(pub(super) Mask);
 impl Rule<1> for DropRows {
     const READS: [bool; 1] = [false];
 
-    fn backward(self, _inputs: [Option<FlexTensor>; 1], g: FlexTensor, _wanted: [bool; 1]) -> [Option<FlexTensor>; 1] {
+    fn backward(
+        self,
+        _inputs: [Option<FlexTensor>; 1],
+        g: FlexTensor,
+        _wanted: [bool; 1],
+    ) -> [Option<FlexTensor>; 1] {
         [Some(Flex::drop_rows(g, self.0))]
     }
 }
@@ -159,7 +200,12 @@ pub(super) struct SoftmaxRows(pub(super) FlexTensor);
 impl Rule<1> for SoftmaxRows {
     const READS: [bool; 1] = [false];
 
-    fn backward(self, _inputs: [Option<FlexTensor>; 1], g: FlexTensor, _wanted: [bool; 1]) -> [Option<FlexTensor>; 1] {
+    fn backward(
+        self,
+        _inputs: [Option<FlexTensor>; 1],
+        g: FlexTensor,
+        _wanted: [bool; 1],
+    ) -> [Option<FlexTensor>; 1] {
         let (y, mut g) = (self.0, ordered(g));
         let [_, width] = dims(&g);
         softmax::backward(values(&y), values_mut(&mut g), width);
@@ -176,12 +222,18 @@ pub(super) struct Attend {
 impl Rule<2> for Attend {
     const READS: [bool; 2] = [true, true];
 
-    fn backward(self, inputs: [Option<FlexTensor>; 2], g: FlexTensor, _wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 2],
+        g: FlexTensor,
+        _wanted: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
         let [queries, packed] = inputs.map(|input| ordered(input.expect("read")));
         let g = ordered(g);
         let ([asked, d], [seen, _]) = (dims(&queries), dims(&packed));
         let (queries, packed) = (values(&queries), values(&packed));
-        let (dq, dkv) = attention::backward(queries, packed, values(&self.logs), values(&g), d, &self.shape);
+        let (dq, dkv) =
+            attention::backward(queries, packed, values(&self.logs), values(&g), d, &self.shape);
         [Some(tensor(dq, [asked, d])), Some(tensor(dkv, [seen, 2 * d]))]
     }
 }
@@ -195,11 +247,19 @@ pub(super) struct Gather {
 impl Rule<1> for Gather {
     const READS: [bool; 1] = [false];
 
-    fn backward(self, _inputs: [Option<FlexTensor>; 1], g: FlexTensor, _wanted: [bool; 1]) -> [Option<FlexTensor>; 1] {
+    fn backward(
+        self,
+        _inputs: [Option<FlexTensor>; 1],
+        g: FlexTensor,
+        _wanted: [bool; 1],
+    ) -> [Option<FlexTensor>; 1] {
         let g = ordered(g);
         let [_, width] = dims(&g);
         let indices = self.indices.iter().map(|index| *index as usize);
-        [Some(tensor(embedding::scatter(values(&g), indices, self.rows, width), [self.rows, width]))]
+        [Some(tensor(
+            embedding::scatter(values(&g), indices, self.rows, width),
+            [self.rows, width],
+        ))]
     }
 }
 
@@ -212,7 +272,12 @@ pub(super) struct Embed {
 impl Rule<3> for Embed {
     const READS: [bool; 3] = [false, false, false];
 
-    fn backward(self, _inputs: [Option<FlexTensor>; 3], g: FlexTensor, _wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
+    fn backward(
+        self,
+        _inputs: [Option<FlexTensor>; 3],
+        g: FlexTensor,
+        _wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
         let g = ordered(g);
         let [_, width] = dims(&g);
         let tables = embedding::backward(values(&g), self.rows, width, &self.lookup);
@@ -227,7 +292,12 @@ pub(super) struct VocabularyLoss(pub(super) [FlexTensor; 3]);
 impl Rule<3> for VocabularyLoss {
     const READS: [bool; 3] = [false, false, false];
 
-    fn backward(self, _inputs: [Option<FlexTensor>; 3], g: FlexTensor, _wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
+    fn backward(
+        self,
+        _inputs: [Option<FlexTensor>; 3],
+        g: FlexTensor,
+        _wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
         let scale = values(&ordered(g))[0];
         self.0.map(|mut gradient| {
             parts::scale(values_mut(&mut gradient), scale);

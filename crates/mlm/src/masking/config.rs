@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::knobs::{Budget, BudgetOf, Cap, DrawPer, Eligible, Family, RandomTokens, Scope, Unit};
 use super::validate::MaskingError;
 
-/// All knobs of a masker. In TOML `family = "..."` (`"bert"` if not given) sets every knob as that family does, and any
-/// knob beside it overrides. It is written with every knob, and what is written reads back as the same value.
+/// All knobs of a masker. In TOML `family = "..."` (`"bert"` if not given) sets every knob as that
+/// family does, and any knob beside it overrides. It is written with every knob, and what is
+/// written reads back as the same value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Partial")]
 pub struct Masking {
@@ -17,7 +18,8 @@ pub struct Masking {
     pub unit: Unit,
     /// Share of tokens (or words) that is chosen, above 0 and below 1. All families: 0.15.
     pub rate: f64,
-    /// Draw places with replacement: one that is drawn twice counts twice (ELECTRA's code). Only for single tokens.
+    /// Draw places with replacement: one that is drawn twice counts twice (ELECTRA's code). Only
+    /// for single tokens.
     pub repeat: bool,
     /// How many are chosen.
     pub budget: Budget,
@@ -37,14 +39,15 @@ pub struct Masking {
     pub draw_per: DrawPer,
     /// Where random tokens come from.
     pub random_tokens: RandomTokens,
-    /// Tokens are chosen with weight max(count, 1)^-smoothing, which prefers rare ones. 0: all alike. DistilBERT: 0.7.
-    /// Only for single tokens.
+    /// Tokens are chosen with weight max(count, 1)^-smoothing, which prefers rare ones. 0: all
+    /// alike. DistilBERT: 0.7. Only for single tokens.
     pub smoothing: f64,
     /// Most words of an n-gram. ALBERT: 3.
     pub ngram_max: usize,
     /// Most words of a span. SpanBERT: 10.
     pub span_max: usize,
-    /// Parameter of the geometric distribution of span lengths, cut at `span_max` and renormalised. SpanBERT: 0.2.
+    /// Parameter of the geometric distribution of span lengths, cut at `span_max` and renormalised.
+    /// SpanBERT: 0.2.
     pub span_p: f64,
 }
 
@@ -59,7 +62,10 @@ impl Masking {
     ///
     /// # Errors
     /// Those of the format, and knobs that do not fit together.
-    pub fn deserialize_from<'de, D: Deserializer<'de>>(family: Family, deserializer: D) -> Result<Self, D::Error> {
+    pub fn deserialize_from<'de, D: Deserializer<'de>>(
+        family: Family,
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
         Partial::deserialize(deserializer)?.complete(family).map_err(D::Error::custom)
     }
 
@@ -95,17 +101,30 @@ impl Masking {
             Family::Bert => bert,
             Family::BertWholeWord => Self { unit: Unit::Word, ..bert },
             Family::Roberta => roberta,
-            Family::RobertaWholeWord => {
-                Self { unit: Unit::Word, budget_of: BudgetOf::Words, draw_per: DrawPer::Unit, ..roberta }
-            }
+            Family::RobertaWholeWord => Self {
+                unit: Unit::Word,
+                budget_of: BudgetOf::Words,
+                draw_per: DrawPer::Unit,
+                ..roberta
+            },
             Family::Albert => Self { unit: Unit::Ngram, ..bert },
             Family::Distilbert => {
                 let eligible = Eligible::Known;
-                Self { budget: Budget::Ceiling, scope: Scope::Batch, cap: Cap::None, smoothing: 0.7, eligible, ..bert }
+                Self {
+                    budget: Budget::Ceiling,
+                    scope: Scope::Batch,
+                    cap: Cap::None,
+                    smoothing: 0.7,
+                    eligible,
+                    ..bert
+                }
             }
-            Family::Huggingface => {
-                Self { budget: Budget::Bernoulli, cap: Cap::None, eligible: Eligible::Known, ..bert }
-            }
+            Family::Huggingface => Self {
+                budget: Budget::Bernoulli,
+                cap: Cap::None,
+                eligible: Eligible::Known,
+                ..bert
+            },
             Family::HuggingfaceWholeWord => Self { unit: Unit::Word, cap: Cap::At(512), ..bert },
             Family::Electra => Self { cap: Cap::Slots, mask: 0.85, random: 0.0, ..bert },
             Family::Spanbert => Self {

@@ -20,16 +20,18 @@ pub enum Family {
     RobertaWholeWord,
     /// google-research/albert, `create_pretraining_data.py`: n-grams of words.
     Albert,
-    /// transformers' `distillation/distiller.py`: rare tokens preferred, one budget for the whole batch.
+    /// transformers' `distillation/distiller.py`: rare tokens preferred, one budget for the whole
+    /// batch.
     Distilbert,
     /// transformers, `DataCollatorForLanguageModeling`: each token independently.
     Huggingface,
     /// transformers, `DataCollatorForWholeWordMask`: as BERT's, with at most 512 targets.
     HuggingfaceWholeWord,
-    /// google-research/electra, `pretrain/pretrain_helpers.py`: mask or keep, never a random token. Its code draws places
-    /// with replacement; `repeat = true` does that too.
+    /// google-research/electra, `pretrain/pretrain_helpers.py`: mask or keep, never a random token.
+    /// Its code draws places with replacement; `repeat = true` does that too.
     Electra,
-    /// SpanBERT, `data/masking.py` as its paper uses it: spans of words, an exact budget, a replacement for each span.
+    /// SpanBERT, `data/masking.py` as its paper uses it: spans of words, an exact budget, a
+    /// replacement for each span.
     Spanbert,
 }
 
@@ -41,13 +43,15 @@ pub enum Unit {
     Token,
     /// A word; one that does not fit the rest of the budget is passed over.
     Word,
-    /// One to `ngram_max` words with p(n) proportional to 1/n; one that does not fit is shortened, then passed over.
+    /// One to `ngram_max` words with p(n) proportional to 1/n; one that does not fit is shortened,
+    /// then passed over.
     Ngram,
-    /// Words up to a geometric length, from the start of the word that a random token is in; cut where the budget ends,
-    /// so that the budget is met to the token.
+    /// Words up to a geometric length, from the start of the word that a random token is in; cut
+    /// where the budget ends, so that the budget is met to the token.
     Span,
-    /// Half of the time a span that the text's annotation names, such as an entity or a noun phrase, half of the time a
-    /// word, as SpanBERT's paper says (its code: a geometric span); needs corpus.annotations = "spans".
+    /// Half of the time a span that the text's annotation names, such as an entity or a noun
+    /// phrase, half of the time a word, as SpanBERT's paper says (its code: a geometric span);
+    /// needs corpus.annotations = "spans".
     Annotated,
 }
 
@@ -55,12 +59,14 @@ pub enum Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Budget {
-    /// max(1, rate * n), halves rounded to even as Python and TensorFlow do; n counts special tokens.
+    /// max(1, rate * n), halves rounded to even as Python and TensorFlow do; n counts special
+    /// tokens.
     HalfEven,
-    /// rate * n rounded up; n counts the tokens that may be chosen, with the scope batch all real tokens.
+    /// rate * n rounded up; n counts the tokens that may be chosen, with the scope batch all real
+    /// tokens.
     Ceiling,
-    /// floor(rate * n + U) with U uniform in [0, 1): rate * n on average, so none by chance where n < 1 / rate; n counts
-    /// special tokens.
+    /// floor(rate * n + U) with U uniform in [0, 1): rate * n on average, so none by chance where n
+    /// < 1 / rate; n counts special tokens.
     Probabilistic,
     /// Every token or word independently with probability rate; by chance none.
     Bernoulli,
@@ -82,8 +88,8 @@ pub enum BudgetOf {
 pub enum Scope {
     /// Each sequence has its own.
     Passage,
-    /// One for the whole batch (DistilBERT). Masks then depend on which sequences stand together, and a sequence may get
-    /// no target.
+    /// One for the whole batch (DistilBERT). Masks then depend on which sequences stand together,
+    /// and a sequence may get no target.
     Batch,
 }
 
@@ -94,7 +100,8 @@ pub enum Cap {
     None,
     /// rate * maximum length, rounded up: 20 at 128, 77 at 512, as BERT's README advises.
     Advised,
-    /// (rate + 0.005) * maximum length, rounded down: 19 at 128, 79 at 512 (ELECTRA's `max_predictions_per_seq`).
+    /// (rate + 0.005) * maximum length, rounded down: 19 at 128, 79 at 512 (ELECTRA's
+    /// `max_predictions_per_seq`).
     Slots,
     /// This many, at least 1. ALBERT's own data: 20 at length 512, which is 3.9 % and not 15 %.
     At(usize),
@@ -118,7 +125,8 @@ pub enum Eligible {
 pub enum DrawPer {
     /// For each token.
     Token,
-    /// For each unit; spans that overlap or touch are one. Random tokens are drawn one by one all the same.
+    /// For each unit; spans that overlap or touch are one. Random tokens are drawn one by one all
+    /// the same.
     Unit,
 }
 
@@ -167,7 +175,9 @@ impl Visitor<'_> for CapVisitor {
             "none" => Ok(Cap::None),
             "advised" => Ok(Cap::Advised),
             "slots" => Ok(Cap::Slots),
-            _ => Err(E::unknown_variant(text, &["none", "advised", "slots", "a number of targets"])),
+            _ => {
+                Err(E::unknown_variant(text, &["none", "advised", "slots", "a number of targets"]))
+            }
         }
     }
 
@@ -176,8 +186,9 @@ impl Visitor<'_> for CapVisitor {
     }
 
     fn visit_i64<E: Error>(self, count: i64) -> Result<Cap, E> {
-        let count = u64::try_from(count)
-            .map_err(|_| E::custom("cap: write \"none\", \"advised\", \"slots\" or a number above 0"))?;
+        let count = u64::try_from(count).map_err(|_| {
+            E::custom("cap: write \"none\", \"advised\", \"slots\" or a number above 0")
+        })?;
         self.visit_u64(count)
     }
 }

@@ -30,9 +30,11 @@ pub struct Vocabulary {
 pub struct Row<'a> {
     /// Ids, each below the vocabulary's size.
     pub tokens: &'a [u32],
-    /// Whether a word begins with the token. A special token is always a word of its own, and a word begins after it.
+    /// Whether a word begins with the token. A special token is always a word of its own, and a
+    /// word begins after it.
     pub word_starts: &'a [bool],
-    /// The number of the annotated span that each token is in, 0 where it is in none; only [`Unit::Annotated`] looks.
+    /// The number of the annotated span that each token is in, 0 where it is in none; only
+    /// [`Unit::Annotated`] looks.
     pub spans: &'a [u32],
 }
 
@@ -59,9 +61,9 @@ pub struct Target {
 pub struct Masked {
     /// What the model sees.
     pub tokens: Vec<u32>,
-    /// What it is asked, by position; a position twice only with `repeat`. Empty where no token may be chosen and where no word fits the budget; and by
-    /// chance with [`Budget::Bernoulli`], with [`Scope::Batch`], and with [`Budget::Probabilistic`] in sequences shorter
-    /// than 1 / rate.
+    /// What it is asked, by position; a position twice only with `repeat`. Empty where no token may
+    /// be chosen and where no word fits the budget; and by chance with [`Budget::Bernoulli`], with
+    /// [`Scope::Batch`], and with [`Budget::Probabilistic`] in sequences shorter than 1 / rate.
     pub targets: Vec<Target>,
 }
 
@@ -79,12 +81,16 @@ pub struct Masker {
 }
 
 impl Masker {
-    /// A masker for sequences of at most `max_length` tokens, special tokens included; only [`Cap::Advised`] asks for
-    /// that length, and longer sequences are no error.
+    /// A masker for sequences of at most `max_length` tokens, special tokens included; only
+    /// [`Cap::Advised`] asks for that length, and longer sequences are no error.
     ///
     /// # Errors
     /// When knobs do not fit together or to the vocabulary.
-    pub fn new(masking: Masking, mut vocabulary: Vocabulary, max_length: usize) -> Result<Self, MaskingError> {
+    pub fn new(
+        masking: Masking,
+        mut vocabulary: Vocabulary,
+        max_length: usize,
+    ) -> Result<Self, MaskingError> {
         masking.validate()?;
         masking.validate_with(&vocabulary)?;
         vocabulary.specials.sort_unstable();
@@ -100,7 +106,8 @@ impl Masker {
             Cap::At(count) => count,
         };
         let weight = |count: &u64| ((*count).max(1) as f64).powf(-masking.smoothing);
-        let weights = (masking.smoothing > 0.0).then(|| vocabulary.counts.iter().map(weight).collect());
+        let weights =
+            (masking.smoothing > 0.0).then(|| vocabulary.counts.iter().map(weight).collect());
         Ok(Self {
             cap,
             replacer: Replacer::new(&masking, &vocabulary),
@@ -128,15 +135,17 @@ impl Masker {
             _ if places.is_empty() => Vec::new(),
             Scope::Passage => self.choose(row, places, rng),
             // DistilBERT's budget counts every real token of the batch, special tokens too.
-            Scope::Batch => self.tokens(row, places, ceiling(self.masking.rate, row.tokens.len()), rng),
+            Scope::Batch => {
+                self.tokens(row, places, ceiling(self.masking.rate, row.tokens.len()), rng)
+            }
         };
         let mut tokens = row.tokens.to_vec();
         let targets = self.replacer.replace(&mut tokens, &chosen, rng);
         Masked { tokens, targets }
     }
 
-    /// Masks the sequences of a batch (without padding), each with its own generator; with the scope batch all with that
-    /// of the first.
+    /// Masks the sequences of a batch (without padding), each with its own generator; with the
+    /// scope batch all with that of the first.
     ///
     /// # Panics
     /// When there are not as many generators as sequences, or as many word starts as tokens.
@@ -158,9 +167,13 @@ impl Masker {
         let mut start = 0;
         let mut split = |row: &Row<'_>| {
             let end = start + row.tokens.len() as u32;
-            let (of_row, later) = targets.split_at(targets.partition_point(|target| target.position < end));
+            let (of_row, later) =
+                targets.split_at(targets.partition_point(|target| target.position < end));
             let (seen, unseen) = tokens.split_at(row.tokens.len());
-            let shifted = of_row.iter().map(|target| Target { position: target.position - start, ..*target }).collect();
+            let shifted = of_row
+                .iter()
+                .map(|target| Target { position: target.position - start, ..*target })
+                .collect();
             (start, tokens, targets) = (end, unseen, later);
             Masked { tokens: seen.to_vec(), targets: shifted }
         };
@@ -171,7 +184,11 @@ impl Masker {
         let Masking { unit, rate, budget, budget_of, ngram_max, .. } = self.masking;
         let words = self.words(row);
         if budget == Budget::Bernoulli {
-            let units = if unit == Unit::Word { words } else { places.into_iter().map(|place| vec![place]).collect() };
+            let units = if unit == Unit::Word {
+                words
+            } else {
+                places.into_iter().map(|place| vec![place]).collect()
+            };
             return self.capped(units.into_iter().filter(|_| uniform(rng) < rate).collect(), rng);
         }
         if budget_of == BudgetOf::Words {
@@ -189,13 +206,26 @@ impl Masker {
     }
 
     /// `count` single tokens of `places`.
-    fn tokens(&self, row: &Row<'_>, places: Vec<u32>, count: usize, rng: &mut ChaCha8Rng) -> Chosen {
+    fn tokens(
+        &self,
+        row: &Row<'_>,
+        places: Vec<u32>,
+        count: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Chosen {
         if self.masking.repeat {
             return (0..count).map(|_| vec![places[below(places.len(), rng)]]).collect();
         }
         match &self.weights {
-            Some(weights) => units::weighted(&places, |place| weights[row.tokens[place as usize] as usize], count, rng),
-            None => units::sample(places.into_iter().map(|place| vec![place]).collect(), count, rng),
+            Some(weights) => units::weighted(
+                &places,
+                |place| weights[row.tokens[place as usize] as usize],
+                count,
+                rng,
+            ),
+            None => {
+                units::sample(places.into_iter().map(|place| vec![place]).collect(), count, rng)
+            }
         }
     }
 
@@ -209,7 +239,9 @@ impl Masker {
 
     /// The places that may be chosen.
     fn places(&self, row: &Row<'_>) -> Vec<u32> {
-        (0..row.tokens.len() as u32).filter(|place| self.may_be_chosen(row.tokens[*place as usize])).collect()
+        (0..row.tokens.len() as u32)
+            .filter(|place| self.may_be_chosen(row.tokens[*place as usize]))
+            .collect()
     }
 
     /// Those places by words.

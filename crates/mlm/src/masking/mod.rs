@@ -1,4 +1,5 @@
-//! Choosing tokens to predict and what stands in their place, by the rules of every published masker.
+//! Choosing tokens to predict and what stands in their place, by the rules of every published
+//! masker.
 
 mod budget;
 mod config;

@@ -50,19 +50,26 @@ impl Replacer {
             RandomTokens::Vocabulary => Pool::Between(0, size),
             RandomTokens::AfterSpecials => Pool::Between(FAIRSEQ_SPECIALS, size),
             RandomTokens::Content => Pool::Listed((0..size as u32).filter(content).collect()),
-            RandomTokens::Unigram => Pool::Counted(Cumulative::new(vocabulary.counts.iter().map(|c| *c as f64))),
+            RandomTokens::Unigram => {
+                Pool::Counted(Cumulative::new(vocabulary.counts.iter().map(|c| *c as f64)))
+            }
         };
         let Masking { mask, random, draw_per, .. } = *masking;
         Self { mask, random, per: draw_per, mask_token: vocabulary.mask, pool }
     }
 
-    /// Replaces the tokens at `units`, groups of ascending places that share one draw if that is asked for. Returns the
-    /// targets by position.
+    /// Replaces the tokens at `units`, groups of ascending places that share one draw if that is
+    /// asked for. Returns the targets by position.
     ///
-    /// The draws come in fairseq's order: for each group whether it leaves the mask token, then for each whether it is
-    /// random or kept in that case (drawn for all, so that one group's outcome does not move the others'), then the
-    /// random tokens. Groups go by their first place.
-    pub fn replace(&self, tokens: &mut [u32], units: &[Vec<u32>], rng: &mut ChaCha8Rng) -> Vec<Target> {
+    /// The draws come in fairseq's order: for each group whether it leaves the mask token, then for
+    /// each whether it is random or kept in that case (drawn for all, so that one group's outcome
+    /// does not move the others'), then the random tokens. Groups go by their first place.
+    pub fn replace(
+        &self,
+        tokens: &mut [u32],
+        units: &[Vec<u32>],
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<Target> {
         let mut groups: Vec<Vec<u32>> = match self.per {
             DrawPer::Unit => units.to_vec(),
             DrawPer::Token => units.iter().flatten().map(|place| vec![*place]).collect(),
@@ -71,7 +78,8 @@ impl Replacer {
         let rest = 1.0 - self.mask;
         let leave: Vec<bool> = groups.iter().map(|_| uniform(rng) < rest).collect();
         let random: Vec<bool> = groups.iter().map(|_| uniform(rng) * rest < self.random).collect();
-        // A place that was drawn twice asks for its original both times, and a mask token there stays.
+        // A place that was drawn twice asks for its original both times, and a mask token there
+        // stays.
         let original = tokens.to_vec();
         let mut targets = Vec::new();
         for ((group, leaves), random) in groups.into_iter().zip(leave).zip(random) {

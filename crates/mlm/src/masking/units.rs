@@ -14,9 +14,14 @@ pub fn sample(mut units: Chosen, count: usize, rng: &mut ChaCha8Rng) -> Chosen {
     units
 }
 
-/// `count` of the places without replacement, each draw proportional to the weights of what is left: the places with
-/// the largest ln(U) / weight (Efraimidis and Spirakis 2006).
-pub fn weighted(places: &[u32], weight: impl Fn(u32) -> f64, count: usize, rng: &mut ChaCha8Rng) -> Chosen {
+/// `count` of the places without replacement, each draw proportional to the weights of what is
+/// left: the places with the largest ln(U) / weight (Efraimidis and Spirakis 2006).
+pub fn weighted(
+    places: &[u32],
+    weight: impl Fn(u32) -> f64,
+    count: usize,
+    rng: &mut ChaCha8Rng,
+) -> Chosen {
     let key = |place: &u32| ((1.0 - uniform(rng)).ln() / weight(*place), *place);
     let mut keys: Vec<(f64, u32)> = places.iter().map(key).collect();
     keys.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -36,10 +41,17 @@ pub fn words(mut words: Vec<Vec<u32>>, budget: usize, rng: &mut ChaCha8Rng) -> C
     words.into_iter().filter(|word| fits(word)).collect()
 }
 
-/// N-grams of words from anchors in random order while they fit `budget` tokens (ALBERT). The length is drawn from
-/// `lengths`; one that does not fit is shortened, and an anchor whose words are partly taken is passed over. N-grams run
-/// over the words as they follow one another, so a special token between them is no end.
-pub fn ngrams(words: &[Vec<u32>], lengths: &Cumulative, max: usize, budget: usize, rng: &mut ChaCha8Rng) -> Chosen {
+/// N-grams of words from anchors in random order while they fit `budget` tokens (ALBERT). The
+/// length is drawn from `lengths`; one that does not fit is shortened, and an anchor whose words
+/// are partly taken is passed over. N-grams run over the words as they follow one another, so a
+/// special token between them is no end.
+pub fn ngrams(
+    words: &[Vec<u32>],
+    lengths: &Cumulative,
+    max: usize,
+    budget: usize,
+    rng: &mut ChaCha8Rng,
+) -> Chosen {
     let mut anchors: Vec<usize> = (0..words.len()).collect();
     shuffle(&mut anchors, words.len(), rng);
     let mut taken = vec![false; words.len()];
@@ -67,13 +79,22 @@ pub fn ngrams(words: &[Vec<u32>], lengths: &Cumulative, max: usize, budget: usiz
     chosen
 }
 
-/// Spans of words until exactly `budget` tokens are chosen, or all (SpanBERT): a length, then a random token; both are
-/// drawn again if that token is chosen already. The span starts with the token's word and is cut where the budget ends,
-/// at a place that may not be chosen, and at the end. What another span has chosen counts once, and spans that overlap
-/// or touch are one in the end.
-pub fn spans(words: &[Vec<u32>], lengths: &Cumulative, budget: usize, rng: &mut ChaCha8Rng) -> Chosen {
-    let places: Vec<(u32, usize)> =
-        words.iter().enumerate().flat_map(|(w, word)| word.iter().map(move |place| (*place, w))).collect();
+/// Spans of words until exactly `budget` tokens are chosen, or all (SpanBERT): a length, then a
+/// random token; both are drawn again if that token is chosen already. The span starts with the
+/// token's word and is cut where the budget ends, at a place that may not be chosen, and at the
+/// end. What another span has chosen counts once, and spans that overlap or touch are one in the
+/// end.
+pub fn spans(
+    words: &[Vec<u32>],
+    lengths: &Cumulative,
+    budget: usize,
+    rng: &mut ChaCha8Rng,
+) -> Chosen {
+    let places: Vec<(u32, usize)> = words
+        .iter()
+        .enumerate()
+        .flat_map(|(w, word)| word.iter().map(move |place| (*place, w)))
+        .collect();
     let budget = budget.min(places.len());
     let mut chosen = vec![false; places.last().map_or(0, |(place, _)| *place as usize + 1)];
     let mut count = 0;
@@ -94,11 +115,17 @@ pub fn spans(words: &[Vec<u32>], lengths: &Cumulative, budget: usize, rng: &mut 
     merge(&chosen)
 }
 
-/// Annotated spans, and as often single words, until exactly `budget` tokens are chosen, or all (SpanBERT's table 6: half
-/// of the time a named entity or noun phrase, half of the time a random word). The last one is cut where the budget ends;
-/// when the spans are used up, words go on, and the other way round. What was chosen before counts once, and what touches
-/// is one unit in the end.
-pub fn annotated(mut words: Chosen, mut spans: Chosen, budget: usize, rng: &mut ChaCha8Rng) -> Chosen {
+/// Annotated spans, and as often single words, until exactly `budget` tokens are chosen, or all
+/// (SpanBERT's table 6: half of the time a named entity or noun phrase, half of the time a random
+/// word). The last one is cut where the budget ends; when the spans are used up, words go on, and
+/// the other way round. What was chosen before counts once, and what touches is one unit in the
+/// end.
+pub fn annotated(
+    mut words: Chosen,
+    mut spans: Chosen,
+    budget: usize,
+    rng: &mut ChaCha8Rng,
+) -> Chosen {
     let (word_count, span_count) = (words.len(), spans.len());
     shuffle(&mut words, word_count, rng);
     shuffle(&mut spans, span_count, rng);
@@ -107,7 +134,11 @@ pub fn annotated(mut words: Chosen, mut spans: Chosen, budget: usize, rng: &mut 
     let (mut chosen, mut count) = (vec![false; last], 0);
     while count < budget {
         let span = uniform(rng) < 0.5;
-        let next = if span { spans.pop().or_else(|| words.pop()) } else { words.pop().or_else(|| spans.pop()) };
+        let next = if span {
+            spans.pop().or_else(|| words.pop())
+        } else {
+            words.pop().or_else(|| spans.pop())
+        };
         for place in next.into_iter().flatten() {
             let new = !chosen[place as usize] && count < budget;
             chosen[place as usize] |= new;

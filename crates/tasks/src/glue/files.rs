@@ -35,12 +35,13 @@ const PLAIN: Files = Files {
 };
 
 /// Two sentences with a label.
-const PAIR: Files = Files { text: "sentence1", pair: Some("sentence2"), test_text: "sentence1", ..PLAIN };
+const PAIR: Files =
+    Files { text: "sentence1", pair: Some("sentence2"), test_text: "sentence1", ..PLAIN };
 
 pub static COLA: Files = Files { text: "3", label: "1", header: Header::Absent, ..PLAIN };
 pub static SST2: Files = PLAIN;
-/// The original release has no development data; GLUE cut its own from the training data, and kept the test data, whose
-/// labels are in `msr_paraphrase_test.txt`.
+/// The original release has no development data; GLUE cut its own from the training data, and kept
+/// the test data, whose labels are in `msr_paraphrase_test.txt`.
 pub static MRPC: Files = Files {
     text: "#1 String",
     pair: Some("#2 String"),
@@ -51,15 +52,21 @@ pub static MRPC: Files = Files {
     ..PLAIN
 };
 pub static STSB: Files = Files { label: "score", ..PAIR };
-pub static QQP: Files =
-    Files { text: "question1", pair: Some("question2"), label: "is_duplicate", test_text: "question1", ..PLAIN };
+pub static QQP: Files = Files {
+    text: "question1",
+    pair: Some("question2"),
+    label: "is_duplicate",
+    test_text: "question1",
+    ..PLAIN
+};
 pub static MNLI: Files = Files {
     label: "gold_label",
     dev: &[&["dev_matched.tsv"], &["dev_mismatched.tsv"]],
     test: &[&["test_matched.tsv"], &["test_mismatched.tsv"]],
     ..PAIR
 };
-pub static QNLI: Files = Files { text: "question", pair: Some("sentence"), test_text: "question", ..PLAIN };
+pub static QNLI: Files =
+    Files { text: "question", pair: Some("sentence"), test_text: "question", ..PLAIN };
 pub static RTE: Files = PAIR;
 
 impl Files {
@@ -75,8 +82,11 @@ impl Files {
 
     fn part(&self, recipe: &Recipe, folder: &Path, names: &[&str], split: Split) -> Result<Part> {
         let file = names.iter().find(|name| folder.join(name).is_file()).ok_or_else(|| {
-            let wanted = format!("{}: no {} in {}", recipe.name, names.join(" or "), folder.display());
-            Error::data(format!("{wanted}; give the folder with the task's files as GLUE downloads them"))
+            let wanted =
+                format!("{}: no {} in {}", recipe.name, names.join(" or "), folder.display());
+            Error::data(format!(
+                "{wanted}; give the folder with the task's files as GLUE downloads them"
+            ))
         })?;
         let path = folder.join(file);
         let table = Table::open(&path, &self.columns(recipe, split))?;

@@ -1,4 +1,5 @@
-//! The tasks of GLUE (Wang et al. 2019) as they are downloaded: files, columns, classes and metrics.
+//! The tasks of GLUE (Wang et al. 2019) as they are downloaded: files, columns, classes and
+//! metrics.
 
 mod files;
 
@@ -15,7 +16,8 @@ use files::Files;
 pub enum Split {
     /// To learn from.
     Train,
-    /// To choose and to compare with; MNLI has two, one of the genres of training (matched) and one of others.
+    /// To choose and to compare with; MNLI has two, one of the genres of training (matched) and one
+    /// of others.
     Dev,
     /// Without labels: they are with the benchmark's server.
     Test,
@@ -30,12 +32,14 @@ pub struct Part {
     pub table: Table,
 }
 
-/// What is predicted, and what a prediction is judged by: the metrics in the paper's order, the first one decides.
+/// What is predicted, and what a prediction is judged by: the metrics in the paper's order, the
+/// first one decides.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Target {
     /// A class.
     Class {
-        /// The classes in the order of BERT's `run_classifier.py` and ELECTRA's; other code bases differ.
+        /// The classes in the order of BERT's `run_classifier.py` and ELECTRA's; other code bases
+        /// differ.
         labels: &'static [&'static str],
         /// What counts.
         metrics: &'static [ClassMetric],
@@ -69,7 +73,12 @@ impl Recipe {
             files: &files::STSB,
         },
         class("QQP", &["0", "1"], PARAPHRASE, &files::QQP),
-        class("MNLI", &["contradiction", "entailment", "neutral"], &[ClassMetric::Accuracy], &files::MNLI),
+        class(
+            "MNLI",
+            &["contradiction", "entailment", "neutral"],
+            &[ClassMetric::Accuracy],
+            &files::MNLI,
+        ),
         class("QNLI", &["entailment", "not_entailment"], &[ClassMetric::Accuracy], &files::QNLI),
         class("RTE", &["entailment", "not_entailment"], &[ClassMetric::Accuracy], &files::RTE),
     ];
@@ -86,8 +95,8 @@ impl Recipe {
         })
     }
 
-    /// Reads a split from the task's folder: one part, of MNLI's development and test data two. Rows of another length are
-    /// left out and told in [`Table::skipped`].
+    /// Reads a split from the task's folder: one part, of MNLI's development and test data two.
+    /// Rows of another length are left out and told in [`Table::skipped`].
     ///
     /// # Errors
     /// When a file is missing or at fault, or a class is none of the task's.
@@ -103,7 +112,9 @@ impl Recipe {
     /// The task's classes; `None` where a number is predicted.
     pub fn labels(&self) -> Option<Labels> {
         match self.target {
-            Target::Class { labels, .. } => Some(Labels::new(labels.iter().copied()).expect("distinct classes")),
+            Target::Class { labels, .. } => {
+                Some(Labels::new(labels.iter().copied()).expect("distinct classes"))
+            }
             Target::Score { .. } => None,
         }
     }
@@ -143,7 +154,12 @@ mod tests {
     }
 
     /// The only example of a file: its texts and its label.
-    fn only(task: &str, file: &str, content: &str, split: Split) -> (String, Option<String>, Option<Label>) {
+    fn only(
+        task: &str,
+        file: &str,
+        content: &str,
+        split: Split,
+    ) -> (String, Option<String>, Option<Label>) {
         let mut parts = parts(task, &[(file, content)], split).unwrap();
         assert_eq!((parts.len(), parts[0].table.examples.len()), (1, 1));
         let example = parts[0].table.examples.remove(0);
@@ -182,7 +198,10 @@ mod tests {
         );
         let mrpc = "\u{feff}Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n1\t7\t8\tHe \"left.\tHe went.\r\n";
         for file in ["train.tsv", "msr_paraphrase_train.txt"] {
-            assert_eq!(only("MRPC", file, mrpc, train), ("He \"left.".to_owned(), text("He went."), name("1")));
+            assert_eq!(
+                only("MRPC", file, mrpc, train),
+                ("He \"left.".to_owned(), text("He went."), name("1"))
+            );
         }
         let head = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n";
         let row = "0\tnews\tf\t2012\t1\ts\tt\tA cat.\tA dog.\t2.250\n";
@@ -191,29 +210,51 @@ mod tests {
             ("A cat.".to_owned(), text("A dog."), Some(Label::Score(2.25)))
         );
         let qqp = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t2\t3\tWhy?\tHow?\t0\n";
-        assert_eq!(only("QQP", "train.tsv", qqp, train), ("Why?".to_owned(), text("How?"), name("0")));
+        assert_eq!(
+            only("QQP", "train.tsv", qqp, train),
+            ("Why?".to_owned(), text("How?"), name("0"))
+        );
         let qnli = "index\tquestion\tsentence\tlabel\n0\tWho?\tShe.\tnot_entailment\n";
-        assert_eq!(only("QNLI", "train.tsv", qnli, train), ("Who?".to_owned(), text("She."), name("not_entailment")));
+        assert_eq!(
+            only("QNLI", "train.tsv", qnli, train),
+            ("Who?".to_owned(), text("She."), name("not_entailment"))
+        );
         let rte = "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\tentailment\n";
-        assert_eq!(only("RTE", "dev.tsv", rte, Split::Dev), ("A.".to_owned(), text("B."), name("entailment")));
+        assert_eq!(
+            only("RTE", "dev.tsv", rte, Split::Dev),
+            ("A.".to_owned(), text("B."), name("entailment"))
+        );
     }
 
     #[test]
     fn mnli_is_measured_on_two_files_with_more_columns_than_training() {
-        let row = |label| format!("sentence1\tsentence2\tlabel1\tgold_label\nA.\tB.\tneutral\t{label}\n");
-        let files = [("dev_matched.tsv", &*row("neutral")), ("dev_mismatched.tsv", &*row("entailment"))];
+        let row =
+            |label| format!("sentence1\tsentence2\tlabel1\tgold_label\nA.\tB.\tneutral\t{label}\n");
+        let files =
+            [("dev_matched.tsv", &*row("neutral")), ("dev_mismatched.tsv", &*row("entailment"))];
         let parts = parts("MNLI", &files, Split::Dev).unwrap();
-        let found: Vec<_> =
-            parts.iter().map(|part| (part.name.as_str(), part.table.examples[0].label.clone())).collect();
-        assert_eq!(found, [("dev_matched", name("neutral")), ("dev_mismatched", name("entailment"))]);
+        let found: Vec<_> = parts
+            .iter()
+            .map(|part| (part.name.as_str(), part.table.examples[0].label.clone()))
+            .collect();
+        assert_eq!(
+            found,
+            [("dev_matched", name("neutral")), ("dev_mismatched", name("entailment"))]
+        );
     }
 
     #[test]
     fn test_files_have_no_labels_and_colas_has_a_header() {
         let cola = "index\tsentence\n0\tIt rains.\n";
-        assert_eq!(only("CoLA", "test.tsv", cola, Split::Test), ("It rains.".to_owned(), None, None));
+        assert_eq!(
+            only("CoLA", "test.tsv", cola, Split::Test),
+            ("It rains.".to_owned(), None, None)
+        );
         let mrpc = "index\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t1\t2\tA.\tB.\n";
-        assert_eq!(only("MRPC", "test.tsv", mrpc, Split::Test), ("A.".to_owned(), text("B."), None));
+        assert_eq!(
+            only("MRPC", "test.tsv", mrpc, Split::Test),
+            ("A.".to_owned(), text("B."), None)
+        );
     }
 
     #[test]
@@ -224,7 +265,9 @@ mod tests {
         let rte = "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\tneutral\n";
         let message = parts("RTE", rte).unwrap_err().to_string();
         assert!(
-            message.ends_with("train.tsv:2: `neutral` is no class of RTE; known: entailment, not_entailment"),
+            message.ends_with(
+                "train.tsv:2: `neutral` is no class of RTE; known: entailment, not_entailment"
+            ),
             "{message}"
         );
     }
@@ -232,7 +275,10 @@ mod tests {
     #[test]
     fn a_missing_file_is_told_with_every_name_it_could_have() {
         let message = parts("MRPC", &[], Split::Train).unwrap_err().to_string();
-        assert!(message.starts_with("MRPC: no train.tsv or msr_paraphrase_train.txt in "), "{message}");
+        assert!(
+            message.starts_with("MRPC: no train.tsv or msr_paraphrase_train.txt in "),
+            "{message}"
+        );
         let message = parts("MNLI", &[], Split::Dev).unwrap_err().to_string();
         assert!(message.starts_with("MNLI: no dev_matched.tsv in "), "{message}");
     }

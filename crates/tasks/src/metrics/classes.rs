@@ -52,7 +52,8 @@ pub fn accuracy(predicted: &[u32], gold: &[u32]) -> f64 {
     right(predicted, gold) as f64 / gold.len() as f64
 }
 
-/// The harmonic mean of precision and recall of a class, from 0 to 1: 0 where it is never predicted rightly.
+/// The harmonic mean of precision and recall of a class, from 0 to 1: 0 where it is never predicted
+/// rightly.
 ///
 /// # Panics
 /// When there are no predictions, or not as many as labels.
@@ -76,8 +77,8 @@ pub fn macro_f1(predicted: &[u32], gold: &[u32]) -> f64 {
     classes.iter().map(|class| f1(predicted, gold, *class)).sum::<f64>() / classes.len() as f64
 }
 
-/// Matthews' correlation coefficient, from -1 to 1; of more than two classes Gorodkin's (2004), equation 8. 0 where all
-/// predictions or all labels are one class.
+/// Matthews' correlation coefficient, from -1 to 1; of more than two classes Gorodkin's (2004),
+/// equation 8. 0 where all predictions or all labels are one class.
 ///
 /// # Panics
 /// When there are no predictions, or not as many as labels.
@@ -85,8 +86,10 @@ pub fn matthews(predicted: &[u32], gold: &[u32]) -> f64 {
     paired(predicted, gold);
     let (found, there) = (counts(predicted), counts(gold));
     let all = gold.len() as f64;
-    let square = |counts: &BTreeMap<u32, f64>| counts.values().map(|count| count * count).sum::<f64>();
-    let chance: f64 = found.iter().map(|(class, count)| count * there.get(class).unwrap_or(&0.0)).sum();
+    let square =
+        |counts: &BTreeMap<u32, f64>| counts.values().map(|count| count * count).sum::<f64>();
+    let chance: f64 =
+        found.iter().map(|(class, count)| count * there.get(class).unwrap_or(&0.0)).sum();
     let spread = (all * all - square(&found)) * (all * all - square(&there));
     if spread == 0.0 { 0.0 } else { (right(predicted, gold) as f64 * all - chance) / spread.sqrt() }
 }
@@ -145,12 +148,20 @@ mod tests {
             let mut rng = keyed_rng("classes", seed, 0, 0);
             let mut draw = || -> Vec<u32> { (0..20).map(|_| below(4, &mut rng) as u32).collect() };
             let (predicted, gold) = (draw(), draw());
-            let renamed = |classes: &[u32]| -> Vec<u32> { classes.iter().map(|class| 9 - 2 * class).collect() };
+            let renamed = |classes: &[u32]| -> Vec<u32> {
+                classes.iter().map(|class| 9 - 2 * class).collect()
+            };
             for metric in [ClassMetric::Accuracy, ClassMetric::MacroF1, ClassMetric::Matthews] {
-                let (a, b) = (metric.of(&predicted, &gold), metric.of(&renamed(&predicted), &renamed(&gold)));
+                let (a, b) = (
+                    metric.of(&predicted, &gold),
+                    metric.of(&renamed(&predicted), &renamed(&gold)),
+                );
                 assert!((a - b).abs() < 1e-12, "{}", metric.name());
                 assert_eq!(metric.of(&predicted, &predicted), 1.0);
-                assert!((a - metric.of(&gold, &predicted)).abs() < 1e-12, "all three are symmetric");
+                assert!(
+                    (a - metric.of(&gold, &predicted)).abs() < 1e-12,
+                    "all three are symmetric"
+                );
             }
         }
     }

@@ -1,14 +1,15 @@
 //! What SQuAD's evaluation script compares of an answer.
 
-/// Lower case, no ASCII punctuation, none of the words a, an and the, one space between words (`normalize_answer` of the
-/// official scripts, the same for 1.1 and 2.0).
+/// Lower case, no ASCII punctuation, none of the words a, an and the, one space between words
+/// (`normalize_answer` of the official scripts, the same for 1.1 and 2.0).
 pub fn normalize(text: &str) -> String {
     words(text).join(" ")
 }
 
 /// The words of the normalised text.
 pub fn words(text: &str) -> Vec<String> {
-    let lower: String = text.to_lowercase().chars().filter(|letter| !letter.is_ascii_punctuation()).collect();
+    let lower: String =
+        text.to_lowercase().chars().filter(|letter| !letter.is_ascii_punctuation()).collect();
     let mut kept = String::with_capacity(lower.len());
     let mut rest = lower.as_str();
     // An article between other than letters and digits becomes a space: `the—end` is `—end` then.
@@ -39,7 +40,10 @@ mod tests {
 
     #[test]
     fn only_ascii_punctuation_is_deleted() {
-        assert_eq!(normalize("\u{201c}the\u{201d}\u{2014}a\u{2013}b"), "\u{201c} \u{201d}\u{2014} \u{2013}b");
+        assert_eq!(
+            normalize("\u{201c}the\u{201d}\u{2014}a\u{2013}b"),
+            "\u{201c} \u{201d}\u{2014} \u{2013}b"
+        );
         assert_eq!(normalize("$5_6"), "56");
         // Deleting the hyphen joins before articles are looked for.
         assert_eq!(normalize("a-n a.b"), "ab");

@@ -30,8 +30,8 @@ impl ScoreMetric {
     }
 }
 
-/// Pearson's correlation coefficient, from -1 to 1. `None` where it is not defined: one side is constant, or a number is not
-/// finite.
+/// Pearson's correlation coefficient, from -1 to 1. `None` where it is not defined: one side is
+/// constant, or a number is not finite.
 ///
 /// # Panics
 /// When there are not as many predictions as labels.
@@ -117,8 +117,11 @@ mod tests {
             let mut rng = keyed_rng("scores", seed, 0, 0);
             let mut draw = || -> Vec<f64> { (0..12).map(|_| 5.0 * uniform(&mut rng)).collect() };
             let (a, b) = (draw(), draw());
-            let map = |numbers: &[f64], map: fn(f64) -> f64| -> Vec<f64> { numbers.iter().copied().map(map).collect() };
-            let close = |a: Option<f64>, b: Option<f64>| assert!((a.unwrap() - b.unwrap()).abs() < 1e-12);
+            let map = |numbers: &[f64], map: fn(f64) -> f64| -> Vec<f64> {
+                numbers.iter().copied().map(map).collect()
+            };
+            let close =
+                |a: Option<f64>, b: Option<f64>| assert!((a.unwrap() - b.unwrap()).abs() < 1e-12);
             close(spearman(&a, &b), spearman(&map(&a, f64::exp), &map(&b, |x| x * x)));
             close(pearson(&a, &b), pearson(&map(&a, |x| 3.0 * x - 1.0), &map(&b, |x| 0.5 * x)));
             close(pearson(&a, &b), pearson(&map(&a, |x| -x), &map(&b, |x| -x)));

@@ -34,7 +34,8 @@ pub struct SquadScores {
     pub has_answer: Option<Share>,
     /// Of those without one; of [`Rules::Two`], where there are such.
     pub no_answer: Option<Share>,
-    /// Questions without a prediction: each scores 0, as in the script of 1.1. That of 2.0 refuses them.
+    /// Questions without a prediction: each scores 0, as in the script of 1.1. That of 2.0 refuses
+    /// them.
     pub missing: usize,
 }
 
@@ -42,23 +43,37 @@ pub struct SquadScores {
 ///
 /// # Panics
 /// Without questions.
-pub fn squad(questions: &[&Question], predictions: &BTreeMap<String, String>, rules: Rules) -> SquadScores {
+pub fn squad(
+    questions: &[&Question],
+    predictions: &BTreeMap<String, String>,
+    rules: Rules,
+) -> SquadScores {
     assert!(!questions.is_empty(), "questions to measure");
     let points = |question: &&&Question| match predictions.get(&question.id) {
         Some(predicted) => points(question, predicted, rules),
         None => (0.0, 0.0),
     };
     let share = |keep: fn(&Question) -> bool| {
-        let points: Vec<(f64, f64)> = questions.iter().filter(|question| keep(question)).map(|q| points(&q)).collect();
-        let mean = |part: fn(&(f64, f64)) -> f64| 100.0 * points.iter().map(part).sum::<f64>() / points.len() as f64;
-        (!points.is_empty()).then(|| Share { exact: mean(|p| p.0), f1: mean(|p| p.1), total: points.len() })
+        let points: Vec<(f64, f64)> =
+            questions.iter().filter(|question| keep(question)).map(|q| points(&q)).collect();
+        let mean = |part: fn(&(f64, f64)) -> f64| {
+            100.0 * points.iter().map(part).sum::<f64>() / points.len() as f64
+        };
+        (!points.is_empty()).then(|| Share {
+            exact: mean(|p| p.0),
+            f1: mean(|p| p.1),
+            total: points.len(),
+        })
     };
     let part = |keep| if rules == Rules::Two { share(keep) } else { None };
     SquadScores {
         all: share(|_| true).expect("questions to measure"),
         has_answer: part(has_answer),
         no_answer: part(|question| !has_answer(question)),
-        missing: questions.iter().filter(|question| !predictions.contains_key(&question.id)).count(),
+        missing: questions
+            .iter()
+            .filter(|question| !predictions.contains_key(&question.id))
+            .count(),
     }
 }
 
@@ -67,8 +82,9 @@ pub fn exact_match(predicted: &str, gold: &str) -> f64 {
     f64::from(u8::from(normalize(predicted) == normalize(gold)))
 }
 
-/// F1 of the words that two answers share after [`normalize`], each as often as both have it; 0 where they share none. Of an
-/// empty answer the script of 2.0 says 1 when both are empty; that of 1.1 does not know such.
+/// F1 of the words that two answers share after [`normalize`], each as often as both have it; 0
+/// where they share none. Of an empty answer the script of 2.0 says 1 when both are empty; that of
+/// 1.1 does not know such.
 pub fn word_f1(predicted: &str, gold: &str, rules: Rules) -> f64 {
     let (predicted, gold) = (words(predicted), words(gold));
     if rules == Rules::Two && (predicted.is_empty() || gold.is_empty()) {
@@ -93,8 +109,8 @@ pub fn word_f1(predicted: &str, gold: &str, rules: Rules) -> f64 {
     2.0 * precision * recall / (precision + recall)
 }
 
-/// Exact match and F1 of a prediction: of each the most over the gold answers. Under [`Rules::Two`] gold answers of nothing
-/// but articles and punctuation are none.
+/// Exact match and F1 of a prediction: of each the most over the gold answers. Under [`Rules::Two`]
+/// gold answers of nothing but articles and punctuation are none.
 pub(super) fn points(question: &Question, predicted: &str, rules: Rules) -> (f64, f64) {
     let mut golds: Vec<&str> = question.answers.iter().map(|answer| answer.text.as_str()).collect();
     if rules == Rules::Two {
@@ -103,7 +119,8 @@ pub(super) fn points(question: &Question, predicted: &str, rules: Rules) -> (f64
             golds.push("");
         }
     }
-    let most = |score: &dyn Fn(&str) -> f64| golds.iter().map(|gold| score(gold)).fold(0.0, f64::max);
+    let most =
+        |score: &dyn Fn(&str) -> f64| golds.iter().map(|gold| score(gold)).fold(0.0, f64::max);
     (most(&|gold| exact_match(predicted, gold)), most(&|gold| word_f1(predicted, gold, rules)))
 }
 
@@ -161,7 +178,12 @@ pub(super) mod tests {
 
     #[test]
     fn version_two_splits_by_whether_there_is_an_answer() {
-        let questions = [question("a", &["mill"]), question("b", &[]), question("c", &[]), question("d", &["the"])];
+        let questions = [
+            question("a", &["mill"]),
+            question("b", &[]),
+            question("c", &[]),
+            question("d", &["the"]),
+        ];
         let given = predictions(&[("a", "mill"), ("b", ""), ("c", "mill"), ("d", "")]);
         let scores = squad(&questions.iter().collect::<Vec<_>>(), &given, Rules::Two);
         let share = |exact, total| Share { exact, f1: exact, total };

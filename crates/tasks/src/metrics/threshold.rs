@@ -1,4 +1,5 @@
-//! From which odds on no answer is better than the best answer (`find_best_thresh` of `evaluate-v2.0.py`).
+//! From which odds on no answer is better than the best answer (`find_best_thresh` of
+//! `evaluate-v2.0.py`).
 
 use std::collections::BTreeMap;
 
@@ -10,8 +11,8 @@ use crate::squad::Question;
 pub struct Best {
     /// The score, from 0 to 100.
     pub score: f64,
-    /// The threshold: questions with greater odds are not answered. `None` when it is best to answer none, for which the
-    /// script writes 0.
+    /// The threshold: questions with greater odds are not answered. `None` when it is best to
+    /// answer none, for which the script writes 0.
     pub threshold: Option<f64>,
 }
 
@@ -24,11 +25,12 @@ pub struct BestThresholds {
     pub f1: Best,
 }
 
-/// Tries every threshold on development data. `forced` are the best answers as if every question had one, by id, and `odds`
-/// how much no answer exceeds each. Of equal odds the questions are taken in the order of their ids, one by one, as the
-/// script does with a file sorted by ids; a question that lacks either scores 0. As in the script, a question with gold
-/// answers scores 0 unanswered and one without scores 0 answered, also where [`normalize`](super::normalize) leaves nothing
-/// of an answer.
+/// Tries every threshold on development data. `forced` are the best answers as if every question
+/// had one, by id, and `odds` how much no answer exceeds each. Of equal odds the questions are
+/// taken in the order of their ids, one by one, as the script does with a file sorted by ids; a
+/// question that lacks either scores 0. As in the script, a question with gold answers scores 0
+/// unanswered and one without scores 0 answered, also where [`normalize`](super::normalize) leaves
+/// nothing of an answer.
 ///
 /// # Panics
 /// Without questions.
@@ -40,14 +42,21 @@ pub fn best_thresholds(
     assert!(!questions.is_empty(), "questions to measure");
     let mut order: Vec<(f64, &Question, &str)> = questions
         .iter()
-        .filter_map(|question| Some((*odds.get(&question.id)?, *question, forced.get(&question.id)?.as_str())))
+        .filter_map(|question| {
+            Some((*odds.get(&question.id)?, *question, forced.get(&question.id)?.as_str()))
+        })
         .collect();
     order.sort_by(|(a, one, _), (b, other, _)| a.total_cmp(b).then_with(|| one.id.cmp(&other.id)));
-    let gains: Vec<(f64, (f64, f64))> =
-        order.into_iter().map(|(odds, question, predicted)| (odds, gain(question, predicted))).collect();
+    let gains: Vec<(f64, (f64, f64))> = order
+        .into_iter()
+        .map(|(odds, question, predicted)| (odds, gain(question, predicted)))
+        .collect();
     // At first no question is answered.
-    let known = |question: &&&Question| odds.contains_key(&question.id) && forced.contains_key(&question.id);
-    let none = questions.iter().filter(known).filter(|question| !has_answer(question)).count() as f64;
+    let known = |question: &&&Question| {
+        odds.contains_key(&question.id) && forced.contains_key(&question.id)
+    };
+    let none =
+        questions.iter().filter(known).filter(|question| !has_answer(question)).count() as f64;
     let best = |part: fn(&(f64, f64)) -> f64| {
         let (mut score, mut most, mut threshold) = (none, none, None);
         for (odds, gain) in &gains {
@@ -78,8 +87,12 @@ mod tests {
 
     #[test]
     fn questions_are_answered_while_it_pays() {
-        let questions =
-            [question("a", &["mill"]), question("b", &[]), question("c", &["old mill"]), question("d", &[])];
+        let questions = [
+            question("a", &["mill"]),
+            question("b", &[]),
+            question("c", &["old mill"]),
+            question("d", &[]),
+        ];
         let questions: Vec<&Question> = questions.iter().collect();
         let forced = by_id(&["a", "b", "c", "d"].map(|id| (id, "mill".to_owned())));
         let odds = by_id(&[("a", -3.0), ("b", 1.0), ("c", 0.5), ("d", 2.0)]);

@@ -13,8 +13,8 @@ pub enum Place {
     Nowhere,
 }
 
-/// Finds an answer that is said to begin at a character of the context; the range is in bytes, without white space at the
-/// answer's ends.
+/// Finds an answer that is said to begin at a character of the context; the range is in bytes,
+/// without white space at the answer's ends.
 pub fn place(context: &str, answer: &str, said: usize) -> Place {
     let text = answer.trim();
     if text.is_empty() {

@@ -49,7 +49,8 @@ pub fn read(path: &Path) -> Result<Squad> {
     let at_fault = |message: String| Error::data(format!("{}: {message}", path.display()));
     let file: File = serde_json::from_str(utf8(&bytes, path, 1)?)
         .map_err(|error| at_fault(format!("this is no SQuAD file: {error}")))?;
-    let articles = file.data.ok_or_else(|| at_fault("no field `data` with the articles".to_owned()))?;
+    let articles =
+        file.data.ok_or_else(|| at_fault("no field `data` with the articles".to_owned()))?;
     let squad = articles_of(articles).map_err(at_fault)?;
     if squad.questions().next().is_none() {
         return Err(at_fault("there are no questions".to_owned()));
@@ -63,14 +64,22 @@ fn articles_of(articles: Vec<Article>) -> std::result::Result<Squad, String> {
     for (number, article) in articles.into_iter().enumerate() {
         let title = article.title.unwrap_or_default();
         let place = format!("article {number} ({title})");
-        for (number, paragraph) in required(article.paragraphs, "paragraphs", &place)?.into_iter().enumerate() {
+        for (number, paragraph) in
+            required(article.paragraphs, "paragraphs", &place)?.into_iter().enumerate()
+        {
             let place = format!("{place}, paragraph {number}");
             let context = required(paragraph.context, "context", &place)?;
             let mut questions = Vec::new();
-            for (number, question) in required(paragraph.qas, "qas", &place)?.into_iter().enumerate() {
-                let question = read_question(question, &context, number, &place, &mut squad.misplaced)?;
+            for (number, question) in
+                required(paragraph.qas, "qas", &place)?.into_iter().enumerate()
+            {
+                let question =
+                    read_question(question, &context, number, &place, &mut squad.misplaced)?;
                 if !ids.insert(question.id.clone()) {
-                    return Err(format!("{place}: the question id {} is there twice; give each its own", question.id));
+                    return Err(format!(
+                        "{place}: the question id {} is there twice; give each its own",
+                        question.id
+                    ));
                 }
                 questions.push(question);
             }
@@ -93,8 +102,13 @@ fn read_question(
     let mut answers = Vec::new();
     for answer in question.answers {
         let text = required(answer.text, "text", &format!("{place_of}, an answer"))?;
-        let said = required(answer.answer_start, "answer_start", &format!("{place_of}, the answer `{text}`"))?;
-        let mut elsewhere = |found| misplaced.push(Misplaced { id: id.clone(), text: text.clone(), said, found });
+        let said = required(
+            answer.answer_start,
+            "answer_start",
+            &format!("{place_of}, the answer `{text}`"),
+        )?;
+        let mut elsewhere =
+            |found| misplaced.push(Misplaced { id: id.clone(), text: text.clone(), said, found });
         let range = match place(context, &text, said) {
             Place::AsSaid(range) => Some(range),
             Place::Nearest(range) => {
@@ -161,7 +175,12 @@ mod tests {
             {"text": "Oslo", "answer_start": 3}, {"text": "Čech", "answer_start": 21}, {"text": "Zoë", "answer_start": 0},
         ]}])))
         .unwrap();
-        let misplaced = |text: &str, said, found| Misplaced { id: "a".to_owned(), text: text.to_owned(), said, found };
+        let misplaced = |text: &str, said, found| Misplaced {
+            id: "a".to_owned(),
+            text: text.to_owned(),
+            said,
+            found,
+        };
         assert_eq!(squad.misplaced, [misplaced("Oslo", 3, None), misplaced("Čech", 21, Some(22))]);
         let paragraph = &squad.paragraphs[0];
         assert_eq!(paragraph.context[paragraph.questions[0].target().unwrap().clone()], *"Čech");
@@ -178,7 +197,10 @@ mod tests {
             format!("{place} q7, the answer `Zoë`: no field `answer_start`")
         );
         assert_eq!(fault(&json!({})), "no field `data` with the articles");
-        assert_eq!(fault(&json!({"data": [{"title": "A"}]})), "article 0 (A): no field `paragraphs`");
+        assert_eq!(
+            fault(&json!({"data": [{"title": "A"}]})),
+            "article 0 (A): no field `paragraphs`"
+        );
         assert!(fault(&json!([])).starts_with("this is no SQuAD file: "));
         assert_eq!(fault(&json!({"data": []})), "there are no questions");
         let twice = json!([{"id": "x", "question": "?"}, {"id": "x", "question": "?"}]);

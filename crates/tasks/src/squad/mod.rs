@@ -35,7 +35,8 @@ pub struct Question {
     pub id: String,
     /// Its text.
     pub text: String,
-    /// What annotators answered; none where they say that there is no answer, and in data that is to be predicted.
+    /// What annotators answered; none where they say that there is no answer, and in data that is
+    /// to be predicted.
     pub answers: Vec<Answer>,
     /// Whether the paragraph does not answer it; always false in SQuAD 1.1.
     pub impossible: bool,
@@ -46,8 +47,8 @@ pub struct Question {
 pub struct Answer {
     /// Its text, as the file has it.
     pub text: String,
-    /// The bytes of the context it stands in, without white space at its ends. The file counts Unicode characters. `None`
-    /// where the context does not have it.
+    /// The bytes of the context it stands in, without white space at its ends. The file counts
+    /// Unicode characters. `None` where the context does not have it.
     pub range: Option<Range<usize>>,
 }
 
@@ -60,7 +61,8 @@ pub struct Misplaced {
     pub text: String,
     /// Where the file says it begins, in characters of the context.
     pub said: usize,
-    /// Where the nearest place that has it begins, in characters: taken instead. `None` when there is none.
+    /// Where the nearest place that has it begins, in characters: taken instead. `None` when there
+    /// is none.
     pub found: Option<usize>,
 }
 
@@ -68,17 +70,17 @@ impl Squad {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it cannot be read, is no JSON, has no question, two questions have one id, or a field is missing; the message
-    /// names the article, the paragraph and the question.
+    /// When it cannot be read, is no JSON, has no question, two questions have one id, or a field
+    /// is missing; the message names the article, the paragraph and the question.
     pub fn open(path: &Path) -> Result<Self> {
         file::read(path)
     }
 
     /// All questions with their paragraphs, in the order of the file.
     pub fn questions(&self) -> impl Iterator<Item = (&Paragraph, &Question)> {
-        self.paragraphs
-            .iter()
-            .flat_map(|paragraph| paragraph.questions.iter().map(move |question| (paragraph, question)))
+        self.paragraphs.iter().flat_map(|paragraph| {
+            paragraph.questions.iter().map(move |question| (paragraph, question))
+        })
     }
 
     /// Whether some questions have no answer, as in SQuAD 2.0.
@@ -88,8 +90,13 @@ impl Squad {
 }
 
 impl Question {
-    /// The answer to learn: the first one that stands in the context; `None` for a question without one.
+    /// The answer to learn: the first one that stands in the context; `None` for a question without
+    /// one.
     pub fn target(&self) -> Option<&Range<usize>> {
-        if self.impossible { None } else { self.answers.iter().find_map(|answer| answer.range.as_ref()) }
+        if self.impossible {
+            None
+        } else {
+            self.answers.iter().find_map(|answer| answer.range.as_ref())
+        }
     }
 }

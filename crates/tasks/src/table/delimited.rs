@@ -28,7 +28,10 @@ pub fn read(path: &Path, dialect: Dialect, columns: &Columns) -> Result<Table> {
     let mut reader = builder.from_reader(text.as_bytes());
     let (mut table, mut places, mut fields) = (Table::default(), None, 0);
     let mut record = StringRecord::new();
-    while reader.read_record(&mut record).map_err(|error| Error::data(format!("{}: {error}", path.display())))? {
+    while reader
+        .read_record(&mut record)
+        .map_err(|error| Error::data(format!("{}: {error}", path.display())))?
+    {
         let row = row(&record, dialect);
         if row.len() == 1 && row[0].is_empty() {
             continue;
@@ -38,7 +41,8 @@ pub fn read(path: &Path, dialect: Dialect, columns: &Columns) -> Result<Table> {
             Some(places) => places,
             None => {
                 fields = row.len();
-                let found = find(&row, columns).map_err(|message| Error::line(path, line, message))?;
+                let found =
+                    find(&row, columns).map_err(|message| Error::line(path, line, message))?;
                 let found = places.insert(found);
                 if columns.header == Header::Present {
                     continue;
@@ -51,7 +55,10 @@ pub fn read(path: &Path, dialect: Dialect, columns: &Columns) -> Result<Table> {
                 table.skipped.push(line);
                 continue;
             }
-            let other = format!("{} fields where the first line has {fields}; mend the row or take it out", row.len());
+            let other = format!(
+                "{} fields where the first line has {fields}; mend the row or take it out",
+                row.len()
+            );
             return Err(Error::line(path, line, other));
         }
         let written = places.label.map(|place| label(row[place], columns.kind)).transpose();
@@ -79,8 +86,9 @@ fn find(row: &[&str], columns: &Columns) -> std::result::Result<Places, String> 
         Header::Present => row.to_vec(),
         Header::Absent => numbers.iter().map(String::as_str).collect(),
     };
-    let place =
-        |role, name: &str| names.iter().position(|there| *there == name).ok_or_else(|| missing(role, name, &names));
+    let place = |role, name: &str| {
+        names.iter().position(|there| *there == name).ok_or_else(|| missing(role, name, &names))
+    };
     Ok(Places {
         text: place(Role::Text, &columns.text)?,
         pair: columns.pair.as_deref().map(|name| place(Role::Pair, name)).transpose()?,
@@ -100,6 +108,8 @@ fn row(record: &StringRecord, dialect: Dialect) -> Vec<&str> {
 /// The line a record begins on; the position that the reader tells is before any blank lines.
 fn line(record: &StringRecord, text: &str) -> usize {
     let position = record.position().expect("a record that was read has a position");
-    let blank = text.as_bytes()[position.byte() as usize..].iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
+    let blank = text.as_bytes()[position.byte() as usize..]
+        .iter()
+        .take_while(|byte| matches!(byte, b'\n' | b'\r'));
     position.line() as usize + blank.filter(|byte| **byte == b'\n').count()
 }

@@ -16,13 +16,15 @@ pub fn read(path: &Path, columns: &Columns) -> Result<Table> {
         if written.trim().is_empty() {
             continue;
         }
-        let fields: Map<String, Value> = serde_json::from_str(written)
-            .map_err(|error| Error::line(path, line, format!("no JSON object on one line: {error}")))?;
+        let fields: Map<String, Value> = serde_json::from_str(written).map_err(|error| {
+            Error::line(path, line, format!("no JSON object on one line: {error}"))
+        })?;
         if columns.ragged == Ragged::Skip && !complete(&fields, columns) {
             table.skipped.push(line);
             continue;
         }
-        let example = example(line, &fields, columns).map_err(|message| Error::line(path, line, message))?;
+        let example =
+            example(line, &fields, columns).map_err(|message| Error::line(path, line, message))?;
         table.examples.push(example);
     }
     Ok(table)
@@ -33,7 +35,11 @@ fn complete(fields: &Map<String, Value>, columns: &Columns) -> bool {
     names.into_iter().flatten().all(|name| fields.contains_key(name))
 }
 
-fn example(line: usize, fields: &Map<String, Value>, columns: &Columns) -> std::result::Result<Example, String> {
+fn example(
+    line: usize,
+    fields: &Map<String, Value>,
+    columns: &Columns,
+) -> std::result::Result<Example, String> {
     let text = |role, name: &str| match field(role, name, fields)? {
         Value::String(text) => Ok(text.clone()),
         other => Err(format!("`{name}` is {other}, not a text in quotes")),
@@ -42,7 +48,9 @@ fn example(line: usize, fields: &Map<String, Value>, columns: &Columns) -> std::
         let written = match field(Role::Label, name, fields)? {
             Value::String(written) => written.clone(),
             Value::Null => String::new(),
-            Value::Array(_) | Value::Object(_) => return Err(format!("`{name}` is no name and no number")),
+            Value::Array(_) | Value::Object(_) => {
+                return Err(format!("`{name}` is no name and no number"));
+            }
             plain => plain.to_string(),
         };
         label(&written, columns.kind)
@@ -55,6 +63,12 @@ fn example(line: usize, fields: &Map<String, Value>, columns: &Columns) -> std::
     })
 }
 
-fn field<'a>(role: Role, name: &str, fields: &'a Map<String, Value>) -> std::result::Result<&'a Value, String> {
-    fields.get(name).ok_or_else(|| missing(role, name, &fields.keys().map(String::as_str).collect::<Vec<_>>()))
+fn field<'a>(
+    role: Role,
+    name: &str,
+    fields: &'a Map<String, Value>,
+) -> std::result::Result<&'a Value, String> {
+    fields
+        .get(name)
+        .ok_or_else(|| missing(role, name, &fields.keys().map(String::as_str).collect::<Vec<_>>()))
 }

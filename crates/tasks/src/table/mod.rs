@@ -48,8 +48,8 @@ pub enum Header {
     Absent,
 }
 
-/// What to do with a row that has another number of fields than the header (without a header: than the first row), or with a
-/// JSON line that lacks a column. GLUE's QQP has a few.
+/// What to do with a row that has another number of fields than the header (without a header: than
+/// the first row), or with a JSON line that lacks a column. GLUE's QQP has a few.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ragged {
     /// An error.
@@ -100,12 +100,13 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads a table: TSV, where quotes are characters, CSV, where they quote, or JSON lines, told by the ending of the name
-    /// (`.tsv`, `.txt`, `.csv`, `.jsonl`). Blank lines are no rows.
+    /// Reads a table: TSV, where quotes are characters, CSV, where they quote, or JSON lines, told
+    /// by the ending of the name (`.tsv`, `.txt`, `.csv`, `.jsonl`). Blank lines are no rows.
     ///
     /// # Errors
-    /// When the file cannot be read, is not UTF-8 or empty, lacks a column, or a row has too few or too many fields, a label
-    /// that is empty, or a score that is no number; each names the file and the line.
+    /// When the file cannot be read, is not UTF-8 or empty, lacks a column, or a row has too few or
+    /// too many fields, a label that is empty, or a score that is no number; each names the file
+    /// and the line.
     pub fn open(path: &Path, columns: &Columns) -> Result<Self> {
         let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         let table = match ending.as_str() {
@@ -114,7 +115,10 @@ impl Table {
             "jsonl" => json_lines::read(path, columns),
             _ => {
                 let known = "tables end in .tsv, .csv or .jsonl";
-                Err(Error::data(format!("cannot tell what kind of table {} is; {known}", path.display())))
+                Err(Error::data(format!(
+                    "cannot tell what kind of table {} is; {known}",
+                    path.display()
+                )))
             }
         }?;
         if table.examples.is_empty() {
@@ -162,7 +166,9 @@ fn label(written: &str, kind: LabelKind) -> std::result::Result<Label, String> {
         LabelKind::Class => Ok(Label::Class(written.to_owned())),
         LabelKind::Score => match written.trim().parse::<f64>() {
             Ok(score) if score.is_finite() => Ok(Label::Score(score)),
-            _ => Err(format!("the label `{written}` is no number; write one such as 3.5, or take labels as classes")),
+            _ => Err(format!(
+                "the label `{written}` is no number; write one such as 3.5, or take labels as classes"
+            )),
         },
     }
 }
@@ -194,7 +200,12 @@ mod tests {
     }
 
     fn example(line: usize, first: &str, label: &str) -> Example {
-        Example { line, first: first.to_owned(), second: None, label: Some(Label::Class(label.to_owned())) }
+        Example {
+            line,
+            first: first.to_owned(),
+            second: None,
+            label: Some(Label::Class(label.to_owned())),
+        }
     }
 
     #[test]
@@ -213,7 +224,8 @@ mod tests {
 
     #[test]
     fn json_lines_hold_names_numbers_and_truths() {
-        let lines = "{\"label\": 1, \"sentence\": \"a\\tb\"}\n\n{\"sentence\": \"\", \"label\": true}\n";
+        let lines =
+            "{\"label\": 1, \"sentence\": \"a\\tb\"}\n\n{\"sentence\": \"\", \"label\": true}\n";
         assert_eq!(
             table("a.jsonl", lines, &simple()).unwrap().examples,
             [example(1, "a\tb", "1"), example(3, "", "true")]
@@ -227,30 +239,51 @@ mod tests {
     fn columns_without_names_are_numbers() {
         let columns = Columns { header: Header::Absent, ..Columns::classes("3", "1") };
         assert_eq!(
-            table("cola.tsv", "\u{feff}gj04\t1\t\tBirds sing.\ngj04\t0\t*\tSing birds the.\n", &columns)
-                .unwrap()
-                .examples,
+            table(
+                "cola.tsv",
+                "\u{feff}gj04\t1\t\tBirds sing.\ngj04\t0\t*\tSing birds the.\n",
+                &columns
+            )
+            .unwrap()
+            .examples,
             [example(1, "Birds sing.", "1"), example(2, "Sing birds the.", "0")]
         );
         let columns = Columns { header: Header::Absent, ..Columns::classes("7", "1") };
-        assert_eq!(fault("a.tsv", "x\ty\n", &columns), ":1: no column `7`; choose one with --text: 0, 1");
+        assert_eq!(
+            fault("a.tsv", "x\ty\n", &columns),
+            ":1: no column `7`; choose one with --text: 0, 1"
+        );
     }
 
     #[test]
     fn pairs_and_unlabelled_rows_are_read_too() {
         let columns = Columns { label: None, ..pairs() };
         let read = table("a.csv", "b,a\nsecond,first\n", &columns).unwrap();
-        let expected = Example { line: 2, first: "first".to_owned(), second: Some("second".to_owned()), label: None };
+        let expected = Example {
+            line: 2,
+            first: "first".to_owned(),
+            second: Some("second".to_owned()),
+            label: None,
+        };
         assert_eq!(read.examples, [expected]);
     }
 
     #[test]
     fn a_missing_column_is_told_with_its_flag_and_the_columns_there_are() {
         let tsv = "\u{feff}a\ttarget\nx\ty\n";
-        assert_eq!(fault("a.tsv", tsv, &simple()), ":1: no column `sentence`; choose one with --text: a, target");
-        assert_eq!(fault("a.tsv", tsv, &pairs()), ":1: no column `b`; choose one with --pair: a, target");
+        assert_eq!(
+            fault("a.tsv", tsv, &simple()),
+            ":1: no column `sentence`; choose one with --text: a, target"
+        );
+        assert_eq!(
+            fault("a.tsv", tsv, &pairs()),
+            ":1: no column `b`; choose one with --pair: a, target"
+        );
         let labels = Columns::classes("a", "label");
-        assert_eq!(fault("a.tsv", tsv, &labels), ":1: no column `label`; choose one with --label: a, target");
+        assert_eq!(
+            fault("a.tsv", tsv, &labels),
+            ":1: no column `label`; choose one with --label: a, target"
+        );
         let lines = "{\"sentence\": \"a\", \"label\": 0}\n{\"sentence\": \"a\", \"gold\": 0}\n";
         assert_eq!(
             fault("a.jsonl", lines, &simple()),
@@ -289,7 +322,10 @@ mod tests {
             fault("a.csv", "sentence,label\na,4.5\nb,inf\n", &scores),
             ":3: the label `inf` is no number; write one such as 3.5, or take labels as classes"
         );
-        assert!(fault("a.jsonl", "{\"sentence\": \"a\"\n", &simple()).starts_with(":1: no JSON object on one line: "));
+        assert!(
+            fault("a.jsonl", "{\"sentence\": \"a\"\n", &simple())
+                .starts_with(":1: no JSON object on one line: ")
+        );
         assert_eq!(
             fault("a.jsonl", "{\"sentence\": 3, \"label\": 1}\n", &simple()),
             ":1: `sentence` is 3, not a text in quotes"

@@ -1,4 +1,5 @@
-//! Words to tokens: a word's label is learnt and predicted at its first token (Devlin et al. 2019, section 5.3).
+//! Words to tokens: a word's label is learnt and predicted at its first token (Devlin et al. 2019,
+//! section 5.3).
 
 use corpus::Tokenizer;
 
@@ -25,9 +26,9 @@ impl Aligned {
     }
 }
 
-/// The tokens of words, at most `room` of them. Every word has a space before it (`add_prefix_space`, as transformers'
-/// `run_ner.py` has it for RoBERTa); a word that the tokenizer makes nothing of is unknown, so that it has a place for its
-/// label.
+/// The tokens of words, at most `room` of them. Every word has a space before it
+/// (`add_prefix_space`, as transformers' `run_ner.py` has it for RoBERTa); a word that the
+/// tokenizer makes nothing of is unknown, so that it has a place for its label.
 pub fn align(tokenizer: &Tokenizer, words: &[String], room: usize) -> Aligned {
     let mut aligned = Aligned::default();
     for word in words {

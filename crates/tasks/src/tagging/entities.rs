@@ -1,5 +1,5 @@
-//! Scores of predicted tags: entities as CoNLL-2003's `conlleval` counts them (Tjong Kim Sang and De Meulder 2003), else the
-//! share of words.
+//! Scores of predicted tags: entities as CoNLL-2003's `conlleval` counts them (Tjong Kim Sang and
+//! De Meulder 2003), else the share of words.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,8 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The scheme of a set of tags: [`Bio`](Self::Bio) when all are `O`, `B-` or `I-` and one is not `O`.
+    /// The scheme of a set of tags: [`Bio`](Self::Bio) when all are `O`, `B-` or `I-` and one is
+    /// not `O`.
     pub fn of<'a>(tags: impl IntoIterator<Item = &'a str>) -> Self {
         let mut kinds = false;
         for tag in tags {
@@ -56,8 +57,12 @@ pub struct EntityScores {
 /// Scores the predicted tags of sentences against the gold ones.
 ///
 /// # Panics
-/// When a sentence has another number of predicted tags than of gold ones; a word that was cut off has the prediction `O`.
-pub fn score<'a>(scheme: Scheme, sentences: impl IntoIterator<Item = (&'a [&'a str], &'a [&'a str])>) -> TagScores {
+/// When a sentence has another number of predicted tags than of gold ones; a word that was cut off
+/// has the prediction `O`.
+pub fn score<'a>(
+    scheme: Scheme,
+    sentences: impl IntoIterator<Item = (&'a [&'a str], &'a [&'a str])>,
+) -> TagScores {
     let (mut words, mut equal) = (0, 0);
     let (mut gold, mut predicted, mut right) = (0, 0, 0);
     for (predictions, tags) in sentences {
@@ -88,8 +93,8 @@ fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// The entities of a sentence: first word, the word after the last, kind. An `I-x` that continues nothing of kind x begins
-/// an entity, as in `conlleval`.
+/// The entities of a sentence: first word, the word after the last, kind. An `I-x` that continues
+/// nothing of kind x begins an entity, as in `conlleval`.
 fn entities<'a>(tags: &[&'a str]) -> BTreeSet<(usize, usize, &'a str)> {
     let mut found = BTreeSet::new();
     let mut open: Option<(usize, &str)> = None;
@@ -134,8 +139,10 @@ mod tests {
     }
 
     fn scores(scheme: Scheme, sentences: &[(&str, &str)]) -> TagScores {
-        let tags: Vec<(Vec<&str>, Vec<&str>)> =
-            sentences.iter().map(|(a, b)| (a.split(' ').collect(), b.split(' ').collect())).collect();
+        let tags: Vec<(Vec<&str>, Vec<&str>)> = sentences
+            .iter()
+            .map(|(a, b)| (a.split(' ').collect(), b.split(' ').collect()))
+            .collect();
         score(scheme, tags.iter().map(|(predicted, gold)| (predicted.as_slice(), gold.as_slice())))
     }
 
@@ -143,7 +150,10 @@ mod tests {
     fn entities_begin_and_end_as_conlleval_says() {
         assert_eq!(found("O B-PER I-PER O B-LOC"), [(1, 3, "PER"), (4, 5, "LOC")]);
         assert_eq!(found("B-PER B-PER I-PER"), [(0, 1, "PER"), (1, 3, "PER")]);
-        assert_eq!(found("I-PER I-PER I-LOC O I-LOC"), [(0, 2, "PER"), (2, 3, "LOC"), (4, 5, "LOC")]);
+        assert_eq!(
+            found("I-PER I-PER I-LOC O I-LOC"),
+            [(0, 2, "PER"), (2, 3, "LOC"), (4, 5, "LOC")]
+        );
         assert_eq!(found("O O"), []);
         assert_eq!(found("B-work-of-art I-work-of-art"), [(0, 2, "work-of-art")]);
     }
@@ -160,14 +170,18 @@ mod tests {
         assert_eq!(scores.accuracy, 5.0 / 8.0);
         let entities = scores.entities.unwrap();
         assert_eq!((entities.right, entities.predicted, entities.gold), (1, 3, 4));
-        assert_eq!((entities.precision, entities.recall, entities.f1), (1.0 / 3.0, 0.25, 2.0 / 7.0));
+        assert_eq!(
+            (entities.precision, entities.recall, entities.f1),
+            (1.0 / 3.0, 0.25, 2.0 / 7.0)
+        );
     }
 
     #[test]
     fn nothing_found_is_zero_and_an_entity_ends_with_its_sentence() {
         let nothing = scores(Scheme::Bio, &[("O O", "O O")]).entities.unwrap();
         assert_eq!((nothing.precision, nothing.recall, nothing.f1), (0.0, 0.0, 0.0));
-        let two = scores(Scheme::Bio, &[("O B-PER", "O B-PER"), ("I-PER", "I-PER")]).entities.unwrap();
+        let two =
+            scores(Scheme::Bio, &[("O B-PER", "O B-PER"), ("I-PER", "I-PER")]).entities.unwrap();
         assert_eq!(two.right, 2);
     }
 
@@ -176,6 +190,9 @@ mod tests {
         assert_eq!(Scheme::of(["O", "B-PER", "I-PER"]), Scheme::Bio);
         assert_eq!(Scheme::of(["NN", "B-PER"]), Scheme::Plain);
         assert_eq!(Scheme::of(["O"]), Scheme::Plain);
-        assert_eq!(scores(Scheme::Plain, &[("NN VB", "NN NN")]), TagScores { accuracy: 0.5, entities: None });
+        assert_eq!(
+            scores(Scheme::Plain, &[("NN VB", "NN NN")]),
+            TagScores { accuracy: 0.5, entities: None }
+        );
     }
 }

@@ -20,8 +20,9 @@ pub struct TaggedSentence {
 /// Where words and tags stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A word on each line, a blank line between sentences, as CoNLL-2003. Columns count from 0 and are separated by tabs, in
-    /// lines without one by spaces; comments are not known. Lines with `-DOCSTART-` are left out.
+    /// A word on each line, a blank line between sentences, as CoNLL-2003. Columns count from 0 and
+    /// are separated by tabs, in lines without one by spaces; comments are not known. Lines with
+    /// `-DOCSTART-` are left out.
     Columns {
         /// The column of the word.
         word: usize,
@@ -40,8 +41,8 @@ pub enum Source {
 /// Reads the sentences of a file.
 ///
 /// # Errors
-/// When it cannot be read, is not UTF-8, holds no sentence, or a line lacks a column, a field or a tag; each names the file
-/// and the line.
+/// When it cannot be read, is not UTF-8, holds no sentence, or a line lacks a column, a field or a
+/// tag; each names the file and the line.
 pub fn read(path: &Path, source: &Source) -> Result<Vec<TaggedSentence>> {
     let bytes = error::read(path)?;
     let text = utf8(&bytes, path, 1)?;
@@ -56,7 +57,12 @@ pub fn read(path: &Path, source: &Source) -> Result<Vec<TaggedSentence>> {
     Ok(sentences)
 }
 
-fn columns(path: &Path, text: &str, word: usize, tag: Option<usize>) -> Result<Vec<TaggedSentence>> {
+fn columns(
+    path: &Path,
+    text: &str,
+    word: usize,
+    tag: Option<usize>,
+) -> Result<Vec<TaggedSentence>> {
     let mut sentences = Vec::new();
     let mut sentence = TaggedSentence { line: 0, words: Vec::new(), tags: Vec::new() };
     // A blank line behind the last one ends its sentence.
@@ -75,8 +81,11 @@ fn columns(path: &Path, text: &str, word: usize, tag: Option<usize>) -> Result<V
         if written.starts_with("-DOCSTART-") {
             continue;
         }
-        let fields: Vec<&str> =
-            if written.contains('\t') { written.split('\t').collect() } else { written.split_whitespace().collect() };
+        let fields: Vec<&str> = if written.contains('\t') {
+            written.split('\t').collect()
+        } else {
+            written.split_whitespace().collect()
+        };
         let field = |column: usize, what: &str| match fields.get(column).map(|field| field.trim()) {
             Some(field) if !field.is_empty() => Ok(field.to_owned()),
             _ => {
@@ -99,15 +108,23 @@ fn columns(path: &Path, text: &str, word: usize, tag: Option<usize>) -> Result<V
     Ok(sentences)
 }
 
-fn json_lines(path: &Path, text: &str, tokens: &str, tags: Option<&str>) -> Result<Vec<TaggedSentence>> {
+fn json_lines(
+    path: &Path,
+    text: &str,
+    tokens: &str,
+    tags: Option<&str>,
+) -> Result<Vec<TaggedSentence>> {
     let mut sentences = Vec::new();
-    for (number, written) in text.lines().enumerate().filter(|(_, written)| !written.trim().is_empty()) {
+    for (number, written) in
+        text.lines().enumerate().filter(|(_, written)| !written.trim().is_empty())
+    {
         let line = number + 1;
         let at = |message: String| Error::line(path, line, message);
-        let fields: Map<String, Value> =
-            serde_json::from_str(written).map_err(|error| at(format!("no JSON object on one line: {error}")))?;
+        let fields: Map<String, Value> = serde_json::from_str(written)
+            .map_err(|error| at(format!("no JSON object on one line: {error}")))?;
         let words = names(&fields, tokens).map_err(at)?;
-        let tags = tags.map(|tags| names(&fields, tags)).transpose().map_err(at)?.unwrap_or_default();
+        let tags =
+            tags.map(|tags| names(&fields, tags)).transpose().map_err(at)?.unwrap_or_default();
         if !tags.is_empty() && tags.len() != words.len() {
             return Err(at(format!("{} tags for {} words", tags.len(), words.len())));
         }
@@ -121,7 +138,9 @@ fn json_lines(path: &Path, text: &str, tokens: &str, tags: Option<&str>) -> Resu
 /// A list of names or integers, none empty.
 fn names(fields: &Map<String, Value>, name: &str) -> std::result::Result<Vec<String>, String> {
     let there = || fields.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    let list = fields.get(name).ok_or_else(|| format!("no field `{name}`; fields there are: {}", there()))?;
+    let list = fields
+        .get(name)
+        .ok_or_else(|| format!("no field `{name}`; fields there are: {}", there()))?;
     let list = list.as_array().ok_or_else(|| format!("`{name}` is no list"))?;
     let one = |value: &Value| match value {
         Value::String(one) if !one.trim().is_empty() => Ok(one.clone()),
@@ -155,25 +174,38 @@ mod tests {
     #[test]
     fn columns_are_words_and_blank_lines_end_sentences() {
         let conll = Source::Columns { word: 0, tag: Some(3) };
-        let text = "-DOCSTART- -X- -X- O\n\n\nAnna NNP B-NP B-PER\nsings VBZ B-VP O\n \n# SYM O O\n";
+        let text =
+            "-DOCSTART- -X- -X- O\n\n\nAnna NNP B-NP B-PER\nsings VBZ B-VP O\n \n# SYM O O\n";
         let expected = [sentence(4, "Anna sings", "B-PER O"), sentence(7, "#", "O")];
         assert_eq!(sentences(text, &conll).unwrap(), expected);
         let tabs = Source::Columns { word: 1, tag: None };
         let found = sentences("1\tNew York\r\n2\tcity\r\n", &tabs).unwrap();
         assert_eq!(
             found,
-            [TaggedSentence { line: 1, words: vec!["New York".into(), "city".into()], tags: Vec::new() }]
+            [TaggedSentence {
+                line: 1,
+                words: vec!["New York".into(), "city".into()],
+                tags: Vec::new()
+            }]
         );
     }
 
     #[test]
     fn json_lines_hold_two_lists() {
         let source = Source::JsonLines { tokens: "words".to_owned(), tags: Some("ner".to_owned()) };
-        let text =
-            "{\"words\": [\"Anna\", \"sings\"], \"ner\": [\"B-PER\", \"O\"]}\n\n{\"words\": [\"a\"], \"ner\": [3]}\n";
-        assert_eq!(sentences(text, &source).unwrap(), [sentence(1, "Anna sings", "B-PER O"), sentence(3, "a", "3")]);
-        assert_eq!(fault("{\"words\": [\"a\", \"b\"], \"ner\": [\"O\"]}", &source), ":1: 1 tags for 2 words");
-        assert_eq!(fault("{\"tokens\": []}", &source), ":1: no field `words`; fields there are: tokens");
+        let text = "{\"words\": [\"Anna\", \"sings\"], \"ner\": [\"B-PER\", \"O\"]}\n\n{\"words\": [\"a\"], \"ner\": [3]}\n";
+        assert_eq!(
+            sentences(text, &source).unwrap(),
+            [sentence(1, "Anna sings", "B-PER O"), sentence(3, "a", "3")]
+        );
+        assert_eq!(
+            fault("{\"words\": [\"a\", \"b\"], \"ner\": [\"O\"]}", &source),
+            ":1: 1 tags for 2 words"
+        );
+        assert_eq!(
+            fault("{\"tokens\": []}", &source),
+            ":1: no field `words`; fields there are: tokens"
+        );
         assert_eq!(
             fault("{\"words\": [\"\"], \"ner\": [\"O\"]}", &source),
             ":1: `words` holds \"\", where a word in quotes belongs"
@@ -183,7 +215,10 @@ mod tests {
     #[test]
     fn a_line_without_a_tag_is_told() {
         let conll = Source::Columns { word: 0, tag: Some(1) };
-        assert_eq!(fault("Anna O\nsings\n", &conll), ":2: no tag in column 1; columns there are: 0 to 0");
+        assert_eq!(
+            fault("Anna O\nsings\n", &conll),
+            ":2: no tag in column 1; columns there are: 0 to 0"
+        );
         assert_eq!(fault("\n\n", &conll), " holds no sentences");
     }
 }

@@ -5,7 +5,10 @@ use rand_chacha::ChaCha8Rng;
 use super::super::config::Masking;
 use super::super::knobs::{Budget, Cap, Eligible, Family, Scope, Unit};
 use super::super::masker::Row;
-use super::{FAMILIES, FIRST, Sequence, UNK, chosen, mask, masker, masker_of, near, rng, sequence, vocabulary, words};
+use super::{
+    FAMILIES, FIRST, Sequence, UNK, chosen, mask, masker, masker_of, near, rng, sequence,
+    vocabulary, words,
+};
 
 #[test]
 fn halves_are_rounded_to_even() {
@@ -30,10 +33,16 @@ fn budgets_are_kept_to_the_token() {
         assert_eq!(count(Family::Bert), even);
         // Whole words fill the budget as far as they fit.
         assert!(
-            [Family::BertWholeWord, Family::HuggingfaceWholeWord, Family::Albert].iter().all(|f| count(*f) <= even)
+            [Family::BertWholeWord, Family::HuggingfaceWholeWord, Family::Albert]
+                .iter()
+                .all(|f| count(*f) <= even)
         );
         assert_eq!(count(Family::Spanbert), (15 * (len - 2)).div_ceil(100), "length {len}");
-        assert_eq!(count(Family::Distilbert), ((15 * len).div_ceil(100)).min(len - 2), "length {len}");
+        assert_eq!(
+            count(Family::Distilbert),
+            ((15 * len).div_ceil(100)).min(len - 2),
+            "length {len}"
+        );
         let probabilistic = count(Family::Roberta);
         assert!(probabilistic == exact.floor() as usize || probabilistic == exact.ceil() as usize);
     }
@@ -80,13 +89,18 @@ fn fairseqs_count_is_right_on_average_and_special_tokens_are_hit_like_others() {
         let expected = 0.15 * len as f64;
         let above = count as f64 - n as f64 * expected.floor();
         assert!(near(above, n as f64, expected.fract()), "{count} of {n} sequences of {len}");
-        assert!(near(first as f64, n as f64, 0.15) && near(last as f64, n as f64, 0.15), "{first} {last}");
+        assert!(
+            near(first as f64, n as f64, 0.15) && near(last as f64, n as f64, 0.15),
+            "{first} {last}"
+        );
     }
 }
 
 #[test]
 fn nobody_else_touches_special_tokens() {
-    for family in FAMILIES.into_iter().filter(|family| Masking::of(*family).eligible != Eligible::All) {
+    for family in
+        FAMILIES.into_iter().filter(|family| Masking::of(*family).eligible != Eligible::All)
+    {
         let masker = masker(family, 128);
         for seed in 0..200 {
             let masked = mask(&masker, &sequence(5 + seed as usize % 100, seed), seed);
@@ -95,7 +109,8 @@ fn nobody_else_touches_special_tokens() {
     }
 }
 
-/// Section 0.1 of the families' code: `[UNK]` is text but for `DataCollatorForLanguageModeling` and DistilBERT.
+/// Section 0.1 of the families' code: `[UNK]` is text but for `DataCollatorForLanguageModeling` and
+/// DistilBERT.
 #[test]
 fn the_unknown_token_is_masked_like_any_other_but_by_two_families() {
     for family in FAMILIES {
@@ -103,8 +118,13 @@ fn the_unknown_token_is_masked_like_any_other_but_by_two_families() {
         let (mut tokens, starts) = sequence(60, 3);
         (10..20).for_each(|place| tokens[place] = UNK);
         let row = (tokens, starts);
-        let found = (0..100).any(|seed| mask(&masker, &row, seed).targets.iter().any(|target| target.label == UNK));
-        assert_eq!(found, ![Family::Huggingface, Family::Distilbert].contains(&family), "{family:?}");
+        let found = (0..100)
+            .any(|seed| mask(&masker, &row, seed).targets.iter().any(|target| target.label == UNK));
+        assert_eq!(
+            found,
+            ![Family::Huggingface, Family::Distilbert].contains(&family),
+            "{family:?}"
+        );
     }
 }
 
@@ -115,16 +135,27 @@ fn every_token_is_as_likely_as_any_other() {
         let masker = masker(family, 128);
         let mut hits = [0; 22];
         for seed in 0..n {
-            mask(&masker, &sequence(22, 1), seed).targets.iter().for_each(|t| hits[t.position as usize] += 1);
+            mask(&masker, &sequence(22, 1), seed)
+                .targets
+                .iter()
+                .for_each(|t| hits[t.position as usize] += 1);
         }
         // BERT: round(0.15 * 22) = 3 of 20.
-        assert!(hits[1..21].iter().all(|hits| near(f64::from(*hits), n as f64, 0.15)), "{family:?} {hits:?}");
+        assert!(
+            hits[1..21].iter().all(|hits| near(f64::from(*hits), n as f64, 0.15)),
+            "{family:?} {hits:?}"
+        );
     }
 }
 
 #[test]
 fn independent_words_are_chosen_at_the_rate() {
-    let masking = Masking { budget: Budget::Bernoulli, unit: Unit::Word, cap: Cap::None, ..Masking::default() };
+    let masking = Masking {
+        budget: Budget::Bernoulli,
+        unit: Unit::Word,
+        cap: Cap::None,
+        ..Masking::default()
+    };
     let masker = masker_of(masking, 128);
     let (mut hits, mut all) = (0, 0);
     for seed in 0..1000 {
@@ -149,11 +180,16 @@ fn distilberts_budget_is_of_the_batch() {
     for seed in 0..500 {
         let mut rngs: Vec<ChaCha8Rng> = (0..8).map(|i| rng(seed * 8 + i)).collect();
         let masked = masker.mask_batch(&views, &mut rngs);
-        assert_eq!(masked.iter().map(|row| row.targets.len()).sum::<usize>(), (15 * total).div_ceil(100));
+        assert_eq!(
+            masked.iter().map(|row| row.targets.len()).sum::<usize>(),
+            (15 * total).div_ceil(100)
+        );
         empty += masked.iter().filter(|row| row.targets.is_empty()).count();
         for (masked, row) in masked.iter().zip(&rows) {
             let chosen = chosen(masked);
-            assert!(masked.targets.iter().all(|target| target.label == row.0[target.position as usize]));
+            assert!(
+                masked.targets.iter().all(|target| target.label == row.0[target.position as usize])
+            );
             assert!((0..row.0.len()).all(|i| chosen[i] || masked.tokens[i] == row.0[i]));
             assert_eq!(masked.tokens.len(), row.0.len());
         }
@@ -177,8 +213,10 @@ fn distilbert_prefers_rare_tokens_as_their_weights_say() {
     let masker = masker(Family::Distilbert, 128);
     let tokens: Vec<u32> = (0..6).map(|i| FIRST + 19 * i).collect();
     let row = (tokens.clone(), vec![true; 6]);
-    let weights: Vec<f64> =
-        tokens.iter().map(|id| (vocabulary().counts[*id as usize].max(1) as f64).powf(-0.7)).collect();
+    let weights: Vec<f64> = tokens
+        .iter()
+        .map(|id| (vocabulary().counts[*id as usize].max(1) as f64).powf(-0.7))
+        .collect();
     let sum: f64 = weights.iter().sum();
     let n = 50_000;
     let mut hits = [0; 6];
@@ -188,7 +226,11 @@ fn distilbert_prefers_rare_tokens_as_their_weights_say() {
         hits[masked.targets[0].position as usize] += 1;
     }
     for (hits, weight) in hits.iter().zip(&weights) {
-        assert!(near(f64::from(*hits), n as f64, weight / sum), "{hits} of {n}, expected {}", weight / sum);
+        assert!(
+            near(f64::from(*hits), n as f64, weight / sum),
+            "{hits} of {n}, expected {}",
+            weight / sum
+        );
     }
     assert!(hits.is_sorted(), "rarer tokens more often: {hits:?}");
 }
@@ -214,7 +256,9 @@ fn with_replacement_places_repeat_as_often_as_chance_has_it() {
         assert_eq!(masked.targets.len(), 19);
         let mut places: Vec<u32> = masked.targets.iter().map(|target| target.position).collect();
         assert!(places.is_sorted());
-        assert!(masked.targets.iter().all(|target| target.label == row.0[target.position as usize]));
+        assert!(
+            masked.targets.iter().all(|target| target.label == row.0[target.position as usize])
+        );
         places.dedup();
         distinct += places.len();
     }

@@ -20,7 +20,10 @@ fn a_family_and_single_knobs_are_read() {
     assert_eq!(read("family = \"roberta-whole-word\""), Masking::of(Family::RobertaWholeWord));
     let masking = read("family = \"roberta\"\nrate = 0.4\ncap = 20\nrandom_tokens = \"content\"");
     let random_tokens = RandomTokens::Content;
-    assert_eq!(masking, Masking { rate: 0.4, cap: Cap::At(20), random_tokens, ..Masking::of(Family::Roberta) });
+    assert_eq!(
+        masking,
+        Masking { rate: 0.4, cap: Cap::At(20), random_tokens, ..Masking::of(Family::Roberta) }
+    );
     assert_eq!(read("unit = \"span\"\ncap = \"none\"").unit, Unit::Span);
 }
 
@@ -54,14 +57,23 @@ fn wrong_knobs_are_named() {
         ("smoothing = -1.0", "smoothing = -1: must be between 0 and 10"),
         ("cap = 0", "cap = 0: must be at least 1, or \"none\""),
         ("cap = -1", "cap: write \"none\", \"advised\", \"slots\" or a number above 0"),
-        ("cap = \"all\"", "unknown variant `all`, expected one of `none`, `advised`, `slots`, `a number of targets`"),
+        (
+            "cap = \"all\"",
+            "unknown variant `all`, expected one of `none`, `advised`, `slots`, `a number of targets`",
+        ),
         ("cap = true", "expected \"none\", \"advised\", \"slots\" or a number of targets"),
         ("scope = \"batch\"\nunit = \"span\"", "scope = \"batch\": needs unit = \"token\""),
         ("scope = \"batch\"", "scope = \"batch\": needs budget = \"ceiling\""),
         ("family = \"distilbert\"\ncap = 20", "scope = \"batch\": needs cap = \"none\""),
         ("family = \"albert\"\nsmoothing = 0.7", "smoothing: needs unit = \"token\""),
-        ("family = \"huggingface\"\nsmoothing = 0.7", "smoothing: needs another budget than \"bernoulli\""),
-        ("family = \"huggingface\"\nunit = \"ngram\"", "budget = \"bernoulli\": needs unit = \"token\" or \"word\""),
+        (
+            "family = \"huggingface\"\nsmoothing = 0.7",
+            "smoothing: needs another budget than \"bernoulli\"",
+        ),
+        (
+            "family = \"huggingface\"\nunit = \"ngram\"",
+            "budget = \"bernoulli\": needs unit = \"token\" or \"word\"",
+        ),
         ("budget_of = \"words\"", "budget_of = \"words\": needs unit = \"word\""),
     ] {
         assert!(refusal(text).contains(message), "{text}: {}", refusal(text));
@@ -75,13 +87,21 @@ fn a_vocabulary_that_lacks_something_is_refused() {
     };
     let uncounted = || Vocabulary { counts: Vec::new(), ..vocabulary() };
     let counts = "needs the token counts of the training text";
-    assert!(refusal(Family::Spanbert, uncounted()).contains(&format!("random_tokens = \"unigram\": {counts}")));
-    assert!(refusal(Family::Distilbert, uncounted()).contains(&format!("smoothing = 0.7: {counts}")));
+    assert!(
+        refusal(Family::Spanbert, uncounted())
+            .contains(&format!("random_tokens = \"unigram\": {counts}"))
+    );
+    assert!(
+        refusal(Family::Distilbert, uncounted()).contains(&format!("smoothing = 0.7: {counts}"))
+    );
     assert!(Masker::new(Masking::default(), uncounted(), 128).is_ok());
     let short = Vocabulary { counts: vec![1; 9], ..vocabulary() };
     assert!(refusal(Family::Bert, short).contains("9 counts for 105 ids"));
     let foreign = Vocabulary { mask: SIZE as u32, ..vocabulary() };
-    assert!(refusal(Family::Bert, foreign).contains("mask token 105 must be below the number of ids, 105"));
+    assert!(
+        refusal(Family::Bert, foreign)
+            .contains("mask token 105 must be below the number of ids, 105")
+    );
     let bare = Vocabulary { specials: (0..SIZE as u32).collect(), ..vocabulary() };
     assert!(refusal(Family::Bert, bare).contains("all ids are special tokens"));
 }

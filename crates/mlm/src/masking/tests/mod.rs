@@ -116,7 +116,11 @@ fn the_generator_decides_everything() {
 fn draws_stay_the_same_over_versions() {
     let masked = |family: Family| {
         let masked = mask(&masker(family, 128), &sequence(30, 5), 1);
-        masked.targets.iter().map(|t| (t.position, masked.tokens[t.position as usize])).collect::<Vec<_>>()
+        masked
+            .targets
+            .iter()
+            .map(|t| (t.position, masked.tokens[t.position as usize]))
+            .collect::<Vec<_>>()
     };
     assert_eq!(masked(Family::Bert), [(4, 4), (9, 4), (12, 4), (18, 92)]);
     assert_eq!(masked(Family::Roberta), [(2, 4), (8, 4), (10, 56), (18, 4)]);
@@ -133,7 +137,8 @@ fn a_batch_is_masked_as_its_sequences_are() {
     for family in FAMILIES.into_iter().filter(|family| *family != Family::Distilbert) {
         let masker = masker(family, 128);
         let mut rngs: Vec<ChaCha8Rng> = (0..4).map(rng).collect();
-        let alone: Vec<Masked> = rows.iter().zip(0..).map(|(row, seed)| mask(&masker, row, seed)).collect();
+        let alone: Vec<Masked> =
+            rows.iter().zip(0..).map(|(row, seed)| mask(&masker, row, seed)).collect();
         assert_eq!(masker.mask_batch(&views, &mut rngs), alone, "{family:?}");
     }
 }
@@ -155,7 +160,8 @@ fn odd_sequences_are_masked_or_left_without_harm() {
     for family in FAMILIES {
         for rate in [0.001, 0.15, 0.999] {
             let masker = masker_of(Masking { rate, ..Masking::of(family) }, 128);
-            for (case, seed) in cases.iter().flat_map(|case| (0..20).map(move |seed| (case, seed))) {
+            for (case, seed) in cases.iter().flat_map(|case| (0..20).map(move |seed| (case, seed)))
+            {
                 let masked = mask(&masker, case, seed);
                 assert_eq!(masked.tokens.len(), case.0.len());
                 assert!(masked.targets.len() <= case.0.len());

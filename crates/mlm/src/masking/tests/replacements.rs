@@ -4,7 +4,9 @@ use super::super::config::Masking;
 use super::super::knobs::{DrawPer, Family, RandomTokens};
 use super::super::masker::Target;
 use super::super::replace::Replacement;
-use super::{FAMILIES, FIRST, MASK, SIZE, mask, masker, masker_of, near, sequence, vocabulary, words};
+use super::{
+    FAMILIES, FIRST, MASK, SIZE, mask, masker, masker_of, near, sequence, vocabulary, words,
+};
 
 #[test]
 fn labels_are_originals_and_everything_else_is_left_alone() {
@@ -64,12 +66,19 @@ fn eighty_ten_ten_or_electras_eighty_five_and_fifteen() {
 
 #[test]
 fn shares_at_their_bounds_are_kept_exactly() {
-    for (mask_share, random, kind) in
-        [(1.0, 0.0, Replacement::Mask), (0.0, 1.0, Replacement::Random), (0.0, 0.0, Replacement::Keep)]
-    {
+    for (mask_share, random, kind) in [
+        (1.0, 0.0, Replacement::Mask),
+        (0.0, 1.0, Replacement::Random),
+        (0.0, 0.0, Replacement::Keep),
+    ] {
         let masker = masker_of(Masking { mask: mask_share, random, ..Masking::default() }, 128);
         for seed in 0..50 {
-            assert!(mask(&masker, &sequence(100, seed), seed).targets.iter().all(|target| target.replacement == kind));
+            assert!(
+                mask(&masker, &sequence(100, seed), seed)
+                    .targets
+                    .iter()
+                    .all(|target| target.replacement == kind)
+            );
         }
     }
 }
@@ -81,7 +90,10 @@ fn words_share_a_draw_only_if_asked() {
         (0..200).any(|seed| {
             let row = sequence(100, seed);
             let mut kinds = [None; 100];
-            mask(&masker, &row, seed).targets.iter().for_each(|t| kinds[t.position as usize] = Some(t.replacement));
+            mask(&masker, &row, seed)
+                .targets
+                .iter()
+                .for_each(|t| kinds[t.position as usize] = Some(t.replacement));
             words(&row).iter().any(|word| word.iter().any(|place| kinds[*place] != kinds[word[0]]))
         })
     };
@@ -92,10 +104,14 @@ fn words_share_a_draw_only_if_asked() {
 fn random_tokens_come_from_where_they_should() {
     let seen = |random_tokens: RandomTokens| {
         let mut seen = [0.0; SIZE];
-        let masker = masker_of(Masking { mask: 0.0, random: 1.0, random_tokens, ..Masking::default() }, 128);
+        let masker =
+            masker_of(Masking { mask: 0.0, random: 1.0, random_tokens, ..Masking::default() }, 128);
         for seed in 0..3000 {
             let masked = mask(&masker, &sequence(100, seed), seed);
-            masked.targets.iter().for_each(|t| seen[masked.tokens[t.position as usize] as usize] += 1.0);
+            masked
+                .targets
+                .iter()
+                .for_each(|t| seen[masked.tokens[t.position as usize] as usize] += 1.0);
         }
         seen
     };
@@ -114,6 +130,9 @@ fn random_tokens_come_from_where_they_should() {
         let seen = seen(random_tokens);
         let n = seen.iter().sum();
         // `near` asks for none where the probability is 0.
-        assert!(seen.iter().zip(expected).all(|(seen, p)| near(*seen, n, p)), "{random_tokens:?} {seen:?}");
+        assert!(
+            seen.iter().zip(expected).all(|(seen, p)| near(*seen, n, p)),
+            "{random_tokens:?} {seen:?}"
+        );
     }
 }

@@ -10,7 +10,8 @@ use super::{chosen, mask, masker, masker_of, near, rng, sequence, words};
 
 #[test]
 fn lengths_are_the_published_truncated_geometric() {
-    let published = [0.2241, 0.1792, 0.1434, 0.1147, 0.0918, 0.0734, 0.0587, 0.0470, 0.0376, 0.0301];
+    let published =
+        [0.2241, 0.1792, 0.1434, 0.1147, 0.0918, 0.0734, 0.0587, 0.0470, 0.0376, 0.0301];
     let lengths = span_lengths(10, 0.2);
     let p = lengths.probabilities();
     assert!(p.iter().zip(published).all(|(p, published)| (p - published).abs() <= 5e-5), "{p:?}");
@@ -25,16 +26,21 @@ fn lengths_are_the_published_truncated_geometric() {
 #[test]
 fn a_span_starts_with_a_word_and_is_cut_where_the_budget_ends() {
     for seed in 0..50 {
-        assert_eq!(units::spans(&[vec![1, 2, 3, 4]], &span_lengths(10, 0.2), 2, &mut rng(seed)), [[1, 2]]);
+        assert_eq!(
+            units::spans(&[vec![1, 2, 3, 4]], &span_lengths(10, 0.2), 2, &mut rng(seed)),
+            [[1, 2]]
+        );
     }
 }
 
 #[test]
 fn a_span_stops_where_a_token_may_not_be_chosen() {
-    // Always ten words. A span from 2 would go on to 4, were 3 not in between; so there is room for another one.
+    // Always ten words. A span from 2 would go on to 4, were 3 not in between; so there is room for
+    // another one.
     let always_ten = Cumulative::new([0.0; 9].into_iter().chain([1.0]));
     let of: Vec<Vec<u32>> = [1, 2].into_iter().chain(4..20).map(|place| vec![place]).collect();
-    let outcomes: Vec<_> = (0..500).map(|seed| units::spans(&of, &always_ten, 2, &mut rng(seed))).collect();
+    let outcomes: Vec<_> =
+        (0..500).map(|seed| units::spans(&of, &always_ten, 2, &mut rng(seed))).collect();
     assert!(outcomes.iter().any(|spans| spans[0] == [2] && spans[1][0] > 4));
 }
 
@@ -62,7 +68,10 @@ fn only_the_last_word_is_cut() {
     for seed in 0..300 {
         let row = sequence(200, seed);
         let chosen = chosen(&mask(&masker, &row, seed));
-        let cut = words(&row).iter().filter(|word| word.iter().any(|i| chosen[*i] != chosen[word[0]])).count();
+        let cut = words(&row)
+            .iter()
+            .filter(|word| word.iter().any(|i| chosen[*i] != chosen[word[0]]))
+            .count();
         assert!(cut <= 1, "{cut} words are cut");
     }
 }
@@ -73,7 +82,9 @@ fn each_span_has_one_kind_of_replacement() {
     let mut kinds = [0; 3];
     for seed in 0..300 {
         let masked = mask(&masker, &sequence(200, seed), seed);
-        for pair in masked.targets.windows(2).filter(|pair| pair[0].position + 1 == pair[1].position) {
+        for pair in
+            masked.targets.windows(2).filter(|pair| pair[0].position + 1 == pair[1].position)
+        {
             assert_eq!(pair[0].replacement, pair[1].replacement);
             kinds[pair[0].replacement as usize] += 1;
         }
@@ -83,10 +94,12 @@ fn each_span_has_one_kind_of_replacement() {
 
 #[test]
 fn each_token_of_a_random_span_has_its_own_draw() {
-    let masker = masker_of(Masking { mask: 0.0, random: 1.0, ..Masking::of(Family::Spanbert) }, 512);
+    let masker =
+        masker_of(Masking { mask: 0.0, random: 1.0, ..Masking::of(Family::Spanbert) }, 512);
     let masked = mask(&masker, &sequence(200, 1), 1);
     assert!(masked.targets.iter().all(|target| target.replacement == Replacement::Random));
-    let mut drawn: Vec<u32> = masked.targets.iter().map(|target| masked.tokens[target.position as usize]).collect();
+    let mut drawn: Vec<u32> =
+        masked.targets.iter().map(|target| masked.tokens[target.position as usize]).collect();
     drawn.sort_unstable();
     drawn.dedup();
     assert!(drawn.len() > 10, "{} different tokens of 30", drawn.len());
@@ -94,10 +107,12 @@ fn each_token_of_a_random_span_has_its_own_draw() {
 
 #[test]
 fn at_bert_length_spans_are_as_many_and_as_long_as_simulated() {
-    // A Python re-implementation of pair_span at n = 510 with one piece per word: 19.5 merged spans of 3.94 tokens.
+    // A Python re-implementation of pair_span at n = 510 with one piece per word: 19.5 merged spans
+    // of 3.94 tokens.
     let of: Vec<Vec<u32>> = (0..510).map(|place| vec![place]).collect();
     let lengths = span_lengths(10, 0.2);
-    let counts: Vec<usize> = (0..2000).map(|seed| units::spans(&of, &lengths, 77, &mut rng(seed)).len()).collect();
+    let counts: Vec<usize> =
+        (0..2000).map(|seed| units::spans(&of, &lengths, 77, &mut rng(seed)).len()).collect();
     let mean = counts.iter().sum::<usize>() as f64 / 2000.0;
     // The published digit, and five standard errors: about 3 / sqrt(2000).
     assert!((mean - 19.5).abs() < 0.05 + 5.0 * 3.0 / 2000f64.sqrt(), "{mean}");
@@ -118,10 +133,11 @@ fn annotated_spans_are_chosen_half_of_the_time_and_whole() {
         let masked = masker.mask(&row, &mut rng(seed));
         assert_eq!(masked.targets.len(), 4, "the budget is met to the token");
         all += masked.targets.len();
-        inside += masked.targets.iter().filter(|target| spans[target.position as usize] > 0).count();
+        inside +=
+            masked.targets.iter().filter(|target| spans[target.position as usize] > 0).count();
     }
-    // With b tokens left, f(b) = b / 2 + (1/5 + f(b - 1)) / 2 of them are inside, a word being inside by chance one time in
-    // five: f(4) = 3.25, which single words alone would make 0.8.
+    // With b tokens left, f(b) = b / 2 + (1/5 + f(b - 1)) / 2 of them are inside, a word being
+    // inside by chance one time in five: f(4) = 3.25, which single words alone would make 0.8.
     let share = inside as f64 / all as f64;
     assert!((share - 3.25 / 4.0).abs() < 0.02, "{share}");
 }

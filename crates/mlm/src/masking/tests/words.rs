@@ -7,13 +7,21 @@ use super::{CLS, FIRST, SEP, chosen, mask, masker, near, rng, sequence, words};
 
 #[test]
 fn words_are_whole() {
-    for family in [Family::BertWholeWord, Family::HuggingfaceWholeWord, Family::RobertaWholeWord, Family::Albert] {
+    for family in [
+        Family::BertWholeWord,
+        Family::HuggingfaceWholeWord,
+        Family::RobertaWholeWord,
+        Family::Albert,
+    ] {
         let masker = masker(family, 128);
         for seed in 0..500 {
             let row = sequence(3 + seed as usize % 150, seed);
             let chosen = chosen(&mask(&masker, &row, seed));
             for word in words(&row) {
-                assert!(word.iter().all(|place| chosen[*place] == chosen[word[0]]), "{family:?}, seed {seed}");
+                assert!(
+                    word.iter().all(|place| chosen[*place] == chosen[word[0]]),
+                    "{family:?}, seed {seed}"
+                );
             }
         }
     }
@@ -61,7 +69,11 @@ fn fairseqs_whole_words_are_counted_in_words() {
         let words = words(&row);
         let hit = words.iter().filter(|word| chosen[word[0]]).count();
         let exact = 0.15 * words.len() as f64;
-        assert!(hit == exact.floor() as usize || hit == exact.ceil() as usize, "{hit} of {}", words.len());
+        assert!(
+            hit == exact.floor() as usize || hit == exact.ceil() as usize,
+            "{hit} of {}",
+            words.len()
+        );
     }
 }
 
@@ -70,7 +82,10 @@ fn ngram_lengths_are_alberts() {
     let p = ngram_lengths(3).probabilities();
     let mean: f64 = p.iter().zip(1..).map(|(p, n)| p * f64::from(n)).sum();
     assert!((mean - 18.0 / 11.0).abs() < 1e-12, "{mean}");
-    assert!(p.iter().zip([6.0, 3.0, 2.0]).all(|(p, of_eleven)| (p - of_eleven / 11.0).abs() < 1e-12), "{p:?}");
+    assert!(
+        p.iter().zip([6.0, 3.0, 2.0]).all(|(p, of_eleven)| (p - of_eleven / 11.0).abs() < 1e-12),
+        "{p:?}"
+    );
 }
 
 #[test]
@@ -81,9 +96,11 @@ fn ngrams_are_as_long_as_drawn_and_renormalised_at_the_end() {
         let first = &units::ngrams(&of, &ngram_lengths(3), 3, 3, &mut rng(seed))[0];
         hits[first[0].saturating_sub(3) as usize][first.len() - 1] += 1.0;
     }
-    for (hits, p) in
-        hits.iter().zip([[6.0 / 11.0, 3.0 / 11.0, 2.0 / 11.0], [2.0 / 3.0, 1.0 / 3.0, 0.0], [1.0, 0.0, 0.0]])
-    {
+    for (hits, p) in hits.iter().zip([
+        [6.0 / 11.0, 3.0 / 11.0, 2.0 / 11.0],
+        [2.0 / 3.0, 1.0 / 3.0, 0.0],
+        [1.0, 0.0, 0.0],
+    ]) {
         let n = hits.iter().sum();
         assert!(hits.iter().zip(p).all(|(hits, p)| near(*hits, n, p)), "{hits:?}");
     }
@@ -100,7 +117,8 @@ fn an_ngram_that_does_not_fit_is_shortened_then_passed_over() {
 
 #[test]
 fn ngrams_do_not_overlap() {
-    let of: Vec<Vec<u32>> = (0..40).map(|word| (2 * word..2 * word + 1 + word % 2).collect()).collect();
+    let of: Vec<Vec<u32>> =
+        (0..40).map(|word| (2 * word..2 * word + 1 + word % 2).collect()).collect();
     for seed in 0..300 {
         let mut places = units::ngrams(&of, &ngram_lengths(3), 3, 15, &mut rng(seed)).concat();
         assert!(places.len() <= 15 && !places.is_empty());
