@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Error;
 
-use crate::signals;
+use crate::signals::{self, Interrupted};
 
 /// The configuration or the data are at fault: exit code 3.
 #[derive(Debug, thiserror::Error)]
@@ -26,11 +26,6 @@ pub struct Diverged(pub String);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct NoDevice(pub String);
-
-/// A signal asked to stop, and what was to be saved is saved: exit code 128 + signal.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("interrupted by signal {0}")]
-pub struct Interrupted(pub u8);
 
 /// The exit code of an error: that of the first known cause in its chain.
 pub fn code(error: &Error) -> ExitCode {

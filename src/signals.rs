@@ -8,7 +8,10 @@ use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::exit::Interrupted;
+/// A signal asked to stop, and what was to be saved is saved: exit code 128 + signal.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("interrupted by signal {0}")]
+pub struct Interrupted(pub u8);
 
 static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 static SAID: AtomicBool = AtomicBool::new(false);

@@ -5,8 +5,7 @@ use objective::{Decisions, Example, Objective, Purpose, Step, Tally};
 use serde::Serialize;
 
 use super::detection::detection;
-use crate::exit::Interrupted;
-use crate::signals;
+use crate::signals::{self, Interrupted};
 use crate::workers::Workers;
 
 /// Means over an evaluation set.

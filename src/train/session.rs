@@ -452,7 +452,7 @@ impl<'a, O: Objective> Session<'a, O> {
                     record["blimp/overall"] = json!(accuracies.overall);
                     record["blimp/overall_l2r"] = json!(accuracies.overall_l2r);
                 }
-                Err(error) if error.is::<crate::exit::Interrupted>() => return Ok(()),
+                Err(error) if error.is::<signals::Interrupted>() => return Ok(()),
                 Err(error) => return Err(error),
             }
         }

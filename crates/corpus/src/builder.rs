@@ -1,20 +1,19 @@
 //! Tokenising a text into a corpus, once.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::annotations::Annotations;
 use crate::corpus::Corpus;
 use crate::duplicates::Duplicates;
 use crate::error::{Error, Result};
+use crate::manifest::{Counts, Manifest, manifest_path};
 use crate::reader::{Documents, Event};
-use crate::shards::{FileEntry, Hashed, ShardWriter};
+use crate::shards::{Hashed, ShardWriter};
 use crate::spans::{TokenSpans, token_spans};
-use crate::text::{Text, TextConfig};
+use crate::text::Text;
 use crate::tokenizer::{Encoded, Tokenizer};
 use crate::watch::{Watch, check};
 
@@ -22,56 +21,6 @@ use crate::watch::{Watch, check};
 const FORMAT: u32 = 1;
 /// Text tokenised at once.
 const BATCH_BYTES: usize = 2 << 20;
-
-/// What `manifest.json` says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// Version of the layout.
-    pub format: u32,
-    /// Where the text lay when it was read; not part of its identity.
-    pub text: TextConfig,
-    /// blake3 of each file of text.
-    pub content: Vec<String>,
-    /// blake3 of each file of spans beside the text, where spans were asked for.
-    #[serde(default)]
-    pub annotations: Vec<String>,
-    /// blake3 of the tokenizer.
-    pub tokenizer: String,
-    /// Token ids of the tokenizer.
-    pub vocabulary: usize,
-    /// Counts.
-    pub counts: Counts,
-    /// Size and hash of each file beside the manifest.
-    pub files: BTreeMap<String, FileEntry>,
-}
-
-/// What is in a text.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Documents with at least one token.
-    pub documents: u64,
-    /// Sentences.
-    pub sentences: u64,
-    /// Words.
-    pub words: u64,
-    /// Tokens, without special tokens.
-    pub tokens: u64,
-    /// Bytes of text.
-    pub bytes: u64,
-    /// Documents that repeat an earlier one.
-    pub duplicates: u64,
-    /// Tokens that stand for what is not in the vocabulary.
-    pub unknown: u64,
-    /// Paragraphs that were cut because they were longer than 1 MiB.
-    pub cut: u64,
-    /// Annotated spans, as tokens; those that share a word are one.
-    #[serde(default)]
-    pub spans: u64,
-    /// Annotated spans that were left out: they go over a line break or a cut, or hold nothing that
-    /// became a token.
-    #[serde(default)]
-    pub dropped_spans: u64,
-}
 
 /// Builds corpora in a cache folder, where they are found again by what they were made from.
 pub struct Builder<'a> {
@@ -164,7 +113,7 @@ impl<'a> Builder<'a> {
             tokens: vec![0; self.tokenizer.vocabulary_size()],
             open: false,
         };
-        let mut documents = self.text.documents();
+        let mut documents = Documents::new(self.text);
         let mut batch = read(&mut documents)?;
         let mut encoded: Vec<(Event, Encoded, TokenSpans)> = Vec::new();
         // While one batch is tokenised, the one before it is written and the one after it read.
@@ -267,10 +216,6 @@ fn report(counts: &Counts) {
             "{percent:.1} % of the tokens are unknown to the tokenizer: does it belong to this text?"
         );
     }
-}
-
-pub fn manifest_path(folder: &Path) -> PathBuf {
-    folder.join("manifest.json")
 }
 
 struct Writing {

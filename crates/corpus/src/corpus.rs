@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::annotations::Annotations;
-use crate::builder::{Manifest, manifest_path};
 use crate::error::{Error, Result};
+use crate::manifest::{Manifest, manifest_path};
 use crate::shards::{Map, SHARD_TOKENS, SPANS, is_wide, shard_name};
 
 /// A tokenised text.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::builder::Manifest;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
+use crate::manifest::Manifest;
 use crate::packing::{Packer, PackingConfig};
 use crate::random::{below, keyed_rng, uniform};
 use crate::shards::{FileEntry, Hashed, Map};

@@ -60,7 +60,8 @@ enum Source {
 }
 
 impl<'a> Documents<'a> {
-    pub(crate) fn new(text: &'a Text) -> Self {
+    /// The documents of `text`, from the first paragraph on.
+    pub fn new(text: &'a Text) -> Self {
         Self {
             text,
             next_input: 0,

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::annotations::Annotations;
 use crate::error::{Error, Result};
-use crate::reader::Documents;
 
 /// What separates documents in a plain text file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,11 +111,6 @@ impl Text {
     /// Size of the files on disk.
     pub fn bytes(&self) -> u64 {
         self.inputs.iter().map(|input| input.bytes).sum()
-    }
-
-    /// Reads the documents, paragraph by paragraph.
-    pub fn documents(&self) -> Documents<'_> {
-        Documents::new(self)
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use corpus::{
-    Across, Annotations, Builder, Corpus, DocumentBoundary, Event, PackingConfig, Passages, Quiet,
-    Result, Subset, Text, TextConfig, Tokenizer, TokenizerModel, TrainConfig,
+    Across, Annotations, Builder, Corpus, DocumentBoundary, Documents, Event, PackingConfig,
+    Passages, Quiet, Result, Subset, Text, TextConfig, Tokenizer, TokenizerModel, TrainConfig,
 };
 use tempfile::TempDir;
 
@@ -27,7 +27,7 @@ fn open(paths: &[&Path], document: DocumentBoundary) -> Result<Text> {
 
 fn documents(text: &Text) -> Result<Vec<Vec<String>>> {
     let mut documents = vec![Vec::new()];
-    for event in text.documents() {
+    for event in Documents::new(text) {
         match event? {
             Event::Paragraph { text, .. } => documents.last_mut().expect("one").push(text),
             Event::EndOfDocument => documents.push(Vec::new()),

@@ -110,7 +110,7 @@ fn norm(c: &mut Criterion) {
         c,
         "layer norm",
         || kernels::layer_norm(x.clone(), norm()),
-        || composed::layer_norm(x.clone(), norm()),
+        || composed::layer_norm(x.clone(), gamma.clone(), beta.clone(), 1e-12),
     );
     let factors = kernels::dropout(Tensor::ones([ROWS, WIDTH], &Device::flex()), mask());
     let factors = Tensor::from_inner(factors);
@@ -126,7 +126,7 @@ fn norm(c: &mut Criterion) {
                 bias.clone(),
                 Some(factors.clone()),
             );
-            composed::layer_norm(sum, norm())
+            composed::layer_norm(sum, gamma.clone(), beta.clone(), 1e-12)
         },
     );
 }

@@ -1,23 +1,15 @@
 //! The non-linearities of the feed-forward layers.
 
-use burn::backend::Dispatch;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use crate::composed;
-use crate::fused::{Fused, runs_fused};
-
-/// A non-linearity of a feed-forward layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Activation {
-    /// `x * Phi(x)` with the error function, as in ELECTRA, RoBERTa and Hugging Face's `gelu`.
-    Gelu,
-    /// The tanh approximation of the same curve, as in the authors' BERT and ALBERT (`gelu_new`).
-    GeluTanh,
-    /// `max(x, 0)`.
-    Relu,
-}
+use crate::cpu::activation::{self, Activation};
+use crate::flex::{dims, ordered, runs_fused, tensor, values, values_mut, vector};
+use crate::rule::{Rule, record_cheap};
 
 /// `f(x + bias)` for `x: [rows, width]` and `bias: [width]`.
 pub fn activate(activation: Activation, x: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
@@ -29,6 +21,55 @@ pub fn activate(activation: Activation, x: Tensor<2>, bias: Tensor<1>) -> Tensor
         ));
     }
     composed::activate(activation, x, bias)
+}
+
+/// A bias and a non-linearity.
+#[backend_extension(Autodiff, Flex)]
+pub(crate) trait ActivationOps: Backend {
+    /// `f(x + bias)`
+    fn activate(
+        x: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self>;
+}
+
+impl ActivationOps for Flex {
+    fn activate(x: FlexTensor, bias: FlexTensor, activation: Activation) -> FlexTensor {
+        let (x, bias) = (ordered(x), ordered(bias));
+        tensor(activation::forward(activation, values(&x), values(&bias)), dims::<2>(&x))
+    }
+}
+
+impl<C: CheckpointStrategy> ActivationOps for Autodiff<Flex, C> {
+    fn activate(
+        x: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        // The widest rows of an encoder, from one pass over memory.
+        let again = move |[x, bias]: [FlexTensor; 2]| Flex::activate(x, bias, activation);
+        record_cheap::<_, C, _>([x, bias], again, Activate(activation))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Activate(Activation);
+
+impl Rule<2> for Activate {
+    const READS: [bool; 2] = [true, true];
+
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 2],
+        g: FlexTensor,
+        _wanted: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
+        let [x, bias] = inputs.map(|input| ordered(input.expect("read")));
+        let mut g = ordered(g);
+        let sums = activation::backward(self.0, values(&x), values(&bias), values_mut(&mut g));
+        [Some(g), Some(vector(sums))]
+    }
 }
 
 #[cfg(test)]

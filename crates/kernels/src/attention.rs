@@ -1,15 +1,19 @@
 //! Scaled dot-product attention with several heads (Vaswani et al. 2017, section 3.2).
 
-use burn::backend::Dispatch;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Device, Tensor};
 
 use crate::composed;
-use crate::cpu::attention::Heads;
+use crate::cpu::attention::{self, Heads};
 use crate::cpu::dropout::Mask;
+use crate::cpu::scores;
 use crate::dropout::weight_factors;
-use crate::fused::distillation::Distillation;
-use crate::fused::{Fused, runs_fused};
+use crate::flex::{dims, ordered, runs_fused, tensor, values, vector};
 use crate::rows::Rows;
+use crate::rule::{Rule, record};
 
 /// What an attention layer needs besides queries, keys and values.
 #[derive(Clone, Debug)]
@@ -71,6 +75,108 @@ pub fn attention_scores(queries: Tensor<2>, packed: Tensor<2>, options: &Attenti
         ));
     }
     composed::attention_scores(queries, packed, *heads, keys.batch(), bias.clone()).flatten(0, 3)
+}
+
+/// Attention of queries `[queries, d]` to packed keys and values `[keys, 2 * d]`.
+#[backend_extension(Autodiff, Flex)]
+pub(crate) trait AttentionOps: Backend {
+    /// Attention of queries `[queries, d]` to packed keys and values `[keys, 2 * d]`.
+    fn attend(
+        queries: FloatTensor<Self>,
+        packed: FloatTensor<Self>,
+        shape: Heads,
+    ) -> FloatTensor<Self>;
+
+    /// Scores of attention before their softmax, flat.
+    fn attention_scores(
+        queries: FloatTensor<Self>,
+        packed: FloatTensor<Self>,
+        shape: Heads,
+    ) -> FloatTensor<Self>;
+}
+
+impl AttentionOps for Flex {
+    fn attend(queries: FlexTensor, packed: FlexTensor, shape: Heads) -> FlexTensor {
+        let (queries, packed) = (ordered(queries), ordered(packed));
+        let [rows, d] = dims(&queries);
+        tensor(attention::forward(values(&queries), values(&packed), d, &shape).0, [rows, d])
+    }
+
+    fn attention_scores(queries: FlexTensor, packed: FlexTensor, shape: Heads) -> FlexTensor {
+        let (queries, packed) = (ordered(queries), ordered(packed));
+        let [_, d] = dims(&queries);
+        vector(scores::forward(values(&queries), values(&packed), d, &shape))
+    }
+}
+
+impl<C: CheckpointStrategy> AttentionOps for Autodiff<Flex, C> {
+    fn attend(
+        queries: FloatTensor<Self>,
+        packed: FloatTensor<Self>,
+        shape: Heads,
+    ) -> FloatTensor<Self> {
+        record::<_, C, _>([queries, packed], |[queries, packed]| {
+            let (queries, packed) = (ordered(queries), ordered(packed));
+            let [rows, d] = dims(&queries);
+            let (out, logs) = attention::forward(values(&queries), values(&packed), d, &shape);
+            (tensor(out, [rows, d]), Attend { logs: vector(logs), shape })
+        })
+    }
+
+    fn attention_scores(
+        queries: FloatTensor<Self>,
+        packed: FloatTensor<Self>,
+        shape: Heads,
+    ) -> FloatTensor<Self> {
+        record::<_, C, _>([queries, packed], |[queries, packed]| {
+            (Flex::attention_scores(queries, packed, shape.clone()), AttentionScores(shape))
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Attend {
+    logs: FlexTensor,
+    shape: Heads,
+}
+
+impl Rule<2> for Attend {
+    const READS: [bool; 2] = [true, true];
+
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 2],
+        g: FlexTensor,
+        _wanted: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
+        let [queries, packed] = inputs.map(|input| ordered(input.expect("read")));
+        let g = ordered(g);
+        let ([asked, d], [seen, _]) = (dims(&queries), dims(&packed));
+        let (queries, packed) = (values(&queries), values(&packed));
+        let (dq, dkv) =
+            attention::backward(queries, packed, values(&self.logs), values(&g), d, &self.shape);
+        [Some(tensor(dq, [asked, d])), Some(tensor(dkv, [seen, 2 * d]))]
+    }
+}
+
+#[derive(Clone, Debug)]
+struct AttentionScores(Heads);
+
+impl Rule<2> for AttentionScores {
+    const READS: [bool; 2] = [true, true];
+
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 2],
+        g: FlexTensor,
+        _wanted: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
+        let [queries, packed] = inputs.map(|input| ordered(input.expect("read")));
+        let g = ordered(g);
+        let ([asked, d], [seen, _]) = (dims(&queries), dims(&packed));
+        let (dq, dkv) = scores::backward(values(&queries), values(&packed), values(&g), d, &self.0);
+        [Some(tensor(dq, [asked, d])), Some(tensor(dkv, [seen, 2 * d]))]
+    }
 }
 
 #[cfg(test)]

@@ -5,13 +5,12 @@
 use burn::tensor::activation::{gelu, gelu_approximate, log_softmax, relu, sigmoid};
 use burn::tensor::{Device, Int, Tensor, TensorData, module};
 
-use crate::activation::Activation;
+use crate::cpu::activation::Activation;
 use crate::cpu::divergence::Measure;
 use crate::cpu::embedding::Lookup;
 use crate::cpu::lstm::Direction;
 use crate::cpu::vocabulary::{Sampling, Targets, gumbel};
-use crate::norm::Norm;
-use crate::vocabulary::OutputLayer;
+use crate::output::OutputLayer;
 
 /// `x W + b`
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
@@ -34,8 +33,8 @@ pub fn activate(activation: Activation, x: Tensor<2>, bias: Tensor<1>) -> Tensor
 }
 
 /// Layer norm of rows.
-pub fn layer_norm(x: Tensor<2>, norm: Norm) -> Tensor<2> {
-    module::layer_norm(x, norm.gamma, Some(norm.beta), norm.epsilon)
+pub fn layer_norm(x: Tensor<2>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> Tensor<2> {
+    module::layer_norm(x, gamma, Some(beta), epsilon)
 }
 
 /// `residual + (x + bias) * mask`

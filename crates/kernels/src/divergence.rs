@@ -1,13 +1,19 @@
 //! The distance between two output layers over the same vocabulary: a student's and its teacher's.
 
-use burn::backend::Dispatch;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
 use crate::composed;
-use crate::cpu::divergence::Measure;
-use crate::fused::distillation::Distillation;
-use crate::fused::runs_fused;
-use crate::vocabulary::{OutputLayer, plain};
+use crate::cpu::divergence::{Measure, distance_and_gradients};
+use crate::cpu::vocabulary::{Gradients, Layer};
+use crate::flex::{dims, ordered, runs_fused, tensor, values, vector};
+use crate::output::{KnownLayer, OutputLayer, plain};
+use crate::precision::Precision;
+use crate::rule::record;
+use crate::vocabulary::VocabularyLoss;
 
 /// The sum of `measure` over rows, `[1]`, between the logits of a layer that learns and those of
 /// one that is `known`, to which no gradient goes. The layers may be of different width. On the CPU
@@ -38,10 +44,72 @@ pub fn vocabulary_distance(
     composed::distance(composed::logits(learning), known, measure)
 }
 
+/// The distance between two output layers.
+#[backend_extension(Autodiff, Flex)]
+pub(crate) trait DivergenceOps: Backend {
+    /// The sum over rows of the distance between the logits of two output layers, `[1]`.
+    fn vocabulary_distance(
+        hidden: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        known: KnownLayer,
+        measure: Measure,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
+}
+
+impl DivergenceOps for Flex {
+    fn vocabulary_distance(
+        hidden: FlexTensor,
+        table: FlexTensor,
+        bias: FlexTensor,
+        known: KnownLayer,
+        measure: Measure,
+        precision: Precision,
+    ) -> FlexTensor {
+        let [hidden, table, bias] = [hidden, table, bias].map(ordered);
+        vector(vec![distance([&hidden, &table, &bias], known, measure, precision).0])
+    }
+}
+
+impl<C: CheckpointStrategy> DivergenceOps for Autodiff<Flex, C> {
+    fn vocabulary_distance(
+        hidden: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        known: KnownLayer,
+        measure: Measure,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
+        record::<_, C, _>([hidden, table, bias], |inputs| {
+            let [hidden, table, bias] = inputs.map(ordered);
+            let (sum, found) = distance([&hidden, &table, &bias], known, measure, precision);
+            let gradients = [
+                tensor(found.hidden, dims::<2>(&hidden)),
+                tensor(found.table, dims::<2>(&table)),
+                vector(found.bias),
+            ];
+            (vector(vec![sum]), VocabularyLoss(gradients))
+        })
+    }
+}
+
+fn distance(
+    inputs: [&FlexTensor; 3],
+    known: KnownLayer,
+    measure: Measure,
+    precision: Precision,
+) -> (f32, Gradients) {
+    let [_, width] = dims(inputs[1]);
+    let [hidden, table, bias] = inputs.map(values);
+    known.with(|known| {
+        distance_and_gradients(Layer { hidden, table, bias, width, precision }, known, measure)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::precision::Precision;
     use crate::testing::{assert_close, host, in_pool, leaf, scaled_leaf, value_and_gradients};
 
     const MEASURES: [Measure; 3] = [

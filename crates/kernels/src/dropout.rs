@@ -1,13 +1,17 @@
 //! Dropout (Srivastava et al. 2014) from a counter-based generator, alone and in a residual sum.
 
-use burn::backend::Dispatch;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::composed;
 use crate::cpu::attention::weight_index;
-use crate::cpu::dropout::{Mask, drop_rows};
-use crate::fused::{Fused, runs_fused};
+use crate::cpu::dropout::{self, Mask, drop_rows};
+use crate::flex::{dims, ordered, runs_fused, tensor, values, values_mut, vector};
+use crate::rule::{Rule, record};
 
 /// Zeroes the elements of `x: [rows, width]` that `mask` drops and scales the others; the identity
 /// without a mask.
@@ -59,6 +63,102 @@ pub(crate) fn weight_factors(mask: &Mask, heads: usize, len: usize, device: &Dev
         mask.apply(key, weight_index(head, query), row);
     });
     Tensor::from_data(TensorData::new(factors, [batch, heads, len, len]), device)
+}
+
+/// Dropout of rows.
+#[backend_extension(Autodiff, Flex)]
+pub(crate) trait DropoutOps: Backend {
+    /// `residual + dropout(x + bias)`
+    fn add_residual(
+        residual: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mask: Option<Mask>,
+    ) -> FloatTensor<Self>;
+
+    /// Dropout of rows.
+    fn drop_rows(x: FloatTensor<Self>, mask: Mask) -> FloatTensor<Self>;
+}
+
+impl DropoutOps for Flex {
+    fn add_residual(
+        residual: FlexTensor,
+        x: FlexTensor,
+        bias: FlexTensor,
+        mask: Option<Mask>,
+    ) -> FlexTensor {
+        let (residual, mut x, bias) = (ordered(residual), ordered(x), ordered(bias));
+        dropout::add_residual(
+            values_mut(&mut x),
+            values(&residual),
+            values(&bias),
+            mask.as_ref(),
+            None,
+        );
+        x
+    }
+
+    fn drop_rows(x: FlexTensor, mask: Mask) -> FlexTensor {
+        let mut x = ordered(x);
+        let [_, width] = dims(&x);
+        drop_rows(values_mut(&mut x), width, &mask);
+        x
+    }
+}
+
+impl<C: CheckpointStrategy> DropoutOps for Autodiff<Flex, C> {
+    fn add_residual(
+        residual: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mask: Option<Mask>,
+    ) -> FloatTensor<Self> {
+        let rule = AddResidual(mask.clone());
+        record::<_, C, _>([residual, x, bias], |[residual, x, bias]| {
+            (Flex::add_residual(residual, x, bias, mask), rule)
+        })
+    }
+
+    fn drop_rows(x: FloatTensor<Self>, mask: Mask) -> FloatTensor<Self> {
+        let rule = DropRows(mask.clone());
+        record::<_, C, _>([x], |[x]| (Flex::drop_rows(x, mask), rule))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct AddResidual(Option<Mask>);
+
+impl Rule<3> for AddResidual {
+    const READS: [bool; 3] = [false, false, false];
+
+    fn backward(
+        self,
+        _inputs: [Option<FlexTensor>; 3],
+        g: FlexTensor,
+        _wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
+        let mut g = ordered(g);
+        let shape: [usize; 2] = dims(&g);
+        let found = dropout::residual_backward(values_mut(&mut g), shape[1], self.0.as_ref(), None);
+        let x = if self.0.is_some() { tensor(found.x, shape) } else { g.clone() };
+        [Some(g), Some(x), Some(vector(found.bias))]
+    }
+}
+
+#[derive(Clone, Debug)]
+struct DropRows(Mask);
+
+impl Rule<1> for DropRows {
+    const READS: [bool; 1] = [false];
+
+    fn backward(
+        self,
+        _inputs: [Option<FlexTensor>; 1],
+        g: FlexTensor,
+        _wanted: [bool; 1],
+    ) -> [Option<FlexTensor>; 1] {
+        [Some(Flex::drop_rows(g, self.0))]
+    }
 }
 
 #[cfg(test)]

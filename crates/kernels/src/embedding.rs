@@ -1,11 +1,15 @@
 //! The embeddings of tokens, segments and positions.
 
-use burn::backend::Dispatch;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
 use crate::composed;
-use crate::cpu::embedding::Lookup;
-use crate::fused::{Fused, runs_fused};
+use crate::cpu::embedding::{self, Lookup};
+use crate::flex::{dims, ordered, runs_fused, tensor, values};
+use crate::rule::{Rule, record};
 
 /// The sum of the rows of three tables of `[.., width]` that `lookup` names, `[rows, width]`.
 /// Gradients are added in the order of the tokens, so they are the same for any number of threads.
@@ -40,6 +44,118 @@ pub fn gather(x: Tensor<2>, indices: Vec<u32>) -> Tensor<2> {
     }
     let indices = composed::ids(&indices, &x.device());
     x.select(0, indices)
+}
+
+/// Rows of tables.
+#[backend_extension(Autodiff, Flex)]
+pub(crate) trait EmbeddingOps: Backend {
+    /// Some rows.
+    fn gather(x: FloatTensor<Self>, indices: Vec<u32>) -> FloatTensor<Self>;
+
+    /// The sum of rows of three tables.
+    fn embed(
+        tokens: FloatTensor<Self>,
+        segments: FloatTensor<Self>,
+        positions: FloatTensor<Self>,
+        lookup: Lookup,
+    ) -> FloatTensor<Self>;
+}
+
+impl EmbeddingOps for Flex {
+    fn gather(x: FlexTensor, indices: Vec<u32>) -> FlexTensor {
+        let x = ordered(x);
+        let [_, width] = dims(&x);
+        tensor(embedding::gather(values(&x), &indices, width), [indices.len(), width])
+    }
+
+    fn embed(
+        tokens: FlexTensor,
+        segments: FlexTensor,
+        positions: FlexTensor,
+        lookup: Lookup,
+    ) -> FlexTensor {
+        let (tokens, segments, positions) =
+            (ordered(tokens), ordered(segments), ordered(positions));
+        let [_, width] = dims(&tokens);
+        let out = embedding::forward(
+            values(&tokens),
+            values(&segments),
+            values(&positions),
+            width,
+            &lookup,
+        );
+        tensor(out, [lookup.tokens.len(), width])
+    }
+}
+
+impl<C: CheckpointStrategy> EmbeddingOps for Autodiff<Flex, C> {
+    fn gather(x: FloatTensor<Self>, indices: Vec<u32>) -> FloatTensor<Self> {
+        record::<_, C, _>([x], |[x]| {
+            let [rows, _] = dims(&x);
+            (Flex::gather(x, indices.clone()), Gather { rows, indices })
+        })
+    }
+
+    fn embed(
+        tokens: FloatTensor<Self>,
+        segments: FloatTensor<Self>,
+        positions: FloatTensor<Self>,
+        lookup: Lookup,
+    ) -> FloatTensor<Self> {
+        record::<_, C, _>([tokens, segments, positions], |[tokens, segments, positions]| {
+            let rows = [&tokens, &segments, &positions].map(|table| dims::<2>(table)[0]);
+            let rule = Embed { rows, lookup: lookup.clone() };
+            (Flex::embed(tokens, segments, positions, lookup), rule)
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Gather {
+    rows: usize,
+    indices: Vec<u32>,
+}
+
+impl Rule<1> for Gather {
+    const READS: [bool; 1] = [false];
+
+    fn backward(
+        self,
+        _inputs: [Option<FlexTensor>; 1],
+        g: FlexTensor,
+        _wanted: [bool; 1],
+    ) -> [Option<FlexTensor>; 1] {
+        let g = ordered(g);
+        let [_, width] = dims(&g);
+        let indices = self.indices.iter().map(|index| *index as usize);
+        [Some(tensor(
+            embedding::scatter(values(&g), indices, self.rows, width),
+            [self.rows, width],
+        ))]
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Embed {
+    rows: [usize; 3],
+    lookup: Lookup,
+}
+
+impl Rule<3> for Embed {
+    const READS: [bool; 3] = [false, false, false];
+
+    fn backward(
+        self,
+        _inputs: [Option<FlexTensor>; 3],
+        g: FlexTensor,
+        _wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
+        let g = ordered(g);
+        let [_, width] = dims(&g);
+        let tables = embedding::backward(values(&g), self.rows, width, &self.lookup);
+        let mut rows = self.rows.into_iter();
+        tables.map(|table| Some(tensor(table, [rows.next().expect("three tables"), width])))
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! burn-flex tensors as slices and back.
 
+use burn::backend::DispatchDevice;
 use burn::backend::flex::FlexTensor;
-use burn::tensor::{Shape, TensorData};
+use burn::tensor::{Device, Shape, Tensor, TensorData};
 
 /// The tensor with its elements in order from the start of its storage.
 pub(crate) fn ordered(tensor: FlexTensor) -> FlexTensor {
@@ -33,4 +34,26 @@ pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
 /// shares them.
 pub(crate) fn values_mut(tensor: &mut FlexTensor) -> &mut [f32] {
     tensor.storage_mut()
+}
+
+/// A tensor of one axis.
+pub(crate) fn vector(values: Vec<f32>) -> FlexTensor {
+    let n = values.len();
+    tensor(values, [n])
+}
+
+/// Whether tensors on `device` go through the operations of this crate that are written by hand:
+/// they take rows of any length, where others need a rectangle.
+pub fn is_fused(device: &Device) -> bool {
+    matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// Whether `x` goes through the fused operations.
+pub(crate) fn runs_fused<const D: usize>(x: &Tensor<D>) -> bool {
+    is_fused(&x.device())
+}
+
+/// Input `index` of those that a rule reads.
+pub(crate) fn read<const N: usize>(inputs: [Option<FlexTensor>; N], index: usize) -> FlexTensor {
+    inputs.into_iter().nth(index).flatten().map(ordered).expect("the rule reads this input")
 }

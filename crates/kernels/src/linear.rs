@@ -1,11 +1,18 @@
 //! Affine maps on flat rows, as one matrix product each.
 
-use burn::backend::Dispatch;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
 use crate::composed;
-use crate::fused::{Fused, runs_fused};
+use crate::cpu::matrix::{Matrix, MatrixMut, Output};
+use crate::cpu::parts;
+use crate::cpu::product::multiply;
+use crate::flex::{dims, ordered, runs_fused, tensor, values, vector};
 use crate::precision::Precision;
+use crate::rule::{Rule, record};
 
 /// `x W` for `x: [rows, in]` and `weight: [in, out]`.
 pub fn project(x: Tensor<2>, weight: Tensor<2>, precision: Precision) -> Tensor<2> {
@@ -47,6 +54,251 @@ pub fn project_pair(
         ));
     }
     composed::project_pair(x, maps)
+}
+
+/// Affine maps of rows `x: [rows, width]`. Weights are `[in, out]`, biases `[out]`.
+#[backend_extension(Autodiff, Flex)]
+pub(crate) trait LinearOps: Backend {
+    /// `x W`
+    fn project(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
+
+    /// `x W + b`
+    fn linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
+
+    /// `[x K + k, x V + v]`, `[rows, 2 * out]`
+    fn project_pair(
+        x: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        key_bias: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        value_bias: FloatTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
+}
+
+impl LinearOps for Flex {
+    fn project(x: FlexTensor, weight: FlexTensor, precision: Precision) -> FlexTensor {
+        let (x, weight) = (ordered(x), ordered(weight));
+        let ([rows, _], [_, columns]) = (dims(&x), dims(&weight));
+        let mut out = parts::unwritten(rows * columns);
+        precision.product(&mut out, columns, &x, &weight, Output::Replace);
+        tensor(out, [rows, columns])
+    }
+
+    fn linear(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        precision: Precision,
+    ) -> FlexTensor {
+        let (x, weight, bias) = (ordered(x), ordered(weight), ordered(bias));
+        let ([rows, _], [_, columns]) = (dims(&x), dims(&weight));
+        let mut out = biases(&[&bias], rows);
+        precision.product(&mut out, columns, &x, &weight, Output::Add);
+        tensor(out, [rows, columns])
+    }
+
+    fn project_pair(
+        x: FlexTensor,
+        key: FlexTensor,
+        key_bias: FlexTensor,
+        value: FlexTensor,
+        value_bias: FlexTensor,
+        precision: Precision,
+    ) -> FlexTensor {
+        let x = ordered(x);
+        let weights = [key, value].map(ordered);
+        let [key_bias, value_bias] = [key_bias, value_bias].map(ordered);
+        let ([rows, _], [_, d]) = (dims(&x), dims(&weights[0]));
+        let mut out = biases(&[&key_bias, &value_bias], rows);
+        for (i, weight) in weights.iter().enumerate() {
+            precision.product(&mut out[i * d..], 2 * d, &x, weight, Output::Add);
+        }
+        tensor(out, [rows, 2 * d])
+    }
+}
+
+impl<C: CheckpointStrategy> LinearOps for Autodiff<Flex, C> {
+    fn project(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
+        record::<_, C, _>([x, weight], |[x, weight]| {
+            (Flex::project(x, weight, precision), Project(precision))
+        })
+    }
+
+    fn linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
+        record::<_, C, _>([x, weight, bias], |[x, weight, bias]| {
+            (Flex::linear(x, weight, bias, precision), Linear(precision))
+        })
+    }
+
+    fn project_pair(
+        x: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        key_bias: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        value_bias: FloatTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
+        let inputs = [x, key, key_bias, value, value_bias];
+        record::<_, C, _>(inputs, |[x, k, kb, v, vb]| {
+            (Flex::project_pair(x, k, kb, v, vb, precision), ProjectPair(precision))
+        })
+    }
+}
+
+impl Precision {
+    /// `x W`, to rows of `out` that begin `stride` apart.
+    fn product(
+        self,
+        out: &mut [f32],
+        stride: usize,
+        x: &FlexTensor,
+        weight: &FlexTensor,
+        output: Output,
+    ) {
+        let ([rows, inner], [_, columns]) = (dims(x), dims(weight));
+        let (a, b) =
+            (Matrix::new(values(x), rows, inner), Matrix::new(values(weight), inner, columns));
+        multiply(self, MatrixMut::strided(out, stride), a, b, output);
+    }
+
+    /// The gradient of `x` in `x W`, given that of the product, whose rows begin `stride` apart.
+    fn product_x(
+        self,
+        out: &mut [f32],
+        gradient: &[f32],
+        stride: usize,
+        weight: &FlexTensor,
+        output: Output,
+    ) {
+        let [inner, columns] = dims(weight);
+        let a = Matrix::strided(gradient, out.len() / inner, columns, stride);
+        let b = Matrix::new(values(weight), inner, columns).transposed();
+        multiply(self, MatrixMut::new(out, inner), a, b, output);
+    }
+
+    /// The gradient of `W` in `x W`.
+    fn product_weight(
+        self,
+        x: &FlexTensor,
+        gradient: &[f32],
+        stride: usize,
+        columns: usize,
+    ) -> FlexTensor {
+        let [rows, inner] = dims(x);
+        let mut out = parts::unwritten(inner * columns);
+        let a = Matrix::new(values(x), rows, inner).transposed();
+        let b = Matrix::strided(gradient, rows, columns, stride);
+        multiply(self, MatrixMut::new(&mut out, columns), a, b, Output::Replace);
+        tensor(out, [inner, columns])
+    }
+}
+
+/// `rows` copies of the biases, one after another in each row.
+fn biases(biases: &[&FlexTensor], rows: usize) -> Vec<f32> {
+    let row: Vec<f32> = biases.iter().flat_map(|bias| values(bias).iter().copied()).collect();
+    let mut out = parts::unwritten(rows * row.len());
+    let task = parts::rows_of_a_task(row.len()) * row.len();
+    parts::for_tasks(&mut out, task, |_, part| {
+        part.chunks_exact_mut(row.len()).for_each(|out| out.copy_from_slice(&row))
+    });
+    out
+}
+
+#[derive(Clone, Debug)]
+struct Project(Precision);
+
+impl Rule<2> for Project {
+    const READS: [bool; 2] = [true, true];
+
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 2],
+        g: FlexTensor,
+        wanted: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
+        let [x, weight] = inputs.map(|input| ordered(input.expect("read")));
+        let g = ordered(g);
+        let ([rows, inner], [_, columns]) = (dims(&x), dims(&weight));
+        let dx = wanted[0].then(|| {
+            let mut out = parts::unwritten(rows * inner);
+            self.0.product_x(&mut out, values(&g), columns, &weight, Output::Replace);
+            tensor(out, [rows, inner])
+        });
+        [dx, wanted[1].then(|| self.0.product_weight(&x, values(&g), columns, columns))]
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Linear(Precision);
+
+impl Rule<3> for Linear {
+    const READS: [bool; 3] = [true, true, false];
+
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 3],
+        g: FlexTensor,
+        wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
+        let [x, weight, _] = inputs;
+        let g = ordered(g);
+        let [_, columns] = dims(&g);
+        let bias = wanted[2].then(|| vector(parts::column_sums(values(&g), columns)));
+        let [x, weight] = Project(self.0).backward([x, weight], g, [wanted[0], wanted[1]]);
+        [x, weight, bias]
+    }
+}
+
+#[derive(Clone, Debug)]
+struct ProjectPair(Precision);
+
+impl Rule<5> for ProjectPair {
+    const READS: [bool; 5] = [true, true, false, true, false];
+
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 5],
+        g: FlexTensor,
+        wanted: [bool; 5],
+    ) -> [Option<FlexTensor>; 5] {
+        let [x, key, _, value, _] = inputs.map(|input| input.map(ordered));
+        let (x, weights) = (x.expect("read"), [key, value].map(|weight| weight.expect("read")));
+        let g = ordered(g);
+        let ([rows, inner], [_, d]) = (dims(&x), dims(&weights[0]));
+        let dx = wanted[0].then(|| {
+            let mut out = parts::unwritten(rows * inner);
+            for (i, weight) in weights.iter().enumerate() {
+                let output = if i == 0 { Output::Replace } else { Output::Add };
+                self.0.product_x(&mut out, &values(&g)[i * d..], 2 * d, weight, output);
+            }
+            tensor(out, [rows, inner])
+        });
+        let [k, v] = std::array::from_fn(|i| {
+            wanted[1 + 2 * i].then(|| self.0.product_weight(&x, &values(&g)[i * d..], 2 * d, d))
+        });
+        let sums = parts::column_sums(values(&g), 2 * d);
+        let [kb, vb] = std::array::from_fn(|i| Some(vector(sums[i * d..(i + 1) * d].to_vec())));
+        [dx, k, kb, v, vb]
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al.
 //! 2000).
 
-use burn::backend::Dispatch;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
 use crate::composed;
-use crate::cpu::lstm::Direction;
-use crate::fused::recurrent::Recurrent;
-use crate::fused::runs_fused;
+use crate::cpu::lstm::{self, Direction, Trace};
+use crate::flex::{dims, ordered, runs_fused, tensor, values};
 use crate::rows::Rows;
+use crate::rule::{Rule, record};
 
 /// The hidden state after each token, `[rows, width]`: with gates `i, f, g, o = s(x_t + h_{t-1} R)`
 /// (`g` with tanh for s, the logistic function), `c_t = f c_{t-1} + i g` and `h_t = o tanh(c_t)`,
@@ -32,6 +35,81 @@ pub fn lstm(
         return Tensor::from_dispatch(Dispatch::lstm(inputs, recurrent, rows.clone(), direction));
     }
     composed::lstm(inputs, recurrent, lengths, direction)
+}
+
+/// A long short-term memory over rows.
+#[backend_extension(Autodiff, Flex)]
+pub(crate) trait LstmOps: Backend {
+    /// The hidden states of a long short-term memory, `[rows, width]`.
+    fn lstm(
+        inputs: FloatTensor<Self>,
+        recurrent: FloatTensor<Self>,
+        rows: Rows,
+        direction: Direction,
+    ) -> FloatTensor<Self>;
+}
+
+impl LstmOps for Flex {
+    fn lstm(
+        inputs: FlexTensor,
+        recurrent: FlexTensor,
+        rows: Rows,
+        direction: Direction,
+    ) -> FlexTensor {
+        let (trace, width) = run(inputs, recurrent, &rows, direction);
+        tensor(trace.hidden, [rows.len(), width])
+    }
+}
+
+impl<C: CheckpointStrategy> LstmOps for Autodiff<Flex, C> {
+    fn lstm(
+        inputs: FloatTensor<Self>,
+        recurrent: FloatTensor<Self>,
+        rows: Rows,
+        direction: Direction,
+    ) -> FloatTensor<Self> {
+        record::<_, C, _>([inputs, recurrent], |[inputs, recurrent]| {
+            let (trace, width) = run(inputs, recurrent, &rows, direction);
+            (tensor(trace.hidden.clone(), [rows.len(), width]), Lstm { trace, rows, direction })
+        })
+    }
+}
+
+fn run(
+    inputs: FlexTensor,
+    recurrent: FlexTensor,
+    rows: &Rows,
+    direction: Direction,
+) -> (Trace, usize) {
+    let (inputs, recurrent) = (ordered(inputs), ordered(recurrent));
+    let [width, _] = dims(&recurrent);
+    (lstm::forward(values(&inputs), values(&recurrent), width, rows, direction), width)
+}
+
+#[derive(Clone, Debug)]
+struct Lstm {
+    trace: Trace,
+    rows: Rows,
+    direction: Direction,
+}
+
+impl Rule<2> for Lstm {
+    const READS: [bool; 2] = [false, true];
+
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 2],
+        g: FlexTensor,
+        _wanted: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
+        let [_, recurrent] = inputs;
+        let (recurrent, g) = (ordered(recurrent.expect("read")), ordered(g));
+        let [width, wide] = dims(&recurrent);
+        let (trace, rows) = (&self.trace, &self.rows);
+        let (inputs, weights) =
+            lstm::backward(trace, values(&recurrent), values(&g), width, rows, self.direction);
+        [Some(tensor(inputs, [rows.len(), wide])), Some(tensor(weights, [width, wide]))]
+    }
 }
 
 #[cfg(test)]

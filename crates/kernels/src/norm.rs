@@ -1,12 +1,17 @@
 //! Layer normalisation (Ba et al. 2016), alone and after a residual sum.
 
-use burn::backend::Dispatch;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
 use crate::composed;
-use crate::cpu::dropout::Mask;
+use crate::cpu::dropout::{self, Mask};
+use crate::cpu::norm;
 use crate::dropout::factors;
-use crate::fused::{Fused, runs_fused};
+use crate::flex::{dims, ordered, read, runs_fused, tensor, values, values_mut, vector};
+use crate::rule::{Rule, record};
 
 /// The parameters of a layer norm.
 #[derive(Clone, Debug)]
@@ -31,7 +36,7 @@ pub fn layer_norm(x: Tensor<2>, norm: Norm) -> Tensor<2> {
             norm.epsilon as f32,
         ));
     }
-    composed::layer_norm(x, norm)
+    composed::layer_norm(x, norm.gamma, norm.beta, norm.epsilon)
 }
 
 /// The layer norm of `residual + dropout(x + bias)`, all of `[rows, width]` with `bias: [width]`:
@@ -52,7 +57,149 @@ pub fn add_normalise(
         return Tensor::from_dispatch(out);
     }
     let factors = mask.map(|mask| factors(&x, &mask));
-    composed::layer_norm(composed::add_residual(residual, x, bias, factors), norm)
+    let sum = composed::add_residual(residual, x, bias, factors);
+    composed::layer_norm(sum, norm.gamma, norm.beta, norm.epsilon)
+}
+
+/// Layer norm of rows.
+#[backend_extension(Autodiff, Flex)]
+pub(crate) trait NormOps: Backend {
+    /// Layer norm of each row.
+    fn normalise(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+
+    /// Layer norm of `residual + dropout(x + bias)`.
+    fn add_normalise(
+        residual: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+        mask: Option<Mask>,
+    ) -> FloatTensor<Self>;
+}
+
+impl NormOps for Flex {
+    fn normalise(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, epsilon: f32) -> FlexTensor {
+        let (x, gamma, beta) = (ordered(x), ordered(gamma), ordered(beta));
+        tensor(norm::forward(values(&x), values(&gamma), values(&beta), epsilon), dims::<2>(&x))
+    }
+
+    fn add_normalise(
+        residual: FlexTensor,
+        x: FlexTensor,
+        bias: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        epsilon: f32,
+        mask: Option<Mask>,
+    ) -> FlexTensor {
+        normalised_sum(residual, x, bias, gamma, beta, epsilon, mask.as_ref()).0
+    }
+}
+
+impl<C: CheckpointStrategy> NormOps for Autodiff<Flex, C> {
+    fn normalise(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        let forward = |[x, gamma, beta]: [FlexTensor; 3]| {
+            (Flex::normalise(x, gamma, beta, epsilon), Normalise(epsilon))
+        };
+        record::<_, C, _>([x, gamma, beta], forward)
+    }
+
+    fn add_normalise(
+        residual: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+        mask: Option<Mask>,
+    ) -> FloatTensor<Self> {
+        record::<_, C, _>([residual, x, bias, gamma, beta], |[residual, x, bias, gamma, beta]| {
+            let (out, sum) = normalised_sum(residual, x, bias, gamma, beta, epsilon, mask.as_ref());
+            (out, AddNormalise { sum, epsilon, mask })
+        })
+    }
+}
+
+/// The normalised sum and the sum itself.
+fn normalised_sum(
+    residual: FlexTensor,
+    x: FlexTensor,
+    bias: FlexTensor,
+    gamma: FlexTensor,
+    beta: FlexTensor,
+    epsilon: f32,
+    mask: Option<&Mask>,
+) -> (FlexTensor, FlexTensor) {
+    let (residual, mut x, bias) = (ordered(residual), ordered(x), ordered(bias));
+    let (gamma, beta) = (ordered(gamma), ordered(beta));
+    let norm = dropout::Norm { gamma: values(&gamma), beta: values(&beta), epsilon };
+    let out = dropout::add_residual(
+        values_mut(&mut x),
+        values(&residual),
+        values(&bias),
+        mask,
+        Some(norm),
+    );
+    (tensor(out, dims::<2>(&x)), x)
+}
+
+#[derive(Clone, Debug)]
+struct Normalise(f32);
+
+impl Rule<3> for Normalise {
+    const READS: [bool; 3] = [true, true, false];
+
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 3],
+        g: FlexTensor,
+        _wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
+        let [x, gamma, _] = inputs.map(|input| input.map(ordered));
+        let (x, gamma, mut g) = (x.expect("read"), gamma.expect("read"), ordered(g));
+        let [dg, db] = norm::backward(values(&x), values(&gamma), self.0, values_mut(&mut g));
+        [Some(g), Some(vector(dg)), Some(vector(db))]
+    }
+}
+
+#[derive(Clone, Debug)]
+struct AddNormalise {
+    sum: FlexTensor,
+    epsilon: f32,
+    mask: Option<Mask>,
+}
+
+impl Rule<5> for AddNormalise {
+    const READS: [bool; 5] = [false, false, false, true, false];
+
+    fn backward(
+        self,
+        inputs: [Option<FlexTensor>; 5],
+        g: FlexTensor,
+        _wanted: [bool; 5],
+    ) -> [Option<FlexTensor>; 5] {
+        let (gamma, mut g) = (read(inputs, 3), ordered(g));
+        let shape: [usize; 2] = dims(&g);
+        let norm = dropout::Norm { gamma: values(&gamma), beta: &[], epsilon: self.epsilon };
+        let sum = Some((values(&self.sum), norm));
+        let found =
+            dropout::residual_backward(values_mut(&mut g), shape[1], self.mask.as_ref(), sum);
+        let x = if self.mask.is_some() { tensor(found.x, shape) } else { g.clone() };
+        let [gamma, beta] = found.norm.expect("there is a norm");
+        [Some(g), Some(x), Some(vector(found.bias)), Some(vector(gamma)), Some(vector(beta))]
+    }
 }
 
 #[cfg(test)]
@@ -85,7 +232,7 @@ mod tests {
             let fused =
                 value_and_gradients(&layer_norm(x.clone(), norm()), &[&gamma, &beta], &[&x]);
             let plain = value_and_gradients(
-                &composed::layer_norm(x.clone(), norm()),
+                &composed::layer_norm(x.clone(), gamma.clone(), beta.clone(), 1e-5),
                 &[&gamma, &beta],
                 &[&x],
             );
@@ -109,7 +256,7 @@ mod tests {
                 let factors = mask.map(|mask| factors(&x, &mask));
                 let sum =
                     composed::add_residual(residual.clone(), x.clone(), bias.clone(), factors);
-                let plain = composed::layer_norm(sum, norm());
+                let plain = composed::layer_norm(sum, gamma.clone(), beta.clone(), 1e-12);
                 let plain = value_and_gradients(&plain, &[&bias, &gamma, &beta], &[&residual, &x]);
                 assert_close(&fused, &plain, 1e-5, &format!("{rows} x {width}, rate {rate}"));
             }

@@ -5,8 +5,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 
 use crate::cpu::adam::{self, AdamStep, Parameter};
-use crate::flex::{ordered, values, values_mut};
-use crate::fused::runs_fused;
+use crate::flex::{ordered, runs_fused, values, values_mut};
 
 /// The two running means of a parameter's gradient, each as long as the parameter.
 #[derive(Clone, Debug)]

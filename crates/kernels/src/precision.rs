@@ -22,7 +22,12 @@ impl Precision {
     pub fn is_native(self) -> bool {
         match self {
             Self::F32 => true,
-            Self::Bf16 => crate::cpu::bf16::has_instructions(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Bf16 => {
+                is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Bf16 => false,
         }
     }
 }

@@ -1,9 +1,14 @@
 //! Softmax over the last axis.
 
-use burn::backend::Dispatch;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
-use crate::fused::{Fused, runs_fused};
+use crate::cpu::softmax;
+use crate::flex::{dims, ordered, runs_fused, values, values_mut};
+use crate::rule::{Rule, record};
 
 /// `exp(x) / sum(exp(x))` over the last axis.
 pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -14,6 +19,50 @@ pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let width = shape[D - 1];
     let rows = x.reshape([shape.iter().product::<usize>() / width, width]);
     Tensor::<2>::from_dispatch(Dispatch::softmax_rows(rows.into_dispatch())).reshape(shape)
+}
+
+/// Softmax of rows.
+#[backend_extension(Autodiff, Flex)]
+pub(crate) trait SoftmaxOps: Backend {
+    /// Softmax of each row.
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+impl SoftmaxOps for Flex {
+    fn softmax_rows(x: FlexTensor) -> FlexTensor {
+        let mut x = ordered(x);
+        let [_, width] = dims(&x);
+        softmax::forward(values_mut(&mut x), width);
+        x
+    }
+}
+
+impl<C: CheckpointStrategy> SoftmaxOps for Autodiff<Flex, C> {
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        record::<_, C, _>([x], |[x]| {
+            let out = Flex::softmax_rows(x);
+            (out.clone(), SoftmaxRows(out))
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+struct SoftmaxRows(FlexTensor);
+
+impl Rule<1> for SoftmaxRows {
+    const READS: [bool; 1] = [false];
+
+    fn backward(
+        self,
+        _inputs: [Option<FlexTensor>; 1],
+        g: FlexTensor,
+        _wanted: [bool; 1],
+    ) -> [Option<FlexTensor>; 1] {
+        let (y, mut g) = (self.0, ordered(g));
+        let [_, width] = dims(&g);
+        softmax::backward(values(&y), values_mut(&mut g), width);
+        [Some(g)]
+    }
 }
 
 #[cfg(test)]

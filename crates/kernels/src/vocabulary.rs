@@ -1,46 +1,24 @@
 //! The output layer over a vocabulary with its cross-entropy.
 
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::flex::FlexTensor;
-use burn::backend::{Dispatch, Flex};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
 use crate::composed;
-use crate::cpu::vocabulary::{Sampling, Targets};
-use crate::fused::{Fused, KnownLayer, runs_fused, vocabulary_draws, vocabulary_losses};
+use crate::cpu::parts;
+use crate::cpu::vocabulary::{self, Layer, Sampling, Targets};
+use crate::flex::{dims, ordered, runs_fused, tensor, values, values_mut, vector};
 use crate::linear::linear;
+use crate::output::{KnownLayer, OutputLayer};
 use crate::precision::Precision;
-
-/// An output layer, whose logits are `hidden table^T + bias`.
-#[derive(Clone, Debug)]
-pub struct OutputLayer {
-    /// `[n, width]`
-    pub hidden: Tensor<2>,
-    /// `[vocabulary, width]`
-    pub table: Tensor<2>,
-    /// `[vocabulary]`
-    pub bias: Tensor<1>,
-    /// Of its products.
-    pub precision: Precision,
-}
+use crate::rule::{Rule, record};
 
 impl OutputLayer {
     /// `[n, vocabulary]`
     pub fn logits(self) -> Tensor<2> {
         linear(self.hidden, self.table.transpose(), self.bias, self.precision)
-    }
-
-    /// As the fused operations take it.
-    pub(crate) fn without_graph(self) -> KnownLayer {
-        fn primitive<const D: usize>(x: Tensor<D>) -> FlexTensor {
-            plain(x).try_into_primitive::<Flex>().expect("a tensor of the CPU backend")
-        }
-        let Self { hidden, table, bias, precision } = self;
-        KnownLayer {
-            hidden: primitive(hidden),
-            table: primitive(table),
-            bias: primitive(bias),
-            precision,
-        }
     }
 }
 
@@ -114,9 +92,90 @@ pub fn vocabulary_sample(layer: OutputLayer, sampling: &Sampling) -> Vec<u32> {
     }
 }
 
-/// The tensor without its graph.
-pub(crate) fn plain<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if x.device().is_autodiff() { x.inner() } else { x }
+/// The loss of an output layer.
+#[backend_extension(Autodiff, Flex)]
+pub(crate) trait VocabularyOps: Backend {
+    /// The weighted sum of the losses of rows of hidden states, `[1]`.
+    fn vocabulary_loss(
+        hidden: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        targets: Targets,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
+}
+
+impl VocabularyOps for Flex {
+    fn vocabulary_loss(
+        hidden: FlexTensor,
+        table: FlexTensor,
+        bias: FlexTensor,
+        targets: Targets,
+        precision: Precision,
+    ) -> FlexTensor {
+        let layer = KnownLayer { hidden, table, bias, precision };
+        let [losses, ..] = vocabulary_losses(layer, &targets.labels);
+        let weighted =
+            losses.iter().enumerate().map(|(i, loss)| f64::from(loss * targets.weight(i)));
+        vector(vec![weighted.sum::<f64>() as f32])
+    }
+}
+
+impl<C: CheckpointStrategy> VocabularyOps for Autodiff<Flex, C> {
+    fn vocabulary_loss(
+        hidden: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        targets: Targets,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
+        record::<_, C, _>([hidden, table, bias], |[hidden, table, bias]| {
+            let (hidden, table, bias) = (ordered(hidden), ordered(table), ordered(bias));
+            let ([n, width], [vocabulary, _]) = (dims(&hidden), dims(&table));
+            let layer = Layer {
+                hidden: values(&hidden),
+                table: values(&table),
+                bias: values(&bias),
+                width,
+                precision,
+            };
+            let (loss, found) = vocabulary::loss_and_gradients(layer, &targets);
+            let hidden = tensor(found.hidden, [n, width]);
+            let gradients = [hidden, tensor(found.table, [vocabulary, width]), vector(found.bias)];
+            (vector(vec![loss]), VocabularyLoss(gradients))
+        })
+    }
+}
+
+/// The loss of each row, and 1 where its most probable class is the right one.
+fn vocabulary_losses(layer: KnownLayer, labels: &[u32]) -> [Vec<f32>; 3] {
+    layer.with(|layer| vocabulary::losses(layer, labels))
+}
+
+/// A token drawn for each row.
+fn vocabulary_draws(layer: KnownLayer, sampling: &Sampling) -> Vec<u32> {
+    layer.with(|layer| vocabulary::sample(layer, sampling))
+}
+
+/// The gradients that were computed with a loss, which its scale is applied to.
+#[derive(Clone, Debug)]
+pub(crate) struct VocabularyLoss(pub(crate) [FlexTensor; 3]);
+
+impl Rule<3> for VocabularyLoss {
+    const READS: [bool; 3] = [false, false, false];
+
+    fn backward(
+        self,
+        _inputs: [Option<FlexTensor>; 3],
+        g: FlexTensor,
+        _wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
+        let scale = values(&ordered(g))[0];
+        self.0.map(|mut gradient| {
+            parts::scale(values_mut(&mut gradient), scale);
+            Some(gradient)
+        })
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, softmax};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Kind;
+use crate::kind::Kind;
 
 /// The `[objective.advice]` table: learning from a teacher beside the labels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use ::objective::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::advice::AdviceConfig;
+use crate::kind::Kind;
 
 /// The `[objective]` table of fine-tuning.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,21 +20,6 @@ pub struct TuneConfig {
     pub dropout: f64,
     /// What is learnt from a teacher.
     pub advice: AdviceConfig,
-}
-
-/// What is predicted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// The class of a sentence or a pair.
-    #[default]
-    Classification,
-    /// A number for a sentence or a pair.
-    Regression,
-    /// The tag of every word.
-    Tagging,
-    /// Where in a context the answer to a question stands.
-    Question,
 }
 
 /// How the head over the first token is built; heads over all tokens are a linear map in every
@@ -54,22 +40,6 @@ pub enum HeadStyle {
     Distilbert,
     /// `relu(tanh(h W + b)) V + c`, without dropout.
     Tinybert,
-}
-
-impl Kind {
-    /// Whether a network says something about a sequence, not about each token.
-    pub fn of_sequence(self) -> bool {
-        matches!(self, Self::Classification | Self::Regression)
-    }
-
-    /// Numbers that a network says about a sequence or a token.
-    pub fn outputs(self, labels: &[String]) -> usize {
-        match self {
-            Self::Classification | Self::Tagging => labels.len(),
-            Self::Regression => 1,
-            Self::Question => 2,
-        }
-    }
 }
 
 impl TuneConfig {

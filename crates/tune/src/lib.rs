@@ -20,13 +20,15 @@ mod advice;
 mod batch;
 mod config;
 mod head;
+mod kind;
 mod objective;
 mod task;
 
 pub use advice::{AdviceConfig, Measure, OverClasses};
 pub use batch::{Answers, TuneBatch, collate};
-pub use config::{HeadStyle, Kind, TuneConfig};
+pub use config::{HeadStyle, TuneConfig};
 pub use head::TaskHead;
+pub use kind::Kind;
 pub use objective::{Tune, TuneModel};
 pub use task::{Pass, Task, largest};
 

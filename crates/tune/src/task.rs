@@ -8,7 +8,7 @@ use trunk::{Input, Sequences};
 
 use crate::advice::AdviceConfig;
 use crate::batch::{Answers, TuneBatch, collate};
-use crate::config::Kind;
+use crate::kind::Kind;
 
 /// A logit that no softmax gives anything.
 const NEVER: f32 = -1e9;

@@ -1,5 +1,6 @@
 //! Text to token ids: a tokenizer of the `tokenizers` crate and what is known about its vocabulary.
 
+mod json;
 mod open;
 mod pieces;
 mod sentencepiece;
@@ -286,7 +287,7 @@ mod tests {
     }
 
     fn tokenizer(parts: &serde_json::Value) -> Tokenizer {
-        Tokenizer::new(open::from_json(parts, "test".as_ref()).expect("a tokenizer"))
+        Tokenizer::new(json::from_json(parts, "test".as_ref()).expect("a tokenizer"))
             .expect("special tokens")
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use tokenizers::Tokenizer;
 
+use super::json::from_json;
 use super::sentencepiece;
 use crate::error::{Error, Result};
 
@@ -44,14 +45,6 @@ pub fn open(path: &Path) -> Result<Tokenizer> {
         return from_json(&byte_level(vocabulary, &merges), path);
     }
     text.parse()
-        .map_err(|error| Error::data(format!("{} is no tokenizer: {error}", path.display())))
-}
-
-/// A tokenizer from the parts of a `tokenizer.json`.
-pub fn from_json(parts: &Value, path: &Path) -> Result<Tokenizer> {
-    parts
-        .to_string()
-        .parse()
         .map_err(|error| Error::data(format!("{} is no tokenizer: {error}", path.display())))
 }
 

@@ -113,7 +113,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::super::open;
+    use super::super::{json, open};
     use super::*;
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
         ];
         let vocabulary =
             words.iter().enumerate().map(|(id, word)| ((*word).to_owned(), id.into())).collect();
-        open::from_json(&open::wordpiece_parts(vocabulary, true), "test".as_ref())
+        json::from_json(&open::wordpiece_parts(vocabulary, true), "test".as_ref())
             .expect("a tokenizer")
     }
 
@@ -145,7 +145,7 @@ mod tests {
             words.iter().enumerate().map(|(id, word)| (word.clone(), id.into())).collect();
         let merges = [("\u{120}", "a"), ("a", "b"), ("\u{120}", "\u{120}"), ("'", "s")];
         let merges = merges.iter().map(|(a, b)| serde_json::json!([a, b])).collect();
-        open::from_json(&open::byte_level_parts(vocabulary, merges), "test".as_ref())
+        json::from_json(&open::byte_level_parts(vocabulary, merges), "test".as_ref())
             .expect("a tokenizer")
     }
 

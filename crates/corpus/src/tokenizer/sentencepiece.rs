@@ -10,7 +10,7 @@ use tokenizers::normalizers::{
     Lowercase, NFKD, NormalizerWrapper, Precompiled, Replace, Sequence, StripAccents,
 };
 
-use super::open::from_json;
+use super::json::from_json;
 use crate::error::{Error, Result};
 
 /// `ModelProto` of `sentencepiece_model.proto`, with the fields that the conversion reads; others

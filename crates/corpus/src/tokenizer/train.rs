@@ -14,9 +14,10 @@ use tokenizers::{
     PreTokenizer,
 };
 
+use super::json::from_json;
 use super::{Tokenizer, open};
 use crate::error::{Error, Result};
-use crate::reader::Event;
+use crate::reader::{Documents, Event};
 use crate::text::Text;
 use crate::watch::{Watch, check};
 
@@ -94,7 +95,7 @@ impl Tokenizer {
             TokenizerModel::Bpe => byte_level(text, config, watch)?,
             TokenizerModel::Unigram => unigram(text, config, watch)?,
         };
-        let tokenizer = Self::new(open::from_json(&parts, Path::new("the trained tokenizer"))?)?;
+        let tokenizer = Self::new(from_json(&parts, Path::new("the trained tokenizer"))?)?;
         let (size, asked) = (tokenizer.vocabulary_size(), config.vocabulary);
         if size < asked {
             tracing::warn!("the text has only pieces for {size} of the {asked} tokens asked for");
@@ -254,7 +255,7 @@ fn count_words(
     sample: u64,
     watch: &dyn Watch,
 ) -> Result<Vec<(String, u64)>> {
-    let splitter = open::from_json(parts, Path::new("the word splitter"))?;
+    let splitter = from_json(parts, Path::new("the word splitter"))?;
     let stride = text.bytes().div_ceil(sample).max(1);
     if stride > 1 {
         tracing::warn!("the text is large: the tokenizer learns from one of {stride} paragraphs");
@@ -263,7 +264,7 @@ fn count_words(
     let mut counts: HashMap<String, u64> = HashMap::new();
     let mut batch: Vec<String> = Vec::new();
     let (mut size, mut number) = (0, 0u64);
-    let mut documents = text.documents();
+    let mut documents = Documents::new(text);
     while let Some(event) = documents.next() {
         let Event::Paragraph { text: paragraph, .. } = event? else { continue };
         number += 1;

@@ -1,10 +1,22 @@
 //! Non-linearities, with the bias that comes before them.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::parts::{rows_of_a_part, rows_of_a_task, total, unwritten};
 use super::vectors::{erf, tanh, vectorised};
-use crate::activation::Activation;
+
+/// A non-linearity of a feed-forward layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// `x * Phi(x)` with the error function, as in ELECTRA, RoBERTa and Hugging Face's `gelu`.
+    Gelu,
+    /// The tanh approximation of the same curve, as in the authors' BERT and ALBERT (`gelu_new`).
+    GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+}
 
 const ROOT_HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
 /// 1 / sqrt(2 pi)

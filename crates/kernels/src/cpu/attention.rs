@@ -8,7 +8,8 @@
 use rayon::prelude::*;
 
 use super::dropout::Mask;
-use super::matmul::{Matrix, MatrixMut, Output, Threads, multiply};
+use super::matmul::multiply;
+use super::matrix::{Matrix, MatrixMut, Output, Threads};
 use super::parts::unwritten;
 use super::softmax::exponentials;
 use super::vectors::{exp, sum_of, vectorised};

@@ -8,9 +8,11 @@
 
 use rayon::prelude::*;
 
-use super::matmul::{self, Matrix, MatrixMut, Output, Threads};
+use super::matmul;
+use super::matrix::{Matrix, MatrixMut, Output, Threads};
 use super::parts::unwritten;
 use super::vectors::vectorised;
+use crate::precision::Precision;
 
 /// Rows of a tile.
 const ROWS: usize = 12;
@@ -32,18 +34,10 @@ const GROUP: usize = 8;
 /// When the shapes do not fit.
 pub fn multiply(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, output: Output) {
     // A sum of nothing has no pairs to pack.
-    match has_instructions() && a.columns > 0 {
+    match Precision::Bf16.is_native() && a.columns > 0 {
         true => multiply_packed(out, a, b, output),
         false => multiply_copies(out, a, b, output),
     }
-}
-
-/// Whether the processor has instructions for products of bfloat16.
-pub fn has_instructions() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
 }
 
 /// A 32-bit product of rounded copies.
@@ -274,7 +268,7 @@ mod tests {
 
     #[test]
     fn products_are_those_of_the_rounded_factors_in_every_layout() {
-        if !has_instructions() {
+        if !Precision::Bf16.is_native() {
             eprintln!("tiles are not tested here: this processor has no instructions for bfloat16");
         }
         WAYS.into_iter().for_each(|way| assert_multiplies(way, 1.0, round));

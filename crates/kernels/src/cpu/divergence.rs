@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::matmul::Output;
+use super::matrix::Output;
 use super::parts::{rows_of_a_part, total, unwritten};
 use super::softmax::exponentials;
 use super::vectors::{add, sum_of, vectorised};

@@ -1,7 +1,8 @@
 //! A long short-term memory over sequences of any length, all sequences of a batch one step at a
 //! time.
 
-use super::matmul::{Matrix, MatrixMut, Output, Threads, multiply};
+use super::matmul::multiply;
+use super::matrix::{Matrix, MatrixMut, Output, Threads};
 use super::parts::unwritten;
 use super::vectors::{exp, tanh, vectorised};
 use crate::rows::Rows;

@@ -1,99 +1,9 @@
-//! Products of matrices, through the `gemm` crate (van der Geest 2023; the blocked algorithm of
-//! Goto's GEMM).
+//! Products of matrices in 32 bits, through the `gemm` crate (van der Geest 2023; the blocked
+//! algorithm of Goto's GEMM).
 
 use gemm::Parallelism;
 
-use super::bf16;
-use crate::precision::Precision;
-
-/// A matrix that is read: element (i, j) at `i * row_stride + j * column_stride`.
-#[derive(Clone, Copy, Debug)]
-pub struct Matrix<'a> {
-    pub(super) data: &'a [f32],
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    pub(super) row_stride: usize,
-    pub(super) column_stride: usize,
-}
-
-impl<'a> Matrix<'a> {
-    /// Rows one after another.
-    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
-        Self::strided(data, rows, columns, columns)
-    }
-
-    /// Rows that begin `row_stride` elements apart.
-    pub fn strided(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        let matrix = Self { data, rows, columns, row_stride, column_stride: 1 };
-        assert!(matrix.last() <= data.len(), "the matrix lies within its slice");
-        matrix
-    }
-
-    /// The same elements with rows and columns exchanged.
-    pub fn transposed(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
-    }
-
-    fn last(&self) -> usize {
-        match self.rows.min(self.columns) {
-            0 => 0,
-            _ => (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + 1,
-        }
-    }
-}
-
-/// A matrix that is written, with rows `row_stride` apart.
-#[derive(Debug)]
-pub struct MatrixMut<'a> {
-    pub(super) data: &'a mut [f32],
-    pub(super) row_stride: usize,
-}
-
-impl<'a> MatrixMut<'a> {
-    /// Rows of `columns` elements one after another.
-    pub fn new(data: &'a mut [f32], columns: usize) -> Self {
-        Self { data, row_stride: columns }
-    }
-
-    /// Rows that begin `row_stride` elements apart.
-    pub fn strided(data: &'a mut [f32], row_stride: usize) -> Self {
-        Self { data, row_stride }
-    }
-
-    /// Panics unless `a b` fits in.
-    pub(super) fn assert_holds(&self, a: Matrix<'_>, b: Matrix<'_>) {
-        assert_eq!(a.columns, b.rows, "inner dimensions");
-        let end = a.rows.saturating_sub(1) * self.row_stride + b.columns;
-        assert!(
-            end <= self.data.len() && b.columns <= self.row_stride,
-            "the output lies within its slice"
-        );
-    }
-}
-
-/// What becomes of the values that stand in the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// They are overwritten.
-    Replace,
-    /// The product is added to them.
-    Add,
-}
-
-/// Who computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Threads {
-    /// The calling thread.
-    One,
-    /// The threads of the surrounding pool.
-    Pool,
-}
+use super::matrix::{Matrix, MatrixMut, Output, Threads};
 
 /// `out = factor * a b`, or `out += factor * a b`.
 ///
@@ -141,24 +51,6 @@ pub fn multiply(
             false,
             parallelism,
         );
-    }
-}
-
-/// `out = a b`, or `out += a b`, with factors of this precision, by the threads of the surrounding
-/// pool.
-///
-/// # Panics
-/// When the shapes do not fit.
-pub fn multiply_in(
-    precision: Precision,
-    out: MatrixMut<'_>,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    output: Output,
-) {
-    match precision {
-        Precision::F32 => multiply(out, a, b, 1.0, output, Threads::Pool),
-        Precision::Bf16 => bf16::multiply(out, a, b, output),
     }
 }
 

@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use super::attention::{Head, Heads, part, split};
-use super::matmul::{MatrixMut, Output, Threads, multiply};
+use super::matmul::multiply;
+use super::matrix::{MatrixMut, Output, Threads};
 use super::parts::unwritten;
 
 /// Number of scores of each sequence.

@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::matmul::{Matrix, MatrixMut, Output, multiply_in};
+use super::matrix::{Matrix, MatrixMut, Output};
 use super::parts::{rows_of_a_part, total, unwritten};
+use super::product::multiply;
 use super::softmax::exponentials;
 use super::vectors::{add, largest, ln, vectorised};
 use crate::noise::draw;
@@ -79,9 +80,9 @@ impl Gradients {
         let logits = Matrix::new(logits, n, vocabulary);
         let table = Matrix::new(layer.table, vocabulary, width);
         let target = MatrixMut::new(&mut self.hidden[first * width..(first + n) * width], width);
-        multiply_in(layer.precision, target, logits, table, Output::Replace);
+        multiply(layer.precision, target, logits, table, Output::Replace);
         let target = MatrixMut::new(&mut self.table, width);
-        multiply_in(
+        multiply(
             layer.precision,
             target,
             logits.transposed(),
@@ -100,7 +101,7 @@ impl Layer<'_> {
     pub(super) fn products(&self, hidden: &[f32], logits: &mut [f32]) {
         let table = Matrix::new(self.table, self.vocabulary(), self.width).transposed();
         let hidden = Matrix::new(hidden, hidden.len() / self.width, self.width);
-        multiply_in(
+        multiply(
             self.precision,
             MatrixMut::new(logits, self.vocabulary()),
             hidden,

@@ -3,8 +3,8 @@
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
+use super::error::MaskingError;
 use super::knobs::{Budget, BudgetOf, Cap, DrawPer, Eligible, Family, RandomTokens, Scope, Unit};
-use super::validate::MaskingError;
 
 /// All knobs of a masker. In TOML `family = "..."` (`"bert"` if not given) sets every knob as that
 /// family does, and any knob beside it overrides. It is written with every knob, and what is

@@ -5,25 +5,11 @@ use rand_chacha::ChaCha8Rng;
 use super::budget::{ceiling, count};
 use super::config::Masking;
 use super::draw::{Cumulative, below, ngram_lengths, span_lengths, uniform};
+use super::error::MaskingError;
 use super::knobs::{Budget, BudgetOf, Cap, Eligible, Scope, Unit};
-use super::replace::{Replacement, Replacer};
+use super::replace::{Replacer, Target};
 use super::units::{self, Chosen};
-use super::validate::MaskingError;
-
-/// What a masker knows about the vocabulary.
-#[derive(Clone, Debug)]
-pub struct Vocabulary {
-    /// Number of ids.
-    pub size: usize,
-    /// The mask token.
-    pub mask: u32,
-    /// The token that stands for unknown text, one of the special tokens.
-    pub unk: u32,
-    /// Ids of special tokens.
-    pub specials: Vec<u32>,
-    /// How often each id occurs in the training text; may be empty where no knob needs it.
-    pub counts: Vec<u64>,
-}
+use super::vocabulary::Vocabulary;
 
 /// A sequence with its special tokens.
 #[derive(Clone, Copy, Debug)]
@@ -43,17 +29,6 @@ fn annotated(row: &Row<'_>, places: &[u32]) -> Chosen {
     let number = |place: &u32| row.spans.get(*place as usize).copied().unwrap_or(0);
     let inside: Vec<u32> = places.iter().copied().filter(|place| number(place) > 0).collect();
     inside.chunk_by(|a, b| number(a) == number(b)).map(<[u32]>::to_vec).collect()
-}
-
-/// A token to predict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Its place in the sequence, special tokens counted.
-    pub position: u32,
-    /// The original token.
-    pub label: u32,
-    /// What stands there.
-    pub replacement: Replacement,
 }
 
 /// A masked sequence.

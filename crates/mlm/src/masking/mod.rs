@@ -4,18 +4,21 @@
 mod budget;
 mod config;
 mod draw;
+mod error;
 mod knobs;
 mod masker;
 mod replace;
 mod units;
 mod validate;
+mod vocabulary;
 
 pub use config::Masking;
 pub(crate) use draw::Cumulative;
+pub use error::MaskingError;
 pub use knobs::{Budget, BudgetOf, Cap, DrawPer, Eligible, Family, RandomTokens, Scope, Unit};
-pub use masker::{Masked, Masker, Row, Target, Vocabulary};
-pub use replace::Replacement;
-pub use validate::MaskingError;
+pub use masker::{Masked, Masker, Row};
+pub use replace::{Replacement, Target};
+pub use vocabulary::Vocabulary;
 
 #[cfg(test)]
 mod tests;

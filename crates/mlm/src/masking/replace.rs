@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use super::config::Masking;
 use super::draw::{Cumulative, below, uniform};
 use super::knobs::{DrawPer, RandomTokens};
-use super::masker::{Target, Vocabulary};
+use super::vocabulary::Vocabulary;
 
 /// What stands at a chosen place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,17 @@ pub enum Replacement {
 
 /// `<s>`, `<pad>`, `</s>` and `<unk>`.
 const FAIRSEQ_SPECIALS: usize = 4;
+
+/// A token to predict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its place in the sequence, special tokens counted.
+    pub position: u32,
+    /// The original token.
+    pub label: u32,
+    /// What stands there.
+    pub replacement: Replacement,
+}
 
 /// Draws replacements.
 #[derive(Clone, Debug)]

@@ -1,13 +1,9 @@
 //! Whether knobs fit together and to a vocabulary.
 
 use super::config::Masking;
+use super::error::MaskingError;
 use super::knobs::{Budget, BudgetOf, Cap, RandomTokens, Scope, Unit};
-use super::masker::Vocabulary;
-
-/// Knobs that do not fit: which one, its value, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct MaskingError(String);
+use super::vocabulary::Vocabulary;
 
 impl Masking {
     /// Checks that the knobs fit together.

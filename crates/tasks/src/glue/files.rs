@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::{Part, Recipe, Split, Target};
-use crate::error::{Error, Result};
-use crate::table::{Columns, Example, Header, Label, Ragged, Table};
+use super::split::Split;
+use crate::table::{Columns, Header, LabelKind, Ragged};
 
 /// The files of a task.
 #[derive(Debug)]
@@ -70,39 +69,24 @@ pub static QNLI: Files =
 pub static RTE: Files = PAIR;
 
 impl Files {
-    /// Reads a split. See [`Recipe::read`].
-    pub fn read(&self, recipe: &Recipe, folder: &Path, split: Split) -> Result<Vec<Part>> {
-        let files = match split {
+    /// The files of a split: for each part the names it may have, the first that exists counts.
+    pub fn names(&self, split: Split) -> &'static [&'static [&'static str]] {
+        match split {
             Split::Train => self.train,
             Split::Dev => self.dev,
             Split::Test => self.test,
-        };
-        files.iter().map(|names| self.part(recipe, folder, names, split)).collect()
+        }
     }
 
-    fn part(&self, recipe: &Recipe, folder: &Path, names: &[&str], split: Split) -> Result<Part> {
-        let file = names.iter().find(|name| folder.join(name).is_file()).ok_or_else(|| {
-            let wanted =
-                format!("{}: no {} in {}", recipe.name, names.join(" or "), folder.display());
-            Error::data(format!(
-                "{wanted}; give the folder with the task's files as GLUE downloads them"
-            ))
-        })?;
-        let path = folder.join(file);
-        let table = Table::open(&path, &self.columns(recipe, split))?;
-        check(recipe, &path, &table.examples)?;
-        let name = file.rsplit_once('.').map_or(*file, |(stem, _)| stem);
-        Ok(Part { name: name.to_owned(), table })
-    }
-
-    /// The columns of the file at `path`. See [`Recipe::columns`].
-    pub fn columns_of(&self, recipe: &Recipe, path: &Path) -> Columns {
+    /// The columns of the file at `path`, whose name tells whether it is test data.
+    pub fn columns_of(&self, kind: LabelKind, path: &Path) -> Columns {
         let name = path.file_name().unwrap_or_default();
         let test = self.test.iter().flat_map(|names| *names).any(|known| name == *known);
-        self.columns(recipe, if test { Split::Test } else { Split::Dev })
+        self.columns(kind, if test { Split::Test } else { Split::Dev })
     }
 
-    fn columns(&self, recipe: &Recipe, split: Split) -> Columns {
+    /// The columns of the files of a split.
+    pub fn columns(&self, kind: LabelKind, split: Split) -> Columns {
         let (text, label, header) = match split {
             Split::Train | Split::Dev => (self.text, Some(self.label.to_owned()), self.header),
             Split::Test => (self.test_text, None, Header::Present),
@@ -111,24 +95,9 @@ impl Files {
             text: text.to_owned(),
             pair: self.pair.map(str::to_owned),
             label,
-            kind: recipe.kind(),
+            kind,
             header,
             ragged: Ragged::Skip,
         }
     }
-}
-
-/// That each class is one of the task's.
-fn check(recipe: &Recipe, path: &Path, examples: &[Example]) -> Result<()> {
-    let Target::Class { labels, .. } = recipe.target else { return Ok(()) };
-    for example in examples {
-        if let Some(Label::Class(name)) = &example.label
-            && !labels.contains(&name.as_str())
-        {
-            let known = labels.join(", ");
-            let message = format!("`{name}` is no class of {}; known: {known}", recipe.name);
-            return Err(Error::line(path, example.line, message));
-        }
-    }
-    Ok(())
 }

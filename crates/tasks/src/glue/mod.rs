@@ -2,26 +2,17 @@
 //! metrics.
 
 mod files;
+mod split;
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::metrics::{ClassMetric, ScoreMetric};
-use crate::table::{Columns, LabelKind, Table};
+use crate::table::{Columns, Example, Label, LabelKind, Table};
 use files::Files;
 
-/// Which part of a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Split {
-    /// To learn from.
-    Train,
-    /// To choose and to compare with; MNLI has two, one of the genres of training (matched) and one
-    /// of others.
-    Dev,
-    /// Without labels: they are with the benchmark's server.
-    Test,
-}
+pub use split::Split;
 
 /// A file of a split.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,12 +92,44 @@ impl Recipe {
     /// # Errors
     /// When a file is missing or at fault, or a class is none of the task's.
     pub fn read(&self, folder: &Path, split: Split) -> Result<Vec<Part>> {
-        self.files.read(self, folder, split)
+        self.files.names(split).iter().map(|names| self.part(folder, names, split)).collect()
+    }
+
+    fn part(&self, folder: &Path, names: &[&str], split: Split) -> Result<Part> {
+        let file = names.iter().find(|name| folder.join(name).is_file()).ok_or_else(|| {
+            let wanted =
+                format!("{}: no {} in {}", self.name, names.join(" or "), folder.display());
+            Error::data(format!(
+                "{wanted}; give the folder with the task's files as GLUE downloads them"
+            ))
+        })?;
+
+        let path = folder.join(file);
+        let table = Table::open(&path, &self.files.columns(self.kind(), split))?;
+        self.check_classes(&path, &table.examples)?;
+
+        let name = file.rsplit_once('.').map_or(*file, |(stem, _)| stem);
+        Ok(Part { name: name.to_owned(), table })
+    }
+
+    /// Checks that each class is one of the task's.
+    fn check_classes(&self, path: &Path, examples: &[Example]) -> Result<()> {
+        let Target::Class { labels, .. } = self.target else { return Ok(()) };
+        for example in examples {
+            if let Some(Label::Class(name)) = &example.label
+                && !labels.contains(&name.as_str())
+            {
+                let known = labels.join(", ");
+                let message = format!("`{name}` is no class of {}; known: {known}", self.name);
+                return Err(Error::line(path, example.line, message));
+            }
+        }
+        Ok(())
     }
 
     /// The columns of a file of the task, which its name tells to be test data or not.
     pub fn columns(&self, path: &Path) -> Columns {
-        self.files.columns_of(self, path)
+        self.files.columns_of(self.kind(), path)
     }
 
     /// The task's classes; `None` where a number is predicted.
@@ -142,7 +165,6 @@ const fn class(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Label;
 
     /// What a recipe reads from a file of this name and content.
     fn parts(task: &str, files: &[(&str, &str)], split: Split) -> Result<Vec<Part>> {

@@ -2,7 +2,8 @@
 
 use super::super::config::Masking;
 use super::super::knobs::{Cap, Family, RandomTokens, Unit};
-use super::super::masker::{Masker, Vocabulary};
+use super::super::masker::Masker;
+use super::super::vocabulary::Vocabulary;
 use super::{FAMILIES, SIZE, masker, vocabulary};
 
 fn read(text: &str) -> Masking {

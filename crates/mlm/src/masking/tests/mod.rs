@@ -12,7 +12,8 @@ use rand_chacha::ChaCha8Rng;
 use super::config::Masking;
 use super::draw::below;
 use super::knobs::Family;
-use super::masker::{Masked, Masker, Row, Vocabulary};
+use super::masker::{Masked, Masker, Row};
+use super::vocabulary::Vocabulary;
 
 const UNK: u32 = 1;
 const CLS: u32 = 2;

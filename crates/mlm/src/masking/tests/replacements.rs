@@ -2,8 +2,8 @@
 
 use super::super::config::Masking;
 use super::super::knobs::{DrawPer, Family, RandomTokens};
-use super::super::masker::Target;
 use super::super::replace::Replacement;
+use super::super::replace::Target;
 use super::{
     FAMILIES, FIRST, MASK, SIZE, mask, masker, masker_of, near, sequence, vocabulary, words,
 };

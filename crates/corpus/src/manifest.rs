@@ -1,0 +1,64 @@
+//! What the manifest of a tokenised text holds.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::shards::FileEntry;
+use crate::text::TextConfig;
+
+/// What `manifest.json` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the layout.
+    pub format: u32,
+    /// Where the text lay when it was read; not part of its identity.
+    pub text: TextConfig,
+    /// blake3 of each file of text.
+    pub content: Vec<String>,
+    /// blake3 of each file of spans beside the text, where spans were asked for.
+    #[serde(default)]
+    pub annotations: Vec<String>,
+    /// blake3 of the tokenizer.
+    pub tokenizer: String,
+    /// Token ids of the tokenizer.
+    pub vocabulary: usize,
+    /// Counts.
+    pub counts: Counts,
+    /// Size and hash of each file beside the manifest.
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+/// What is in a text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Documents with at least one token.
+    pub documents: u64,
+    /// Sentences.
+    pub sentences: u64,
+    /// Words.
+    pub words: u64,
+    /// Tokens, without special tokens.
+    pub tokens: u64,
+    /// Bytes of text.
+    pub bytes: u64,
+    /// Documents that repeat an earlier one.
+    pub duplicates: u64,
+    /// Tokens that stand for what is not in the vocabulary.
+    pub unknown: u64,
+    /// Paragraphs that were cut because they were longer than 1 MiB.
+    pub cut: u64,
+    /// Annotated spans, as tokens; those that share a word are one.
+    #[serde(default)]
+    pub spans: u64,
+    /// Annotated spans that were left out: they go over a line break or a cut, or hold nothing that
+    /// became a token.
+    #[serde(default)]
+    pub dropped_spans: u64,
+}
+
+/// The file of the manifest in a corpus's `folder`.
+pub fn manifest_path(folder: &Path) -> PathBuf {
+    folder.join("manifest.json")
+}
