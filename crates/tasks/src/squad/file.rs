@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::anchor::{Place, place};
-use super::{Answer, Misplaced, Paragraph, Question, Squad};
+use super::questions::{Answer, Misplaced, Paragraph, Question, Squad};
 use crate::error::{self, Error, Result, utf8};
 
 /// As in the file. Any field may be missing, so that the message can say of which question.

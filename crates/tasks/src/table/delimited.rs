@@ -4,7 +4,8 @@ use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Terminator};
 
-use super::{Columns, Example, Header, Ragged, Role, Table, label, missing, text};
+use super::columns::{Columns, Header, Ragged, Role, missing};
+use super::example::{Example, Table, label, text};
 use crate::error::{self, Error, Result};
 
 /// How fields are separated.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Columns, Example, Ragged, Role, Table, label, missing, text};
+use super::columns::{Columns, Ragged, Role, missing};
+use super::example::{Example, Table, label, text};
 use crate::error::{self, Error, Result};
 
 /// Reads a table. See [`Table::open`].

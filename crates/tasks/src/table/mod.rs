@@ -1,103 +1,16 @@
 //! Labelled texts and pairs of texts out of tables with named columns: TSV, CSV and JSON lines.
 
+mod columns;
 mod delimited;
+mod example;
 mod json_lines;
 
 use std::path::Path;
 
-use crate::error::{Error, Result, utf8};
+use crate::error::{Error, Result};
 
-/// A text or a pair of texts, and perhaps what it is labelled with.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Example {
-    /// Where it begins in its file, from 1.
-    pub line: usize,
-    /// The text, as written; it may be empty.
-    pub first: String,
-    /// The other text of a pair.
-    pub second: Option<String>,
-    /// The label, where the table is read with one.
-    pub label: Option<Label>,
-}
-
-/// What an example is labelled with.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Label {
-    /// The name of a class, never empty.
-    Class(String),
-    /// A finite number to be predicted.
-    Score(f64),
-}
-
-/// Whether the label names a class or is a number to be predicted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LabelKind {
-    /// Classification.
-    Class,
-    /// Regression.
-    Score,
-}
-
-/// Whether the first line of TSV or CSV names the columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Header {
-    /// It does.
-    #[default]
-    Present,
-    /// It is an example already; the columns are called 0, 1, 2 and so on.
-    Absent,
-}
-
-/// What to do with a row that has another number of fields than the header (without a header: than
-/// the first row), or with a JSON line that lacks a column. GLUE's QQP has a few.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ragged {
-    /// An error.
-    #[default]
-    Refuse,
-    /// Leave it out, and tell its line in [`Table::skipped`].
-    Skip,
-}
-
-/// Which columns of a table to read, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Columns {
-    /// The column with the text.
-    pub text: String,
-    /// The column with the other text of a pair.
-    pub pair: Option<String>,
-    /// The column with the label; `None` for data that is to be predicted.
-    pub label: Option<String>,
-    /// What the label is.
-    pub kind: LabelKind,
-    /// Whether the columns have names; JSON lines always name them.
-    pub header: Header,
-    /// What to do with a row of another length.
-    pub ragged: Ragged,
-}
-
-impl Columns {
-    /// Texts of one column with the classes of another, under a header.
-    pub fn classes(text: impl Into<String>, label: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            pair: None,
-            label: Some(label.into()),
-            kind: LabelKind::Class,
-            header: Header::Present,
-            ragged: Ragged::Refuse,
-        }
-    }
-}
-
-/// The examples of a file.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Table {
-    /// They, in the order of the file; at least one.
-    pub examples: Vec<Example>,
-    /// The lines that [`Ragged::Skip`] left out.
-    pub skipped: Vec<usize>,
-}
+pub use columns::{Columns, Header, LabelKind, Ragged};
+pub use example::{Example, Label, Table};
 
 impl Table {
     /// Reads a table: TSV, where quotes are characters, CSV, where they quote, or JSON lines, told
@@ -125,51 +38,6 @@ impl Table {
             return Err(Error::data(format!("{} holds no examples", path.display())));
         }
         Ok(table)
-    }
-}
-
-/// The text of a file, without a byte order mark.
-fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
-    let text = utf8(bytes, path, 1)?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
-}
-
-/// That a column is missing: which one, the flag that chooses it, and those there are.
-fn missing(role: Role, name: &str, there: &[&str]) -> String {
-    format!("no column `{name}`; choose one with {}: {}", role.flag(), there.join(", "))
-}
-
-/// What a column is read for.
-#[derive(Clone, Copy)]
-enum Role {
-    Text,
-    Pair,
-    Label,
-}
-
-impl Role {
-    fn flag(self) -> &'static str {
-        match self {
-            Self::Text => "--text",
-            Self::Pair => "--pair",
-            Self::Label => "--label",
-        }
-    }
-}
-
-/// A label as it is written.
-fn label(written: &str, kind: LabelKind) -> std::result::Result<Label, String> {
-    if written.trim().is_empty() {
-        return Err("the label is empty; fill it in, or take the row out".to_owned());
-    }
-    match kind {
-        LabelKind::Class => Ok(Label::Class(written.to_owned())),
-        LabelKind::Score => match written.trim().parse::<f64>() {
-            Ok(score) if score.is_finite() => Ok(Label::Score(score)),
-            _ => Err(format!(
-                "the label `{written}` is no number; write one such as 3.5, or take labels as classes"
-            )),
-        },
     }
 }
 
