@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use crate::composed;
 use crate::cpu::activation::{self, Activation};
 use crate::flex::{dims, ordered, runs_fused, tensor, values, values_mut, vector};
-use crate::rule::{Rule, record_cheap};
+use crate::rule::{Rule, Tensors, record_cheap};
 
 /// `f(x + bias)` for `x: [rows, width]` and `bias: [width]`.
 pub fn activate(activation: Activation, x: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
@@ -59,14 +59,8 @@ struct Activate(Activation);
 impl Rule<2> for Activate {
     const READS: [bool; 2] = [true, true];
 
-    fn backward(
-        self,
-        inputs: [Option<FlexTensor>; 2],
-        g: FlexTensor,
-        _wanted: [bool; 2],
-    ) -> [Option<FlexTensor>; 2] {
-        let [x, bias] = inputs.map(|input| ordered(input.expect("read")));
-        let mut g = ordered(g);
+    fn backward(self, inputs: Tensors<2>, mut g: FlexTensor, _wanted: [bool; 2]) -> Tensors<2> {
+        let [x, bias] = inputs.map(|input| input.expect("read"));
         let sums = activation::backward(self.0, values(&x), values(&bias), values_mut(&mut g));
         [Some(g), Some(vector(sums))]
     }

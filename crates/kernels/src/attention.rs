@@ -13,7 +13,7 @@ use crate::cpu::scores;
 use crate::dropout::weight_factors;
 use crate::flex::{dims, ordered, runs_fused, tensor, values, vector};
 use crate::rows::Rows;
-use crate::rule::{Rule, record};
+use crate::rule::{Rule, Tensors, record};
 
 /// What an attention layer needs besides queries, keys and values.
 #[derive(Clone, Debug)]
@@ -143,14 +143,8 @@ struct Attend {
 impl Rule<2> for Attend {
     const READS: [bool; 2] = [true, true];
 
-    fn backward(
-        self,
-        inputs: [Option<FlexTensor>; 2],
-        g: FlexTensor,
-        _wanted: [bool; 2],
-    ) -> [Option<FlexTensor>; 2] {
-        let [queries, packed] = inputs.map(|input| ordered(input.expect("read")));
-        let g = ordered(g);
+    fn backward(self, inputs: Tensors<2>, g: FlexTensor, _wanted: [bool; 2]) -> Tensors<2> {
+        let [queries, packed] = inputs.map(|input| input.expect("read"));
         let ([asked, d], [seen, _]) = (dims(&queries), dims(&packed));
         let (queries, packed) = (values(&queries), values(&packed));
         let (dq, dkv) =
@@ -165,14 +159,8 @@ struct AttentionScores(Heads);
 impl Rule<2> for AttentionScores {
     const READS: [bool; 2] = [true, true];
 
-    fn backward(
-        self,
-        inputs: [Option<FlexTensor>; 2],
-        g: FlexTensor,
-        _wanted: [bool; 2],
-    ) -> [Option<FlexTensor>; 2] {
-        let [queries, packed] = inputs.map(|input| ordered(input.expect("read")));
-        let g = ordered(g);
+    fn backward(self, inputs: Tensors<2>, g: FlexTensor, _wanted: [bool; 2]) -> Tensors<2> {
+        let [queries, packed] = inputs.map(|input| input.expect("read"));
         let ([asked, d], [seen, _]) = (dims(&queries), dims(&packed));
         let (dq, dkv) = scores::backward(values(&queries), values(&packed), values(&g), d, &self.0);
         [Some(tensor(dq, [asked, d])), Some(tensor(dkv, [seen, 2 * d]))]

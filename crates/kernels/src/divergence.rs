@@ -8,8 +8,8 @@ use burn::tensor::Tensor;
 
 use crate::composed;
 use crate::cpu::divergence::{Measure, distance_and_gradients};
-use crate::cpu::vocabulary::{Gradients, Layer};
-use crate::flex::{dims, ordered, runs_fused, tensor, values, vector};
+use crate::cpu::vocabulary::Gradients;
+use crate::flex::{runs_fused, vector};
 use crate::output::{KnownLayer, OutputLayer, plain};
 use crate::precision::Precision;
 use crate::rule::record;
@@ -67,8 +67,8 @@ impl DivergenceOps for Flex {
         measure: Measure,
         precision: Precision,
     ) -> FlexTensor {
-        let [hidden, table, bias] = [hidden, table, bias].map(ordered);
-        vector(vec![distance([&hidden, &table, &bias], known, measure, precision).0])
+        let learning = KnownLayer { hidden, table, bias, precision };
+        vector(vec![distance(learning, known, measure).0])
     }
 }
 
@@ -81,30 +81,17 @@ impl<C: CheckpointStrategy> DivergenceOps for Autodiff<Flex, C> {
         measure: Measure,
         precision: Precision,
     ) -> FloatTensor<Self> {
-        record::<_, C, _>([hidden, table, bias], |inputs| {
-            let [hidden, table, bias] = inputs.map(ordered);
-            let (sum, found) = distance([&hidden, &table, &bias], known, measure, precision);
-            let gradients = [
-                tensor(found.hidden, dims::<2>(&hidden)),
-                tensor(found.table, dims::<2>(&table)),
-                vector(found.bias),
-            ];
-            (vector(vec![sum]), VocabularyLoss(gradients))
+        record::<_, C, _>([hidden, table, bias], |[hidden, table, bias]| {
+            let learning = KnownLayer { hidden, table, bias, precision };
+            let width = learning.width();
+            let (sum, found) = distance(learning, known, measure);
+            (vector(vec![sum]), VocabularyLoss::new(found, width))
         })
     }
 }
 
-fn distance(
-    inputs: [&FlexTensor; 3],
-    known: KnownLayer,
-    measure: Measure,
-    precision: Precision,
-) -> (f32, Gradients) {
-    let [_, width] = dims(inputs[1]);
-    let [hidden, table, bias] = inputs.map(values);
-    known.with(|known| {
-        distance_and_gradients(Layer { hidden, table, bias, width, precision }, known, measure)
-    })
+fn distance(learning: KnownLayer, known: KnownLayer, measure: Measure) -> (f32, Gradients) {
+    learning.with(|learning| known.with(|known| distance_and_gradients(learning, known, measure)))
 }
 
 #[cfg(test)]

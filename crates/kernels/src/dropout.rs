@@ -11,7 +11,7 @@ use crate::composed;
 use crate::cpu::attention::weight_index;
 use crate::cpu::dropout::{self, Mask, drop_rows};
 use crate::flex::{dims, ordered, runs_fused, tensor, values, values_mut, vector};
-use crate::rule::{Rule, record};
+use crate::rule::{Rule, Tensors, record};
 
 /// Zeroes the elements of `x: [rows, width]` that `mask` drops and scales the others; the identity
 /// without a mask.
@@ -131,13 +131,7 @@ struct AddResidual(Option<Mask>);
 impl Rule<3> for AddResidual {
     const READS: [bool; 3] = [false, false, false];
 
-    fn backward(
-        self,
-        _inputs: [Option<FlexTensor>; 3],
-        g: FlexTensor,
-        _wanted: [bool; 3],
-    ) -> [Option<FlexTensor>; 3] {
-        let mut g = ordered(g);
+    fn backward(self, _inputs: Tensors<3>, mut g: FlexTensor, _wanted: [bool; 3]) -> Tensors<3> {
         let shape: [usize; 2] = dims(&g);
         let found = dropout::residual_backward(values_mut(&mut g), shape[1], self.0.as_ref(), None);
         let x = if self.0.is_some() { tensor(found.x, shape) } else { g.clone() };
@@ -151,12 +145,7 @@ struct DropRows(Mask);
 impl Rule<1> for DropRows {
     const READS: [bool; 1] = [false];
 
-    fn backward(
-        self,
-        _inputs: [Option<FlexTensor>; 1],
-        g: FlexTensor,
-        _wanted: [bool; 1],
-    ) -> [Option<FlexTensor>; 1] {
+    fn backward(self, _inputs: Tensors<1>, g: FlexTensor, _wanted: [bool; 1]) -> Tensors<1> {
         [Some(Flex::drop_rows(g, self.0))]
     }
 }

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use crate::composed;
 use crate::cpu::embedding::{self, Lookup};
 use crate::flex::{dims, ordered, runs_fused, tensor, values};
-use crate::rule::{Rule, record};
+use crate::rule::{Rule, Tensors, record};
 
 /// The sum of the rows of three tables of `[.., width]` that `lookup` names, `[rows, width]`.
 /// Gradients are added in the order of the tokens, so they are the same for any number of threads.
@@ -119,13 +119,7 @@ struct Gather {
 impl Rule<1> for Gather {
     const READS: [bool; 1] = [false];
 
-    fn backward(
-        self,
-        _inputs: [Option<FlexTensor>; 1],
-        g: FlexTensor,
-        _wanted: [bool; 1],
-    ) -> [Option<FlexTensor>; 1] {
-        let g = ordered(g);
+    fn backward(self, _inputs: Tensors<1>, g: FlexTensor, _wanted: [bool; 1]) -> Tensors<1> {
         let [_, width] = dims(&g);
         let indices = self.indices.iter().map(|index| *index as usize);
         [Some(tensor(
@@ -144,13 +138,7 @@ struct Embed {
 impl Rule<3> for Embed {
     const READS: [bool; 3] = [false, false, false];
 
-    fn backward(
-        self,
-        _inputs: [Option<FlexTensor>; 3],
-        g: FlexTensor,
-        _wanted: [bool; 3],
-    ) -> [Option<FlexTensor>; 3] {
-        let g = ordered(g);
+    fn backward(self, _inputs: Tensors<3>, g: FlexTensor, _wanted: [bool; 3]) -> Tensors<3> {
         let [_, width] = dims(&g);
         let tables = embedding::backward(values(&g), self.rows, width, &self.lookup);
         let mut rows = self.rows.into_iter();

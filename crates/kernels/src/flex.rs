@@ -52,8 +52,3 @@ pub fn is_fused(device: &Device) -> bool {
 pub(crate) fn runs_fused<const D: usize>(x: &Tensor<D>) -> bool {
     is_fused(&x.device())
 }
-
-/// Input `index` of those that a rule reads.
-pub(crate) fn read<const N: usize>(inputs: [Option<FlexTensor>; N], index: usize) -> FlexTensor {
-    inputs.into_iter().nth(index).flatten().map(ordered).expect("the rule reads this input")
-}

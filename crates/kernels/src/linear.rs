@@ -12,7 +12,7 @@ use crate::cpu::parts;
 use crate::cpu::product::multiply;
 use crate::flex::{dims, ordered, runs_fused, tensor, values, vector};
 use crate::precision::Precision;
-use crate::rule::{Rule, record};
+use crate::rule::{Rule, Tensors, record};
 
 /// `x W` for `x: [rows, in]` and `weight: [in, out]`.
 pub fn project(x: Tensor<2>, weight: Tensor<2>, precision: Precision) -> Tensor<2> {
@@ -229,14 +229,8 @@ struct Project(Precision);
 impl Rule<2> for Project {
     const READS: [bool; 2] = [true, true];
 
-    fn backward(
-        self,
-        inputs: [Option<FlexTensor>; 2],
-        g: FlexTensor,
-        wanted: [bool; 2],
-    ) -> [Option<FlexTensor>; 2] {
-        let [x, weight] = inputs.map(|input| ordered(input.expect("read")));
-        let g = ordered(g);
+    fn backward(self, inputs: Tensors<2>, g: FlexTensor, wanted: [bool; 2]) -> Tensors<2> {
+        let [x, weight] = inputs.map(|input| input.expect("read"));
         let ([rows, inner], [_, columns]) = (dims(&x), dims(&weight));
         let dx = wanted[0].then(|| {
             let mut out = parts::unwritten(rows * inner);
@@ -253,14 +247,8 @@ struct Linear(Precision);
 impl Rule<3> for Linear {
     const READS: [bool; 3] = [true, true, false];
 
-    fn backward(
-        self,
-        inputs: [Option<FlexTensor>; 3],
-        g: FlexTensor,
-        wanted: [bool; 3],
-    ) -> [Option<FlexTensor>; 3] {
+    fn backward(self, inputs: Tensors<3>, g: FlexTensor, wanted: [bool; 3]) -> Tensors<3> {
         let [x, weight, _] = inputs;
-        let g = ordered(g);
         let [_, columns] = dims(&g);
         let bias = wanted[2].then(|| vector(parts::column_sums(values(&g), columns)));
         let [x, weight] = Project(self.0).backward([x, weight], g, [wanted[0], wanted[1]]);
@@ -274,15 +262,9 @@ struct ProjectPair(Precision);
 impl Rule<5> for ProjectPair {
     const READS: [bool; 5] = [true, true, false, true, false];
 
-    fn backward(
-        self,
-        inputs: [Option<FlexTensor>; 5],
-        g: FlexTensor,
-        wanted: [bool; 5],
-    ) -> [Option<FlexTensor>; 5] {
-        let [x, key, _, value, _] = inputs.map(|input| input.map(ordered));
+    fn backward(self, inputs: Tensors<5>, g: FlexTensor, wanted: [bool; 5]) -> Tensors<5> {
+        let [x, key, _, value, _] = inputs;
         let (x, weights) = (x.expect("read"), [key, value].map(|weight| weight.expect("read")));
-        let g = ordered(g);
         let ([rows, inner], [_, d]) = (dims(&x), dims(&weights[0]));
         let dx = wanted[0].then(|| {
             let mut out = parts::unwritten(rows * inner);

@@ -11,7 +11,7 @@ use crate::composed;
 use crate::cpu::lstm::{self, Direction, Trace};
 use crate::flex::{dims, ordered, runs_fused, tensor, values};
 use crate::rows::Rows;
-use crate::rule::{Rule, record};
+use crate::rule::{Rule, Tensors, record};
 
 /// The hidden state after each token, `[rows, width]`: with gates `i, f, g, o = s(x_t + h_{t-1} R)`
 /// (`g` with tanh for s, the logistic function), `c_t = f c_{t-1} + i g` and `h_t = o tanh(c_t)`,
@@ -96,14 +96,9 @@ struct Lstm {
 impl Rule<2> for Lstm {
     const READS: [bool; 2] = [false, true];
 
-    fn backward(
-        self,
-        inputs: [Option<FlexTensor>; 2],
-        g: FlexTensor,
-        _wanted: [bool; 2],
-    ) -> [Option<FlexTensor>; 2] {
+    fn backward(self, inputs: Tensors<2>, g: FlexTensor, _wanted: [bool; 2]) -> Tensors<2> {
         let [_, recurrent] = inputs;
-        let (recurrent, g) = (ordered(recurrent.expect("read")), ordered(g));
+        let recurrent = recurrent.expect("read");
         let [width, wide] = dims(&recurrent);
         let (trace, rows) = (&self.trace, &self.rows);
         let (inputs, weights) =

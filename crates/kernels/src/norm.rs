@@ -10,8 +10,8 @@ use crate::composed;
 use crate::cpu::dropout::{self, Mask};
 use crate::cpu::norm;
 use crate::dropout::factors;
-use crate::flex::{dims, ordered, read, runs_fused, tensor, values, values_mut, vector};
-use crate::rule::{Rule, record};
+use crate::flex::{dims, ordered, runs_fused, tensor, values, values_mut, vector};
+use crate::rule::{Rule, Tensors, record};
 
 /// The parameters of a layer norm.
 #[derive(Clone, Debug)]
@@ -161,14 +161,9 @@ struct Normalise(f32);
 impl Rule<3> for Normalise {
     const READS: [bool; 3] = [true, true, false];
 
-    fn backward(
-        self,
-        inputs: [Option<FlexTensor>; 3],
-        g: FlexTensor,
-        _wanted: [bool; 3],
-    ) -> [Option<FlexTensor>; 3] {
-        let [x, gamma, _] = inputs.map(|input| input.map(ordered));
-        let (x, gamma, mut g) = (x.expect("read"), gamma.expect("read"), ordered(g));
+    fn backward(self, inputs: Tensors<3>, mut g: FlexTensor, _wanted: [bool; 3]) -> Tensors<3> {
+        let [x, gamma, _] = inputs;
+        let (x, gamma) = (x.expect("read"), gamma.expect("read"));
         let [dg, db] = norm::backward(values(&x), values(&gamma), self.0, values_mut(&mut g));
         [Some(g), Some(vector(dg)), Some(vector(db))]
     }
@@ -184,13 +179,9 @@ struct AddNormalise {
 impl Rule<5> for AddNormalise {
     const READS: [bool; 5] = [false, false, false, true, false];
 
-    fn backward(
-        self,
-        inputs: [Option<FlexTensor>; 5],
-        g: FlexTensor,
-        _wanted: [bool; 5],
-    ) -> [Option<FlexTensor>; 5] {
-        let (gamma, mut g) = (read(inputs, 3), ordered(g));
+    fn backward(self, inputs: Tensors<5>, mut g: FlexTensor, _wanted: [bool; 5]) -> Tensors<5> {
+        let [_, _, _, gamma, _] = inputs;
+        let gamma = gamma.expect("read");
         let shape: [usize; 2] = dims(&g);
         let norm = dropout::Norm { gamma: values(&gamma), beta: &[], epsilon: self.epsilon };
         let sum = Some((values(&self.sum), norm));

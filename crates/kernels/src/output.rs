@@ -47,10 +47,16 @@ pub(crate) struct KnownLayer {
 }
 
 impl KnownLayer {
+    /// Width of the hidden states.
+    pub fn width(&self) -> usize {
+        let [_, width] = dims(&self.table);
+        width
+    }
+
     /// `f` of its slices.
     pub fn with<R>(self, f: impl FnOnce(Layer<'_>) -> R) -> R {
+        let width = self.width();
         let [hidden, table, bias] = [self.hidden, self.table, self.bias].map(ordered);
-        let [_, width] = dims(&table);
         let [hidden, table, bias] = [&hidden, &table, &bias].map(values);
         f(Layer { hidden, table, bias, width, precision: self.precision })
     }

@@ -14,19 +14,20 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 
+use crate::flex::ordered;
+
+/// A tensor for each of `N` inputs, where there is one.
+pub(crate) type Tensors<const N: usize> = [Option<FlexTensor>; N];
+
 /// What an operation with `N` inputs remembers of its forward pass, and how it takes a gradient
 /// back.
 pub(crate) trait Rule<const N: usize>: Clone + Debug + Send + 'static {
     /// The inputs that the backward pass reads. The graph keeps them, or computes them again.
     const READS: [bool; N];
 
-    /// The gradients of the inputs; those that are not wanted may be left out.
-    fn backward(
-        self,
-        inputs: [Option<FlexTensor>; N],
-        gradient: FlexTensor,
-        wanted: [bool; N],
-    ) -> [Option<FlexTensor>; N];
+    /// The gradients of the inputs; those that are not wanted may be left out. The inputs that are
+    /// read and the gradient come [`ordered`].
+    fn backward(self, inputs: Tensors<N>, gradient: FlexTensor, wanted: [bool; N]) -> Tensors<N>;
 }
 
 /// Runs `forward` and, where an input needs a gradient, puts its rule into the graph. The output is
@@ -113,9 +114,9 @@ impl<R: Rule<N>, const N: usize> Backward<Flex, N> for Step<R> {
     ) {
         let gradient = gradients.consume::<Flex>(&ops.node);
         let State { kept, rule } = ops.state;
-        let inputs = kept.map(|id| id.map(|id| checkpointer.retrieve_node_output(id)));
+        let inputs = kept.map(|id| Some(ordered(checkpointer.retrieve_node_output(id?))));
         let wanted = ops.parents.each_ref().map(Option::is_some);
-        let found = rule.backward(inputs, gradient, wanted);
+        let found = rule.backward(inputs, ordered(gradient), wanted);
         for (parent, found) in ops.parents.into_iter().zip(found) {
             if let (Some(parent), Some(found)) = (parent, found) {
                 gradients.register::<Flex>(parent.id, found);

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 
 use crate::cpu::softmax;
 use crate::flex::{dims, ordered, runs_fused, values, values_mut};
-use crate::rule::{Rule, record};
+use crate::rule::{Rule, Tensors, record};
 
 /// `exp(x) / sum(exp(x))` over the last axis.
 pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -52,13 +52,8 @@ struct SoftmaxRows(FlexTensor);
 impl Rule<1> for SoftmaxRows {
     const READS: [bool; 1] = [false];
 
-    fn backward(
-        self,
-        _inputs: [Option<FlexTensor>; 1],
-        g: FlexTensor,
-        _wanted: [bool; 1],
-    ) -> [Option<FlexTensor>; 1] {
-        let (y, mut g) = (self.0, ordered(g));
+    fn backward(self, _inputs: Tensors<1>, mut g: FlexTensor, _wanted: [bool; 1]) -> Tensors<1> {
+        let y = self.0;
         let [_, width] = dims(&g);
         softmax::backward(values(&y), values_mut(&mut g), width);
         [Some(g)]

@@ -8,12 +8,12 @@ use burn::tensor::Tensor;
 
 use crate::composed;
 use crate::cpu::parts;
-use crate::cpu::vocabulary::{self, Layer, Sampling, Targets};
-use crate::flex::{dims, ordered, runs_fused, tensor, values, values_mut, vector};
+use crate::cpu::vocabulary::{self, Gradients, Sampling, Targets};
+use crate::flex::{runs_fused, tensor, values, values_mut, vector};
 use crate::linear::linear;
 use crate::output::{KnownLayer, OutputLayer};
 use crate::precision::Precision;
-use crate::rule::{Rule, record};
+use crate::rule::{Rule, Tensors, record};
 
 impl OutputLayer {
     /// `[n, vocabulary]`
@@ -130,19 +130,10 @@ impl<C: CheckpointStrategy> VocabularyOps for Autodiff<Flex, C> {
         precision: Precision,
     ) -> FloatTensor<Self> {
         record::<_, C, _>([hidden, table, bias], |[hidden, table, bias]| {
-            let (hidden, table, bias) = (ordered(hidden), ordered(table), ordered(bias));
-            let ([n, width], [vocabulary, _]) = (dims(&hidden), dims(&table));
-            let layer = Layer {
-                hidden: values(&hidden),
-                table: values(&table),
-                bias: values(&bias),
-                width,
-                precision,
-            };
-            let (loss, found) = vocabulary::loss_and_gradients(layer, &targets);
-            let hidden = tensor(found.hidden, [n, width]);
-            let gradients = [hidden, tensor(found.table, [vocabulary, width]), vector(found.bias)];
-            (vector(vec![loss]), VocabularyLoss(gradients))
+            let layer = KnownLayer { hidden, table, bias, precision };
+            let width = layer.width();
+            let (loss, found) = layer.with(|layer| vocabulary::loss_and_gradients(layer, &targets));
+            (vector(vec![loss]), VocabularyLoss::new(found, width))
         })
     }
 }
@@ -159,18 +150,24 @@ fn vocabulary_draws(layer: KnownLayer, sampling: &Sampling) -> Vec<u32> {
 
 /// The gradients that were computed with a loss, which its scale is applied to.
 #[derive(Clone, Debug)]
-pub(crate) struct VocabularyLoss(pub(crate) [FlexTensor; 3]);
+pub(crate) struct VocabularyLoss([FlexTensor; 3]);
+
+impl VocabularyLoss {
+    /// `found` are the gradients of a layer of `width`.
+    pub(crate) fn new(found: Gradients, width: usize) -> Self {
+        let rows = |values: Vec<f32>| {
+            let n = values.len() / width;
+            tensor(values, [n, width])
+        };
+        Self([rows(found.hidden), rows(found.table), vector(found.bias)])
+    }
+}
 
 impl Rule<3> for VocabularyLoss {
     const READS: [bool; 3] = [false, false, false];
 
-    fn backward(
-        self,
-        _inputs: [Option<FlexTensor>; 3],
-        g: FlexTensor,
-        _wanted: [bool; 3],
-    ) -> [Option<FlexTensor>; 3] {
-        let scale = values(&ordered(g))[0];
+    fn backward(self, _inputs: Tensors<3>, g: FlexTensor, _wanted: [bool; 3]) -> Tensors<3> {
+        let scale = values(&g)[0];
         self.0.map(|mut gradient| {
             parts::scale(values_mut(&mut gradient), scale);
             Some(gradient)

@@ -34,11 +34,11 @@ pub fn sum_of<const N: usize>(rows: [&[f32]; N], f: impl Fn([f32; N]) -> f32) ->
             *sum += f(block.map(|chunk| chunk[lane]));
         }
     }
-    let rest = length % LANES;
-    if rest > 0 {
+    let left = length % LANES;
+    if left > 0 {
         // In a copy: accumulators that an index picks would lie in memory, not in registers.
         let mut more = lanes;
-        for i in 0..rest {
+        for i in 0..left {
             more[i] += f(split.map(|(_, rest)| rest[i]));
         }
         lanes = more;

@@ -1,4 +1,4 @@
-//! What a masker knows about the vocabulary.
+//! The vocabulary as a masker sees it.
 
 /// What a masker knows about the vocabulary.
 #[derive(Clone, Debug)]
