@@ -23,7 +23,7 @@ MATURIN = $(TARGET)/packaging/bin/maturin
 ARCHIVE = bert-variants-$(VERSION)-$(shell rustc -vV | sed -n 's/host: //p')
 
 .PHONY: help requirements check fmt clippy docs test build demo sweeps bench install wheel dist test-wheel licences \
-  check-cuda parity
+  check-cuda configuration parity
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -118,6 +118,9 @@ licences: requirements ## the licences of all dependencies, in target/licences.t
 # With DOCS_RS the backend's build does not fetch LLVM, which a check does not need.
 check-cuda: requirements ## that the backend cuda compiles
 	DOCS_RS=1 $(CARGO) check --release --locked --features cuda
+
+configuration: requirements ## write docs/configuration.md anew from the code
+	$(CARGO) test $(FLAGS) --test configuration -- --ignored
 
 parity: ## make the reference numbers of tests/fixtures again (needs Python with torch and transformers)
 	python3 tests/fixtures/make_parity.py

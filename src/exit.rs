@@ -17,11 +17,6 @@ pub struct BadInput(pub String);
 #[error("{0}")]
 pub struct Usage(pub String);
 
-/// The loss is no longer a number: exit code 4.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Diverged(pub String);
-
 /// There is no such device, or it failed: exit code 5.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -33,30 +28,87 @@ pub fn code(error: &Error) -> ExitCode {
 }
 
 fn known(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
-    if let Some(signal) = cause.downcast_ref::<Interrupted>() {
-        return Some(128 + signal.0);
-    }
-    if let Some(error) = cause.downcast_ref::<corpus::Error>() {
-        return Some(match error {
-            corpus::Error::Interrupted => signals::received().map_or(1, |signal| 128 + signal.0),
-            corpus::Error::Data(_) => 3,
-            corpus::Error::Io { .. } => 1,
-        });
-    }
-    // A file that was named and is not there.
-    let missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
-    let is = [
+    let own = [
         (cause.is::<Usage>(), 2),
         (cause.is::<BadInput>(), 3),
-        (cause.downcast_ref().is_some_and(missing), 3),
-        (matches!(cause.downcast_ref(), Some(tasks::Error::Data(_))), 3),
-        (matches!(cause.downcast_ref(), Some(augment::Error::Data(_))), 3),
-        (cause.is::<objective::Error>(), 3),
-        (cause.is::<trunk::ConfigError>(), 3),
-        (cause.is::<Diverged>(), 4),
         (cause.is::<NoDevice>(), 5),
+        (cause.is::<objective::Error>(), 3),
+        (cause.is::<settings::Error>(), 3),
+        (cause.is::<trunk::ConfigError>(), 3),
     ];
-    is.iter().find(|(is, _)| *is).map(|(_, code)| *code)
+    if let Some((_, code)) = own.into_iter().find(|(is, _)| *is) {
+        return Some(code);
+    }
+    if let Some(Interrupted(signal)) = cause.downcast_ref() {
+        return Some(128 + signal);
+    }
+    // A file that was named and does not exist.
+    if let Some(error) = cause.downcast_ref::<std::io::Error>() {
+        return (error.kind() == std::io::ErrorKind::NotFound).then_some(3);
+    }
+    of_crates(cause)
+}
+
+/// The exit code of an error of one of the crates below; none where its cause decides.
+fn of_crates(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    if let Some(error) = cause.downcast_ref::<corpus::Error>() {
+        return of_corpus(error);
+    }
+    if let Some(error) = cause.downcast_ref::<checkpoint::Error>() {
+        return of_checkpoint(error);
+    }
+    if let Some(error) = cause.downcast_ref::<hub::Error>() {
+        return match error {
+            hub::Error::Data(_) => Some(3),
+            hub::Error::Io { .. } => None,
+            hub::Error::Weights(error) => of_checkpoint(error),
+            hub::Error::Tokenizer(error) => of_corpus(error),
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<train::Error>() {
+        return match error {
+            train::Error::Data(_) => Some(3),
+            train::Error::Diverged(_) => Some(4),
+            train::Error::Memory(_) => Some(5),
+            train::Error::Interrupted => Some(of_interrupt()),
+            train::Error::Checkpoint(error) => of_checkpoint(error),
+            train::Error::Internal(_) => Some(1),
+            train::Error::Evaluation(_) | train::Error::Threads(_) | train::Error::Io { .. } => {
+                None
+            }
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<eval::Error>() {
+        return match error {
+            eval::Error::Interrupted => Some(of_interrupt()),
+            eval::Error::Data(_) | eval::Error::Objective(_) | eval::Error::Settings(_) => Some(3),
+            eval::Error::Io { .. } => None,
+        };
+    }
+    let is_bad_data = matches!(cause.downcast_ref(), Some(tasks::Error::Data(_)))
+        || matches!(cause.downcast_ref(), Some(augment::Error::Data(_)))
+        || matches!(cause.downcast_ref(), Some(report::Error::Data(_)));
+    is_bad_data.then_some(3)
+}
+
+fn of_corpus(error: &corpus::Error) -> Option<u8> {
+    match error {
+        corpus::Error::Interrupted => Some(of_interrupt()),
+        corpus::Error::Data(_) => Some(3),
+        corpus::Error::Io { .. } => Some(1),
+    }
+}
+
+fn of_checkpoint(error: &checkpoint::Error) -> Option<u8> {
+    match error {
+        checkpoint::Error::Data(_) => Some(3),
+        checkpoint::Error::Io { .. } => None,
+    }
+}
+
+/// The exit code of work that a signal interrupted.
+fn of_interrupt() -> u8 {
+    signals::received().map_or(1, |Interrupted(signal)| 128 + signal)
 }
 
 #[cfg(test)]
@@ -73,7 +125,8 @@ mod tests {
         );
         assert_eq!(code(Interrupted(15).into()), Some(143));
         assert_eq!(code(Interrupted(2).into()), Some(130));
-        assert_eq!(code(Diverged("nan".into()).into()), Some(4));
+        assert_eq!(code(train::Error::Diverged("nan".into()).into()), Some(4));
+        assert_eq!(code(eval::Error::Data("x".into()).into()), Some(3));
         assert_eq!(code(anyhow::anyhow!("other")), None);
     }
 }

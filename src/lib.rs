@@ -1,24 +1,22 @@
 //! Pretraining-objective experiments with BERT-like encoders, from one binary.
 //!
-//! The library behind the command `bert-variants`: everything above the objectives. `cli` parses
-//! and calls `train` and `eval`; `config` is what a run is told; `registry` knows the objectives,
-//! one line each.
+//! The library behind the command `bert-variants`: what joins the crates for a user. [`cli`] turns
+//! flags into calls and prints what comes back; [`config`] is everything a run is told; [`run`]
+//! trains in a run's folder; [`model`] finds and loads what a folder holds; [`registry`] knows the
+//! objectives, one line each. Everything below has a crate of its own: the text (`corpus`), labelled
+//! data (`tasks`), the encoder (`kernels`, `trunk`), the contract of an objective (`objective`) and
+//! the objectives, the training loop (`train`), evaluation (`eval`), Hugging Face folders (`hub`),
+//! weights on disk (`checkpoint`), and comparisons (`report`).
 
 pub mod backend;
 pub mod cli;
 pub mod config;
-pub mod eval;
 pub mod exit;
-pub mod finetune;
-pub mod hub;
 pub mod model;
 pub mod progress;
 pub mod registry;
-pub mod report;
+pub mod run;
 pub mod signals;
-pub mod teacher;
-pub mod train;
-pub mod workers;
 
 /// Tells the allocator to keep what is freed: every training step asks for the same buffers again,
 /// and the system would have to clear them each time (5 % of a step of the small preset).

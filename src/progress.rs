@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use corpus::Watch;
+use corpus::ProgressObserver;
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::signals;
@@ -73,7 +73,7 @@ impl Progress {
     }
 }
 
-impl Watch for Progress {
+impl ProgressObserver for Progress {
     fn stage(&self, name: &str, total: Option<u64>) {
         self.finish();
         let unit = self.unit;
@@ -113,7 +113,7 @@ impl Watch for Progress {
     }
 
     fn interrupted(&self) -> bool {
-        signals::received().is_some()
+        signals::is_interrupted()
     }
 }
 

@@ -3,29 +3,24 @@
 use anyhow::Result;
 use burn::tensor::Device;
 use distill::{Distilbert, Simple, Tinybert};
+use finetune::Finetune;
+use hub::{ExportedModel, Family, TrainedModel};
 use mlm::Mlm;
 use objective::trials::Bench;
-use objective::{Context, Example, Objective};
+use objective::{Context, Example, HeldOutTask, Objective};
 use rtd::Rtd;
 use sbo::Sbo;
 use sop::Sop;
 use toml::Table;
+use train::ShownExample;
 use trunk::EncoderConfig;
-use tune::Tune;
 
-use crate::cli::augment::AugmentJob;
-use crate::cli::eval::EvalJob;
-use crate::cli::fill_mask::FillMaskJob;
-use crate::cli::inspect::InspectJob;
-use crate::cli::predict::PredictJob;
-use crate::config::{RunConfig, parse};
-use crate::eval::subject::{Questions, Subject};
+use crate::config::RunConfig;
 use crate::exit::BadInput;
-use crate::model::Found;
-use crate::train::PretrainJob;
-use crate::{cli, model, train};
+use crate::model::{self, Loaded, ModelSource};
+use crate::run::{self, InspectJob, PretrainJob, PretrainOutcome};
 
-/// Every objective.
+/// Every objective that learns from text.
 pub const OBJECTIVES: &[Entry] = &[
     entry::<Mlm>(), //
     entry::<Sop>(),
@@ -35,8 +30,11 @@ pub const OBJECTIVES: &[Entry] = &[
     entry::<Tinybert>(),
 ];
 
-/// What `finetune` and `distill` train on labelled data.
-const TASKS: &[Entry] = &[entry::<Tune>(), entry::<Simple>()];
+/// The objectives that `finetune` and `distill` train on labelled data.
+const TASK_OBJECTIVES: &[Entry] = &[entry::<Finetune>(), entry::<Simple>()];
+
+/// The objective of a configuration that names none.
+pub const DEFAULT: &str = Mlm::NAME;
 
 /// An objective with its type erased.
 #[derive(Clone, Copy, Debug)]
@@ -45,24 +43,24 @@ pub struct Entry {
     pub name: &'static str,
     /// One line for `--help`.
     pub about: &'static str,
+    /// Whether training needs a teacher.
+    pub needs_teacher: bool,
+    /// The evaluations of held-out text that only this objective has.
+    pub tasks: &'static [HeldOutTask],
+    /// The family of transformers whose models it trains, whatever the shape.
+    pub family: Option<Family>,
     /// All knobs of an `[objective]` table, those that are not given at their defaults.
-    pub resolve: fn(Table) -> Result<Table, BadInput>,
-    /// Checks that a model can be loaded.
-    pub check: fn(&Found, &Device) -> Result<()>,
-    /// Trains.
-    pub pretrain: fn(&PretrainJob<'_>) -> Result<()>,
-    /// Evaluates a trained model.
-    pub eval: fn(&EvalJob<'_>) -> Result<()>,
-    /// Puts a trained model before questions, to measure it beside another one.
-    pub subject: for<'a> fn(&Found, &Device, Questions<'a>) -> Result<Box<dyn Subject + 'a>>,
-    /// Predicts masked tokens.
-    pub fill_mask: fn(&FillMaskJob<'_>) -> Result<()>,
-    /// Varies sentences with a masked language model.
-    pub augment: fn(&AugmentJob<'_>) -> Result<()>,
-    /// Predicts classes, scores, tags and answers.
-    pub predict: fn(&PredictJob<'_>) -> Result<()>,
-    /// Shows what the objective does to a text.
-    pub inspect: fn(&InspectJob<'_>) -> Result<()>,
+    pub resolve: fn(Table) -> Result<Table, settings::Error>,
+    /// The knobs of a model, if it is of this objective.
+    pub knobs: fn(&ModelSource) -> Option<Table>,
+    /// Loads a model.
+    pub load: fn(&ModelSource, &Device) -> Result<Loaded>,
+    /// A trained model, whose knobs are given, as classes of transformers.
+    pub export: fn(Table, TrainedModel<'_>, Option<Family>) -> Result<Vec<ExportedModel>>,
+    /// Trains on text.
+    pub pretrain: fn(&PretrainJob<'_>) -> Result<PretrainOutcome>,
+    /// What the objective does to a text.
+    pub inspect: fn(&InspectJob<'_>) -> Result<Vec<ShownExample>>,
     /// Runs the trials of the contract with the default knobs; panics with what went wrong.
     pub trials: fn(&Context, &EncoderConfig, &[Example], &Device),
 }
@@ -72,18 +70,20 @@ pub const fn entry<O: Objective>() -> Entry {
     Entry {
         name: O::NAME,
         about: O::ABOUT,
+        needs_teacher: O::NEEDS_TEACHER,
+        tasks: O::TASKS,
+        family: O::FAMILY,
         resolve: |knobs| {
-            let config: O::Config = parse(knobs, "objective.")?;
+            let config: O::Config = settings::parse(knobs, "objective.")?;
             Ok(Table::try_from(config).expect("a configuration is a TOML table"))
         },
-        check: |found, device| model::load::<O>(found, device).map(drop),
-        pretrain: train::pretrain::<O>,
-        eval: cli::eval::eval::<O>,
-        subject: cli::eval::trade_off::subject::<O>,
-        fill_mask: cli::fill_mask::fill_mask::<O>,
-        augment: cli::augment::augment::<O>,
-        predict: cli::predict::predict::<O>,
-        inspect: cli::inspect::inspect::<O>,
+        knobs: ModelSource::knobs::<O>,
+        load: model::load::<O>,
+        export: |knobs, trained, family| {
+            Ok(O::export(&settings::parse(knobs, "objective.")?, trained, family)?)
+        },
+        pretrain: run::pretrain::<O>,
+        inspect: run::inspect::<O>,
         trials: |context, encoder, examples, device| {
             let objective = O::new(O::Config::default(), context).expect("the defaults are valid");
             let (encoder, examples, device) = (encoder.clone(), examples.to_vec(), device.clone());
@@ -92,20 +92,52 @@ pub const fn entry<O: Objective>() -> Entry {
     }
 }
 
+/// All objectives.
+fn all() -> impl Iterator<Item = &'static Entry> {
+    OBJECTIVES.iter().chain(TASK_OBJECTIVES)
+}
+
 /// The objective called `name`.
 ///
 /// # Errors
 /// When there is none, with the known names.
 pub fn find(name: &str) -> Result<&'static Entry, BadInput> {
-    OBJECTIVES.iter().chain(TASKS).find(|entry| entry.name == name).ok_or_else(|| {
+    all().find(|entry| entry.name == name).ok_or_else(|| {
         let names: Vec<&str> = OBJECTIVES.iter().map(|entry| entry.name).collect();
         BadInput(format!("no objective `{name}`; known: {}", names.join(", ")))
     })
 }
 
-/// Whether the objective called `name` learns labelled data.
-pub fn learns_a_task(name: &str) -> bool {
-    TASKS.iter().any(|entry| entry.name == name)
+/// The objective of a model.
+///
+/// # Errors
+/// When the run's configuration names none that is known.
+pub fn of_model(source: &ModelSource) -> Result<&'static Entry, BadInput> {
+    match source {
+        ModelSource::Run { config, .. } => find(config.objective_name()?),
+        ModelSource::Hub { .. } => {
+            let described = || BadInput(format!("no objective trains {}", source.describe()));
+            all().find(|entry| (entry.knobs)(source).is_some()).ok_or_else(described)
+        }
+    }
+}
+
+impl Entry {
+    /// Whether the objective learns labelled data.
+    pub fn learns_a_task(&self) -> bool {
+        TASK_OBJECTIVES.iter().any(|entry| entry.name == self.name)
+    }
+}
+
+/// The evaluation of held-out text called `name`, and its objective.
+pub fn held_out_task(name: &str) -> Option<(&'static Entry, &'static HeldOutTask)> {
+    held_out_tasks().find(|(_, task)| task.name == name)
+}
+
+/// The evaluations of held-out text that only models of one objective have, each with its
+/// objective.
+pub fn held_out_tasks() -> impl Iterator<Item = (&'static Entry, &'static HeldOutTask)> {
+    OBJECTIVES.iter().flat_map(|entry| entry.tasks.iter().map(move |task| (entry, task)))
 }
 
 /// Completes `config.objective` to all its knobs and checks the whole.
@@ -119,4 +151,47 @@ pub fn resolve(mut config: RunConfig) -> Result<RunConfig> {
     config.objective = table;
     config.validate()?;
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use settings::Layers;
+
+    use super::*;
+    use crate::config::{PRESETS, preset};
+
+    #[test]
+    fn every_preset_is_a_valid_configuration() {
+        for (name, _) in PRESETS {
+            let mut layers = Layers::default();
+            layers.lay(preset(name).expect("known"));
+            let config: RunConfig = layers.resolve().unwrap_or_else(|e| panic!("{name}: {e}"));
+            resolve(config).unwrap_or_else(|e| panic!("{name}: {e}"));
+        }
+    }
+
+    #[test]
+    fn every_class_of_transformers_is_of_one_objective() {
+        let claims = |model: &hub::HubModel| {
+            let folder = std::path::PathBuf::new();
+            let source = ModelSource::Hub { folder, model: Box::new(model.clone()) };
+            all().filter(|entry| (entry.knobs)(&source).is_some()).count()
+        };
+        let (encoder, weights) = (EncoderConfig::default(), checkpoint::Weights::new());
+        for architecture in hub::Architecture::ALL {
+            for family in Family::ALL.into_iter().filter(|it| architecture.is_of(*it)) {
+                let config = hub::HubConfig {
+                    family,
+                    architecture: Some(architecture),
+                    encoder: encoder.clone(),
+                    labels: Vec::new(),
+                    regression: false,
+                    head_dropout: 0.1,
+                };
+                let weights = weights.clone();
+                let model = hub::HubModel { config, architecture, weights, unused: Vec::new() };
+                assert_eq!(claims(&model), 1, "{}", model.class());
+            }
+        }
+    }
 }

@@ -14,7 +14,7 @@ use signal_hook::flag;
 pub struct Interrupted(pub u8);
 
 static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
-static SAID: AtomicBool = AtomicBool::new(false);
+static NOTICED: AtomicBool = AtomicBool::new(false);
 
 /// Starts to listen for signals. The second signal ends the process at once with 128 + signal.
 ///
@@ -41,11 +41,16 @@ pub fn received() -> Option<Interrupted> {
     if signal == 0 {
         return None;
     }
-    if !SAID.swap(true, Ordering::Relaxed) {
+    if !NOTICED.swap(true, Ordering::Relaxed) {
         let name = if signal == SIGTERM as usize { "SIGTERM" } else { "Ctrl-C" };
         anstream::eprintln!("{name}: stopping at the next safe point; once more stops at once");
     }
     Some(Interrupted(signal as u8))
+}
+
+/// Whether a signal asked to stop.
+pub fn is_interrupted() -> bool {
+    received().is_some()
 }
 
 /// An error when a signal asked to stop.

@@ -5,7 +5,7 @@ widths="32 64 128"
 [ -n "$smoke" ] && widths="8 32"
 for sharing in none all; do
   for width in $widths; do
-    arm "$sharing-$width-wide" --objective sop --set encoder.sharing=$sharing --set encoder.embedding="$width"
+    pretrain "$sharing-$width-wide" --objective sop --set encoder.sharing=$sharing --set encoder.embedding="$width"
   done
 done
-table mlm/loss mlm/accuracy sop/accuracy
+compare mlm/loss mlm/accuracy sop/accuracy

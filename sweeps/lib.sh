@@ -1,16 +1,18 @@
-# What the sweeps share. A sweep sources this file, then calls `arm` for each of its arms and `table` at the end.
+# What the sweeps share. A sweep sources this file, then calls `pretrain` for each of its arms and `compare` at the end.
 #
-#   sweeps/NAME.sh [--smoke] [--corpus PATH] [--valid PATH] [--out DIR] [--preset NAME] [--tokens N] [--seeds "1 2 3"]
-#                  [--train TABLE --dev TABLE --test TABLE] [--teacher DIR] [--epochs N] [--labels N]
+#   sweeps/NAME.sh [--smoke] [--corpus PATH] [--valid PATH] [--out DIR] [--preset NAME] [--tokens N] [--flops N]
+#                  [--seeds "1 2 3"] [--train TABLE --dev TABLE --test TABLE] [--teacher DIR] [--epochs N] [--labels N]
 #                  [-- FLAGS OF PRETRAIN]
 #
-# Sweeps over students of a task need the tables, of sentences and labels; --teacher is a pretrained model that they use
-# instead of training one. With --labels only that many sentences of the table for training have a label: the teacher and
-# whoever learns from labels see no others, students see all sentences with what the teacher says of them, and all learn
-# from as many, but for those with augmented sentences. The objectives' ladder fine-tunes its models where there are tables.
-# Every arm is trained with every seed on the same data order and the same budget. A sweep that was interrupted is
-# continued by the same command: finished runs are skipped, others resume. A run that fails is reported at the end, and
-# the others go on. --smoke does all of it with a very small model on corpora/tiny.
+# Every arm is trained with every seed on the same data in the same order with the same budget. The same command continues
+# an interrupted sweep: it skips finished runs and resumes the others. A run that fails does not stop the sweep, and is
+# reported at the end. --smoke does all of it with a very small model on corpora/tiny. --flops is the budget of
+# objective-ladder.sh.
+#
+# Sweeps over students need a task's tables, with the columns sentence and label. --teacher is a pretrained model, used
+# instead of a teacher trained by the sweep. With --labels N only the first N sentences of the training table keep their
+# labels: fine-tuning sees those alone, a student sees all sentences with the teacher's predictions, and each arm reads as
+# many sentences in total, except the arms with augmented sentences.
 set -uo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -18,7 +20,7 @@ name=$(basename "$0" .sh)
 bin=${BERT_VARIANTS:-$root/target/release/bert-variants}
 corpus= valid= out= smoke=
 train= dev= test= teacher= labels=
-preset=tiny tokens= seeds= epochs=3
+preset=tiny tokens= flops= seeds= epochs=3
 extra=()
 failed=()
 finished=()
@@ -31,7 +33,8 @@ usage() {
 while [ $# -gt 0 ]; do
   case $1 in
     --smoke) smoke=yes ;;
-    --corpus | --valid | --out | --preset | --tokens | --seeds | --train | --dev | --test | --teacher | --epochs | --labels)
+    --corpus | --valid | --out | --preset | --tokens | --flops | --seeds | --train | --dev | --test | --teacher | --epochs | \
+      --labels)
       [ $# -ge 2 ] || { echo "$1 needs a value" >&2; usage 2; }
       printf -v "${1#--}" '%s' "$2"
       shift
@@ -56,67 +59,81 @@ fi
 [ -x "$bin" ] || { echo "$bin is missing: run make build, or set BERT_VARIANTS" >&2; exit 1; }
 mkdir -p "$out" || exit 1
 text=(--preset "$preset" --corpus "$corpus" --valid "$valid" "${extra[@]}")
-budget=(--tokens "$tokens")
 
-# stop CODE: where that of a command says that it was interrupted, the user wants to stop and not to go on with the next.
-stop() {
+# has_flag FLAG FLAGS...: whether FLAG is among FLAGS.
+has_flag() {
+  local flag=$1 given
+  shift
+  for given in "$@"; do
+    [ "$given" = "$flag" ] && return
+  done
+  return 1
+}
+
+# stop_if_interrupted CODE: leaves the sweep if CODE is the exit code of an interrupted command.
+stop_if_interrupted() {
   [ "$1" = 130 ] || [ "$1" = 143 ] || return 0
   echo "$name: stopped; the same command continues" >&2
   exit "$1"
 }
 
-# each NAME COMMAND...: runs the command of this program with every seed. {seed} in it becomes the seed.
-each() {
-  local arm=$1 seed run code command
-  shift
-  for seed in $seeds; do
-    run=$out/$arm-seed$seed
-    command=$(printf '%q ' "${@//\{seed\}/$seed}")
-    if [ -f "$run/summary.json" ]; then
-      # What was made by another command is another run.
-      if [ "$(cat "$run.command" 2>/dev/null)" = "$command" ]; then
-        finished+=("$run")
-      else
-        failed+=("$run (finished with other settings, in $run.command: give another --out, or remove it)")
-      fi
-      continue
-    fi
-    echo "$name: $arm, seed $seed" >&2
-    echo "$command" >"$run.command"
-    if "$bin" "${@//\{seed\}/$seed}" --seed "$seed" --out "$run" >"$run.log" 2>&1; then
+# run_with_seed SEED ARM COMMAND...: one run, unless it is finished.
+run_with_seed() {
+  local seed=$1 arm=$2 run=$out/$2-seed$1 command code
+  shift 2
+  set -- "${@//\{seed\}/$seed}"
+  command=$(printf '%q ' "$@")
+
+  if [ -f "$run/summary.json" ]; then
+    if [ "$(cat "$run.command" 2>/dev/null)" = "$command" ]; then
       finished+=("$run")
     else
-      code=$?
-      stop $code
-      failed+=("$run (exit $code, see $run.log)")
+      failed+=("$run (finished with other settings, see $run.command: give another --out, or remove the run)")
     fi
+    return
+  fi
+
+  echo "$name: $arm, seed $seed" >&2
+  echo "$command" >"$run.command"
+  if "$bin" "$@" --seed "$seed" --out "$run" >"$run.log" 2>&1; then
+    finished+=("$run")
+  else
+    code=$?
+    stop_if_interrupted $code
+    failed+=("$run (exit $code, see $run.log)")
+  fi
+}
+
+# for_each_seed ARM COMMAND...: runs a command of bert-variants with every seed; {seed} in COMMAND becomes the seed.
+for_each_seed() {
+  local seed
+  for seed in $seeds; do
+    run_with_seed "$seed" "$@"
   done
 }
 
-# arm NAME FLAGS...: pretrains the arm with every seed.
-arm() {
-  local arm=$1
+# for_first_seed ARM COMMAND...: runs a command with the first seed alone.
+for_first_seed() {
+  run_with_seed "${seeds%% *}" "$@"
+}
+
+# pretrain ARM FLAGS...: pretrains with every seed, for --tokens unless FLAGS have another budget.
+pretrain() {
+  local arm=$1 budget=()
   shift
-  each "$arm" pretrain "${text[@]}" "${budget[@]}" "$@"
+  has_flag --flops "$@" || budget=(--tokens "$tokens")
+  for_each_seed "$arm" pretrain "${text[@]}" "${budget[@]}" "$@"
 }
 
-# once ARM...: the first seed alone.
-once() {
-  local all=$seeds
-  seeds=${seeds%% *}
-  "$@"
-  seeds=$all
-}
-
-# teach_text: pretrains a teacher of four layers, unless there is one.
-teach_text() {
+# pretrain_teacher: sets `teacher` to a model of four layers, trained here unless --teacher names one.
+pretrain_teacher() {
   [ -n "$teacher" ] && return
-  once arm teacher --set encoder.layers=4
+  for_first_seed teacher pretrain "${text[@]}" --tokens "$tokens" --set encoder.layers=4
   teacher=$out/teacher-seed${seeds%% *}
 }
 
-# only ARM...: forgets the other arms, which are steps on the way.
-only() {
+# keep ARM...: leaves the other arms out of what follows.
+keep() {
   local run arm all=("${finished[@]}")
   finished=()
   for run in "${all[@]}"; do
@@ -126,7 +143,7 @@ only() {
   done
 }
 
-# evaluate TASK FLAGS...: evaluates every finished run, for `table` to find as eval/TASK/...
+# evaluate TASK FLAGS...: evaluates every finished run; `compare` finds the results as eval/TASK/...
 evaluate() {
   local task=$1 run code
   shift
@@ -137,18 +154,24 @@ evaluate() {
     else
       code=$?
       rm -f "$run/eval-$task.json.tmp"
-      stop $code
+      stop_if_interrupted $code
       failed+=("$run (eval --task $task, see $run.log)")
     fi
   done
 }
 
-# table METRICS...: the table, as text on stdout and beside the runs as CSV and as a page.
-table() {
-  local run
+# compare METRICS...: the table of the arms on stdout, and beside the runs as CSV and as a page.
+compare() {
+  compare_as "$name" "$@"
+}
+
+# compare_as NAME METRICS...: the same with files called NAME.
+compare_as() {
+  local file=$out/$1
+  shift
   if [ ${#finished[@]} -gt 0 ]; then
-    "$bin" compare "${finished[@]}" --metric "$@" --csv "$out/$name.csv" --html "$out/$name.html" || failed+=("compare")
-    echo "also in $out/$name.csv and $out/$name.html" >&2
+    "$bin" compare "${finished[@]}" --metric "$@" --csv "$file.csv" --html "$file.html" || failed+=("compare")
+    echo "also in $file.csv and $file.html" >&2
   fi
   if [ ${#failed[@]} -gt 0 ]; then
     echo "$name: failed:" >&2

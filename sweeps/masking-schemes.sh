@@ -3,7 +3,7 @@
 # are not comparable; eval/units has each model's loss on each unit.
 . "$(dirname "$0")/lib.sh"
 for family in bert bert-whole-word albert spanbert; do
-  arm "$family" --objective mlm --set objective.masking.family=$family
+  pretrain "$family" --objective mlm --set objective.masking.family=$family
 done
 evaluate units
-table eval/units/token/loss eval/units/word/loss eval/units/n-gram/loss eval/units/span/loss
+compare eval/units/token/loss eval/units/word/loss eval/units/n-gram/loss eval/units/span/loss

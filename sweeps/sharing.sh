@@ -3,6 +3,6 @@
 # most.
 . "$(dirname "$0")/lib.sh"
 for sharing in none attention feed-forward all; do
-  arm "share-$sharing" --objective sop --set encoder.sharing=$sharing
+  pretrain "share-$sharing" --objective sop --set encoder.sharing=$sharing
 done
-table mlm/loss mlm/accuracy sop/accuracy
+compare mlm/loss mlm/accuracy sop/accuracy

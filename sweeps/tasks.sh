@@ -1,6 +1,6 @@
 # What the sweeps with a task share: its tables, and the ways to learn it. Sourced after lib.sh.
 if [ -n "$smoke" ]; then
-  # Is a line from a story or from a recipe?
+  # Whether a line comes from a story or from a recipe.
   train=$out/train.tsv dev=$out/dev.tsv test=$out/dev.tsv epochs=1
   for part in train dev; do
     folder=$root/corpora/tiny/${part/dev/valid}
@@ -13,50 +13,48 @@ elif [ -z "$train" ] || [ -z "$dev" ] || [ -z "$test" ]; then
   echo "give --train, --dev and --test, or --smoke" >&2
   usage 2
 fi
-# What has labels, what has not, and how often to go through the latter to have seen as many sentences.
-sentences=$train passes=$epochs
+
+# `labelled` is the table for fine-tuning, `sentences` the table for students, and `sentence_epochs` the number of epochs
+# over `sentences` that reads as many sentences as `epochs` over `labelled`.
+labelled=$train sentences=$train sentence_epochs=$epochs
 if [ -n "$labels" ]; then
-  train=$out/labelled.tsv
-  head -n $((labels + 1)) "$sentences" >"$train"
-  passes=$(awk -v rows="$(wc -l <"$sentences")" "BEGIN { print $epochs * $labels / (rows - 1) }")
+  labelled=$out/labelled.tsv
+  head -n $((labels + 1)) "$sentences" >"$labelled"
+  sentence_epochs=$(awk -v rows="$(wc -l <"$sentences")" "BEGIN { print $epochs * $labels / (rows - 1) }")
 fi
 length=48
-data=(--dev "$dev" --test "$test" --max-length $length)
+evaluated_on=(--dev "$dev" --test "$test" --max-length $length)
+finetuning=(--task classification --train "$labelled" --epochs "$epochs" "${evaluated_on[@]}" --learning-rate 5e-4)
 
-# tune NAME MODEL FLAGS...: learns the labels.
-tune() {
-  local arm=$1 model=$2
-  shift 2
-  each "$arm" finetune --model "$model" --task classification --train "$train" --epochs "$epochs" "${data[@]}" \
-    --learning-rate 5e-4 "$@"
+# finetune ARM MODEL FLAGS...: learns from the labels with every seed.
+finetune() {
+  for_each_seed "$1" finetune --model "$2" "${finetuning[@]}" "${@:3}"
 }
 
-# student NAME METHOD FLAGS...: learns from the tuned teacher, $passes times from $sentences, or once from $from, at $rate.
-student() {
-  local arm=$1 method=$2 passes=$passes
-  [ -n "${from:-}" ] && passes=1
-  shift 2
-  each "$arm" distill --method "$method" --teacher "$tuned" --train "${from:-$sentences}" --epochs "$passes" "${data[@]}" \
-    --learning-rate "${rate:-1e-3}" "$@"
+# distil ARM METHOD FLAGS...: learns from the fine-tuned teacher's predictions for `sentences`, unless FLAGS say otherwise.
+distil() {
+  local flags=("${@:3}")
+  has_flag --train "${flags[@]}" || flags+=(--train "$sentences")
+  has_flag --epochs "${flags[@]}" || flags+=(--epochs "$sentence_epochs")
+  has_flag --learning-rate "${flags[@]}" || flags+=(--learning-rate 1e-3)
+  for_each_seed "$1" distill --method "$2" --teacher "$finetuned_teacher" "${evaluated_on[@]}" "${flags[@]}"
 }
 
-# general NAME METHOD FLAGS...: learns from the teacher's text.
-general() {
-  local arm=$1 method=$2
-  shift 2
-  each "$arm" distill --method "$method" --teacher "$teacher" --corpus "$corpus" --valid "$valid" --tokens "$tokens" \
-    --max-length $length --batch 64 --learning-rate 1e-3 "$@"
+# distil_on_text ARM METHOD FLAGS...: learns from the pretrained teacher on the text.
+distil_on_text() {
+  for_each_seed "$1" distill --method "$2" --teacher "$teacher" --corpus "$corpus" --valid "$valid" --tokens "$tokens" \
+    --max-length $length --batch 64 --learning-rate 1e-3 "${@:3}"
 }
 
-# teach: pretrains a teacher, unless there is one, and fine-tunes it.
-teach() {
-  teach_text
-  once tune tuned "$teacher"
-  tuned=$out/tuned-seed${seeds%% *}
+# finetune_teacher: sets `teacher`, and `finetuned_teacher` to its fine-tuned form.
+finetune_teacher() {
+  pretrain_teacher
+  for_first_seed finetuned-teacher finetune --model "$teacher" "${finetuning[@]}"
+  finetuned_teacher=$out/finetuned-teacher-seed${seeds%% *}
 }
 
-# kept ARM...: puts each student beside the teacher.
-kept() {
-  only "$@"
-  evaluate trade-off --teacher "$tuned"
+# compare_with_teacher ARM...: each student of ARM... beside the fine-tuned teacher, in quality and in cost.
+compare_with_teacher() {
+  keep "$@"
+  evaluate trade-off --teacher "$finetuned_teacher"
 }

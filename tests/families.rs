@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bert_variants::config::parse;
-use bert_variants::eval::pll;
-use bert_variants::hub::{self, Architecture, HubModel};
-use bert_variants::model::{self, Found, Loaded};
-use bert_variants::train::gradients::GradientSum;
-use bert_variants::train::weights::{self, HostTensor, Weights};
+use bert_variants::model::{self, Loaded};
 use burn::tensor::{Device, Tensor};
+use checkpoint::{HostTensor, Weights, weights};
 use corpus::Tokenizer;
+use eval::pll;
+use finetune::{Finetune, TaskBatch, TaskLabels};
+use hub::{Architecture, HubModel};
 use mlm::{Mlm, MlmBatch, Replacement};
 use objective::{Context, Objective};
 use rand_chacha::ChaCha8Rng;
@@ -23,8 +22,8 @@ use rand_chacha::rand_core::SeedableRng;
 use rtd::{Rtd, RtdModel};
 use safetensors::SafeTensors;
 use sop::{Sop, SopBatch};
+use train::GradientSum;
 use trunk::{Encoder, Sequences};
-use tune::{Answers, Tune, TuneBatch};
 
 /// Both programs compute in single precision; outputs are of order 1 to 10.
 const TOLERANCE: f32 = 1e-4;
@@ -71,14 +70,14 @@ impl Expected {
         Self { integers, floats, sequences }
     }
 
-    /// The values of `name` at the places that are no padding.
+    /// The values of `name` at the positions that are no padding.
     fn at_real(&self, name: &str) -> Vec<f32> {
         let values = &self.floats[name];
         let width = values.len() / self.sequences.tokens.len();
         self.sequences
-            .real_places()
+            .real_positions()
             .iter()
-            .flat_map(|place| &values[*place as usize * width..][..width])
+            .flat_map(|flat| &values[*flat as usize * width..][..width])
             .copied()
             .collect()
     }
@@ -114,18 +113,10 @@ impl<O: Objective> Case<O> {
         let hub = hub::read(&folder(name)).expect("read");
         assert_eq!(hub.unused, Vec::<String>::new(), "{name}: every tensor is known");
         let tokenizer = Tokenizer::open(&folder(name)).expect("a tokenizer");
-        let (objective, knobs) = hub.objective();
-        assert_eq!(objective, O::NAME, "{name}");
-        let context = Context {
-            specials: tokenizer.specials(),
-            special_ids: tokenizer.all_special_ids().to_vec(),
-            vocabulary: tokenizer.vocabulary_size(),
-            counts: vec![1; tokenizer.vocabulary_size()],
-            max_length: hub.config.encoder.positions,
-            encoder: hub.config.encoder.clone(),
-            teacher: None,
-        };
-        let objective = O::new(parse(knobs, "").expect("knobs"), &context).expect("an objective");
+        let config = O::import(&hub).expect("a model of the objective");
+        let (encoder, counts) = (&hub.config.encoder, vec![1; tokenizer.vocabulary_size()]);
+        let context = Context::new(&tokenizer, counts, encoder.positions, encoder);
+        let objective = O::new(config, &context).expect("an objective");
         let device = Device::flex().autodiff();
         let model = objective.init(&hub.config.encoder, &mut ChaCha8Rng::seed_from_u64(0), &device);
         let mut weights = hub.weights.clone();
@@ -147,7 +138,7 @@ impl<O: Objective> Case<O> {
     /// file.
     fn loss_and_gradients_are_equal(&self, batch: &O::Batch) {
         let step = self.objective.forward(&self.model, batch, None, &self.device);
-        self.loss_is_equal(step.loss(&self.objective.weights(batch)));
+        self.loss_is_equal(step.loss(&self.objective.target_counts(batch)));
     }
 
     fn loss_is_equal(&self, loss: Tensor<1>) {
@@ -196,17 +187,17 @@ fn hidden_states_are_equal(name: &str, encoder: &Encoder, expected: &Expected, d
 /// The targets of masked language modelling as a batch.
 fn masked(expected: &Expected) -> MlmBatch {
     let labels = &expected.integers["labels"];
-    let places: Vec<u32> =
-        (0..labels.len()).filter(|place| labels[*place] >= 0).map(|place| place as u32).collect();
-    let labels: Vec<u32> = places.iter().map(|place| labels[*place as usize] as u32).collect();
+    let positions: Vec<u32> =
+        (0..labels.len()).filter(|flat| labels[*flat] >= 0).map(|flat| flat as u32).collect();
+    let labels: Vec<u32> = positions.iter().map(|flat| labels[*flat as usize] as u32).collect();
     let replacements = vec![Replacement::Mask; labels.len()];
-    MlmBatch { sequences: expected.sequences.clone(), places, labels, replacements }
+    MlmBatch { sequences: expected.sequences.clone(), positions, labels, replacements }
 }
 
 fn logits_are_equal<O: Objective>(case: &Case<O>) {
-    let places = case.expected.sequences.real_places();
+    let positions = case.expected.sequences.real_positions();
     let predicted =
-        case.objective.predict(&case.model, &case.expected.sequences, &places, &case.device);
+        case.objective.predict(&case.model, &case.expected.sequences, &positions, &case.device);
     let logits = predicted.expect("a masked language model").logits();
     assert_equal(&case.what("logits"), &values(logits), &case.expected.at_real("logits"));
 }
@@ -234,8 +225,8 @@ fn models_of_pairs_are_equal() {
         let firsts: Vec<u32> = (0..3).map(|row| row * case.expected.sequences.len as u32).collect();
         let pairs = case.model.pair.forward(case.model.encoder.forward_at(&input, &firsts, None));
         assert_equal(&case.what("pairs"), &values(pairs), &case.expected.floats["pair_logits"]);
-        let answers = case.expected.labels(labels);
-        let batch = SopBatch { mlm: masked(&case.expected), rows: vec![0, 1, 2], answers };
+        let pair_labels = case.expected.labels(labels);
+        let batch = SopBatch { mlm: masked(&case.expected), rows: vec![0, 1, 2], pair_labels };
         case.loss_and_gradients_are_equal(&batch);
     }
 }
@@ -257,9 +248,9 @@ fn the_discriminator_is_equal() {
     let replaced: Vec<bool> = case
         .expected
         .sequences
-        .real_places()
+        .real_positions()
         .iter()
-        .map(|place| labels[*place as usize] == 1)
+        .map(|flat| labels[*flat as usize] == 1)
         .collect();
     case.loss_is_equal(rtd::binary_cross_entropy(logits, &replaced).mean());
 }
@@ -271,39 +262,39 @@ fn fine_tuned_models_are_equal() {
     let all =
         [names("sequence").to_vec(), names("token").to_vec(), names("question").to_vec()].concat();
     for name in all.into_iter().chain(["bert-regression".to_owned()]) {
-        let case: Case<Tune> = Case::open(name.leak());
+        let case: Case<Finetune> = Case::open(name.leak());
         case.hidden_states_are_equal(&case.model.encoder);
         let Expected { integers, floats, sequences, .. } = &case.expected;
         let (outputs, _) = case.objective.outputs(&case.model, sequences, None, &case.device);
         let outputs = values(outputs);
-        let answers = match case.hub.architecture {
+        let labels = match case.hub.architecture {
             Architecture::Question => {
                 let expected = |name: &str| case.expected.at_real(name);
                 let both = expected("start_logits").into_iter().zip(expected("end_logits"));
                 let both: Vec<f32> = both.flat_map(|(start, end)| [start, end]).collect();
                 assert_equal(&case.what("ends"), &outputs, &both);
-                Answers::Spans(
+                TaskLabels::Spans(
                     case.expected.labels("start_positions"),
                     case.expected.labels("end_positions"),
                 )
             }
             Architecture::Token => {
                 assert_equal(&case.what("logits"), &outputs, &case.expected.at_real("logits"));
-                let MlmBatch { places, labels, .. } = masked(&case.expected);
-                Answers::Tags(places, labels)
+                let MlmBatch { positions, labels, .. } = masked(&case.expected);
+                TaskLabels::Tags(positions, labels)
             }
             _ => {
                 assert_equal(&case.what("logits"), &outputs, &floats["logits"]);
                 match integers.get("labels") {
-                    Some(_) => Answers::Classes(case.expected.labels("labels")),
-                    None => Answers::Scores(floats["labels"].clone()),
+                    Some(_) => TaskLabels::Classes(case.expected.labels("labels")),
+                    None => TaskLabels::Scores(floats["labels"].clone()),
                 }
             }
         };
-        case.loss_and_gradients_are_equal(&TuneBatch {
+        case.loss_and_gradients_are_equal(&TaskBatch {
             sequences: sequences.clone(),
-            answers,
-            advice: Vec::new(),
+            labels,
+            teacher_logits: Vec::new(),
         });
     }
 }
@@ -393,9 +384,9 @@ fn alberts_sentencepiece_model_is_read_as_transformers_converts_it() {
     }
 }
 
-fn load<O: Objective>(name: &str) -> Loaded<O> {
-    let found: Found = model::find(&folder(name)).expect("found");
-    model::load(&found, &Device::flex()).expect("loaded")
+fn load<O: Objective>(name: &str) -> Loaded {
+    let source = model::find(&folder(name)).expect("found");
+    model::load::<O>(&source, &Device::flex()).expect("loaded")
 }
 
 fn lines(path: &Path) -> Vec<serde_json::Value> {
@@ -406,11 +397,13 @@ fn lines(path: &Path) -> Vec<serde_json::Value> {
 #[test]
 fn pseudo_log_likelihoods_are_equal_for_every_family() {
     for name in ["albert-masked", "electra-generator", "distilbert-masked"] {
-        let loaded: Loaded<Mlm> = load(name);
+        let loaded = load::<Mlm>(name);
         let records = lines(&folder(name).join("pll.jsonl"));
         let texts: Vec<&str> =
             records.iter().map(|record| record["text"].as_str().expect("a text")).collect();
-        for (record, score) in records.iter().zip(pll::score(&loaded, &texts).expect("scored")) {
+        for (record, score) in
+            records.iter().zip(pll::score(loaded.model.as_ref(), &texts).expect("scored"))
+        {
             for (got, want) in [(score.pll, "pll"), (score.pll_l2r, "pll_l2r")] {
                 let want = record[want].as_f64().expect("a number");
                 assert!(
@@ -425,16 +418,13 @@ fn pseudo_log_likelihoods_are_equal_for_every_family() {
 
 #[test]
 fn the_discriminators_scores_are_equal() {
-    let loaded: Loaded<Rtd> = load("electra-discriminator");
-    let specials = loaded.tokenizer.specials();
+    let model = load::<Rtd>("electra-discriminator").model;
+    let specials = model.tokenizer().specials();
     for record in lines(&folder("electra-discriminator").join("rtd-scores.jsonl")) {
-        let tokens = loaded.tokenizer.encode(record["text"].as_str().expect("a text")).tokens;
+        let tokens = model.tokenizer().encode(record["text"].as_str().expect("a text")).tokens;
         let row = [vec![specials.cls], tokens, vec![specials.sep]].concat();
         let sequences = Sequences::pad(&[row], specials.pad);
-        let scores = loaded
-            .objective
-            .token_scores(&loaded.model, &sequences, &loaded.device)
-            .expect("scores");
+        let scores = model.token_scores(&sequences).expect("scores");
         let want: Vec<f32> = serde_json::from_value(record["logits"].clone()).expect("numbers");
         assert_equal("scores", &scores[0], &want);
     }
@@ -442,7 +432,7 @@ fn the_discriminators_scores_are_equal() {
 
 #[test]
 fn tinyberts_head_has_its_own_activation() {
-    let case: Case<Tune> = Case::open("tinybert-task");
+    let case: Case<Finetune> = Case::open("tinybert-task");
     let (outputs, _) =
         case.objective.outputs(&case.model, &case.expected.sequences, None, &case.device);
     assert_equal("tinybert-task", &values(outputs), &case.expected.floats["logits"]);
@@ -461,7 +451,7 @@ fn what_is_wrong_with_a_folder_is_said_and_what_to_do() {
         change(there.path());
         match model::find(there.path()) {
             Err(error) => format!("{error:#}"),
-            Ok(found) => match model::load::<Tune>(&found, &Device::flex()) {
+            Ok(found) => match model::load::<Finetune>(&found, &Device::flex()) {
                 Err(error) => format!("{error:#}"),
                 Ok(_) => panic!("it is accepted"),
             },

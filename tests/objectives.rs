@@ -29,7 +29,7 @@ fn every_objective_gives_the_same_weights_for_any_number_of_threads_and_after_be
         let run = |out: &str| {
             let mut command = sandbox.pretrain(out, 25);
             command.args(["--objective", name, "--checkpoint-every", "4"]);
-            if entry.about.contains("needs a teacher") {
+            if entry.needs_teacher {
                 command.args(["--set", "teacher=teacher"]);
             }
             command

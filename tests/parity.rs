@@ -7,13 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bert_variants::backend::Backend;
-use bert_variants::eval::pll;
-use bert_variants::hub;
 use bert_variants::model::{self, Loaded};
-use bert_variants::train::weights;
 use burn::tensor::Device;
-use mlm::Mlm;
-use objective::Objective;
+use checkpoint::weights;
+use eval::pll;
+use mlm::{Mlm, MlmModel};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use safetensors::SafeTensors;
@@ -26,9 +24,9 @@ fn folder(family: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(family)
 }
 
-fn load(family: &str, device: &Device) -> Loaded<Mlm> {
-    let found = model::find(&folder(family)).expect("a Hugging Face folder");
-    model::load(&found, device).expect("loaded")
+fn load(family: &str, device: &Device) -> Loaded {
+    let source = model::find(&folder(family)).expect("a Hugging Face folder");
+    model::load::<Mlm>(&source, device).expect("loaded")
 }
 
 struct Batch {
@@ -59,8 +57,8 @@ fn batch(file: &SafeTensors<'_>) -> Batch {
     Batch { sequences: Sequences { len, tokens: ids, segments, lengths }, rows, len }
 }
 
-/// The flat places that are no padding.
-fn real_places(batch: &Batch) -> Vec<u32> {
+/// The flat positions that are no padding.
+fn real_positions(batch: &Batch) -> Vec<u32> {
     let real =
         |row: usize| (0..batch.sequences.lengths[row]).map(move |i| (row * batch.len + i) as u32);
     (0..batch.rows).flat_map(real).collect()
@@ -72,17 +70,18 @@ fn logits_are_equal(family: &str, backend: Backend) {
     let bytes = fs::read(folder(family).join("expected.safetensors")).expect("expected");
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
     let batch = batch(&file);
-    let places = real_places(&batch);
-    let logits = loaded.model.logits(&batch.sequences, &places, &device);
+    let positions = real_positions(&batch);
+    let predicted = loaded.model.predict(&batch.sequences, &positions);
+    let logits = predicted.expect("a masked language model").logits();
     let vocabulary = logits.dims()[1];
     let got: Vec<f32> = logits.into_data().iter::<f32>().collect();
     let expected = floats(&file, "logits");
-    for (row, place) in got.chunks(vocabulary).zip(&places) {
-        let expected = &expected[*place as usize * vocabulary..][..vocabulary];
+    for (row, flat) in got.chunks(vocabulary).zip(&positions) {
+        let expected = &expected[*flat as usize * vocabulary..][..vocabulary];
         for (got, want) in row.iter().zip(expected) {
             assert!(
                 (got - want).abs() < TOLERANCE,
-                "{family} on {backend}, place {place}: {got} is not {want}"
+                "{family} on {backend}, position {flat}: {got} is not {want}"
             );
         }
     }
@@ -121,10 +120,12 @@ fn scores_are_equal(family: &str) {
             .map(|id| id.as_u64().expect("id"))
             .collect();
         let got: Vec<u64> =
-            loaded.tokenizer.encode(text).tokens.iter().map(|id| u64::from(*id)).collect();
+            loaded.model.tokenizer().encode(text).tokens.iter().map(|id| u64::from(*id)).collect();
         assert_eq!(got, ids[1..ids.len() - 1], "{family}: tokens of {text}");
     }
-    for (record, score) in records.iter().zip(pll::score(&loaded, &texts).expect("scored")) {
+    for (record, score) in
+        records.iter().zip(pll::score(loaded.model.as_ref(), &texts).expect("scored"))
+    {
         let (text, pll) = (&record["text"], record["pll"].as_f64().expect("pll"));
         assert!((score.pll - pll).abs() < 1e-3, "{family}: {text}: {} is not {pll}", score.pll);
         let l2r = record["pll_l2r"].as_f64().expect("pll_l2r");
@@ -150,21 +151,20 @@ fn robertas_pseudo_log_likelihoods_are_equal() {
 fn gradients_are_equal(family: &str) {
     let device = Device::flex().autodiff();
     let hub = hub::read(&folder(family)).expect("read");
-    let loaded = load(family, &Device::flex());
-    let fresh =
-        loaded.objective.init(&hub.config.encoder, &mut ChaCha8Rng::seed_from_u64(0), &device);
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let fresh = MlmModel::init(&hub.config.encoder, &mut rng, &device);
     let model = weights::load(fresh, &hub.weights).expect("loaded");
     let bytes = fs::read(folder(family).join("expected.safetensors")).expect("expected");
     let batch = batch(&SafeTensors::deserialize(&bytes).expect("safetensors"));
     let bytes = fs::read(folder(family).join("gradients.safetensors")).expect("gradients");
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
     let labels = numbers(&file, "labels").expect("labels");
-    let places: Vec<u32> =
+    let positions: Vec<u32> =
         (0..labels.len()).filter(|i| labels[*i] >= 0).map(|i| i as u32).collect();
-    let asked: Vec<u32> = places.iter().map(|i| labels[*i as usize] as u32).collect();
-    let hidden = model.encoder.forward_at(&batch.sequences.input(&device), &places, None);
-    let count = asked.len();
-    let targets = kernels::Targets { labels: asked, weights: None };
+    let labels: Vec<u32> = positions.iter().map(|i| labels[*i as usize] as u32).collect();
+    let hidden = model.encoder.forward_at(&batch.sequences.input(&device), &positions, None);
+    let count = labels.len();
+    let targets = kernels::Targets { labels, weights: None };
     let loss =
         model.head.loss(hidden, model.encoder.embeddings.tokens.val(), targets) / count as f64;
     let expected = floats(&file, "loss")[0];
@@ -216,9 +216,10 @@ fn padding_does_not_change_a_logit() {
     let loaded = load("bert", &device);
     let sentence: Vec<u32> = vec![11, 85, 13, 100, 293, 12];
     let logits = |rows: &[Vec<u32>]| {
-        let sequences = Sequences::pad(rows, loaded.tokenizer.specials().pad);
-        let places: Vec<u32> = (0..6).collect();
-        let logits = loaded.model.logits(&sequences, &places, &device);
+        let sequences = Sequences::pad(rows, loaded.model.tokenizer().specials().pad);
+        let positions: Vec<u32> = (0..6).collect();
+        let predicted = loaded.model.predict(&sequences, &positions);
+        let logits = predicted.expect("a masked language model").logits();
         logits.into_data().iter::<f32>().collect::<Vec<_>>()
     };
     let alone = logits(std::slice::from_ref(&sentence));

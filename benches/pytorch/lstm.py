@@ -30,7 +30,7 @@ def ours(arguments, threads):
         out = pathlib.Path(folder) / "run"
         command = [arguments.binary, "distill", "--method", "bilstm", "--teacher", arguments.teacher, "--out", out]
         command += ["--train", arguments.table, "--steps", arguments.steps, "--learning-rate", "1e-3", "--batch", BATCH]
-        command += ["--set", "objective.advice.share=0.0", "--set", f"log.every={WARM}", "--threads", threads]
+        command += ["--set", "objective.distillation.share=0.0", "--set", f"log.every={WARM}", "--threads", threads]
         command += ["--set", "evaluation.every=1000000", "--set", "checkpoint.every=1000000"]
         subprocess.run(list(map(str, command)), check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]

@@ -2,7 +2,7 @@
 //! each with a line.
 //!
 //! A step is what `pretrain` does after a batch is made: micro-batches side by side, one gradient,
-//! clipping, AdamW. The batches are synthetic, all of one length, with 15 % of the places
+//! clipping, AdamW. The batches are synthetic, all of one length, with 15 % of the positions
 //! predicted.
 
 use std::collections::BTreeMap;
@@ -12,19 +12,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use bert_variants::train::optimizer::{Optimizer, OptimizerConfig};
-use bert_variants::train::step::Stepper;
-use bert_variants::train::weights::{self, HostTensor};
-use bert_variants::train::{GlobalBatch, Micro};
-use bert_variants::workers::Workers;
 use burn::tensor::Device;
+use checkpoint::{HostTensor, weights};
 use clap::Parser;
 use corpus::Specials;
 use mlm::{Mlm, MlmBatch, MlmConfig, Replacement};
-use objective::{Context, Objective};
+use objective::{Context, Objective, Workers};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::json;
+use train::{GlobalBatch, Micro, Optimizer, OptimizerConfig, Stepper};
 use trunk::{EncoderConfig, Precision, Sequences};
 
 #[global_allocator]
@@ -75,7 +72,7 @@ fn main() -> Result<()> {
         specials: Specials { cls: 0, sep: 1, pad: 2, unk: 3, mask: 4 },
         special_ids: vec![0, 1, 2, 3, 4],
         vocabulary: args.vocabulary,
-        counts: Vec::new(),
+        token_counts: Vec::new(),
         max_length: args.length,
         encoder: encoder.clone(),
         teacher: None,
@@ -90,27 +87,27 @@ fn main() -> Result<()> {
     let workers = Arc::new(Workers::new(&device, args.parts)?);
     let mut stepper = Stepper::new(objective, model, optimizer, device, workers);
     let batches: Vec<MlmBatch> = (0..BATCHES as u64).map(|seed| batch(&args, seed)).collect();
-    say(&json!({"ready": true, "threads": rayon::current_num_threads()}))?;
+    answer(&json!({"ready": true, "threads": rayon::current_num_threads()}))?;
     let mut step = 0;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         match line.split_once(' ') {
             Some(("export", folder)) => {
                 export(Path::new(folder), &stepper, &batches)?;
-                say(&json!({"exported": folder}))?;
+                answer(&json!({"exported": folder}))?;
             }
             Some(("run", count)) => {
                 let (mut milliseconds, mut losses) = (Vec::new(), Vec::new());
                 for _ in 0..count.parse::<usize>().context("run N")? {
                     let batch = parts(&batches[step % BATCHES], &args, step as u64);
                     let started = Instant::now();
-                    let found = stepper.step(batch, 1e-4)?;
-                    let weight = batches[step % BATCHES].labels.len() as f32;
-                    losses.push(found.terms[0].2.clone().into_scalar::<f32>() / weight);
+                    let terms = stepper.step(batch, 1e-4)?.terms;
+                    let targets = batches[step % BATCHES].labels.len() as f32;
+                    losses.push(terms[0].sum.clone().into_scalar::<f32>() / targets);
                     milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
                     step += 1;
                 }
-                say(&json!({"ms": milliseconds, "losses": losses, "megabytes": peak()}))?;
+                answer(&json!({"ms": milliseconds, "losses": losses, "megabytes": peak()}))?;
             }
             _ => bail!("`{line}` is no request"),
         }
@@ -118,18 +115,18 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn say(value: &serde_json::Value) -> Result<()> {
+fn answer(value: &serde_json::Value) -> Result<()> {
     println!("{value}");
     Ok(std::io::stdout().flush()?)
 }
 
-/// A batch of uniform random tokens with 15 % of the places of each sequence predicted.
+/// A batch of uniform random tokens with 15 % of the positions of each sequence predicted.
 fn batch(args: &Args, seed: u64) -> MlmBatch {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut below = |n: usize| (rng.next_u64() % n as u64) as usize;
     let tokens: Vec<u32> =
         (0..args.batch * args.length).map(|_| below(args.vocabulary) as u32).collect();
-    let mut places = Vec::new();
+    let mut positions = Vec::new();
     for row in 0..args.batch {
         let mut order: Vec<usize> = (0..args.length).collect();
         let count = args.length * 15 / 100;
@@ -139,14 +136,14 @@ fn batch(args: &Args, seed: u64) -> MlmBatch {
         }
         order.truncate(count);
         order.sort_unstable();
-        places.extend(order.iter().map(|position| (row * args.length + position) as u32));
+        positions.extend(order.iter().map(|position| (row * args.length + position) as u32));
     }
-    let labels: Vec<u32> = places.iter().map(|_| below(args.vocabulary) as u32).collect();
-    let replacements = vec![Replacement::Mask; places.len()];
+    let labels: Vec<u32> = positions.iter().map(|_| below(args.vocabulary) as u32).collect();
+    let replacements = vec![Replacement::Mask; positions.len()];
     let lengths = vec![args.length; args.batch];
     MlmBatch {
         sequences: Sequences { len: args.length, tokens, segments: Vec::new(), lengths },
-        places,
+        positions,
         labels,
         replacements,
     }
@@ -158,9 +155,9 @@ fn parts(batch: &MlmBatch, args: &Args, step: u64) -> GlobalBatch<MlmBatch> {
     let micro = (0..args.batch).step_by(rows).map(|first| {
         let last = (first + rows).min(args.batch);
         let (from, to) = (first * args.length, last * args.length);
-        let inside = |place: &u32| (from..to).contains(&(*place as usize));
+        let inside = |flat: &u32| (from..to).contains(&(*flat as usize));
         let chosen: Vec<usize> =
-            (0..batch.places.len()).filter(|i| inside(&batch.places[*i])).collect();
+            (0..batch.positions.len()).filter(|i| inside(&batch.positions[*i])).collect();
         let sequences = Sequences {
             len: args.length,
             tokens: batch.sequences.tokens[from..to].to_vec(),
@@ -169,15 +166,15 @@ fn parts(batch: &MlmBatch, args: &Args, step: u64) -> GlobalBatch<MlmBatch> {
         };
         let part = MlmBatch {
             sequences,
-            places: chosen.iter().map(|i| batch.places[*i] - from as u32).collect(),
+            positions: chosen.iter().map(|i| batch.positions[*i] - from as u32).collect(),
             labels: chosen.iter().map(|i| batch.labels[*i]).collect(),
             replacements: vec![Replacement::Mask; chosen.len()],
         };
         Micro { batch: part, keys: (first..last).map(|row| step << 32 | row as u64).collect() }
     });
-    let places = (args.batch * args.length) as u64;
-    let (micro, totals) = (micro.collect(), vec![batch.labels.len() as f64]);
-    GlobalBatch { micro, totals, passages: Vec::new(), tokens: places, places }
+    let tokens = (args.batch * args.length) as u64;
+    let (micro, target_counts) = (micro.collect(), vec![batch.labels.len() as f64]);
+    GlobalBatch { micro, target_counts, passages: Vec::new(), tokens, padded_tokens: tokens }
 }
 
 /// Writes the weights and the batches, so that others start from the same.
@@ -193,7 +190,7 @@ fn export(folder: &Path, stepper: &Stepper<Mlm>, batches: &[MlmBatch]) -> Result
     let mut tensors = BTreeMap::new();
     for (i, batch) in batches.iter().enumerate() {
         tensors.insert(format!("{i}.tokens"), numbers(&batch.sequences.tokens));
-        tensors.insert(format!("{i}.places"), numbers(&batch.places));
+        tensors.insert(format!("{i}.places"), numbers(&batch.positions));
         tensors.insert(format!("{i}.labels"), numbers(&batch.labels));
     }
     Ok(std::fs::write(folder.join("batches.safetensors"), weights::bytes(&tensors)?)?)

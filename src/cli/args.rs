@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use clap::builder::PossibleValuesParser;
-use objective::Objective;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use settings::Layers;
 
 use crate::backend::Backend;
-use crate::config::{Layers, PRESETS, RunConfig, preset};
-use crate::exit::Usage;
+use crate::config::{PRESETS, RunConfig, preset};
+use crate::exit::{BadInput, Usage};
 use crate::registry::{self, OBJECTIVES};
 
 /// Where a configuration comes from: preset, then file, then flags.
@@ -54,22 +54,19 @@ pub struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    /// Preset and file, laid over `layers`.
+    /// `layers` with preset and file on top.
     ///
     /// # Errors
     /// When there is no such preset or file, or the file is no TOML.
     pub fn below(&self, mut layers: Layers) -> Result<Layers> {
-        layers.lay_under("objective.name", mlm::Mlm::NAME);
+        layers.lay_under("objective.name", registry::DEFAULT);
         if let Some(name) = &self.preset {
             layers.lay(preset(name)?);
         }
         if let Some(path) = &self.config {
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                crate::exit::BadInput(format!("cannot read {}: {error}", path.display()))
-            })?;
-            let table = text
-                .parse()
-                .map_err(|error: toml::de::Error| crate::exit::BadInput(error.to_string()));
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| BadInput(format!("cannot read {}: {error}", path.display())))?;
+            let table = text.parse().map_err(|error: toml::de::Error| BadInput(error.to_string()));
             layers.lay(table.with_context(|| format!("{} is no TOML file", path.display()))?);
         }
         Ok(layers)
@@ -147,10 +144,7 @@ const MOST_THREADS: usize = 1024;
 /// When there are too many, or they cannot be started.
 pub fn use_threads(threads: usize) -> Result<()> {
     if threads > MOST_THREADS {
-        return Err(crate::exit::BadInput(format!(
-            "threads = {threads}: must be at most {MOST_THREADS}"
-        ))
-        .into());
+        return Err(BadInput(format!("threads = {threads}: must be at most {MOST_THREADS}")).into());
     }
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -159,12 +153,9 @@ pub fn use_threads(threads: usize) -> Result<()> {
 }
 
 fn objectives() -> PossibleValuesParser {
-    OBJECTIVES
-        .iter()
-        .map(|entry| clap::builder::PossibleValue::new(entry.name).help(entry.about))
-        .into()
+    OBJECTIVES.iter().map(|entry| PossibleValue::new(entry.name).help(entry.about)).into()
 }
 
 fn presets() -> PossibleValuesParser {
-    PRESETS.iter().map(|(name, _)| clap::builder::PossibleValue::new(*name)).into()
+    PRESETS.iter().map(|(name, _)| PossibleValue::new(*name)).into()
 }

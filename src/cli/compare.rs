@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use report::{Arm, Axis, Difference, Run, TRADE_OFF, arms, page, traded};
 use serde_json::{Value, json};
+use toml::Table;
 
-use super::print;
-use super::report::{report, table};
+use super::output::{print, print_json, table};
 use crate::exit::{BadInput, Usage};
-use crate::report::{Arm, Axis, Run, TRADE_OFF, arms, page, traded};
+use crate::{model, registry};
 
 /// Flags of `compare`.
 #[derive(Debug, ClapArgs)]
@@ -27,8 +29,8 @@ pub struct Args {
     /// Which arm the others are compared with; the first when left out.
     #[arg(long, value_name = "NAME")]
     baseline: Option<String>,
-    /// What curves are drawn over.
-    #[arg(long, value_enum, default_value_t)]
+    /// The horizontal axis of curves.
+    #[arg(long, value_parser = axes(), default_value = Axis::Tokens.field())]
     over: Axis,
     /// Write the table to this file.
     #[arg(long, value_name = "FILE.csv")]
@@ -46,41 +48,17 @@ pub struct Args {
 /// # Errors
 /// When a folder holds no run, no run is finished, or a file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
-    let (mut runs, mut seen) = (Vec::new(), BTreeSet::new());
-    for folder in args.runs.iter().flat_map(|path| folders(path)) {
-        let folder = &folder;
-        if !seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
-            tracing::warn!("{} was named before and counts once", folder.display());
-            continue;
-        }
-        match Run::read(folder)? {
-            Some(run) => runs.push(run),
-            None => tracing::warn!("{} is not finished and is left out", folder.display()),
-        }
-    }
-    if runs.is_empty() {
-        return Err(BadInput("none of these runs is finished".to_owned()).into());
-    }
+    let runs = read(&args.runs)?;
     let metrics = metrics(&args.metric, &runs)?;
     let mut arms = arms(runs);
     if let Some(name) = &args.baseline {
-        let names: Vec<&str> = arms.iter().map(|arm| arm.name.as_str()).collect();
-        let known = names.join(", ");
-        let at = names.iter().position(|other| other == name);
-        let at = at.ok_or_else(|| {
-            Usage(format!("--baseline {name}: there is no such arm; known: {known}"))
-        })?;
-        arms[..=at].rotate_right(1);
+        put_first(&mut arms, name)?;
     }
+
     let (header, rows) = rows(&arms, &metrics);
     if let Some(path) = &args.csv {
-        let context = || format!("cannot write {}", path.display());
-        let mut file = csv::Writer::from_path(path).with_context(context)?;
-        file.write_record(csv_header(&metrics)).with_context(context)?;
-        for arm in &arms {
-            file.write_record(csv_row(arm, &arms[0], &metrics)).with_context(context)?;
-        }
-        file.flush().with_context(context)?;
+        write_csv(path, &arms, &metrics)
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     if let Some(path) = &args.html {
         let all: Vec<String> = all_metrics(&arms);
@@ -90,14 +68,66 @@ pub fn run(args: &Args) -> Result<()> {
     if args.json {
         let document: Vec<Value> =
             arms.iter().map(|arm| document(arm, &arms[0], &metrics)).collect();
-        return report(true, &json!({"arms": document}));
+        return print_json(&json!({"arms": document}));
     }
+
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let mut text = table(&header);
     for row in rows {
         text.add_row(row);
     }
     print(&text.to_string())
+}
+
+/// The finished runs in `paths`, each once.
+fn read(paths: &[PathBuf]) -> Result<Vec<Run>> {
+    let (mut runs, mut seen) = (Vec::new(), BTreeSet::new());
+    for folder in &paths.iter().flat_map(|path| folders(path)).collect::<Vec<_>>() {
+        let name = folder.display();
+        if !seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
+            tracing::warn!("{name} was named before and counts once");
+            continue;
+        }
+        if !folder.join("run.toml").is_file() {
+            return Err(BadInput(format!("{name} is no run: it has no run.toml")).into());
+        }
+        let config = registry::resolve(*model::run_config(folder)?)?;
+        match Run::read(folder, Table::try_from(&config)?)? {
+            Some(run) => runs.push(run),
+            None => tracing::warn!("{name} is not finished and is left out"),
+        }
+    }
+    if runs.is_empty() {
+        return Err(BadInput("none of these runs is finished".to_owned()).into());
+    }
+    Ok(runs)
+}
+
+/// Moves the arm called `name` to the front, where the baseline stands.
+fn put_first(arms: &mut [Arm], name: &str) -> Result<(), Usage> {
+    let position = arms.iter().position(|arm| arm.name == name).ok_or_else(|| {
+        let names: Vec<&str> = arms.iter().map(|arm| arm.name.as_str()).collect();
+        let known = names.join(", ");
+        Usage(format!("--baseline {name}: there is no such arm; known: {known}"))
+    })?;
+    arms[..=position].rotate_right(1);
+    Ok(())
+}
+
+fn axes() -> impl TypedValueParser<Value = Axis> {
+    let find = |name: String| {
+        Axis::ALL.into_iter().find(|axis| axis.field() == name).expect("a possible value")
+    };
+    PossibleValuesParser::new(Axis::ALL.map(Axis::field)).map(find)
+}
+
+fn write_csv(path: &Path, arms: &[Arm], metrics: &[String]) -> Result<()> {
+    let mut file = csv::Writer::from_path(path)?;
+    file.write_record(csv_header(metrics))?;
+    for arm in arms {
+        file.write_record(csv_row(arm, &arms[0], metrics))?;
+    }
+    Ok(file.flush()?)
 }
 
 /// The runs that a path stands for: itself, or where it is none those in the folder, such as one
@@ -161,6 +191,7 @@ const BUDGET: [(&str, &str, f64); 4] = [
     ("minutes", "seconds", 60.0),
 ];
 
+/// The table for people: its header, and a row for each arm.
 fn rows(arms: &[Arm], metrics: &[String]) -> (Vec<String>, Vec<Vec<String>>) {
     let mut header = vec!["arm".to_owned(), "runs".to_owned()];
     for metric in metrics {
@@ -170,37 +201,45 @@ fn rows(arms: &[Arm], metrics: &[String]) -> (Vec<String>, Vec<Vec<String>>) {
         }
     }
     header.extend(BUDGET.map(|(name, ..)| name.to_owned()));
-    let row =
-        |arm: &Arm| {
-            let mut row = vec![arm.name.clone(), arm.runs.len().to_string()];
-            for metric in metrics {
-                row.push(arm.summary(metric).map_or("-".to_owned(), |(mean, deviation)| {
-                    match deviation {
-                        Some(deviation) => format!("{mean:.4} ± {deviation:.4}"),
-                        None => format!("{mean:.4}"),
-                    }
-                }));
-                if arms.len() > 1 {
-                    let same = std::ptr::eq(arm, &arms[0]);
-                    let difference = if same { None } else { arm.difference(&arms[0], metric) };
-                    row.push(difference.map_or("-".to_owned(), |difference| {
-                        match difference.interval {
-                            Some(half) => {
-                                let (low, high) = (difference.mean - half, difference.mean + half);
-                                format!("{:+.4} [{low:+.4}, {high:+.4}]", difference.mean)
-                            }
-                            None => format!("{:+.4}", difference.mean),
-                        }
-                    }));
-                }
+
+    let row = |arm: &Arm| {
+        let mut row = vec![arm.name.clone(), arm.runs.len().to_string()];
+        for metric in metrics {
+            row.push(mean_text(arm, metric));
+            if arms.len() > 1 {
+                row.push(difference_text(arm, &arms[0], metric));
             }
-            let amount = |(_, field, unit): (&str, &str, f64)| {
-                arm.summary(field).map_or("-".to_owned(), |(mean, _)| format!("{:.2}", mean / unit))
-            };
-            row.extend(BUDGET.map(amount));
-            row
-        };
+        }
+        row.extend(BUDGET.map(|(_, field, unit)| {
+            let mean = arm.summary(field).map(|(mean, _)| mean / unit);
+            mean.map_or("-".to_owned(), |mean| format!("{mean:.2}"))
+        }));
+        row
+    };
     (header, arms.iter().map(row).collect())
+}
+
+/// Mean and standard deviation of a metric.
+fn mean_text(arm: &Arm, metric: &str) -> String {
+    match arm.summary(metric) {
+        Some((mean, Some(deviation))) => format!("{mean:.4} ± {deviation:.4}"),
+        Some((mean, None)) => format!("{mean:.4}"),
+        None => "-".to_owned(),
+    }
+}
+
+/// The difference of a metric to the baseline's, with its interval.
+fn difference_text(arm: &Arm, baseline: &Arm, metric: &str) -> String {
+    if std::ptr::eq(arm, baseline) {
+        return "-".to_owned();
+    }
+    let Some(Difference { mean, interval }) = arm.difference(baseline, metric) else {
+        return "-".to_owned();
+    };
+    match interval {
+        Some(half) => format!("{mean:+.4} [{:+.4}, {:+.4}]", mean - half, mean + half),
+        None => format!("{mean:+.4}"),
+    }
 }
 
 fn csv_header(metrics: &[String]) -> Vec<String> {

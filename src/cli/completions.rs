@@ -1,10 +1,10 @@
 //! `completions`.
 
 use anyhow::Result;
-use clap::{Args as ClapArgs, CommandFactory};
+use clap::{Args as ClapArgs, Command};
 use clap_complete::Shell;
 
-use super::{Cli, print};
+use super::output::print;
 
 /// Flags of `completions`.
 #[derive(Debug, ClapArgs)]
@@ -13,12 +13,12 @@ pub struct Args {
     shell: Shell,
 }
 
-/// Runs `completions`.
+/// Runs `completions` for `command`.
 ///
 /// # Errors
 /// When stdout cannot be written.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, mut command: Command) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "bert-variants", &mut script);
+    clap_complete::generate(args.shell, &mut command, "bert-variants", &mut script);
     print(&String::from_utf8_lossy(&script))
 }

@@ -3,12 +3,12 @@
 use anyhow::Result;
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::json;
+use settings::Layers;
 
 use super::args::{ConfigArgs, use_threads};
-use super::report::report;
-use crate::config::Layers;
+use super::output::{OutputFormat, report};
 use crate::progress::Progress;
-use crate::train::Text;
+use crate::run::PreparedText;
 
 /// What to do with a text.
 #[derive(Debug, Subcommand)]
@@ -45,7 +45,7 @@ pub fn run(command: Command) -> Result<()> {
     }
     let config = args.config.resolve(layers)?;
     use_threads(config.threads)?;
-    let text = Text::prepare(&config, &Progress::default())?;
+    let text = PreparedText::new(&config, &Progress::default())?;
     let train = &text.train.corpus;
     let mut document = json!({"folder": train.folder(), "tokenizer": text.tokenizer.hash()});
     if let Command::Stats(_) = command {
@@ -68,5 +68,5 @@ pub fn run(command: Command) -> Result<()> {
         document["tokens"] = json!(train.tokens());
         document["documents"] = json!(train.documents());
     }
-    report(args.json, &document)
+    report(OutputFormat::of_flag(args.json), &document)
 }

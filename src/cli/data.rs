@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tune::Kind;
+use finetune::{DataConfig, TaskKind};
 
 use crate::exit::Usage;
-use crate::finetune::DataConfig;
 
 /// Where labelled data lie and how they are read.
 #[derive(Debug, Args)]
@@ -47,20 +46,19 @@ impl DataArgs {
     /// # Errors
     /// When there is no training data.
     pub fn check(&self) -> Result<(), Usage> {
-        match self.train.is_some() || self.glue.is_some() {
-            true => Ok(()),
-            false => Err(Usage(
-                "no training data: give --train FILE, or --glue TASK --data DIR".to_owned(),
-            )),
+        if self.train.is_none() && self.glue.is_none() {
+            let message = "no training data: give --train FILE, or --glue TASK --data DIR";
+            return Err(Usage(message.to_owned()));
         }
+        Ok(())
     }
 
     /// The `[data]` table.
-    pub fn config(&self, kind: Kind) -> DataConfig {
+    pub fn config(&self, kind: TaskKind) -> DataConfig {
         let path = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
         let (text, label) = match kind {
-            Kind::Tagging => ("tokens", "tags"),
-            Kind::Regression => ("sentence", "score"),
+            TaskKind::Tagging => ("tokens", "tags"),
+            TaskKind::Regression => ("sentence", "score"),
             _ => ("sentence", "label"),
         };
         let named =

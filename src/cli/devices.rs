@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 use serde_json::json;
 
-use super::print;
+use super::output::{print, print_json};
 use crate::backend::Backend;
 
 /// Flags of `devices`.
@@ -30,7 +30,7 @@ pub fn run(args: &Args) -> Result<()> {
             }
         };
         let entries: Vec<_> = found.iter().map(entry).collect();
-        return print(&serde_json::to_string_pretty(&json!({ "backends": entries }))?);
+        return print_json(&json!({ "backends": entries }));
     }
     for (backend, found) in found {
         match found {

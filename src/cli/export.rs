@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use hub::{ExportedModel, Family, HubModel, TrainedModel};
 
-use super::print;
-use crate::hub::{self, Family, HubModel, Run};
-use crate::model::{self, Found};
-use crate::train::weights;
+use super::output::print;
+use crate::model::{self, ModelSource};
+use crate::registry;
 
 /// Flags of `export`.
 #[derive(Debug, ClapArgs)]
@@ -21,8 +22,13 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
     /// Write it as this family; left out, the first one that computes the same.
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = families())]
     family: Option<Family>,
+}
+
+fn families() -> impl TypedValueParser<Value = Family> {
+    PossibleValuesParser::new(Family::ALL.map(Family::name))
+        .map(|name| Family::find(&name).expect("a possible value"))
 }
 
 /// Runs `export`.
@@ -31,26 +37,23 @@ pub struct Args {
 /// When the model cannot be read, has no counterpart in transformers, or the folder cannot be
 /// written.
 pub fn run(args: &Args) -> Result<()> {
-    let found = model::find(&args.model)?;
-    anstream::eprintln!("model: {}", found.describe());
-    let tokenizer = found.tokenizer()?;
-    let models: Vec<(&str, HubModel)> = match found {
-        Found::Run { config, checkpoint, .. } => {
-            let mut encoder = config.encoder.clone();
-            model::fit_vocabulary(&mut encoder, &tokenizer)?;
-            let weights = weights::read(&checkpoint.join("model.safetensors"))?;
-            let (objective, knobs) = (config.objective_name()?, config.objective_knobs());
-            hub::of_run(
-                Run { objective, knobs: &knobs, encoder: &encoder, weights: &weights },
-                args.family,
-            )?
+    let source = model::find(&args.model)?;
+    anstream::eprintln!("model: {}", source.describe());
+    let tokenizer = source.tokenizer()?;
+    let models = match &source {
+        ModelSource::Run { config, .. } => {
+            let (encoder, weights) = (source.encoder()?, source.weights()?);
+            let trained = TrainedModel { encoder: &encoder, weights: &weights };
+            let entry = registry::of_model(&source)?;
+            (entry.export)(config.objective_knobs(), trained, args.family)?
         }
-        Found::Hub { model, .. } => vec![("", *model)],
+        ModelSource::Hub { model, .. } => vec![ExportedModel::only(HubModel::clone(model))],
     };
-    for (name, model) in &models {
-        let folder = if models.len() == 1 { args.to.clone() } else { args.to.join(name) };
-        hub::write(&folder, model, &tokenizer)?;
-        print(&format!("{}: {}", folder.display(), model.architecture.class(model.config.family)))?;
+
+    for ExportedModel { folder, model } in &models {
+        let to = if models.len() == 1 { args.to.clone() } else { args.to.join(folder) };
+        hub::write(&to, model, &tokenizer)?;
+        print(&format!("{}: {}", to.display(), model.class()))?;
     }
     Ok(())
 }

@@ -3,22 +3,26 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use checkpoint::Weights;
 use clap::{Args as ClapArgs, ValueEnum};
+use eval::TaskOutputs;
+use finetune::{Finetune, FinetuneConfig, HeadStyle, TaskData, TaskKind, TextEncoder};
+use hub::Family;
 use objective::Objective;
+use report::statistics::{deviation, mean};
 use serde_json::{Value, json};
+use settings::Layers;
 use toml::Table;
-use tune::{HeadStyle, Kind, Tune, TuneConfig};
+use trunk::EncoderConfig;
 
 use super::args::{BackendArgs, use_threads};
 use super::data::DataArgs;
-use super::print;
-use super::report::table;
-use crate::config::{Layers, RunConfig, parse};
+use super::output::{print, print_json, table};
+use crate::config::RunConfig;
 use crate::exit::Usage;
-use crate::finetune::{Encoder, Lesson, TaskData, learn};
-use crate::model::{self, Found};
-use crate::report::statistics::{deviation, mean};
-use crate::train::weights::Weights;
+use crate::model::{self, ModelSource};
+use crate::registry;
+use crate::run::{TaskLesson, learn};
 
 /// What is learnt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -99,52 +103,51 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Usage("--seeds 0: must be at least 1".to_owned()).into());
     }
     args.data.check()?;
-    let found = model::find(&args.model)?;
-    anstream::eprintln!("model: {}", found.describe());
+    let source = model::find(&args.model)?;
+    anstream::eprintln!("model: {}", source.describe());
     use_threads(args.threads as usize)?;
+
     let mut runs = Vec::new();
     for seed in args.seed..args.seed + args.seeds {
         let out =
             if args.seeds == 1 { args.out.clone() } else { args.out.join(format!("seed-{seed}")) };
-        runs.push(one(args, &found, seed, &out)?);
+        runs.push(run_one(args, &source, seed, &out)?);
     }
-    tell(&args.out, &runs, args.json)
+    print_results(&args.out, &runs, args.json)
 }
 
-/// One run: what its best checkpoint reaches, by split and metric.
-fn one(args: &Args, found: &Found, seed: u64, out: &Path) -> Result<Value> {
-    let tokenizer = found.tokenizer()?;
-    let mut config = configuration(args, found, seed)?;
+/// One run: the scores of its best checkpoint, by split and metric.
+fn run_one(args: &Args, source: &ModelSource, seed: u64, out: &Path) -> Result<Value> {
+    let tokenizer = source.tokenizer()?;
+    let mut config = configuration(args, source, seed)?;
+    let mut finetune: FinetuneConfig = settings::parse(config.objective_knobs(), "objective.")?;
+    let encoder = TextEncoder::new(&tokenizer, config.corpus.max_length);
     let data = config.data.clone().unwrap_or_default();
-    let mut tune: TuneConfig = parse(config.objective_knobs(), "objective.")?;
-    let material =
-        TaskData::read(&data, tune.kind, Encoder::new(&tokenizer, config.corpus.max_length), &[])?;
-    tune.labels.clone_from(&material.labels);
-    let mut knobs = Table::try_from(&tune)?;
-    knobs.insert("name".to_owned(), Tune::NAME.into());
+    let data = TaskData::read(&data, finetune.kind, encoder, &[])?;
+    finetune.labels.clone_from(&data.labels);
+    let outputs = TaskOutputs { kind: finetune.kind, labels: data.labels.clone() };
+
+    let mut knobs = Table::try_from(&finetune)?;
+    knobs.insert("name".to_owned(), Finetune::NAME.into());
     config.objective = knobs;
-    learn::<Tune>(
-        config,
-        out,
-        Lesson { tokenizer: &tokenizer, kind: tune.kind, material, start: Weights::new() },
-    )
+    let lesson = TaskLesson { tokenizer: &tokenizer, outputs, data, initial: Weights::new() };
+    learn::<Finetune>(config, out, lesson)
 }
 
 /// The configuration of a run, complete but for the labels.
-fn configuration(args: &Args, found: &Found, seed: u64) -> Result<RunConfig> {
+fn configuration(args: &Args, source: &ModelSource, seed: u64) -> Result<RunConfig> {
     let kind = match args.task {
-        Task::Classification | Task::Pair => Kind::Classification,
-        Task::Regression => Kind::Regression,
-        Task::Tagging => Kind::Tagging,
-        Task::Qa => Kind::Question,
+        Task::Classification | Task::Pair => TaskKind::Classification,
+        Task::Regression => TaskKind::Regression,
+        Task::Tagging => TaskKind::Tagging,
+        Task::Qa => TaskKind::Question,
     };
     if args.task == Task::Pair && args.data.pair.is_none() && args.data.glue.is_none() {
-        return Err(Usage(
-            "--task pair needs --pair COLUMN, the column of the second sentence".to_owned(),
-        )
-        .into());
+        let message = "--task pair needs --pair COLUMN, the column of the second sentence";
+        return Err(Usage(message.to_owned()).into());
     }
-    let encoder = found.encoder()?;
+
+    let encoder = source.encoder()?;
     let mut layers = Layers::default();
     layers.set("seed", seed as i64);
     layers.set("threads", args.threads as i64);
@@ -154,21 +157,13 @@ fn configuration(args: &Args, found: &Found, seed: u64) -> Result<RunConfig> {
     if let Some(backend) = args.backend.backend {
         layers.set("backend", backend.to_string());
     }
-    let head = match &args.head {
-        Some(style) => style.clone().into(),
-        None => toml::Value::try_from(style_of(found))?,
-    };
-    let mut objective = Table::new();
-    objective.insert("name".to_owned(), Tune::NAME.into());
-    objective.insert("kind".to_owned(), toml::Value::try_from(kind)?);
-    objective.insert("head".to_owned(), head);
-    objective.insert("dropout".to_owned(), encoder.dropout.into());
-    layers.set("objective", objective);
-    let usual = if kind == Kind::Question { 384 } else { 128 };
+    layers.set("objective", objective_table(args, source, kind, &encoder)?);
+    let usual = if kind == TaskKind::Question { 384 } else { 128 };
     let max_length = args.max_length.unwrap_or(encoder.positions.min(usual) as u64);
     layers.set("encoder", Table::try_from(&encoder)?);
     layers.set("corpus.max_length", max_length as i64);
     layers.set("data", Table::try_from(args.data.config(kind))?);
+
     layers.set("budget.epochs", args.epochs.unwrap_or(3.0));
     layers.set("optimizer.learning_rate", args.learning_rate.unwrap_or(5e-5));
     layers.set("optimizer.layer_decay", args.layer_decay.unwrap_or(1.0));
@@ -184,33 +179,55 @@ fn configuration(args: &Args, found: &Found, seed: u64) -> Result<RunConfig> {
     Ok(layers.resolve()?)
 }
 
+/// The `[objective]` table, but for the labels.
+fn objective_table(
+    args: &Args,
+    source: &ModelSource,
+    kind: TaskKind,
+    encoder: &EncoderConfig,
+) -> Result<Table> {
+    let head = match &args.head {
+        Some(style) => style.clone(),
+        None => head_style(source)?.name().to_owned(),
+    };
+    Ok(Table::from_iter([
+        ("name".to_owned(), Finetune::NAME.into()),
+        ("kind".to_owned(), toml::Value::try_from(kind)?),
+        ("head".to_owned(), head.into()),
+        ("dropout".to_owned(), encoder.dropout.into()),
+    ]))
+}
+
 /// The head of the model's family.
-pub fn style_of(found: &Found) -> HeadStyle {
-    match found {
-        Found::Hub { model, .. } => model.head_style(),
-        Found::Run { config, .. } => match config.objective_name() {
-            Ok("rtd") => HeadStyle::Electra,
-            _ if config.encoder.position_offset > 0 => HeadStyle::Roberta,
-            _ if config.encoder.segments == 0 => HeadStyle::Distilbert,
-            _ => HeadStyle::Bert,
-        },
-    }
+///
+/// # Errors
+/// When the run's configuration names no known objective.
+pub fn head_style(source: &ModelSource) -> Result<HeadStyle> {
+    let config = match source {
+        ModelSource::Hub { model, .. } => return Ok(HeadStyle::of_hub(model)),
+        ModelSource::Run { config, .. } => config,
+    };
+    Ok(match registry::of_model(source)?.family {
+        Some(Family::Electra) => HeadStyle::Electra,
+        _ if config.encoder.position_offset > 0 => HeadStyle::Roberta,
+        _ if config.encoder.segments == 0 => HeadStyle::Distilbert,
+        _ => HeadStyle::Bert,
+    })
 }
 
 /// Prints the results: mean and standard deviation over the seeds.
-pub fn tell(out: &Path, runs: &[Value], json: bool) -> Result<()> {
-    let splits = |run: &Value| -> Vec<String> {
-        run.as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(_, value)| value.is_object())
-            .map(|(name, _)| name.clone())
-            .collect()
-    };
-    let names = runs.first().map(splits).unwrap_or_default();
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn print_results(out: &Path, runs: &[Value], json: bool) -> Result<()> {
+    let splits = runs.first().map(split_names).unwrap_or_default();
+    if splits.is_empty() && !json {
+        return print(&format!("{}: trained; give --dev or --test to measure it", out.display()));
+    }
+
     let mut rows = table(&["data", "metric", "mean", "standard deviation", "runs"]);
     let mut summary = json!({"runs": runs});
-    for split in &names {
+    for split in &splits {
         let metrics = runs[0][split].as_object().cloned().unwrap_or_default();
         for metric in metrics.keys().filter(|name| *name != "examples") {
             let values: Vec<f64> =
@@ -229,8 +246,11 @@ pub fn tell(out: &Path, runs: &[Value], json: bool) -> Result<()> {
             }
         }
     }
-    if names.is_empty() && !json {
-        return print(&format!("{}: trained; give --dev or --test to measure it", out.display()));
-    }
-    if json { print(&serde_json::to_string_pretty(&summary)?) } else { print(&rows.to_string()) }
+    if json { print_json(&summary) } else { print(&rows.to_string()) }
+}
+
+/// The splits that a run was measured on.
+fn split_names(run: &Value) -> Vec<String> {
+    let fields = run.as_object().into_iter().flatten();
+    fields.filter(|(_, value)| value.is_object()).map(|(name, _)| name.clone()).collect()
 }

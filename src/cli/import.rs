@@ -6,11 +6,11 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 use corpus::Tokenizer;
 
-use super::print;
+use super::output::print;
 use crate::backend::Backend;
 use crate::exit::BadInput;
-use crate::model::Found;
-use crate::{hub, registry};
+use crate::model::ModelSource;
+use crate::registry;
 
 /// Flags of `import`.
 #[derive(Debug, ClapArgs)]
@@ -34,14 +34,16 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let model = hub::read(&args.from)?;
     let tokenizer = Tokenizer::open(&args.from)?;
-    let found = Found::Hub { folder: args.from.clone(), model: Box::new(model.clone()) };
-    (registry::find(found.objective()?)?.check)(&found, &Backend::Cpu.open()?)?;
+    let source = ModelSource::Hub { folder: args.from.clone(), model: Box::new(model.clone()) };
+    // Loaded once, so that a model that cannot be used is refused.
+    (registry::of_model(&source)?.load)(&source, &Backend::Cpu.open()?)?;
+
     hub::write_native(&args.to, &model, &tokenizer)?;
     let unused = if model.unused.is_empty() {
         String::new()
     } else {
         format!("; not used: {}", model.unused.join(", "))
     };
-    let class = model.architecture.class(model.config.family);
-    print(&format!("{}: {class}, {} tensors{unused}", args.to.display(), model.weights.len()))
+    let (to, class, tensors) = (args.to.display(), model.class(), model.weights.len());
+    print(&format!("{to}: {class}, {tensors} tensors{unused}"))
 }

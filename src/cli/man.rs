@@ -4,10 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::{Args as ClapArgs, Command, CommandFactory};
+use clap::{Args as ClapArgs, Command};
 use clap_mangen::Man;
 
-use super::{Cli, print};
+use super::output::print;
 
 /// Flags of `man`.
 #[derive(Debug, ClapArgs)]
@@ -18,19 +18,18 @@ pub struct Args {
     to: Option<PathBuf>,
 }
 
-/// Runs `man`: one page with a section for each subcommand on stdout, or a page for each into a
+/// Runs `man` for `command`: one page with a section for each subcommand on stdout, or a page for each into a
 /// folder.
 ///
 /// # Errors
 /// When stdout or the folder cannot be written.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, mut command: Command) -> Result<()> {
     if let Some(folder) = &args.to {
         let context = || format!("cannot write the manual pages to {}", folder.display());
         fs::create_dir_all(folder).with_context(context)?;
-        return clap_mangen::generate_to(Cli::command(), folder).with_context(context);
+        return clap_mangen::generate_to(command, folder).with_context(context);
     }
 
-    let mut command = Cli::command();
     command.build();
     let mut page = Vec::new();
     Man::new(command.clone()).render(&mut page)?;

@@ -1,29 +1,28 @@
 //! The command line: one file per subcommand.
 
 mod args;
-pub mod augment;
+mod augment;
 mod compare;
 mod completions;
 mod corpus;
 mod data;
 mod devices;
 mod distill;
-pub mod eval;
+mod eval;
 mod export;
-pub mod fill_mask;
+mod fill_mask;
 mod finetune;
 mod import;
-pub mod inspect;
+mod inspect;
 mod man;
-pub mod predict;
+mod output;
+mod paint;
+mod predict;
 mod pretrain;
-pub mod report;
 mod tokenizer;
 
-use std::io::Write;
-
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::{progress, signals};
@@ -34,8 +33,8 @@ use crate::{progress, signals};
 #[derive(Debug, Parser)]
 #[command(name = "bert-variants", version, propagate_version = true, max_term_width = 110)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 runtime failure, 2 usage, 3 bad configuration or data, 4 diverged, \
-                        5 device or memory, 130/143 interrupted after saving."
+    after_help = "Exit codes: 0 done, 1 runtime failure, 2 usage, 3 bad configuration or data, \
+                  4 diverged, 5 device or memory, 130/143 interrupted after saving."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -61,7 +60,7 @@ enum Command {
     Augment(augment::Args),
     /// Use a fine-tuned model on new text.
     Predict(predict::Args),
-    /// The most probable tokens at masked places of a text.
+    /// The most probable tokens at masks of a text.
     FillMask(fill_mask::Args),
     /// Write a model as transformers reads it.
     Export(export::Args),
@@ -87,6 +86,7 @@ enum Command {
 /// Whatever the subcommand met; `exit::code` tells the exit code.
 pub fn run() -> Result<()> {
     let cli = Cli::parse();
+
     let filter =
         EnvFilter::try_from_env("BERT_VARIANTS_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
@@ -97,13 +97,14 @@ pub fn run() -> Result<()> {
         .with_target(false)
         .init();
     signals::listen()?;
+
     match cli.command {
-        Command::Pretrain(args) => pretrain::run(args),
-        Command::Eval(args) => eval::run(args),
-        Command::Inspect(args) => inspect::run(args),
+        Command::Pretrain(args) => pretrain::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Finetune(args) => finetune::run(&args),
-        Command::Distill(args) => distill::run(*args),
+        Command::Distill(args) => distill::run(&args),
         Command::Augment(args) => augment::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::FillMask(args) => fill_mask::run(&args),
@@ -112,18 +113,7 @@ pub fn run() -> Result<()> {
         Command::Corpus(command) => corpus::run(command),
         Command::Tokenizer(command) => tokenizer::run(command),
         Command::Devices(args) => devices::run(&args),
-        Command::Completions(args) => completions::run(&args),
-        Command::Man(args) => man::run(&args),
-    }
-}
-
-/// Prints a result on stdout. A reader that has gone away (`| head`) is no error.
-///
-/// # Errors
-/// When stdout cannot be written for another reason.
-pub fn print(text: &str) -> Result<()> {
-    match writeln!(anstream::stdout(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
     }
 }

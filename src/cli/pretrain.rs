@@ -4,13 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
+use corpus::Tokenizer;
+use settings::Layers;
 use toml::Value;
+use train::{Plan, ShownExample};
 
 use super::args::{BackendArgs, ConfigArgs, use_threads};
-use crate::config::Layers;
+use super::output::{OutputFormat, print, report};
+use super::paint::{legend, paint};
 use crate::model;
 use crate::registry;
-use crate::train::{PretrainJob, Resume};
+use crate::run::{PretrainJob, PretrainOutcome, Resume};
 
 /// Flags of `pretrain`.
 #[derive(Debug, ClapArgs)]
@@ -91,7 +95,7 @@ struct BudgetArgs {
 ///
 /// # Errors
 /// Bad configuration or data, a run folder of another configuration, divergence, an interruption.
-pub fn run(args: Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     args.start(args.config.below(Layers::default())?)
 }
 
@@ -106,14 +110,18 @@ impl Args {
         let config = self.config.resolve(layers)?;
         use_threads(config.threads)?;
         let entry = registry::find(config.objective_name()?)?;
-        let Self { out, resume, dry_run, json, .. } = self;
-        (entry.pretrain)(&PretrainJob {
-            config: &config,
-            out,
-            resume,
-            dry_run: *dry_run,
-            json: *json,
-        })
+        let Self { out, resume, dry_run, .. } = self;
+        let job = PretrainJob { config: &config, out, resume, dry_run: *dry_run };
+
+        let format = OutputFormat::of_flag(self.json);
+        match (entry.pretrain)(&job)? {
+            PretrainOutcome::Finished(summary) => {
+                anstream::eprintln!("{} is finished; nothing to do", out.display());
+                report(format, &summary)
+            }
+            PretrainOutcome::Trained(summary) => report(format, &serde_json::to_value(summary)?),
+            PretrainOutcome::Planned(plan, tokenizer) => print_plan(format, &plan, &tokenizer),
+        }
     }
 
     /// Where a run starts from another model, it takes its tokenizer, unless the command line names
@@ -172,4 +180,20 @@ impl Args {
             layers.set("evaluation.blimp", blimp.display().to_string());
         }
     }
+}
+
+/// Prints what a run would take, and for people its first examples.
+fn print_plan(format: OutputFormat, plan: &Plan, tokenizer: &Tokenizer) -> Result<()> {
+    report(format, &serde_json::to_value(plan)?)?;
+    if format == OutputFormat::Json {
+        return Ok(());
+    }
+    print(&format!("\nwhat the model is shown:  {}", legend()))?;
+    for ShownExample { tokens, caption } in &plan.shown {
+        print(&format!("\n{}", paint(tokens, tokenizer)))?;
+        if let Some(caption) = caption {
+            print(caption)?;
+        }
+    }
+    Ok(())
 }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::json;
+use settings::Layers;
 
 use super::args::{ConfigArgs, use_threads};
-use super::report::report;
-use crate::config::Layers;
+use super::output::{OutputFormat, report};
 use crate::exit::Usage;
 use crate::progress::Progress;
-use crate::train::{cache_folder, open_tokenizer, text};
+use crate::run::{cache_folder, open_text, open_tokenizer};
 
 /// What to do with a tokenizer.
 #[derive(Debug, Subcommand)]
@@ -44,12 +44,12 @@ pub fn run(command: Command) -> Result<()> {
         return Err(Usage("tokenizer train needs --tokenizer train:MODEL:SIZE".to_owned()).into());
     }
     use_threads(config.threads)?;
-    let text = text(&config.corpus, &config.corpus.paths)?;
+    let text = open_text(&config.corpus, &config.corpus.paths)?;
     let cache = cache_folder(&config.corpus)?;
     let tokenizer = open_tokenizer(&config.corpus, Some(&text), &cache, &Progress::default())?;
     tokenizer.save(&args.out)?;
     let document = json!({
         "file": args.out, "tokens": tokenizer.vocabulary_size(), "hash": tokenizer.hash(),
     });
-    report(args.json, &document)
+    report(OutputFormat::of_flag(args.json), &document)
 }

@@ -1,26 +1,28 @@
-//! What a run is told: one struct, declared once.
+//! The configuration of a run: one struct, declared once.
 //!
 //! Values come from, in rising order: the defaults here, a preset, a file, flags. The result is
 //! written to `run.toml` in the run's folder, and that file can be run again.
 
-mod layers;
 mod presets;
 
 use std::path::PathBuf;
 
 use corpus::{Across, Annotations, DocumentBoundary};
+use finetune::DataConfig;
 use serde::{Deserialize, Serialize};
+use train::{
+    AttentionMemory, BatchConfig, Budget, CheckpointConfig, LogConfig, MemoryEstimate,
+    OptimizerConfig, ScheduleConfig, Settings, StepSize,
+};
 use trunk::{EncoderConfig, Precision};
 
 use crate::backend::Backend;
 use crate::exit::BadInput;
-use crate::finetune::DataConfig;
-use crate::train::budget::Budget;
-use crate::train::optimizer::OptimizerConfig;
-use crate::train::schedule::ScheduleConfig;
 
-pub use layers::{Layers, differing_keys, parse};
 pub use presets::{PRESETS, preset};
+
+/// The file in a run's folder with the counts of the tokens of its training text.
+pub const TOKEN_COUNTS: &str = "token_counts.json";
 
 /// Everything that determines a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,8 +33,8 @@ pub struct RunConfig {
     /// A run, a checkpoint or a Hugging Face folder whose weights are the initial ones; empty:
     /// none.
     pub init: PathBuf,
-    /// A run, a checkpoint or a Hugging Face folder that is learnt from, in objectives that ask for
-    /// one; empty: none.
+    /// A run, a checkpoint or a Hugging Face folder to learn from, in objectives that need one;
+    /// empty: none.
     pub teacher: PathBuf,
     /// Where to compute.
     pub backend: Backend,
@@ -146,26 +148,6 @@ impl Default for CorpusConfig {
 /// depend on the machine.
 const SIDE_BY_SIDE: usize = 4;
 
-/// Sequences of a step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BatchConfig {
-    /// Sequences per optimizer step. BERT: 256.
-    pub size: usize,
-    /// Sequences per forward pass; gradients are accumulated over a step. 0: a quarter of them on
-    /// the CPU, where the passes run side by side on its cores, and all of them elsewhere.
-    pub micro: usize,
-    /// Steps whose sequences are dealt out anew by length, so that a step has sequences of like
-    /// length and little is padded; 0 or 1: none (DistilBERT's `group_by_size`).
-    pub group: u64,
-}
-
-impl Default for BatchConfig {
-    fn default() -> Self {
-        Self { size: 32, micro: 0, group: 0 }
-    }
-}
-
 /// What is evaluated while training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -198,36 +180,6 @@ impl Default for EvaluationConfig {
     }
 }
 
-/// What is kept for resuming.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct CheckpointConfig {
-    /// Steps between checkpoints; 0: only at the end and when interrupted.
-    pub every: u64,
-    /// How many of the last checkpoints are kept, besides the best.
-    pub keep: usize,
-}
-
-impl Default for CheckpointConfig {
-    fn default() -> Self {
-        Self { every: 200, keep: 2 }
-    }
-}
-
-/// What is logged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LogConfig {
-    /// Steps between records in `metrics.jsonl`.
-    pub every: u64,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { every: 10 }
-    }
-}
-
 impl RunConfig {
     /// The name of the objective.
     ///
@@ -249,13 +201,38 @@ impl RunConfig {
         knobs
     }
 
-    /// Sequences per forward pass.
-    pub fn micro_batch(&self) -> usize {
-        match self.batch.micro {
-            0 if self.backend == Backend::Cpu => self.batch.size.div_ceil(SIDE_BY_SIDE),
-            0 => self.batch.size,
-            micro => micro.min(self.batch.size),
+    /// The sequences of a step and of its passes.
+    fn step_size(&self) -> StepSize {
+        let BatchConfig { size, micro, group } = self.batch;
+        let micro = match micro {
+            0 if self.backend == Backend::Cpu => size.div_ceil(SIDE_BY_SIDE),
+            0 => size,
+            micro => micro.min(size),
+        };
+        StepSize { size, micro, group }
+    }
+
+    /// The part of the configuration that the training loop needs.
+    pub fn train_settings(&self) -> Settings {
+        Settings {
+            seed: self.seed,
+            budget: self.budget.clone(),
+            step: self.step_size(),
+            optimizer: self.optimizer.clone(),
+            schedule: self.schedule.clone(),
+            evaluate_every: self.evaluation.every,
+            checkpoint: self.checkpoint.clone(),
+            log: self.log.clone(),
         }
+    }
+
+    /// How much memory training takes.
+    pub fn memory_estimate(&self) -> MemoryEstimate {
+        let attention = match self.backend {
+            Backend::Cpu => AttentionMemory::Recomputed,
+            Backend::Wgpu | Backend::Ndarray | Backend::Cuda => AttentionMemory::Kept,
+        };
+        MemoryEstimate { step: self.step_size(), max_length: self.corpus.max_length, attention }
     }
 
     /// Checks that the values fit together.
@@ -264,54 +241,89 @@ impl RunConfig {
     /// Names the first field that cannot be, its value, and what it should be.
     pub fn validate(&self) -> anyhow::Result<()> {
         self.encoder.validate()?;
-        let bad = |message: String| Err(BadInput(message).into());
-        self.optimizer.validate().map_err(|e| BadInput(format!("{e}")))?;
-        self.schedule.validate().map_err(|e| BadInput(format!("{e}")))?;
-        self.budget.validate().map_err(|e| BadInput(format!("{e}")))?;
-        let corpus = &self.corpus;
-        if corpus.max_length > self.encoder.positions {
-            return bad(format!(
-                "corpus.max_length = {}: the position table has {} rows; lower it, or raise encoder.positions",
-                corpus.max_length, self.encoder.positions
-            ));
-        }
-        if corpus.max_length < 8 {
-            return bad(format!("corpus.max_length = {}: must be at least 8", corpus.max_length));
-        }
-        for (name, share) in [
-            ("corpus.valid_fraction", corpus.valid_fraction),
-            ("corpus.short_share", corpus.short_share),
-        ] {
-            if !(0.0..1.0).contains(&share) {
-                return bad(format!("{name} = {share}: must be at least 0 and below 1"));
-            }
-        }
-        for (name, value) in [
+        self.optimizer.validate()?;
+        self.schedule.validate()?;
+        self.budget.validate()?;
+        self.corpus.validate()?;
+        self.check_counts()?;
+        self.check_combinations()?;
+        Ok(())
+    }
+
+    /// Checks the keys that must be at least 1.
+    fn check_counts(&self) -> Result<(), BadInput> {
+        let counts = [
             ("batch.size", self.batch.size),
             ("evaluation.batch", self.evaluation.batch),
             ("checkpoint.keep", self.checkpoint.keep),
-        ] {
-            if value == 0 {
-                return bad(format!("{name} = 0: must be at least 1"));
-            }
+            ("log.every", self.log.every as usize),
+        ];
+        match counts.into_iter().find(|(_, count)| *count == 0) {
+            Some((name, _)) => Err(BadInput(format!("{name} = 0: must be at least 1"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the keys of one table against those of another.
+    fn check_combinations(&self) -> Result<(), BadInput> {
+        let (length, positions) = (self.corpus.max_length, self.encoder.positions);
+        if length > positions {
+            return Err(BadInput(format!(
+                "corpus.max_length = {length}: the position table has {positions} rows; lower it, \
+                 or raise encoder.positions"
+            )));
         }
         for table in ["masking", "evaluation"] {
             let unit = self.objective.get(table).and_then(|masking| masking.get("unit")?.as_str());
             if unit == Some("annotated") && self.corpus.annotations == Annotations::None {
-                return bad(format!(
-                    "objective.{table}.unit = \"annotated\": the text has no annotations; write corpus.annotations = \"spans\""
-                ));
+                return Err(BadInput(format!(
+                    "objective.{table}.unit = \"annotated\": the text has no annotations; write \
+                     corpus.annotations = \"spans\""
+                )));
             }
         }
         if self.encoder.precision != Precision::F32 && self.backend != Backend::Cpu {
-            return bad(format!(
-                "encoder.precision = \"bf16\": only the backend cpu computes in it, not {}; write encoder.precision = \"f32\"",
+            return Err(BadInput(format!(
+                "encoder.precision = \"bf16\": only the backend cpu computes in it, not {}; write \
+                 encoder.precision = \"f32\"",
                 self.backend
-            ));
-        }
-        if self.log.every == 0 {
-            return bad("log.every = 0: must be at least 1".to_owned());
+            )));
         }
         Ok(())
+    }
+}
+
+impl CorpusConfig {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// Names the first that cannot be.
+    fn validate(&self) -> Result<(), BadInput> {
+        if self.max_length < 8 {
+            let length = self.max_length;
+            return Err(BadInput(format!("corpus.max_length = {length}: must be at least 8")));
+        }
+        let shares = [
+            ("corpus.valid_fraction", self.valid_fraction),
+            ("corpus.short_share", self.short_share),
+        ];
+        match shares.into_iter().find(|(_, share)| !(0.0..1.0).contains(share)) {
+            Some((name, share)) => {
+                Err(BadInput(format!("{name} = {share}: must be at least 0 and below 1")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_resolved_configuration_is_read_back_equal() {
+        let config = RunConfig::default();
+        let table = toml::to_string(&config).expect("TOML").parse().expect("TOML");
+        assert_eq!(settings::parse::<RunConfig>(table, "").expect("valid"), config);
     }
 }

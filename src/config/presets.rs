@@ -55,17 +55,6 @@ pub fn preset(name: &str) -> Result<Table, BadInput> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Layers, RunConfig};
-
-    #[test]
-    fn every_preset_is_a_valid_configuration() {
-        for (name, _) in PRESETS {
-            let mut layers = Layers::default();
-            layers.lay(preset(name).expect("known"));
-            let config: RunConfig = layers.resolve().unwrap_or_else(|e| panic!("{name}: {e}"));
-            crate::registry::resolve(config).unwrap_or_else(|e| panic!("{name}: {e}"));
-        }
-    }
 
     #[test]
     fn every_preset_tells_its_command_and_what_it_takes() {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use corpus::Tokenizer;
 
 use crate::error::Result;
-use crate::row::{Behaviour, Row};
+use crate::row::{Behaviour, TextRow};
 use crate::vectors::Vectors;
 use crate::words::{Words, cased_like};
 
@@ -17,7 +17,7 @@ pub struct Query {
     /// The segment of each token.
     pub segments: Vec<u32>,
     /// Where the mask is.
-    pub place: usize,
+    pub position: usize,
 }
 
 /// A masked language model.
@@ -64,7 +64,7 @@ impl Sought<'_> {
     ///
     /// # Errors
     /// When the model fails.
-    pub fn of(&self, rows: &[Row]) -> Result<Vec<[Candidates; 2]>> {
+    pub fn of(&self, rows: &[TextRow]) -> Result<Vec<[Candidates; 2]>> {
         let sentences: Vec<Words<'_>> = rows
             .iter()
             .flat_map(|row| [row.first.as_str(), row.second.as_deref().unwrap_or("")])
@@ -169,7 +169,7 @@ impl Sought<'_> {
                 right.pop();
             }
         }
-        let place = left.len() + 1;
+        let position = left.len() + 1;
         let mut tokens =
             [vec![specials.cls], left, vec![specials.mask], right, vec![specials.sep]].concat();
         let mut segments = vec![0; tokens.len()];
@@ -177,7 +177,7 @@ impl Sought<'_> {
             tokens.extend(whole.into_iter().take(room + 1).chain([specials.sep]));
             segments.resize(tokens.len(), 1);
         }
-        Query { tokens, segments, place }
+        Query { tokens, segments, position }
     }
 }
 
@@ -219,8 +219,8 @@ mod tests {
         Vectors::from_table(words, vec![1.0, 0.0, 0.9, 0.1, 0.0, 1.0])
     }
 
-    fn row(first: &str) -> Row {
-        Row { first: first.to_owned(), second: None }
+    fn row(first: &str) -> TextRow {
+        TextRow { first: first.to_owned(), second: None }
     }
 
     fn found(behaviour: Behaviour, text: &str) -> Candidates {
@@ -270,11 +270,11 @@ mod tests {
         let [the, cat, sleeps] = tokenizer.encode(text).tokens[..] else { panic!("three tokens") };
         let (cls, sep, mask) = (specials.cls, specials.sep, specials.mask);
         let clean = sought(Behaviour::Clean, 16).query(&words, 1);
-        assert_eq!((clean.tokens, clean.place), (vec![cls, the, mask, sleeps, sep], 2));
+        assert_eq!((clean.tokens, clean.position), (vec![cls, the, mask, sleeps, sep], 2));
         let authors = sought(Behaviour::Authors, 16).query(&words, 1);
         assert_eq!(authors.tokens, [cls, the, mask, sleeps, sep, the, cat, sleeps, sep]);
         assert_eq!(authors.segments, [0, 0, 0, 0, 0, 1, 1, 1, 1]);
         let short = sought(Behaviour::Clean, 4).query(&words, 2);
-        assert_eq!((short.tokens, short.place), (vec![cls, cat, mask, sep], 2));
+        assert_eq!((short.tokens, short.position), (vec![cls, cat, mask, sep], 2));
     }
 }

@@ -2,7 +2,7 @@
 
 /// A sentence or a pair of sentences.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Row {
+pub struct TextRow {
     /// The sentence, or the first one.
     pub first: String,
     /// The second one.
@@ -20,7 +20,10 @@ pub enum Behaviour {
 }
 
 /// `original` and those of `variants` that are new, each once, in their order.
-pub(crate) fn distinct(original: &Row, variants: impl IntoIterator<Item = Row>) -> Vec<Row> {
+pub(crate) fn distinct(
+    original: &TextRow,
+    variants: impl IntoIterator<Item = TextRow>,
+) -> Vec<TextRow> {
     let mut found = vec![original.clone()];
     for variant in variants {
         if !found.contains(&variant) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::row::Row;
+use crate::row::TextRow;
 
 /// Bytes of a hash.
 const HASH: usize = size_of::<u64>();
@@ -29,7 +29,7 @@ pub struct Stream<'a> {
 
 /// How far a file is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
+pub struct StreamProgress {
     /// Hash of input and settings.
     pub identity: String,
     /// Rows of the input that are done.
@@ -40,7 +40,7 @@ pub struct Progress {
     pub bytes: u64,
 }
 
-impl Progress {
+impl StreamProgress {
     /// Bytes of the hashes: all rows of the output but the originals have one.
     fn hashes(&self) -> u64 {
         (self.written - self.rows) * HASH as u64
@@ -67,12 +67,12 @@ impl Stream<'_> {
     /// asks to stop.
     pub fn write(
         &self,
-        rows: &[Row],
-        vary: impl Fn(u64, &[Row]) -> Result<Vec<Vec<Row>>>,
-        line: impl Fn(usize, &Row) -> String,
-        mut tell: impl FnMut(&Progress),
+        rows: &[TextRow],
+        vary: impl Fn(u64, &[TextRow]) -> Result<Vec<Vec<TextRow>>>,
+        line: impl Fn(usize, &TextRow) -> String,
+        mut tell: impl FnMut(&StreamProgress),
         interrupted: impl Fn() -> bool,
-    ) -> Result<Progress> {
+    ) -> Result<StreamProgress> {
         let [partial, state, hashes] =
             ["partial", "state", "seen"].map(|ending| self.beside(ending));
         let mut progress = self.begin()?;
@@ -127,7 +127,7 @@ impl Stream<'_> {
     }
 
     /// Where an interrupted run got to, or the beginning.
-    fn begin(&self) -> Result<Progress> {
+    fn begin(&self) -> Result<StreamProgress> {
         if self.output.exists() {
             return Err(Error::Data(format!(
                 "{} is there already; give another --output, or remove it",
@@ -135,15 +135,15 @@ impl Stream<'_> {
             )));
         }
         let (partial, state) = (&self.beside("partial"), &self.beside("state"));
-        let new = Progress {
+        let new = StreamProgress {
             identity: blake3::hash(self.identity.as_bytes()).to_hex().to_string(),
-            ..Progress::default()
+            ..StreamProgress::default()
         };
         if !state.exists() {
             return Ok(new);
         }
         let text = fs::read_to_string(state).map_err(Error::io("read", state))?;
-        let there: Progress = serde_json::from_str(&text).map_err(|error| {
+        let there: StreamProgress = serde_json::from_str(&text).map_err(|error| {
             Error::Data(format!(
                 "{} is damaged ({error}); remove it to begin anew",
                 state.display()
@@ -168,7 +168,7 @@ impl Stream<'_> {
     }
 
     /// Written aside and renamed, so that there is always a whole one.
-    fn remember(&self, state: &Path, progress: &Progress) -> Result<()> {
+    fn remember(&self, state: &Path, progress: &StreamProgress) -> Result<()> {
         let aside = self.beside("state.tmp");
         let text =
             serde_json::to_string(progress).map_err(|error| Error::Data(error.to_string()))?;
@@ -179,7 +179,7 @@ impl Stream<'_> {
 }
 
 /// A hash of a row's sentences. Two of a billion rows have the same with a probability of 0.03.
-fn hash(row: &Row) -> u64 {
+fn hash(row: &TextRow) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(row.first.as_bytes());
     row.second.iter().for_each(|second| {
@@ -212,26 +212,26 @@ mod tests {
 
     use super::*;
 
-    fn rows(n: usize) -> Vec<Row> {
-        (0..n).map(|i| Row { first: format!("row {i}"), second: None }).collect()
+    fn rows(n: usize) -> Vec<TextRow> {
+        (0..n).map(|i| TextRow { first: format!("row {i}"), second: None }).collect()
     }
 
     /// The row, what row 12 is as well, what every fourth row gives as well, and what no other
     /// gives.
-    fn vary(first: u64, rows: &[Row]) -> Result<Vec<Vec<Row>>> {
-        let variants = |(row, number): (&Row, u64)| {
+    fn vary(first: u64, rows: &[TextRow]) -> Result<Vec<Vec<TextRow>>> {
+        let variants = |(row, number): (&TextRow, u64)| {
             let texts = [
                 "row 12".to_owned(),
                 format!("remainder {}", number % 4),
                 format!("variant {number}"),
             ];
-            let others = texts.into_iter().map(|first| Row { first, second: None });
+            let others = texts.into_iter().map(|first| TextRow { first, second: None });
             std::iter::once(row.clone()).chain(others).collect()
         };
         Ok(rows.iter().zip(first..).map(variants).collect())
     }
 
-    fn write(output: &Path, chunk: usize, stop_after: usize) -> Result<Progress> {
+    fn write(output: &Path, chunk: usize, stop_after: usize) -> Result<StreamProgress> {
         let stream =
             Stream { output, identity: "settings".to_owned(), header: "text\n".to_owned(), chunk };
         let asked = Cell::new(0);
@@ -282,19 +282,20 @@ mod tests {
 
     #[test]
     fn rows_that_are_there_twice_stay_and_sentences_of_pairs_are_not_run_together() {
-        let row = |first: &str, second: &str| Row {
+        let row = |first: &str, second: &str| TextRow {
             first: first.to_owned(),
             second: Some(second.to_owned()),
         };
         let (one, other) = (row("ab", "c"), row("a", "bc"));
         assert_ne!(hash(&one), hash(&other));
-        assert_ne!(hash(&one), hash(&Row { first: "abc".to_owned(), second: None }));
+        assert_ne!(hash(&one), hash(&TextRow { first: "abc".to_owned(), second: None }));
         let folder = tempfile::tempdir().unwrap();
         let output = &folder.path().join("pairs");
         let stream = Stream { output, identity: String::new(), header: String::new(), chunk: 2 };
-        let vary =
-            |_, rows: &[Row]| Ok(rows.iter().map(|row| vec![row.clone(), other.clone()]).collect());
-        let line = |number: usize, row: &Row| format!("{number} {}\n", row.first);
+        let vary = |_, rows: &[TextRow]| {
+            Ok(rows.iter().map(|row| vec![row.clone(), other.clone()]).collect())
+        };
+        let line = |number: usize, row: &TextRow| format!("{number} {}\n", row.first);
         stream
             .write(&[one.clone(), one.clone(), one.clone()], vary, line, |_| {}, || false)
             .unwrap();

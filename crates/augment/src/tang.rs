@@ -3,7 +3,7 @@
 use corpus::{below, keyed_rng, uniform};
 use rand_chacha::ChaCha8Rng;
 
-use crate::row::{Behaviour, Row, distinct};
+use crate::row::{Behaviour, TextRow, distinct};
 use crate::speech::{Lexicon, Unigrams};
 use crate::words::Words;
 
@@ -33,12 +33,12 @@ impl Tang {
     /// authors leave out what is wholly masked.
     pub fn variants(
         &self,
-        row: &Row,
+        row: &TextRow,
         number: u64,
         seed: u64,
         tagger: &Lexicon,
         words: &Unigrams,
-    ) -> Vec<Row> {
+    ) -> Vec<TextRow> {
         let sentences = [Some(row.first.as_str()), row.second.as_deref()];
         let sentences = sentences
             .map(|text| text.map(|text| (Words::new(text), tagger.tags(&Words::new(text)))));
@@ -46,7 +46,7 @@ impl Tang {
             Some((sentence, tags)) => self.vary(sentence, tags, words, rng),
             None => None,
         };
-        let variant = |iteration: usize| -> Option<Row> {
+        let variant = |iteration: usize| -> Option<TextRow> {
             let mut rng = keyed_rng("augment", seed, number, iteration as u64);
             let [first, second] = match (&row.second, self.behaviour) {
                 (None, _) => [true, false],
@@ -141,8 +141,8 @@ mod tests {
         }
     }
 
-    fn row(first: &str, second: Option<&str>) -> Row {
-        Row { first: first.to_owned(), second: second.map(str::to_owned) }
+    fn row(first: &str, second: Option<&str>) -> TextRow {
+        TextRow { first: first.to_owned(), second: second.map(str::to_owned) }
     }
 
     #[test]

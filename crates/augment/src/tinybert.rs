@@ -3,7 +3,7 @@
 use corpus::{below, keyed_rng, uniform};
 
 use crate::candidates::Candidates;
-use crate::row::{Behaviour, Row, distinct};
+use crate::row::{Behaviour, TextRow, distinct};
 use crate::words::Words;
 
 /// Copies with words replaced by their candidates.
@@ -32,11 +32,11 @@ impl Tinybert {
     /// original of the other, in the authors' code the second beside the last variant of the first.
     pub fn variants(
         &self,
-        row: &Row,
+        row: &TextRow,
         number: u64,
         seed: u64,
         candidates: &[Candidates; 2],
-    ) -> Vec<Row> {
+    ) -> Vec<TextRow> {
         let varied = |which: usize, text: &str| -> Vec<String> {
             (0..self.copies)
                 .map(|copy| {
@@ -50,8 +50,8 @@ impl Tinybert {
             _ => row.first.clone(),
         };
         let seconds = row.second.iter().flat_map(|second| varied(1, second));
-        let seconds = seconds.map(|second| Row { first: beside.clone(), second: Some(second) });
-        let firsts = firsts.into_iter().map(|first| Row { first, second: row.second.clone() });
+        let seconds = seconds.map(|second| TextRow { first: beside.clone(), second: Some(second) });
+        let firsts = firsts.into_iter().map(|first| TextRow { first, second: row.second.clone() });
         distinct(row, firsts.chain(seconds))
     }
 
@@ -72,8 +72,8 @@ impl Tinybert {
 mod tests {
     use super::*;
 
-    fn row(first: &str, second: Option<&str>) -> Row {
-        Row { first: first.to_owned(), second: second.map(str::to_owned) }
+    fn row(first: &str, second: Option<&str>) -> TextRow {
+        TextRow { first: first.to_owned(), second: second.map(str::to_owned) }
     }
 
     fn candidates(words: &[&[&str]]) -> Candidates {

@@ -7,37 +7,37 @@ use std::ops::Range;
 #[derive(Clone, Debug)]
 pub struct Words<'a> {
     text: &'a str,
-    places: Vec<Range<usize>>,
+    ranges: Vec<Range<usize>>,
 }
 
 impl<'a> Words<'a> {
     /// The words of `text`.
     pub fn new(text: &'a str) -> Self {
         let inner = |c: char| matches!(c, '\'' | '’' | '-');
-        let mut places: Vec<Range<usize>> = Vec::new();
+        let mut ranges: Vec<Range<usize>> = Vec::new();
         for (start, c) in text.char_indices().filter(|(_, c)| c.is_alphanumeric()) {
             let end = start + c.len_utf8();
-            match places.last_mut() {
+            match ranges.last_mut() {
                 Some(word)
                     if text[word.end..start].chars().all(inner)
                         && text[word.end..start].chars().count() < 2 =>
                 {
                     word.end = end;
                 }
-                _ => places.push(start..end),
+                _ => ranges.push(start..end),
             }
         }
-        Self { text, places }
+        Self { text, ranges }
     }
 
     /// How many words.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.ranges.len()
     }
 
     /// Word `i`.
     pub fn get(&self, i: usize) -> &'a str {
-        &self.text[self.places[i].clone()]
+        &self.text[self.ranges[i].clone()]
     }
 
     /// The words.
@@ -47,10 +47,10 @@ impl<'a> Words<'a> {
 
     /// What stands before word `i` and after it.
     pub fn around(&self, i: usize) -> (&'a str, &'a str) {
-        (&self.text[..self.places[i].start], &self.text[self.places[i].end..])
+        (&self.text[..self.ranges[i].start], &self.text[self.ranges[i].end..])
     }
 
-    /// The sentence with other words in the places of its own.
+    /// The sentence with other words in the place of its own.
     ///
     /// # Panics
     /// When there are not as many.
@@ -59,20 +59,20 @@ impl<'a> Words<'a> {
         self.part(0..self.len(), words, 0..self.text.len())
     }
 
-    /// The words `range` of the sentence with other words in the places of its own, without what is
+    /// The words `range` of the sentence with other words in the place of its own, without what is
     /// around them.
     pub fn window(&self, range: Range<usize>, words: &[&str]) -> String {
-        let span = self.places[range.start].start..self.places[range.end - 1].end;
+        let span = self.ranges[range.start].start..self.ranges[range.end - 1].end;
         self.part(range, words, span)
     }
 
     fn part(&self, range: Range<usize>, words: &[&str], span: Range<usize>) -> String {
         let mut text = String::new();
         let mut at = span.start;
-        for (place, word) in self.places[range.clone()].iter().zip(&words[range]) {
-            text.push_str(&self.text[at..place.start]);
+        for (replaced, word) in self.ranges[range.clone()].iter().zip(&words[range]) {
+            text.push_str(&self.text[at..replaced.start]);
             text.push_str(word);
-            at = place.end;
+            at = replaced.end;
         }
         text.push_str(&self.text[at..span.end]);
         text

@@ -84,7 +84,7 @@ impl SpanLines {
         if !line.complete {
             self.open = Some((parts, to));
         } else if let Some(span) = parts.rest.front() {
-            return Err(beyond(span, to, &place(&self.path, self.number)));
+            return Err(beyond(span, to, &location(&self.path, self.number)));
         }
         Ok(to_bytes(&line.text, &inside, dropped))
     }
@@ -100,7 +100,7 @@ impl SpanLines {
             )));
         };
         self.number += 1;
-        parse(&line.text, &place(&self.path, self.number))
+        parse(&line.text, &location(&self.path, self.number))
     }
 
     /// The text is over: so must the annotation be.
@@ -122,56 +122,58 @@ impl SpanLines {
 pub fn of_record(
     field: Option<&serde_json::Value>,
     text: &str,
-    place: &str,
+    location: &str,
     dropped: &mut u64,
 ) -> Result<Vec<Range<usize>>> {
     let Some(field) = field.filter(|field| !field.is_null()) else { return Ok(Vec::new()) };
     let pairs = Vec::<[usize; 2]>::deserialize(field).map_err(|error| {
         let form = "write [[start, end], ...], numbers of characters of the text";
-        Error::data(format!("{place}: the field `spans` holds no spans ({error}); {form}"))
+        Error::data(format!("{location}: the field `spans` holds no spans ({error}); {form}"))
     })?;
-    let spans = checked(pairs.into_iter().map(|[start, end]| start..end), place)?;
+    let spans = checked(pairs.into_iter().map(|[start, end]| start..end), location)?;
     let Some(last) = spans.last() else { return Ok(spans) };
     let length = text.chars().count();
     if last.end > length {
-        Err(beyond(last, length, place))
+        Err(beyond(last, length, location))
     } else {
         Ok(to_bytes(text, &spans, dropped))
     }
 }
 
 /// A file's line, as errors name it.
-pub fn place(path: &Path, number: usize) -> String {
+pub fn location(path: &Path, number: usize) -> String {
     format!("{}, line {number}", path.display())
 }
 
-fn parse(line: &str, place: &str) -> Result<Vec<Range<usize>>> {
+fn parse(line: &str, location: &str) -> Result<Vec<Range<usize>>> {
     let pair = |word: &str| {
         let pair = word
             .split_once(':')
             .and_then(|(start, end)| Some(start.parse().ok()?..end.parse().ok()?));
         pair.ok_or_else(|| {
             Error::data(format!(
-                "{place}: `{word}` is no span; write start:end, numbers of characters"
+                "{location}: `{word}` is no span; write start:end, numbers of characters"
             ))
         })
     };
     let spans = line.split_whitespace().map(pair).collect::<Result<Vec<_>>>()?;
-    checked(spans.into_iter(), place)
+    checked(spans.into_iter(), location)
 }
 
-fn checked(spans: impl Iterator<Item = Range<usize>>, place: &str) -> Result<Vec<Range<usize>>> {
+fn checked(spans: impl Iterator<Item = Range<usize>>, location: &str) -> Result<Vec<Range<usize>>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     for Range { start, end } in spans {
         if start >= end {
             let hint = "the end is exclusive, and greater than the start";
-            return Err(Error::data(format!("{place}: the span {start}:{end} is empty; {hint}")));
+            return Err(Error::data(format!(
+                "{location}: the span {start}:{end} is empty; {hint}"
+            )));
         }
         if let Some(last) = found.last().filter(|last| start < last.end) {
             let hint = "write them ascending and without overlap";
             let Range { start: from, end: to } = last;
             return Err(Error::data(format!(
-                "{place}: the span {start}:{end} begins before {from}:{to} ends; {hint}"
+                "{location}: the span {start}:{end} begins before {from}:{to} ends; {hint}"
             )));
         }
         found.push(start..end);
@@ -179,11 +181,11 @@ fn checked(spans: impl Iterator<Item = Range<usize>>, place: &str) -> Result<Vec
     Ok(found)
 }
 
-fn beyond(span: &Range<usize>, length: usize, place: &str) -> Error {
+fn beyond(span: &Range<usize>, length: usize, location: &str) -> Error {
     let Range { start, end } = span;
     let hint = "count characters, not bytes or tokens";
     Error::data(format!(
-        "{place}: the span {start}:{end} ends beyond the text, which has {length} characters; {hint}"
+        "{location}: the span {start}:{end} ends beyond the text, which has {length} characters; {hint}"
     ))
 }
 

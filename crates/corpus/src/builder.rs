@@ -10,12 +10,12 @@ use crate::corpus::Corpus;
 use crate::duplicates::Duplicates;
 use crate::error::{Error, Result};
 use crate::manifest::{Counts, Manifest, manifest_path};
+use crate::observer::{ProgressObserver, check};
 use crate::reader::{Documents, Event};
 use crate::shards::{Hashed, ShardWriter};
 use crate::spans::{TokenSpans, token_spans};
 use crate::text::Text;
 use crate::tokenizer::{Encoded, Tokenizer};
-use crate::watch::{Watch, check};
 
 /// Version of the files' layout and of how text is cut and tokenised.
 const FORMAT: u32 = 1;
@@ -27,7 +27,7 @@ pub struct Builder<'a> {
     text: &'a Text,
     tokenizer: &'a Tokenizer,
     cache: &'a Path,
-    watch: &'a dyn Watch,
+    observer: &'a dyn ProgressObserver,
 }
 
 impl<'a> Builder<'a> {
@@ -36,9 +36,9 @@ impl<'a> Builder<'a> {
         text: &'a Text,
         tokenizer: &'a Tokenizer,
         cache: &'a Path,
-        watch: &'a dyn Watch,
+        observer: &'a dyn ProgressObserver,
     ) -> Self {
-        Self { text, tokenizer, cache, watch }
+        Self { text, tokenizer, cache, observer }
     }
 
     /// Opens the corpus if the cache has it whole, else builds it. A damaged one is named and built
@@ -48,7 +48,7 @@ impl<'a> Builder<'a> {
     /// When the text cannot be read or has no token, the disk is full, or the caller stops. Nothing
     /// half-made is left.
     pub fn build(&self) -> Result<Corpus> {
-        let content = self.text.content(self.watch)?.to_vec();
+        let content_hashes = self.text.content_hashes(self.observer)?.to_vec();
         let settings = (
             FORMAT,
             self.text.config.document,
@@ -56,14 +56,14 @@ impl<'a> Builder<'a> {
             self.tokenizer.hash(),
         );
         let settings = serde_json::to_string(&settings).expect("settings are JSON");
-        // Neither names nor places of files matter, only what kind they are and what is in them.
+        // Neither names nor positions of files matter, only what kind they are and what is in them.
         let kinds: Vec<String> =
             self.text.inputs.iter().map(|i| format!("{:?}{:?}", i.kind, i.compression)).collect();
-        let mut identity = format!("{settings}{kinds:?}{content:?}");
+        let mut identity = format!("{settings}{kinds:?}{content_hashes:?}");
         let annotations = match self.text.config.annotations {
             Annotations::None => Vec::new(),
             Annotations::Spans => {
-                let hashes = self.text.spans_content(self.watch)?;
+                let hashes = self.text.span_hashes(self.observer)?;
                 identity.push_str(&format!("spans{hashes:?}"));
                 hashes
             }
@@ -84,7 +84,7 @@ impl<'a> Builder<'a> {
             fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
         }
         let aside = self.cache.join(format!("{}.tmp", &key[..16]));
-        let built = self.write(&aside, content, annotations).and_then(|()| {
+        let built = self.write(&aside, content_hashes, annotations).and_then(|()| {
             fs::rename(&aside, &folder).map_err(Error::io("rename", &aside))?;
             Corpus::open(&folder)
         });
@@ -96,12 +96,17 @@ impl<'a> Builder<'a> {
         built
     }
 
-    fn write(&self, folder: &Path, content: Vec<String>, annotations: Vec<String>) -> Result<()> {
+    fn write(
+        &self,
+        folder: &Path,
+        content_hashes: Vec<String>,
+        annotations: Vec<String>,
+    ) -> Result<()> {
         if folder.exists() {
             fs::remove_dir_all(folder).map_err(Error::io("remove", folder))?;
         }
         fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-        self.watch.stage("tokenising", Some(self.text.bytes()));
+        self.observer.stage("tokenising", Some(self.text.bytes()));
         let mut writing = Writing {
             writer: ShardWriter::create(
                 folder,
@@ -118,7 +123,7 @@ impl<'a> Builder<'a> {
         let mut encoded: Vec<(Event, Encoded, TokenSpans)> = Vec::new();
         // While one batch is tokenised, the one before it is written and the one after it read.
         while !batch.is_empty() || !encoded.is_empty() {
-            check(self.watch)?;
+            check(self.observer)?;
             let beside = || {
                 encoded.into_iter().try_for_each(|(event, encoded, spans)| {
                     writing.take(&event, &encoded, &spans)
@@ -136,19 +141,19 @@ impl<'a> Builder<'a> {
             let next;
             (encoded, next) = rayon::join(|| batch.into_par_iter().map(encode).collect(), beside);
             batch = next?;
-            self.watch.advance(documents.progress());
+            self.observer.advance(documents.progress());
         }
         writing.counts.cut = documents.cut;
         writing.counts.dropped_spans += documents.dropped_spans;
-        self.watch.finish();
-        self.finish(folder, writing, content, annotations)
+        self.observer.finish();
+        self.finish(folder, writing, content_hashes, annotations)
     }
 
     fn finish(
         &self,
         folder: &Path,
         writing: Writing,
-        content: Vec<String>,
+        content_hashes: Vec<String>,
         annotations: Vec<String>,
     ) -> Result<()> {
         let mut counts = writing.counts;
@@ -168,7 +173,7 @@ impl<'a> Builder<'a> {
         let manifest = Manifest {
             format: FORMAT,
             text: self.text.config.clone(),
-            content,
+            content_hashes,
             annotations,
             tokenizer: self.tokenizer.hash(),
             vocabulary: self.tokenizer.vocabulary_size(),

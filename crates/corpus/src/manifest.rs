@@ -1,4 +1,4 @@
-//! What the manifest of a tokenised text holds.
+//! The manifest of a tokenised text.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,17 @@ use serde::{Deserialize, Serialize};
 use crate::shards::FileEntry;
 use crate::text::TextConfig;
 
-/// What `manifest.json` says.
+/// The content of `manifest.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of the layout.
     pub format: u32,
-    /// Where the text lay when it was read; not part of its identity.
+    /// Where the text was when it was read; not part of its identity.
     pub text: TextConfig,
     /// blake3 of each file of text.
-    pub content: Vec<String>,
-    /// blake3 of each file of spans beside the text, where spans were asked for.
+    #[serde(rename = "content")]
+    pub content_hashes: Vec<String>,
+    /// blake3 of each file of spans beside the text, where spans are read.
     #[serde(default)]
     pub annotations: Vec<String>,
     /// blake3 of the tokenizer.

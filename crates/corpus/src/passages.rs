@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
+use crate::observer::{ProgressObserver, check};
 use crate::packing::{Packer, PackingConfig};
 use crate::random::{below, keyed_rng, uniform};
 use crate::shards::{FileEntry, Hashed, Map};
-use crate::watch::{Watch, check};
 
 /// Which documents of a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,7 +113,7 @@ impl Passages {
         corpus: &Arc<Corpus>,
         subset: Subset,
         packing: PackingConfig,
-        watch: &dyn Watch,
+        observer: &dyn ProgressObserver,
     ) -> Result<Self> {
         if packing.max_tokens < 2 || !(0.0..1.0).contains(&packing.short_share) {
             return Err(Error::data(format!(
@@ -129,7 +129,7 @@ impl Passages {
         let index = match open_index(&path, &entry) {
             Some(index) => index,
             None => {
-                write_index(corpus, subset, &packing, &path, &entry, watch)?;
+                write_index(corpus, subset, &packing, &path, &entry, observer)?;
                 open_index(&path, &entry)
                     .ok_or_else(|| Error::data(format!("{} is damaged", path.display())))?
             }
@@ -265,7 +265,7 @@ fn write_index(
     packing: &PackingConfig,
     path: &Path,
     entry: &Path,
-    watch: &dyn Watch,
+    observer: &dyn ProgressObserver,
 ) -> Result<()> {
     // Names of its own, as another process may pack the same.
     let aside = path.with_extension(format!("bin.{}.tmp", std::process::id()));
@@ -281,7 +281,7 @@ fn write_index(
     let mut next_sentence = 0;
     for (number, start) in documents.iter().enumerate() {
         if number % 4096 == 0 {
-            check(watch)?;
+            check(observer)?;
         }
         let end = documents.get(number + 1).copied().unwrap_or(corpus.tokens());
         next_sentence += sentences[next_sentence..].partition_point(|sentence| sentence < start);

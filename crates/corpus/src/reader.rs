@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
 
-use crate::annotations::{Annotations, Parts, SpanLines, of_record, place};
+use crate::annotations::{Annotations, Parts, SpanLines, location, of_record};
 use crate::error::{Error, Result};
 use crate::lines::{Line, Lines};
 use crate::table::Rows;
 use crate::text::{
-    Compression, DocumentBoundary, Input, Kind, Text, TextConfig, spans_compression,
+    Compression, DocumentBoundary, FileFormat, Text, TextConfig, TextFile, spans_compression,
 };
 
 /// The longest JSON line that is read.
@@ -42,7 +42,7 @@ pub enum Event {
 pub struct Documents<'a> {
     text: &'a Text,
     next_input: usize,
-    source: Option<Source>,
+    source: Option<OpenFile>,
     ready: VecDeque<Event>,
     open: bool,
     consumed: Arc<AtomicU64>,
@@ -53,7 +53,7 @@ pub struct Documents<'a> {
     pub dropped_spans: u64,
 }
 
-enum Source {
+enum OpenFile {
     Plain(Lines, Option<SpanLines>),
     JsonLines(Lines, usize),
     Parquet(Rows),
@@ -92,7 +92,7 @@ impl<'a> Documents<'a> {
         };
         let path = &self.text.inputs[self.next_input - 1].path;
         let more = match source {
-            Source::Plain(lines, annotation) => match (lines.next(path)?, annotation) {
+            OpenFile::Plain(lines, annotation) => match (lines.next(path)?, annotation) {
                 (Some(line), annotation) => {
                     let spans = annotation
                         .as_mut()
@@ -107,21 +107,21 @@ impl<'a> Documents<'a> {
                 }
                 (None, None) => false,
             },
-            Source::JsonLines(lines, number) => match lines.next(path)? {
+            OpenFile::JsonLines(lines, number) => match lines.next(path)? {
                 Some(line) => {
                     *number += 1;
                     let (number, line) = (*number, line.text);
                     if !line.trim().is_empty() {
-                        let place = place(path, number);
+                        let location = location(path, number);
                         let (text, spans) =
-                            record(&line, &self.text.config, &place, &mut self.dropped_spans)?;
+                            record(&line, &self.text.config, &location, &mut self.dropped_spans)?;
                         self.document(&text, spans);
                     }
                     true
                 }
                 None => false,
             },
-            Source::Parquet(rows) => match rows.next(path)? {
+            OpenFile::Parquet(rows) => match rows.next(path)? {
                 Some(text) => {
                     self.document(&text, Vec::new());
                     true
@@ -214,11 +214,11 @@ fn cut_at(text: &str, limit: usize) -> usize {
     space.map_or(boundary, |(at, c)| at + c.len_utf8())
 }
 
-fn open(input: &Input, text: &Text, consumed: &Arc<AtomicU64>) -> Result<Source> {
+fn open(input: &TextFile, text: &Text, consumed: &Arc<AtomicU64>) -> Result<OpenFile> {
     let path = &input.path;
     let file = File::open(path).map_err(Error::io("open", path))?;
-    if input.kind == Kind::Parquet {
-        return Ok(Source::Parquet(Rows::open(
+    if input.kind == FileFormat::Parquet {
+        return Ok(OpenFile::Parquet(Rows::open(
             file,
             path,
             &text.config.text_field,
@@ -228,11 +228,11 @@ fn open(input: &Input, text: &Text, consumed: &Arc<AtomicU64>) -> Result<Source>
     let reader =
         decompressed(Counted { file, consumed: consumed.clone() }, path, input.compression)?;
     let compressed = input.compression != Compression::None;
-    if input.kind == Kind::JsonLines {
-        return Ok(Source::JsonLines(Lines::new(reader, LONGEST_RECORD, false, compressed), 0));
+    if input.kind == FileFormat::JsonLines {
+        return Ok(OpenFile::JsonLines(Lines::new(reader, LONGEST_RECORD, false, compressed), 0));
     }
     let spans = input.spans.as_deref().map(open_spans).transpose()?;
-    Ok(Source::Plain(Lines::new(reader, LONGEST_PARAGRAPH, true, compressed), spans))
+    Ok(OpenFile::Plain(Lines::new(reader, LONGEST_PARAGRAPH, true, compressed), spans))
 }
 
 fn open_spans(path: &Path) -> Result<SpanLines> {
@@ -264,30 +264,32 @@ fn decompressed<R: Read + Send + 'static>(
 fn record(
     line: &str,
     config: &TextConfig,
-    place: &str,
+    location: &str,
     dropped_spans: &mut u64,
 ) -> Result<(String, Vec<Range<usize>>)> {
     let value: serde_json::Value = serde_json::from_str(line)
-        .map_err(|error| Error::data(format!("{place}: no JSON: {error}")))?;
+        .map_err(|error| Error::data(format!("{location}: no JSON: {error}")))?;
     let Some(object) = value.as_object() else {
-        return Err(Error::data(format!("{place}: not a JSON object")));
+        return Err(Error::data(format!("{location}: not a JSON object")));
     };
     let field = &config.text_field;
     match object.get(field) {
         Some(serde_json::Value::String(text)) => {
             let spans = match config.annotations {
                 Annotations::None => Vec::new(),
-                Annotations::Spans => of_record(object.get("spans"), text, place, dropped_spans)?,
+                Annotations::Spans => {
+                    of_record(object.get("spans"), text, location, dropped_spans)?
+                }
             };
             Ok((text.clone(), spans))
         }
-        Some(_) => Err(Error::data(format!("{place}: the field `{field}` is no string"))),
+        Some(_) => Err(Error::data(format!("{location}: the field `{field}` is no string"))),
         None => {
             let known: Vec<&str> = object.keys().map(String::as_str).collect();
             let known = known.join(", ");
             let hint = "Name the right one with --text-field";
             Err(Error::data(format!(
-                "{place}: there is no field `{field}`; it has: {known}. {hint}"
+                "{location}: there is no field `{field}`; it has: {known}. {hint}"
             )))
         }
     }

@@ -37,7 +37,7 @@ pub struct TextConfig {
 
 /// What a file holds, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileFormat {
     /// Paragraphs, one a line.
     Plain,
     /// A JSON object a line, each a document.
@@ -59,11 +59,11 @@ pub enum Compression {
 
 /// A file of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Input {
+pub struct TextFile {
     /// Where it lies.
     pub path: PathBuf,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: FileFormat,
     /// How it is compressed.
     pub compression: Compression,
     /// Its size on disk.
@@ -78,7 +78,7 @@ pub struct Text {
     /// How they are cut.
     pub config: TextConfig,
     /// The files, in a fixed order.
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<TextFile>,
     pub(crate) hashes: OnceLock<Vec<String>>,
 }
 
@@ -116,13 +116,16 @@ impl Text {
 
 const KNOWN: &str = ".txt, .jsonl, .json (each also with .gz or .zst) and .parquet";
 
-fn find(given: &str) -> Result<Vec<Input>> {
+fn find(given: &str) -> Result<Vec<TextFile>> {
     let path = Path::new(given);
     if path.is_dir() {
         return folder(path);
     }
     if path.exists() {
-        return Ok(vec![input(path, classify(path).unwrap_or((Kind::Plain, Compression::None)))?]);
+        return Ok(vec![input(
+            path,
+            classify(path).unwrap_or((FileFormat::Plain, Compression::None)),
+        )?]);
     }
     let matches = if given.contains(['*', '?', '[']) {
         let pattern = glob::glob(given)
@@ -141,7 +144,7 @@ fn find(given: &str) -> Result<Vec<Input>> {
     Ok(found.into_iter().flatten().collect())
 }
 
-fn folder(path: &Path) -> Result<Vec<Input>> {
+fn folder(path: &Path) -> Result<Vec<TextFile>> {
     let hidden = |entry: &walkdir::DirEntry| {
         entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.')
     };
@@ -166,20 +169,20 @@ fn folder(path: &Path) -> Result<Vec<Input>> {
     Ok(inputs)
 }
 
-fn input(path: &Path, (kind, compression): (Kind, Compression)) -> Result<Input> {
+fn input(path: &Path, (kind, compression): (FileFormat, Compression)) -> Result<TextFile> {
     let metadata = path.metadata().map_err(Error::io("open", path))?;
-    Ok(Input { path: path.to_owned(), kind, compression, bytes: metadata.len(), spans: None })
+    Ok(TextFile { path: path.to_owned(), kind, compression, bytes: metadata.len(), spans: None })
 }
 
-fn classify(path: &Path) -> Option<(Kind, Compression)> {
+fn classify(path: &Path) -> Option<(FileFormat, Compression)> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
     let (stem, compression) = compression(&name);
     let kind = match stem.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("txt") => Kind::Plain,
-        Some("jsonl" | "json") => Kind::JsonLines,
-        Some("parquet") if compression == Compression::None => Kind::Parquet,
+        Some("txt") => FileFormat::Plain,
+        Some("jsonl" | "json") => FileFormat::JsonLines,
+        Some("parquet") if compression == Compression::None => FileFormat::Parquet,
         // A compressed file without an extension of its own is taken for plain text.
-        None if compression != Compression::None => Kind::Plain,
+        None if compression != Compression::None => FileFormat::Plain,
         _ => return None,
     };
     Some((kind, compression))
@@ -203,25 +206,25 @@ fn is_annotation(path: &Path) -> bool {
     compression(&path.to_string_lossy()).0.ends_with(".spans")
 }
 
-fn find_spans(input: &Input) -> Result<Option<PathBuf>> {
+fn find_spans(input: &TextFile) -> Result<Option<PathBuf>> {
     let path = input.path.display();
     match input.kind {
-        Kind::JsonLines => return Ok(None),
-        Kind::Parquet => {
+        FileFormat::JsonLines => return Ok(None),
+        FileFormat::Parquet => {
             let hint = "write it as JSON lines, or set annotations to none";
             return Err(Error::data(format!(
                 "{path}: spans are read beside text files and from JSON lines; {hint}"
             )));
         }
-        Kind::Plain => {}
+        FileFormat::Plain => {}
     }
     let name = input.path.to_string_lossy();
     let name = if input.compression == Compression::None { &name } else { compression(&name).0 };
-    let places =
+    let candidates =
         ["", ".gz", ".zst"].map(|extension| PathBuf::from(format!("{name}.spans{extension}")));
-    let mut found = places.into_iter().filter(|place| place.exists());
+    let mut found = candidates.into_iter().filter(|path| path.exists());
     match (found.next(), found.next()) {
-        (Some(place), None) => Ok(Some(place)),
+        (Some(found), None) => Ok(Some(found)),
         (Some(one), Some(other)) => Err(Error::data(format!(
             "{} and {} annotate {path}; keep one of them",
             one.display(),

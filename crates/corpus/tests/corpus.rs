@@ -297,7 +297,7 @@ fn a_damaged_file_is_named_and_the_corpus_is_built_again() {
 /// Stops as soon as a stage has begun.
 struct StopIn(&'static str, std::sync::atomic::AtomicBool);
 
-impl corpus::Watch for StopIn {
+impl corpus::ProgressObserver for StopIn {
     fn stage(&self, name: &str, _total: Option<u64>) {
         self.1.store(name == self.0, std::sync::atomic::Ordering::Relaxed);
     }
@@ -447,7 +447,7 @@ fn memory_does_not_grow_with_the_text() {
         line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") / 1024
     };
     struct Highest<F: Fn() -> u64 + Sync>(std::sync::atomic::AtomicU64, F);
-    impl<F: Fn() -> u64 + Sync> corpus::Watch for Highest<F> {
+    impl<F: Fn() -> u64 + Sync> corpus::ProgressObserver for Highest<F> {
         fn stage(&self, _name: &str, _total: Option<u64>) {}
         fn advance(&self, _done: u64) {}
         fn finish(&self) {}
@@ -465,11 +465,12 @@ fn memory_does_not_grow_with_the_text() {
         file.write_all(paragraph.as_bytes()).expect("written");
     }
     let before = resident();
-    let watch = Highest(0.into(), resident);
+    let observer = Highest(0.into(), resident);
     let cache = folder.path().join("cache");
-    let corpus = Builder::new(&text(&[&path]), &tokenizer, &cache, &watch).build().expect("built");
+    let corpus =
+        Builder::new(&text(&[&path]), &tokenizer, &cache, &observer).build().expect("built");
     assert!(corpus.tokens() > 10_000_000);
-    let used = watch.0.load(std::sync::atomic::Ordering::Relaxed).saturating_sub(before);
+    let used = observer.0.load(std::sync::atomic::Ordering::Relaxed).saturating_sub(before);
     // A batch of 2 MiB of text, its tokens, and the stages between: measured at about 60 MB,
     // whatever the text's size.
     assert!(used < 150, "{used} MB");

@@ -38,4 +38,4 @@ mod tinybert;
 pub use distilbert::{Distilbert, DistilbertConfig, HeadStart, Positions, Start};
 pub use layers::{Mapping, spread};
 pub use simple::{Network, Reads, Simple, SimpleConfig, SimpleModel};
-pub use tinybert::{Behaviour, Maps, Source, Tinybert, TinybertConfig, TinybertModel};
+pub use tinybert::{Behaviour, Maps, StudentData, Tinybert, TinybertConfig, TinybertModel};

@@ -105,15 +105,16 @@ pub fn embed(
 ) -> Tensor<2> {
     let [_, width] = tokens.dims();
     let device = tokens.device();
-    let segments = match lookup.segments.is_empty() {
-        true => segments.slice([0..1, 0..width]),
-        false => segments.select(0, ids(&lookup.segments, &device)),
+    let segments = if lookup.segments.is_empty() {
+        segments.slice([0..1, 0..width])
+    } else {
+        segments.select(0, ids(&lookup.segments, &device))
     };
-    let places: Vec<u32> =
-        lookup.rows.positions().iter().map(|place| place + lookup.offset as u32).collect();
+    let offset = lookup.offset as u32;
+    let indices: Vec<u32> = lookup.rows.positions().iter().map(|index| index + offset).collect();
     tokens.select(0, ids(&lookup.tokens, &device))
         + segments
-        + positions.select(0, ids(&places, &device))
+        + positions.select(0, ids(&indices, &device))
 }
 
 /// The loss of each row in nats, `[n]`.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 /// The rows of a hidden state, sequence after sequence. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rows(Arc<Places>);
+pub struct Rows(Arc<RowIndex>);
 
 #[derive(Debug, PartialEq, Eq)]
-struct Places {
+struct RowIndex {
     /// The first row of each sequence, and the number of rows, `[batch + 1]`.
     starts: Vec<usize>,
     /// The sequence of each row.
@@ -24,13 +24,13 @@ impl Rows {
 
     /// The tokens at given positions of each sequence.
     pub fn of<P: IntoIterator<Item = u32>>(positions: impl IntoIterator<Item = P>) -> Self {
-        let mut places = Places { starts: vec![0], sequences: Vec::new(), positions: Vec::new() };
+        let mut index = RowIndex { starts: vec![0], sequences: Vec::new(), positions: Vec::new() };
         for (sequence, positions) in positions.into_iter().enumerate() {
-            places.positions.extend(positions);
-            places.sequences.resize(places.positions.len(), sequence as u32);
-            places.starts.push(places.positions.len());
+            index.positions.extend(positions);
+            index.sequences.resize(index.positions.len(), sequence as u32);
+            index.starts.push(index.positions.len());
         }
-        Self(Arc::new(places))
+        Self(Arc::new(index))
     }
 
     /// Number of sequences.

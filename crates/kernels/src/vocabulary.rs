@@ -45,7 +45,7 @@ pub fn vocabulary_loss(layer: OutputLayer, targets: Targets) -> Tensor<1> {
     composed::vocabulary_loss(layer, &targets)
 }
 
-/// What an evaluation wants to know of each predicted place.
+/// What an evaluation wants to know of each predicted position.
 #[derive(Clone, Debug)]
 pub struct Scores {
     /// Loss in nats, `[n]`.

@@ -5,18 +5,18 @@ use rand_chacha::ChaCha8Rng;
 use trunk::Sequences;
 
 use crate::layout::Laid;
-use crate::masking::{Cumulative, Masked, Masker, Masking, Replacement, Row, Vocabulary};
+use crate::masking::{Cumulative, MaskInput, Masked, Masker, Masking, Replacement, Vocabulary};
 
 /// A batch of masked sequences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MlmBatch {
     /// What the encoder sees.
     pub sequences: Sequences,
-    /// Flat places (row * len + position) that are predicted, in ascending order.
-    pub places: Vec<u32>,
-    /// The original token at each place.
+    /// Flat positions (row * len + position) that are predicted, in ascending order.
+    pub positions: Vec<u32>,
+    /// The original token at each position.
     pub labels: Vec<u32>,
-    /// What stands at each place.
+    /// What stands at each position.
     pub replacements: Vec<Replacement>,
 }
 
@@ -47,7 +47,7 @@ impl Maskers {
                 mask: context.specials.mask,
                 unk: context.specials.unk,
                 specials: context.special_ids.clone(),
-                counts: context.counts.clone(),
+                counts: context.token_counts.clone(),
             };
             Masker::new(masking.clone(), vocabulary, context.max_length)
                 .map_err(|e| Error(format!("{name}.{e}")))
@@ -57,7 +57,7 @@ impl Maskers {
             evaluation: masker("evaluation", evaluation)?,
             duplicates,
             pad: context.specials.pad,
-            frequencies: Cumulative::new(context.counts.iter().map(|count| *count as f64)),
+            frequencies: Cumulative::new(context.token_counts.iter().map(|count| *count as f64)),
         })
     }
 
@@ -94,7 +94,7 @@ impl Maskers {
 
     /// Masks sequences, each with the generator of its example (as [`Maskers::drawn`] gives it).
     pub fn batch(&self, laid: &[Laid], drawn: &[&Example], purpose: Purpose) -> MlmBatch {
-        let rows: Vec<Row<'_>> = laid.iter().map(Laid::row).collect();
+        let rows: Vec<MaskInput<'_>> = laid.iter().map(Laid::row).collect();
         let mut rngs: Vec<_> = drawn.iter().map(|example| example.rng("mask")).collect();
         MlmBatch::of(laid, &self.of(purpose).mask_batch(&rows, &mut rngs), self.pad)
     }
@@ -110,10 +110,10 @@ impl MlmBatch {
             sequences = sequences.with_segments(&segments);
         }
         let mut batch =
-            Self { sequences, places: Vec::new(), labels: Vec::new(), replacements: Vec::new() };
+            Self { sequences, positions: Vec::new(), labels: Vec::new(), replacements: Vec::new() };
         for (row, masked) in masked.iter().enumerate() {
             for target in &masked.targets {
-                batch.places.push((row * batch.sequences.len) as u32 + target.position);
+                batch.positions.push((row * batch.sequences.len) as u32 + target.position);
                 batch.labels.push(target.label);
                 batch.replacements.push(target.replacement);
             }
@@ -124,8 +124,8 @@ impl MlmBatch {
     /// The original sequences.
     pub fn unmasked(&self) -> Sequences {
         let mut sequences = self.sequences.clone();
-        for (place, label) in self.places.iter().zip(&self.labels) {
-            sequences.tokens[*place as usize] = *label;
+        for (flat, label) in self.positions.iter().zip(&self.labels) {
+            sequences.tokens[*flat as usize] = *label;
         }
         sequences
     }
@@ -133,16 +133,16 @@ impl MlmBatch {
     /// Row `row` token by token.
     pub fn show(&self, row: usize, special_ids: &[u32]) -> Vec<Shown> {
         let len = self.sequences.len;
-        let target = |place: usize| self.places.binary_search(&(place as u32)).ok();
+        let target = |flat: usize| self.positions.binary_search(&(flat as u32)).ok();
         let token = |position: usize| {
-            let place = row * len + position;
-            let token = self.sequences.tokens[place];
-            let (label, mark) = match target(place) {
+            let flat = row * len + position;
+            let token = self.sequences.tokens[flat];
+            let (label, mark) = match target(flat) {
                 Some(i) => (Some(self.labels[i]), self.replacements[i].into()),
                 None if special_ids.binary_search(&token).is_ok() => (None, Mark::Special),
                 None => (None, Mark::Plain),
             };
-            let segment = self.sequences.segments.get(place).copied().unwrap_or(0);
+            let segment = self.sequences.segments.get(flat).copied().unwrap_or(0);
             Shown { token, label, mark, segment }
         };
         (0..self.sequences.lengths[row]).map(token).collect()

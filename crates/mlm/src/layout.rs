@@ -2,7 +2,7 @@
 
 use corpus::{Passage, Specials};
 
-use crate::masking::Row;
+use crate::masking::MaskInput;
 
 /// A sequence with its special tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,8 +63,8 @@ impl Laid {
     }
 
     /// What a masker sees of it.
-    pub fn row(&self) -> Row<'_> {
-        Row { tokens: &self.tokens, word_starts: &self.word_starts, spans: &self.spans }
+    pub fn row(&self) -> MaskInput<'_> {
+        MaskInput { tokens: &self.tokens, word_starts: &self.word_starts, spans: &self.spans }
     }
 
     fn push(&mut self, token: u32, word_start: bool, segment: u32, span: u32) {

@@ -2,7 +2,7 @@
 //!
 //! A share of the tokens is chosen; most of them are replaced by the mask token, some by a random
 //! token, some are left. The encoder sees the result and predicts the original at the chosen
-//! places: `L = - sum_{i in M} log p(x_i | x_masked) / |M|`, with M taken over the whole step, so
+//! positions: `L = - sum_{i in M} log p(x_i | x_masked) / |M|`, with M taken over the whole step, so
 //! that accumulated micro-batches give the gradient of one big batch.
 //!
 //! [`Masking`] has one knob for everything in which the published maskers differ, and a `family`
@@ -10,7 +10,7 @@
 //! do. Masks are drawn anew each epoch from (seed, epoch, passage) unless `duplicates` asks for
 //! BERT's static masking.
 //!
-//! Where we differ from the authors: the head runs only at the predicted places; the loss is
+//! Where we differ from the authors: the head runs only at the predicted positions; the loss is
 //! divided by the number of targets of the whole step, without BERT's 1e-5; evaluation masks are
 //! one fixed draw of `evaluation` (15 % of single tokens as in BERT, unless told otherwise), so
 //! that runs with different training masks can be compared; a separator stands between documents,
@@ -29,8 +29,8 @@ mod pairs;
 pub use batch::{Maskers, MlmBatch};
 pub use config::MlmConfig;
 pub use layout::{Laid, Segment};
-pub use loss::{NAMES, Names, encoder_flops, head_flops, predicted};
+pub use loss::{MetricNames, NAMES, predicted};
 pub use masking::*;
 pub use model::{Mlm, MlmModel};
-pub use pair_loss::{first_tokens, pair_flops, pair_loss};
+pub use pair_loss::{PairNames, first_tokens, pair_loss};
 pub use pairs::{LaidPairs, PairLabels, Pairing};

@@ -1,39 +1,53 @@
-//! The loss over predicted places, for every objective that has one.
+//! The loss over predicted positions, for every objective that has one.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kernels::{Scores, Targets};
 use objective::{Tally, Term};
-use trunk::{Encoder, EncoderConfig, MlmHead, Predicted, Sequences};
+use trunk::{Encoder, MlmHead, Predicted, Sequences};
 
 use crate::batch::MlmBatch;
 use crate::masking::Replacement;
 
-/// What the loss and its metrics are called: the loss, how often the most probable token is right,
-/// the same where the token is masked out, and the loss there.
-pub type Names = [&'static str; 4];
+/// The names of the loss and its metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricNames {
+    /// The loss over all targets, nats.
+    pub loss: &'static str,
+    /// How often the most probable token is the target.
+    pub accuracy: &'static str,
+    /// The same over the targets that are replaced by the mask token.
+    pub masked_accuracy: &'static str,
+    /// The loss over these.
+    pub masked_loss: &'static str,
+}
 
 /// The names in masked language modelling.
-pub const NAMES: Names = ["mlm/loss", "mlm/accuracy", "mlm/masked_accuracy", "mlm/masked_loss"];
+pub const NAMES: MetricNames = MetricNames {
+    loss: "mlm/loss",
+    accuracy: "mlm/accuracy",
+    masked_accuracy: "mlm/masked_accuracy",
+    masked_loss: "mlm/masked_loss",
+};
 
 impl MlmBatch {
-    /// The places whose hidden states the loss needs. Independent draws can leave a batch without a
-    /// target: then it is one place, which counts nothing, so that every parameter has a gradient
-    /// of zero.
-    pub fn asked(&self) -> &[u32] {
-        if self.places.is_empty() { &[0] } else { &self.places }
+    /// The flat positions whose hidden states the loss needs. Independent draws can leave a batch
+    /// without a target: then it is the first position, which counts nothing, so that every
+    /// parameter has a gradient of zero.
+    pub fn predicted_positions(&self) -> &[u32] {
+        if self.positions.is_empty() { &[0] } else { &self.positions }
     }
 
     /// The loss term and, in an evaluation pass, its metrics, given the hidden states `[n, hidden]`
-    /// at [`MlmBatch::asked`] and the token table `[vocabulary, embedding]`.
+    /// at [`MlmBatch::predicted_positions`] and the token table `[vocabulary, embedding]`.
     pub fn loss(
         &self,
-        names: Names,
+        names: MetricNames,
         head: &MlmHead,
         table: Tensor<2>,
         hidden: Tensor<2>,
         training: bool,
     ) -> (Term, Vec<Tally>) {
-        let weight = self.labels.len() as f64;
+        let count = self.labels.len() as f64;
         let targets = match self.labels.is_empty() {
             true => Targets { labels: vec![0], weights: Some(vec![0.0]) },
             false => Targets { labels: self.labels.clone(), weights: None },
@@ -46,47 +60,40 @@ impl MlmBatch {
             let plain = !hidden.device().is_autodiff();
             (if plain { scores.losses.sum() } else { head.loss(hidden, table, targets) }, tallies)
         };
-        (Term { tally: Tally { name: names[0], sum, weight }, coefficient: 1.0 }, tallies)
+        (Term { tally: Tally { name: names.loss, sum, count }, coefficient: 1.0 }, tallies)
     }
 
     /// How often the most probable token is the right one: over all targets, and over those that
     /// are masked out.
-    fn tallies(&self, names: Names, scores: &Scores) -> Vec<Tally> {
+    fn tallies(&self, names: MetricNames, scores: &Scores) -> Vec<Tally> {
         let Scores { losses, hits, .. } = scores;
         let masked = |r: &Replacement| if *r == Replacement::Mask { 1.0 } else { 0.0 };
         let masked: Vec<f32> = self.replacements.iter().map(masked).collect();
-        let weight = masked.iter().map(|m| f64::from(*m)).sum();
+        let count = masked.iter().map(|m| f64::from(*m)).sum();
         let n = masked.len();
         let masked = Tensor::<1>::from_data(TensorData::new(masked, [n]), &hits.device());
         vec![
-            Tally { name: names[1], sum: hits.clone().sum(), weight: n as f64 },
-            Tally { name: names[2], sum: (hits.clone() * masked.clone()).sum(), weight },
-            Tally { name: names[3], sum: (losses.clone() * masked).sum(), weight },
+            Tally { name: names.accuracy, sum: hits.clone().sum(), count: n as f64 },
+            Tally {
+                name: names.masked_accuracy,
+                sum: (hits.clone() * masked.clone()).sum(),
+                count,
+            },
+            Tally { name: names.masked_loss, sum: (losses.clone() * masked).sum(), count },
         ]
     }
 }
 
-/// What predicts the tokens at `places` of `sequences`.
+/// What predicts the tokens at the flat `positions` of `sequences`.
 pub fn predicted<'m>(
     encoder: &'m Encoder,
     head: &'m MlmHead,
     sequences: &Sequences,
-    places: &[u32],
+    positions: &[u32],
     device: &Device,
 ) -> Predicted<'m> {
-    let hidden = encoder.forward_at(&sequences.input(device), places, None);
+    let hidden = encoder.forward_at(&sequences.input(device), positions, None);
     Predicted { hidden, head, table: encoder.embeddings.tokens.val(), share: None }
-}
-
-/// Floating-point operations of the layers over `sequences`.
-pub fn encoder_flops(encoder: &EncoderConfig, sequences: &Sequences) -> f64 {
-    sequences.lengths.iter().map(|len| *len as f64 * encoder.flops_per_token(*len)).sum()
-}
-
-/// Floating-point operations of a masked-language-model head over `targets` places.
-pub fn head_flops(encoder: &EncoderConfig, targets: usize) -> f64 {
-    let width = encoder.embedding_width() as f64;
-    targets as f64 * 2.0 * width * (encoder.hidden as f64 + encoder.vocabulary as f64)
 }
 
 #[cfg(test)]
@@ -95,6 +102,7 @@ mod tests {
     use crate::MlmModel;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
+    use trunk::EncoderConfig;
 
     #[test]
     fn the_token_table_takes_the_gradients_of_the_input_and_of_the_output() {
@@ -109,12 +117,13 @@ mod tests {
         let model = MlmModel::init(&config, &mut ChaCha8Rng::seed_from_u64(1), &device);
         let sequences = Sequences::pad(&[vec![2, 7, 4, 9, 3], vec![2, 4, 8, 3]], 0);
         let replacements = vec![Replacement::Mask; 2];
-        let batch = MlmBatch { sequences, places: vec![2, 6], labels: vec![11, 7], replacements };
+        let batch =
+            MlmBatch { sequences, positions: vec![2, 6], labels: vec![11, 7], replacements };
         let input = batch.sequences.input(&device);
         let table = || model.encoder.embeddings.tokens.val();
         let gradient = |input_table: Tensor<2>, output_table: Tensor<2>| -> Vec<f32> {
             let embedded = model.encoder.embeddings.places.forward(input_table, &input, None);
-            let hidden = model.encoder.stack.forward_at(embedded, &input, &batch.places, None);
+            let hidden = model.encoder.stack.forward_at(embedded, &input, &batch.positions, None);
             let (term, _) = batch.loss(NAMES, &model.head, output_table, hidden, true);
             let gradients = term.tally.sum.backward();
             table().grad(&gradients).expect("a gradient").into_data().iter::<f32>().collect()

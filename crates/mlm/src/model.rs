@@ -2,14 +2,17 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use objective::{Context, Error, Example, Objective, Purpose, Shown, Step};
+use hub::{Architecture, ExportedModel, Family, HubModel, TrainedModel};
+use objective::{Context, Error, Example, Objective, Packing, Purpose, Shown, Step};
 use rand_chacha::ChaCha8Rng;
-use trunk::{Encoder, EncoderConfig, MlmHead, Noise, Predicted, Sequences};
+use trunk::{
+    Encoder, EncoderConfig, MlmHead, Noise, Predicted, Sequences, encoder_flops, head_flops,
+};
 
 use crate::batch::{Maskers, MlmBatch};
 use crate::config::MlmConfig;
 use crate::layout::Laid;
-use crate::loss::{NAMES, encoder_flops, head_flops, predicted};
+use crate::loss::{NAMES, predicted};
 
 /// An encoder with a masked-language-model head whose output layer is the token table.
 #[derive(Module, Debug)]
@@ -29,10 +32,10 @@ impl MlmModel {
         }
     }
 
-    /// Logits `[n, vocabulary]` at the flat `places` (row * len + position, ascending) of
+    /// Logits `[n, vocabulary]` at the flat `positions` (row * len + position, ascending) of
     /// `sequences`, without dropout.
-    pub fn logits(&self, sequences: &Sequences, places: &[u32], device: &Device) -> Tensor<2> {
-        let hidden = self.encoder.forward_at(&sequences.input(device), places, None);
+    pub fn logits(&self, sequences: &Sequences, positions: &[u32], device: &Device) -> Tensor<2> {
+        let hidden = self.encoder.forward_at(&sequences.input(device), positions, None);
         self.head.logits(hidden, self.encoder.embeddings.tokens.val())
     }
 }
@@ -64,8 +67,8 @@ impl Objective for Mlm {
         })
     }
 
-    fn room(&self) -> usize {
-        2
+    fn packing(&self) -> Packing {
+        Packing { special_tokens: 2, overfill: false }
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> MlmBatch {
@@ -82,7 +85,7 @@ impl Objective for Mlm {
         &batch.sequences
     }
 
-    fn weights(&self, batch: &MlmBatch) -> Vec<f64> {
+    fn target_counts(&self, batch: &MlmBatch) -> Vec<f64> {
         vec![batch.labels.len() as f64]
     }
 
@@ -97,10 +100,11 @@ impl Objective for Mlm {
         noise: Option<&mut Noise>,
         device: &Device,
     ) -> Step {
-        let training = noise.is_some();
-        let hidden = model.encoder.forward_at(&batch.sequences.input(device), batch.asked(), noise);
+        let is_training = noise.is_some();
+        let input = batch.sequences.input(device);
+        let hidden = model.encoder.forward_at(&input, batch.predicted_positions(), noise);
         let table = model.encoder.embeddings.tokens.val();
-        let (term, tallies) = batch.loss(NAMES, &model.head, table, hidden, training);
+        let (term, tallies) = batch.loss(NAMES, &model.head, table, hidden, is_training);
         Step::new(vec![term], tallies)
     }
 
@@ -108,10 +112,10 @@ impl Objective for Mlm {
         &self,
         model: &'m MlmModel,
         sequences: &Sequences,
-        places: &[u32],
+        positions: &[u32],
         device: &Device,
     ) -> Option<Predicted<'m>> {
-        Some(predicted(&model.encoder, &model.head, sequences, places, device))
+        Some(predicted(&model.encoder, &model.head, sequences, positions, device))
     }
 
     fn show(&self, batch: &MlmBatch, row: usize) -> Vec<Shown> {
@@ -120,5 +124,18 @@ impl Objective for Mlm {
 
     fn flops(&self, encoder: &EncoderConfig, batch: &MlmBatch) -> f64 {
         encoder_flops(encoder, &batch.sequences) + head_flops(encoder, batch.labels.len())
+    }
+
+    fn import(model: &HubModel) -> Option<MlmConfig> {
+        matches!(model.architecture, Architecture::MaskedLm | Architecture::Encoder)
+            .then(MlmConfig::default)
+    }
+
+    fn export(
+        _config: &MlmConfig,
+        trained: TrainedModel<'_>,
+        family: Option<Family>,
+    ) -> Result<Vec<ExportedModel>, hub::Error> {
+        Ok(vec![ExportedModel::only(trained.to_class(Architecture::MaskedLm, family)?)])
     }
 }

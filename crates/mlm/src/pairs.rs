@@ -66,7 +66,7 @@ pub struct LaidPairs<'e> {
     /// Sequences that are asked about, in ascending order.
     pub rows: Vec<u32>,
     /// The right answer for each of them.
-    pub answers: Vec<u32>,
+    pub pair_labels: Vec<u32>,
 }
 
 impl Pairing {
@@ -96,7 +96,7 @@ impl Pairing {
             for Pair { first, second, label } in pairs {
                 if let Some(label) = label {
                     made.rows.push(made.laid.len() as u32);
-                    made.answers.push(label);
+                    made.pair_labels.push(label);
                 }
                 made.laid.push(Laid::pair(&first, second.as_ref(), specials));
                 made.owners.push(example);
@@ -236,8 +236,8 @@ mod tests {
             seed: 1,
             epoch: 0,
             partner,
-            answer: None,
-            advice: None,
+            label: None,
+            teacher_logits: None,
         }
     }
 
@@ -376,7 +376,7 @@ mod tests {
         ] {
             let made = pairing(labels, compat).lay(&examples, Purpose::Evaluation, &specials);
             assert_eq!(
-                (made.rows, made.answers),
+                (made.rows, made.pair_labels),
                 (vec![1, 2, 3, 4], vec![0, 1, 0, 1]),
                 "{labels:?} {compat}"
             );

@@ -1,37 +1,20 @@
 //! The trait that every objective implements.
 
 use std::fmt::Debug;
-use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use corpus::Specials;
+use hub::{ExportedModel, Family, HubModel, TrainedModel};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use trunk::{EncoderConfig, Noise, Predicted, Sequences};
 
-use crate::{Example, Shown, Step, Teacher};
-
-/// What an objective may know about tokenizer and data.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// The special tokens of the layout.
-    pub specials: Specials,
-    /// All special ids, sorted.
-    pub special_ids: Vec<u32>,
-    /// Number of token ids.
-    pub vocabulary: usize,
-    /// How often each id occurs in the training text, `[vocabulary]`; empty where there is no such
-    /// text.
-    pub counts: Vec<u64>,
-    /// Longest sequence, special tokens included.
-    pub max_length: usize,
-    /// Shape of the encoder.
-    pub encoder: EncoderConfig,
-    /// The model that is learnt from; none where the objective asks for none, or is only evaluated.
-    pub teacher: Option<Arc<Teacher>>,
-}
+use crate::context::Context;
+use crate::example::Example;
+use crate::held_out::HeldOutTask;
+use crate::show::Shown;
+use crate::step::Step;
 
 /// What a batch is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,17 +34,38 @@ pub enum Goal {
     Highest(&'static str),
 }
 
+/// How passages are packed for an objective.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packing {
+    /// Special tokens that a sequence needs besides the tokens of its passage.
+    pub special_tokens: usize,
+    /// Whether the sentence that reaches the length of a passage still belongs to it, for
+    /// [`Objective::collate`] to cut.
+    pub overfill: bool,
+}
+
 /// Why an objective cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("objective.{0}")]
 pub struct Error(pub String);
 
 /// A pretraining objective: from passages to batches to losses.
+///
+/// The methods stand in groups: data, computation, evaluation, inspection, and exchange of
+/// parameters with other models.
 pub trait Objective: Sized + Send + Sync + 'static {
     /// The command-line value and the prefix of its metrics.
     const NAME: &'static str;
     /// One line for `--help`.
     const ABOUT: &'static str;
+    /// Evaluations of held-out text that only models of this objective have.
+    const TASKS: &'static [HeldOutTask] = &[];
+    /// Whether training needs [`Context::teacher`].
+    const NEEDS_TEACHER: bool = false;
+    /// The family of transformers whose models this objective trains, whatever the shape of the
+    /// encoder; none where the shape decides.
+    const FAMILY: Option<Family> = None;
+
     /// The `[objective]` table; unknown keys are refused.
     type Config: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned;
     /// A batch on the host: plain vectors, comparable in tests.
@@ -72,27 +76,18 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// The objective under `config`.
     ///
     /// # Errors
-    /// Names the knob that cannot be, and what it should be.
+    /// Names the knob at fault, and the values that it may have.
     fn new(config: Self::Config, context: &Context) -> Result<Self, Error>;
 
-    /// Special tokens that a sequence needs besides the tokens of its passage.
-    fn room(&self) -> usize;
+    // Data.
 
-    /// Whether the sentence that reaches the length of a passage still belongs to it, for
-    /// [`Objective::collate`] to cut.
-    fn overfills(&self) -> bool {
-        false
-    }
+    /// How passages are packed.
+    fn packing(&self) -> Packing;
 
     /// The epoch whose draw of [`Example::partner`] the examples of `epoch` bring along; none where
     /// they need no partner.
     fn partner_epoch(&self, _epoch: u64) -> Option<u64> {
         None
-    }
-
-    /// Whether training needs [`Context::teacher`].
-    fn needs_teacher(&self) -> bool {
-        false
     }
 
     /// Makes a batch. Its randomness comes from [`Example::rng`] and nowhere else.
@@ -101,9 +96,11 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// The sequences of a batch, for counting tokens.
     fn sequences<'b>(&self, batch: &'b Self::Batch) -> &'b Sequences;
 
-    /// The weight of each loss term of `batch`, known before the forward pass, in the order of
-    /// [`Step::terms`].
-    fn weights(&self, batch: &Self::Batch) -> Vec<f64>;
+    /// The number of targets of each loss term of `batch`, known before the forward pass, in the
+    /// order of [`Step::terms`].
+    fn target_counts(&self, batch: &Self::Batch) -> Vec<f64>;
+
+    // Computation.
 
     /// A new model with weights from `rng`.
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self::Model;
@@ -118,13 +115,13 @@ pub trait Objective: Sized + Send + Sync + 'static {
         device: &Device,
     ) -> Step;
 
-    /// What predicts the tokens at the flat `places` (row * len + position, ascending) of
+    /// What predicts the tokens at the flat `positions` (row * len + position, ascending) of
     /// `sequences`; none where the objective's model is no masked language model.
     fn predict<'m>(
         &self,
         _model: &'m Self::Model,
         _sequences: &Sequences,
-        _places: &[u32],
+        _positions: &[u32],
         _device: &Device,
     ) -> Option<Predicted<'m>> {
         None
@@ -148,11 +145,29 @@ pub trait Objective: Sized + Send + Sync + 'static {
         None
     }
 
+    /// Floating-point operations of one forward pass over `batch`.
+    fn flops(&self, encoder: &EncoderConfig, batch: &Self::Batch) -> f64;
+
+    // Evaluation.
+
+    /// Metrics by name that are no means over examples, given the model's outputs for each
+    /// ([`Step::outputs`]).
+    fn metrics(&self, _examples: &[Example], _outputs: &[Vec<f32>]) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+
+    /// Which evaluation is the best.
+    fn goal(&self) -> Goal {
+        Goal::LowestLoss
+    }
+
+    // Inspection.
+
     /// Row `row` of `batch` as the model sees it.
     fn show(&self, batch: &Self::Batch, row: usize) -> Vec<Shown>;
 
-    /// What is asked about row `row` as a whole, for people.
-    fn remark(&self, _batch: &Self::Batch, _row: usize) -> Option<String> {
+    /// What is to be predicted about row `row` as a whole, in words.
+    fn caption(&self, _batch: &Self::Batch, _row: usize) -> Option<String> {
         None
     }
 
@@ -167,29 +182,38 @@ pub trait Objective: Sized + Send + Sync + 'static {
         (0..self.sequences(batch).batch()).map(|row| self.show(batch, row)).collect()
     }
 
+    // Parameters of other models.
+
     /// Whether the parameter `name` means the same in a model of this objective under the
     /// configuration `other`, so that a run may start from it.
-    fn keeps(&self, _name: &str, _other: &Self::Config) -> bool {
+    fn transfers(&self, _name: &str, _other: &Self::Config) -> bool {
         true
     }
 
     /// The parameters of another model that the parameter `name` of this objective's model may
-    /// start from, when a run is initialised from it: the first one that is there.
-    fn ancestors(&self, name: &str) -> Vec<String> {
+    /// start from, when a run is initialised from it: the first one that exists is taken.
+    fn init_sources(&self, name: &str) -> Vec<String> {
         vec![name.to_owned()]
     }
 
-    /// Metrics by name that are no means over examples, given what the model said about each
-    /// ([`Step::outputs`]).
-    fn judge(&self, _examples: &[Example], _outputs: &[Vec<f32>]) -> Vec<(&'static str, f64)> {
-        Vec::new()
+    /// The knobs under which this objective trains models of the class of `model`; none where it
+    /// trains no such models. At most one objective of a program claims a class.
+    fn import(_model: &HubModel) -> Option<Self::Config> {
+        None
     }
 
-    /// Which evaluation is the best.
-    fn goal(&self) -> Goal {
-        Goal::LowestLoss
+    /// A model that was trained under `config` as classes of transformers, those of `family` if one
+    /// is given; several where the objective trains several models.
+    ///
+    /// # Errors
+    /// When transformers has no class that computes the same, with the reason.
+    fn export(
+        _config: &Self::Config,
+        _trained: TrainedModel<'_>,
+        _family: Option<Family>,
+    ) -> Result<Vec<ExportedModel>, hub::Error> {
+        let message =
+            format!("a run of the objective `{}` has no class in transformers", Self::NAME);
+        Err(hub::Error::Data(message))
     }
-
-    /// Floating-point operations of one forward pass over `batch`.
-    fn flops(&self, encoder: &EncoderConfig, batch: &Self::Batch) -> f64;
 }

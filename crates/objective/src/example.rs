@@ -1,4 +1,4 @@
-//! A passage together with what determines its randomness.
+//! A passage or a labelled sequence, together with what determines its randomness.
 
 use corpus::{Passage, keyed_rng};
 use rand::Rng;
@@ -17,21 +17,21 @@ pub struct Example {
     /// Whole sentences of another document, about as many tokens as the longest passage has or all
     /// that there are, for objectives that ask for it; none where the text has no other document.
     pub partner: Option<Passage>,
-    /// What is to be learnt about it, where the data are labelled.
-    pub answer: Option<Answer>,
-    /// What a teacher says about it: logits of the classes, or a score.
-    pub advice: Option<Vec<f32>>,
+    /// The label, where the data are labelled.
+    pub label: Option<Label>,
+    /// A teacher's logits of the classes, or its score.
+    pub teacher_logits: Option<Vec<f32>>,
 }
 
 /// The label of an example, whose passage then holds a whole sequence, special tokens included,
 /// with a sentence for each segment.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
+pub enum Label {
     /// A class by its number.
     Class(u32),
     /// A number.
     Score(f32),
-    /// A class for each token of the sequence; none where nothing is asked.
+    /// A class for each token of the sequence; none where nothing is to be predicted.
     Tags(Vec<Option<u32>>),
     /// The first and the last token of a span.
     Span(u32, u32),
@@ -50,5 +50,39 @@ impl Example {
     /// The key of this example's dropout masks.
     pub fn noise_key(&self) -> u64 {
         self.rng("dropout").next_u64()
+    }
+}
+
+/// A sequence with its label, such as a row of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelledSequence {
+    /// The tokens, special tokens included.
+    pub tokens: Vec<u32>,
+    /// Where the second segment begins.
+    pub second: Option<u32>,
+    /// The label, where it is known.
+    pub label: Option<Label>,
+    /// A teacher's logits of the classes, or its score.
+    pub teacher_logits: Option<Vec<f32>>,
+}
+
+impl LabelledSequence {
+    /// The sequence as number `number` in `epoch` of the run with `seed`.
+    pub fn example(&self, number: u64, seed: u64, epoch: u64) -> Example {
+        let segments = std::iter::once(0).chain(self.second).collect();
+        Example {
+            passage: Passage::of_words(number, self.tokens.clone(), segments),
+            seed,
+            epoch,
+            partner: None,
+            label: self.label.clone(),
+            teacher_logits: self.teacher_logits.clone(),
+        }
+    }
+
+    /// All of `rows` in their order, to be evaluated.
+    pub fn evaluation_set(rows: &[Self]) -> Vec<Example> {
+        let numbered = rows.iter().zip(0..);
+        numbered.map(|(row, number)| row.example(number, 0, Example::EVALUATION)).collect()
     }
 }

@@ -9,18 +9,25 @@
 //! - what is random about an example is a function of (seed, epoch, passage), see [`Example::rng`]:
 //!   not of the batch it is in, the number of threads, or where the run was interrupted;
 //! - a batch holds no tensors, so collation is tested on plain vectors;
-//! - losses and metrics are sums with their weights, divided only at the very end, so that means
+//! - losses and metrics are sums with their counts, divided only at the very end, so that means
 //!   over micro-batches and evaluation batches are right by construction.
 
+mod context;
 mod contract;
 mod example;
+pub mod fixtures;
+mod held_out;
 mod show;
 mod step;
 mod teacher;
 pub mod trials;
+mod workers;
 
-pub use contract::{Context, Error, Goal, Objective, Purpose};
-pub use example::{Answer, Example};
+pub use context::Context;
+pub use contract::{Error, Goal, Objective, Packing, Purpose};
+pub use example::{Example, Label, LabelledSequence};
+pub use held_out::{HeldOutTask, MetricOf};
 pub use show::{Mark, Shown};
 pub use step::{Decisions, Step, Tally, Term};
 pub use teacher::{Teacher, TeacherModel};
+pub use workers::Workers;

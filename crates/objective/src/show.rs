@@ -1,4 +1,4 @@
-//! What an objective does to a text, for people to look at.
+//! What an objective does to a text, for display.
 
 /// What happened to a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,13 +7,13 @@ pub enum Mark {
     Plain,
     /// It is a special token of the layout.
     Special,
-    /// Replaced by the mask token and asked for.
+    /// A target, replaced by the mask token.
     Masked,
-    /// Replaced by another token and asked for.
+    /// A target, replaced by another token.
     Random,
-    /// Left as it is, but asked for.
+    /// A target, left as it is.
     Kept,
-    /// Written by a generator, and to be found out.
+    /// Sampled by a generator, to be detected.
     Replaced,
 }
 
@@ -22,7 +22,7 @@ pub enum Mark {
 pub struct Shown {
     /// The id the model sees.
     pub token: u32,
-    /// What it is asked for at this place.
+    /// The token to be predicted at this position.
     pub label: Option<u32>,
     /// What happened to it.
     pub mark: Mark,

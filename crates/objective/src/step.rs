@@ -1,4 +1,4 @@
-//! What a forward pass returns: sums and their weights.
+//! What a forward pass returns: sums and their counts.
 
 use burn::tensor::Tensor;
 
@@ -9,12 +9,12 @@ pub struct Tally {
     pub name: &'static str,
     /// The sum, `[1]`.
     pub sum: Tensor<1>,
-    /// How many things were summed.
-    pub weight: f64,
+    /// The number of terms of the sum, which its mean is divided by.
+    pub count: f64,
 }
 
-/// One term of the loss. The loss of a step is the sum over terms of `coefficient * sum / weight`,
-/// sum and weight taken over all micro-batches of the step.
+/// One term of the loss. The loss of a step is the sum over terms of `coefficient * sum / count`,
+/// sum and count taken over all micro-batches of the step.
 #[derive(Clone, Debug)]
 pub struct Term {
     /// Summed loss in nats and number of targets.
@@ -23,16 +23,16 @@ pub struct Term {
     pub coefficient: f64,
 }
 
-/// Scores of yes-or-no questions and their answers, from an evaluation pass: for metrics that are
-/// no means, such as the area under the ROC curve.
+/// Scores of binary decisions and their labels, from an evaluation pass: for metrics that are no
+/// means, such as the area under the ROC curve.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decisions {
     /// Prefix of the metrics, such as `rtd`.
     pub name: &'static str,
-    /// The logit of "yes" for each question.
+    /// The logit of "yes" of each decision.
     pub scores: Vec<f32>,
-    /// The answers.
-    pub answers: Vec<bool>,
+    /// The labels.
+    pub labels: Vec<bool>,
 }
 
 /// Loss terms and other quantities of one micro-batch.
@@ -42,9 +42,9 @@ pub struct Step {
     pub terms: Vec<Term>,
     /// Metrics that are not part of the loss. Only evaluation passes need to have any.
     pub tallies: Vec<Tally>,
-    /// Yes-or-no questions; only in evaluation passes.
+    /// Binary decisions; only in evaluation passes.
     pub decisions: Option<Decisions>,
-    /// What the model says about each example, for [`crate::Objective::judge`]; only in evaluation
+    /// The model's outputs for each example, for [`crate::Objective::metrics`]; only in evaluation
     /// passes.
     pub outputs: Vec<Vec<f32>>,
 }
@@ -55,20 +55,20 @@ impl Step {
         Self { terms, tallies, decisions: None, outputs: Vec::new() }
     }
 
-    /// The share of this micro-batch in the loss of its step, `[1]`, given each term's weight over
+    /// The share of this micro-batch in the loss of its step, `[1]`, given each term's targets over
     /// the whole step. A term without any target contributes nothing.
     ///
     /// # Panics
-    /// When `totals` does not hold one weight a term, or there is no term.
-    pub fn loss(&self, totals: &[f64]) -> Tensor<1> {
-        assert_eq!(totals.len(), self.terms.len(), "one total a term");
-        let share = |(term, total): (&Term, &f64)| {
-            let factor = if *total > 0.0 { term.coefficient / total } else { 0.0 };
+    /// When `target_counts` does not hold one count a term, or there is no term.
+    pub fn loss(&self, target_counts: &[f64]) -> Tensor<1> {
+        assert_eq!(target_counts.len(), self.terms.len(), "one count a term");
+        let share = |(term, count): (&Term, &f64)| {
+            let factor = if *count > 0.0 { term.coefficient / count } else { 0.0 };
             term.tally.sum.clone() * factor
         };
         self.terms
             .iter()
-            .zip(totals)
+            .zip(target_counts)
             .map(share)
             .reduce(|a, b| a + b)
             .expect("an objective has a loss term")

@@ -9,7 +9,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use trunk::{EncoderConfig, Noise};
 
-use crate::{Example, Objective, Purpose, Step};
+use crate::contract::{Objective, Purpose};
+use crate::example::Example;
+use crate::step::Step;
 
 /// What the trials work on.
 #[derive(Debug)]
@@ -30,7 +32,7 @@ impl<O: Objective> Bench<'_, O> {
         self.the_same_seed_gives_the_same_batch();
         self.another_epoch_gives_another_training_batch_and_the_same_evaluation_batch();
         self.a_row_does_not_depend_on_its_neighbours();
-        self.weights_are_known_before_the_forward_pass();
+        self.target_counts_are_known_before_the_forward_pass();
         self.the_loss_is_finite();
         self.gradients_reach_every_parameter();
         self.micro_batches_add_up_to_the_batch();
@@ -86,14 +88,14 @@ impl<O: Objective> Bench<'_, O> {
         }
     }
 
-    fn weights_are_known_before_the_forward_pass(&self) {
+    fn target_counts_are_known_before_the_forward_pass(&self) {
         let (batch, model) = (self.batch(), self.model().valid());
         let step = self.objective.forward(&model, &batch, None, &self.device);
-        let said: Vec<f64> = step.terms.iter().map(|term| term.tally.weight).collect();
+        let counts: Vec<f64> = step.terms.iter().map(|term| term.tally.count).collect();
         assert_eq!(
-            self.objective.weights(&batch),
-            said,
-            "{}: weights differ from the forward pass",
+            self.objective.target_counts(&batch),
+            counts,
+            "{}: target counts differ from the forward pass",
             O::NAME
         );
         assert!(!step.tallies.is_empty(), "{}: an evaluation pass has metrics", O::NAME);
@@ -108,7 +110,7 @@ impl<O: Objective> Bench<'_, O> {
     fn gradients_reach_every_parameter(&self) {
         let model = self.model();
         let step = self.step(&model, &self.batch(), &self.examples);
-        let grads = step.loss(&self.objective.weights(&self.batch())).backward();
+        let grads = step.loss(&self.objective.target_counts(&self.batch())).backward();
         let mut found = FindGradients { grads: &grads, path: Vec::new(), missing: Vec::new() };
         model.visit(&mut found);
         assert!(
@@ -139,17 +141,11 @@ impl<O: Objective> Bench<'_, O> {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut model = self.objective.init(&encoder, &mut rng, &self.device.clone().autodiff());
         let batch = self.batch();
-        let weights = self.objective.weights(&batch);
+        let counts = self.objective.target_counts(&batch);
+
         let mut losses = Vec::new();
         for _ in 0..STEPS {
-            let device = self.device.clone().autodiff();
-            let step = self.objective.forward(
-                &model,
-                &batch,
-                Some(&mut self.noise(&self.examples)),
-                &device,
-            );
-            let loss = step.loss(&weights);
+            let loss = self.step(&model, &batch, &self.examples).loss(&counts);
             losses.push(loss.clone().into_scalar::<f32>());
             let grads = loss.backward();
             let mut norm = SquaredNorm { grads: &grads, sum: Tensor::zeros([1], &self.device) };
@@ -158,6 +154,7 @@ impl<O: Objective> Bench<'_, O> {
             let rate = 0.5 / f64::from(norm.sum.into_scalar::<f32>()).sqrt().max(1.0);
             model = model.map(&mut Descend { grads, rate });
         }
+
         let (first, last) = (losses[0], losses[losses.len() - 1]);
         assert!(
             last < 0.5 * first,
@@ -173,11 +170,11 @@ impl<O: Objective> Bench<'_, O> {
 
     /// The losses of micro-batches of one step.
     fn loss(&self, model: &O::Model, parts: &[(O::Batch, Vec<Example>)]) -> Vec<f32> {
-        let weights = parts.iter().map(|(batch, _)| self.objective.weights(batch));
-        let totals =
-            weights.reduce(|a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect()).expect("a batch");
+        let counts = parts.iter().map(|(batch, _)| self.objective.target_counts(batch));
+        let counts =
+            counts.reduce(|a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect()).expect("a batch");
         let loss = |(batch, examples): &(O::Batch, Vec<Example>)| {
-            self.step(model, batch, examples).loss(&totals)
+            self.step(model, batch, examples).loss(&counts)
         };
         parts.iter().map(|part| loss(part).into_scalar::<f32>()).collect()
     }

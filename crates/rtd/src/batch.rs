@@ -1,19 +1,19 @@
-//! Chosen places, and what is written there.
+//! Chosen positions, and what is written there.
 
 use corpus::below;
 use mlm::{Laid, Maskers, MlmBatch};
 use objective::{Context, Example, Purpose};
 use rand::Rng;
-use trunk::{Input, Sequences, union};
+use trunk::{EncoderInput, Sequences, union};
 
-use crate::config::{Kind, RtdConfig};
+use crate::config::{GeneratorKind, RtdConfig};
 
 /// A batch: what the generator sees, and what decides its samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RtdBatch {
-    /// The masked sequences, which the generator sees, and the places where it writes.
+    /// The masked sequences, which the generator sees, and the positions where it writes.
     pub mlm: MlmBatch,
-    /// What determines the sample at each of the places.
+    /// What determines the sample at each of the positions.
     pub keys: Vec<u64>,
     /// The samples themselves, where no model draws them.
     pub drawn: Vec<u32>,
@@ -24,8 +24,8 @@ pub struct RtdBatch {
 pub struct Corrupted {
     /// What the encoder sees.
     pub sequences: Sequences,
-    /// The places where samples were written, once each.
-    pub places: Vec<u32>,
+    /// The positions where samples were written, once each.
+    pub positions: Vec<u32>,
     /// Whether the token there is another than the original.
     pub replaced: Vec<bool>,
     /// The original token there.
@@ -47,56 +47,59 @@ pub fn collate(
     let len = mlm.sequences.len;
     let mut rngs: Vec<_> = examples.iter().map(|example| example.rng("sample")).collect();
     let keys: Vec<u64> =
-        mlm.places.iter().map(|place| rngs[*place as usize / len].next_u64()).collect();
+        mlm.positions.iter().map(|flat| rngs[*flat as usize / len].next_u64()).collect();
     let drawable = |id: &u32| config.compat || context.special_ids.binary_search(id).is_err();
     let uniform: Vec<u32> = match kind {
-        Kind::Uniform => (0..context.vocabulary as u32).filter(drawable).collect(),
-        Kind::Model | Kind::Unigram => Vec::new(),
+        GeneratorKind::Uniform => (0..context.vocabulary as u32).filter(drawable).collect(),
+        GeneratorKind::Model | GeneratorKind::Unigram => Vec::new(),
     };
-    let mut draw = |place: &u32| {
-        let rng = &mut rngs[*place as usize / len];
+    let mut draw = |flat: &u32| {
+        let rng = &mut rngs[*flat as usize / len];
         match kind {
-            Kind::Uniform => uniform[below(uniform.len(), rng)],
-            Kind::Model | Kind::Unigram => maskers.frequent(rng),
+            GeneratorKind::Uniform => uniform[below(uniform.len(), rng)],
+            GeneratorKind::Model | GeneratorKind::Unigram => maskers.frequent(rng),
         }
     };
-    let drawn =
-        if kind == Kind::Model { Vec::new() } else { mlm.places.iter().map(&mut draw).collect() };
+    let drawn = if kind == GeneratorKind::Model {
+        Vec::new()
+    } else {
+        mlm.positions.iter().map(&mut draw).collect()
+    };
     RtdBatch { mlm, keys, drawn }
 }
 
 impl RtdBatch {
-    /// Writes `samples`, one for each of the places. Where a place has several, their ids are
+    /// Writes `samples`, one for each of the positions. Where a position has several, their ids are
     /// averaged and rounded down, as the authors' `scatter_update` does.
     pub fn corrupt(&self, samples: &[u32]) -> Corrupted {
         let original = self.mlm.unmasked();
         let mut sequences = original.clone();
-        let places = union(&[&self.mlm.places]);
-        for place in &places {
-            let first = self.mlm.places.partition_point(|other| other < place);
-            let end = self.mlm.places.partition_point(|other| other <= place);
+        let positions = union(&[&self.mlm.positions]);
+        for flat in &positions {
+            let first = self.mlm.positions.partition_point(|other| other < flat);
+            let end = self.mlm.positions.partition_point(|other| other <= flat);
             let sum: u64 = samples[first..end].iter().map(|id| u64::from(*id)).sum();
-            sequences.tokens[*place as usize] = (sum / (end - first) as u64) as u32;
+            sequences.tokens[*flat as usize] = (sum / (end - first) as u64) as u32;
         }
         let at = |sequences: &Sequences| -> Vec<u32> {
-            places.iter().map(|p| sequences.tokens[*p as usize]).collect()
+            positions.iter().map(|p| sequences.tokens[*p as usize]).collect()
         };
         let originals = at(&original);
         let replaced = at(&sequences).iter().zip(&originals).map(|(new, old)| new != old).collect();
-        Corrupted { sequences, places, replaced, originals }
+        Corrupted { sequences, positions, replaced, originals }
     }
 }
 
 impl Corrupted {
     /// For every row of `input`, which is of these sequences: whether the token was replaced, and
     /// whether it is one (and no padding).
-    pub fn rows(&self, input: &Input) -> (Vec<bool>, Vec<bool>) {
+    pub fn rows(&self, input: &EncoderInput) -> (Vec<bool>, Vec<bool>) {
         let len = self.sequences.len;
-        let places = input.rows.sequences().iter().zip(input.rows.positions());
-        places
+        let positions = input.rows.sequences().iter().zip(input.rows.positions());
+        positions
             .map(|(row, position)| {
-                let place = *row * len as u32 + position;
-                let replaced = self.places.binary_search(&place).is_ok_and(|i| self.replaced[i]);
+                let flat = *row * len as u32 + position;
+                let replaced = self.positions.binary_search(&flat).is_ok_and(|i| self.replaced[i]);
                 (replaced, (*position as usize) < self.sequences.lengths[*row as usize])
             })
             .unzip()

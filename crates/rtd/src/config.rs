@@ -19,7 +19,7 @@ pub struct RtdConfig {
     /// apart, 1 where they are predicted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoder_weight: Option<f64>,
-    /// As in the authors' code: places with replacement, the average of the ids where one has two
+    /// As in the authors' code: positions with replacement, the average of the ids where one has two
     /// samples, and a uniform generator that writes special tokens too.
     pub compat: bool,
     /// Where training samples: the family is `electra` where none is named.
@@ -37,10 +37,10 @@ pub enum Variant {
     /// Which of all tokens were replaced.
     #[default]
     Electra,
-    /// Which of the tokens at the chosen places were replaced.
+    /// Which of the tokens at the chosen positions were replaced.
     #[serde(rename = "electra-15")]
     Electra15,
-    /// The original tokens at the chosen places.
+    /// The original tokens at the chosen positions.
     ReplaceMlm,
     /// The original of every token, with a gate that copies the input.
     AllTokensMlm,
@@ -51,7 +51,7 @@ pub enum Variant {
 #[serde(deny_unknown_fields, default)]
 pub struct GeneratorConfig {
     /// What draws them.
-    pub kind: Kind,
+    pub kind: GeneratorKind,
     /// Its width as a share of the encoder's. ELECTRA: 1/4, 1/3, 1/4 for small, base, large.
     pub size: f64,
     /// Its layers as a share of the encoder's. ELECTRA: 1.
@@ -69,7 +69,7 @@ pub struct GeneratorConfig {
 /// What draws samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum GeneratorKind {
     /// A masked language model that is trained along.
     #[default]
     Model,
@@ -111,7 +111,7 @@ impl Default for RtdConfig {
 impl Default for GeneratorConfig {
     fn default() -> Self {
         Self {
-            kind: Kind::Model,
+            kind: GeneratorKind::Model,
             size: 0.25,
             layers: 1.0,
             tying: Tying::Embeddings,
@@ -140,7 +140,7 @@ impl RtdConfig {
         let share = |x: f64| x > 0.0 && x <= 1.0;
         let weight = |x: f64| x >= 0.0 && x.is_finite();
         let whole = generator.size == 1.0 && generator.layers == 1.0;
-        let model = generator.kind == Kind::Model;
+        let model = generator.kind == GeneratorKind::Model;
         let checks = [
             (share(generator.size), format!("generator.size = {}: must be above 0 and at most 1", generator.size)),
             (

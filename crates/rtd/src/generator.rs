@@ -4,7 +4,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use kernels::Noise;
 use rand_chacha::ChaCha8Rng;
-use trunk::{Encoder, EncoderConfig, Input, MlmHead, PlaceEmbeddings, Stack, token_table};
+use trunk::{
+    Encoder, EncoderConfig, EncoderInput, MlmHead, PositionEmbeddings, Stack, token_table,
+};
 
 use crate::config::{GeneratorConfig, Tying};
 
@@ -14,7 +16,7 @@ pub struct Generator {
     /// `[vocabulary, embedding]`, untied.
     pub tokens: Option<Param<Tensor<2>>>,
     /// Position and segment tables and their norm, unless they are shared.
-    pub places: Option<PlaceEmbeddings>,
+    pub places: Option<PositionEmbeddings>,
     /// The layers, unless they are shared.
     pub stack: Option<Stack>,
     /// Predicts tokens.
@@ -34,7 +36,7 @@ impl Generator {
         let generator = Self {
             tokens: own(&[Tying::None]).then(|| token_table(&shape, rng, device)),
             places: own(&[Tying::None, Tying::Tokens])
-                .then(|| PlaceEmbeddings::init(&shape, rng, device)),
+                .then(|| PositionEmbeddings::init(&shape, rng, device)),
             stack: (config.tying != Tying::All).then(|| Stack::init(&shape, rng, device)),
             head: MlmHead::init(&shape, rng, device),
         };
@@ -54,16 +56,16 @@ impl Generator {
         self.tokens.as_ref().unwrap_or(&encoder.embeddings.tokens).val()
     }
 
-    /// Hidden states at `places` of `input`, `[n, hidden]`.
+    /// Hidden states at the flat `positions` of `input`, `[n, hidden]`.
     pub fn hidden(
         &self,
         encoder: &Encoder,
-        input: &Input,
-        places: &[u32],
+        input: &EncoderInput,
+        positions: &[u32],
         mut noise: Option<&mut Noise>,
     ) -> Tensor<2> {
         let embeddings = self.places.as_ref().unwrap_or(&encoder.embeddings.places);
         let x = embeddings.forward(self.table(encoder), input, noise.as_deref_mut());
-        self.stack.as_ref().unwrap_or(&encoder.stack).forward_at(x, input, places, noise)
+        self.stack.as_ref().unwrap_or(&encoder.stack).forward_at(x, input, positions, noise)
     }
 }

@@ -1,7 +1,7 @@
 //! Replaced-token detection (ELECTRA; Clark et al. 2020).
 //!
 //! A small generator is trained by masked language modelling; a token sampled from it is written at
-//! every chosen place, and the discriminator, which is the encoder that is kept, tells for every
+//! every chosen position, and the discriminator, which is the encoder that is kept, tells for every
 //! token of the sequence whether it was replaced: `L = L_mlm(generator) + 50 L_disc`, `L_disc` the
 //! mean binary cross-entropy over all tokens (section 2). A sample that equals the original counts
 //! as original. Generator and discriminator share token, position and segment tables and the norm
@@ -14,25 +14,30 @@
 //! true`, `generator.tying = "none"` and `generator.size = 1.0`.
 //!
 //! Where we differ from the authors' code: the sequence is one packed passage (there two segments
-//! without a question); places are drawn without replacement, so that no place holds two samples
-//! (there about 7 % of the places do, and get the average of two ids, an unrelated token; `compat =
+//! without a question); positions are drawn without replacement, so that no position holds two samples
+//! (there about 7 % of the positions do, and get the average of two ids, an unrelated token; `compat =
 //! true` does that, and lets a uniform generator write special tokens, as there); padding never
 //! counts, in the loss as there, and in the area under the curve, which there it inflates; all
 //! weights are drawn from the same cut normal distribution (there the last layer of the
 //! discriminator and the projections are Glorot's).
 
+mod all_tokens_mlm;
 mod batch;
 mod config;
+mod detect;
 mod discriminator;
+mod export;
 mod generator;
 mod model;
 mod objective;
+mod pass;
+mod replace_mlm;
 
 pub use batch::RtdBatch;
-pub use config::{GeneratorConfig, Kind, RtdConfig, Tying, Variant};
+pub use config::{GeneratorConfig, GeneratorKind, RtdConfig, Tying, Variant};
 pub use discriminator::{RtdHead, binary_cross_entropy};
 pub use generator::Generator;
-pub use model::RtdModel;
+pub use model::{CopyHeads, RtdModel, VariantHead};
 pub use objective::Rtd;
 
 #[cfg(test)]

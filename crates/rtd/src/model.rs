@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use rand_chacha::ChaCha8Rng;
 use trunk::{Encoder, EncoderConfig, Linear, MlmHead};
 
-use crate::config::{Kind, RtdConfig, Variant};
+use crate::config::{GeneratorKind, RtdConfig, Variant};
 use crate::discriminator::RtdHead;
 use crate::generator::Generator;
 
@@ -40,8 +40,43 @@ impl RtdModel {
             head: (!detects).then(|| MlmHead::init(encoder, rng, device)),
             gate: (config.variant == Variant::AllTokensMlm)
                 .then(|| Linear::init(encoder.hidden, 1, std, rng, device)),
-            generator: (config.generator.kind == Kind::Model)
+            generator: (config.generator.kind == GeneratorKind::Model)
                 .then(|| Generator::init(&config.generator, encoder, rng, device)),
+        }
+    }
+}
+
+/// The head of the encoder, which the variant decides.
+#[derive(Clone, Copy, Debug)]
+pub enum VariantHead<'m> {
+    /// Tells replaced tokens from originals (ELECTRA, ELECTRA 15 %).
+    Detector(&'m RtdHead),
+    /// Predicts original tokens (Replace MLM).
+    MaskedLm(&'m MlmHead),
+    /// Predicts original tokens, or copies the input (All-Tokens MLM).
+    CopyGate(CopyHeads<'m>),
+}
+
+/// The two heads of All-Tokens MLM.
+#[derive(Clone, Copy, Debug)]
+pub struct CopyHeads<'m> {
+    /// The softmax over the vocabulary.
+    pub head: &'m MlmHead,
+    /// The logit of copying the input.
+    pub gate: &'m Linear,
+}
+
+impl RtdModel {
+    /// The head of the encoder.
+    ///
+    /// # Panics
+    /// When the model has none, which [`RtdModel::init`] does not make.
+    pub fn variant_head(&self) -> VariantHead<'_> {
+        match (&self.discriminator, &self.head, &self.gate) {
+            (Some(head), ..) => VariantHead::Detector(head),
+            (None, Some(head), None) => VariantHead::MaskedLm(head),
+            (None, Some(head), Some(gate)) => VariantHead::CopyGate(CopyHeads { head, gate }),
+            (None, None, _) => panic!("a model of this objective has a head"),
         }
     }
 }

@@ -1,25 +1,20 @@
 //! Samples, labels and losses by hand, and what reaches which parameter.
 
-use ::objective::{Context, Example, Objective, Purpose};
+use ::objective::{Context, Example, Objective, Purpose, fixtures};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use corpus::{Passage, Specials};
+use corpus::Passage;
 use kernels::Noise;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use trunk::EncoderConfig;
 
-use crate::{GeneratorConfig, Kind, Rtd, RtdBatch, RtdConfig, RtdModel, Tying, Variant};
+use crate::{GeneratorConfig, GeneratorKind, Rtd, RtdBatch, RtdConfig, RtdModel, Tying, Variant};
 
 fn context() -> Context {
     Context {
-        specials: Specials { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 },
-        special_ids: (0..5).collect(),
-        vocabulary: 50,
-        counts: (0..50).map(|id| if id < 5 { 0 } else { id }).collect(),
-        max_length: 32,
-        encoder: EncoderConfig::default(),
-        teacher: None,
+        token_counts: (0..50).map(|id| if id < 5 { 0 } else { id }).collect(),
+        ..fixtures::context(50, 32)
     }
 }
 
@@ -41,16 +36,7 @@ fn examples() -> Vec<Example> {
         let tokens = (0..n).map(|i| 5 + (i * 11 + number as u32) % 45).collect();
         Passage::of_words(number, tokens, vec![0])
     };
-    (0..4)
-        .map(|n| Example {
-            passage: passage(n),
-            seed: 1,
-            epoch: 0,
-            partner: None,
-            answer: None,
-            advice: None,
-        })
-        .collect()
+    (0..4).map(|n| fixtures::example(passage(n))).collect()
 }
 
 /// The examples as they are met in each of the first epochs.
@@ -98,10 +84,10 @@ fn a_sample_that_equals_the_original_is_no_replacement() {
 #[test]
 fn several_samples_at_a_place_are_averaged_in_the_authors_way() {
     let mut batch = batch(&objective(RtdConfig { compat: true, ..RtdConfig::default() }));
-    batch.mlm.places = vec![3, 3, 5];
+    batch.mlm.positions = vec![3, 3, 5];
     batch.mlm.labels = vec![10, 10, 12];
     let corrupted = batch.corrupt(&[20, 25, 12]);
-    assert_eq!(corrupted.places, [3, 5]);
+    assert_eq!(corrupted.positions, [3, 5]);
     assert_eq!(corrupted.sequences.tokens[3], 22, "(20 + 25) / 2, rounded down");
     assert_eq!(corrupted.replaced, [true, false]);
 }
@@ -181,7 +167,7 @@ fn the_generators_loss_counts_every_chosen_place_also_where_the_original_was_kep
         let hidden = generator.hidden(
             &model.encoder,
             &batch.mlm.sequences.input(&device),
-            &batch.mlm.places,
+            &batch.mlm.positions,
             None,
         );
         generator.head.logits(hidden, generator.table(&model.encoder))
@@ -190,7 +176,7 @@ fn the_generators_loss_counts_every_chosen_place_also_where_the_original_was_kep
     let term = &objective.forward(&model, &batch, None, &device).terms[0].tally;
     let (want, got) = (losses.sum().into_scalar::<f32>(), term.sum.clone().into_scalar::<f32>());
     assert!((got - want).abs() < 1e-4 * want, "{got} is not {want}");
-    assert_eq!(term.weight, batch.mlm.labels.len() as f64);
+    assert_eq!(term.count, batch.mlm.labels.len() as f64);
 }
 
 #[test]
@@ -204,42 +190,42 @@ fn a_frozen_generator_has_no_gradient_and_no_loss() {
     let objective = objective(RtdConfig { generator, ..RtdConfig::default() });
     let device = Device::flex().autodiff();
     let model = model(&objective, &device);
-    assert_eq!(objective.weights(&batch(&objective)).len(), 1);
+    assert_eq!(objective.target_counts(&batch(&objective)).len(), 1);
     assert!(!model.generator.as_ref().expect("one").head.transform.weight.is_require_grad());
     assert_eq!(
-        objective.ancestors("generator.stack.attention.0.query.weight")[1],
+        objective.init_sources("generator.stack.attention.0.query.weight")[1],
         "encoder.stack.attention.0.query.weight"
     );
     assert_eq!(
-        objective.ancestors("generator.places.norm.gamma")[1],
+        objective.init_sources("generator.places.norm.gamma")[1],
         "encoder.embeddings.places.norm.gamma"
     );
-    assert_eq!(objective.ancestors("generator.tokens")[1], "encoder.embeddings.tokens");
-    assert_eq!(objective.ancestors("generator.head.bias")[1], "head.bias");
+    assert_eq!(objective.init_sources("generator.tokens")[1], "encoder.embeddings.tokens");
+    assert_eq!(objective.init_sources("generator.head.bias")[1], "head.bias");
 }
 
 #[test]
 fn samples_by_frequency_follow_the_counts_and_uniform_ones_do_not() {
-    let share = |kind: Kind| {
+    let share = |kind: GeneratorKind| {
         let generator = GeneratorConfig { kind, ..GeneratorConfig::default() };
         let objective = objective(RtdConfig { generator, ..RtdConfig::default() });
         let drawn = objective.collate(&examples_of(800), Purpose::Training).drawn;
         assert!(drawn.iter().all(|id| *id >= 5), "no special token");
         drawn.iter().filter(|id| **id >= 40).count() as f64 / drawn.len() as f64
     };
-    let generator = GeneratorConfig { kind: Kind::Uniform, ..GeneratorConfig::default() };
+    let generator = GeneratorConfig { kind: GeneratorKind::Uniform, ..GeneratorConfig::default() };
     let authors = objective(RtdConfig { generator, compat: true, ..RtdConfig::default() });
     let drawn = authors.collate(&examples_of(200), Purpose::Training).drawn;
     let special = drawn.iter().filter(|id| **id < 5).count() as f64 / drawn.len() as f64;
     assert!((special - 0.1).abs() < 0.03, "five of fifty ids in the authors' way, {special}");
     // Counts are the ids: (40 + ... + 49) / (5 + ... + 49) = 445 / 1215; ten of 45 ids.
-    assert!((share(Kind::Unigram) - 445.0 / 1215.0).abs() < 0.02);
-    assert!((share(Kind::Uniform) - 10.0 / 45.0).abs() < 0.02);
+    assert!((share(GeneratorKind::Unigram) - 445.0 / 1215.0).abs() < 0.02);
+    assert!((share(GeneratorKind::Uniform) - 10.0 / 45.0).abs() < 0.02);
 }
 
 #[test]
 fn the_copy_gates_loss_is_the_mixture_and_so_is_its_gradient() {
-    let generator = GeneratorConfig { kind: Kind::Uniform, ..GeneratorConfig::default() };
+    let generator = GeneratorConfig { kind: GeneratorKind::Uniform, ..GeneratorConfig::default() };
     let objective =
         objective(RtdConfig { variant: Variant::AllTokensMlm, generator, ..RtdConfig::default() });
     let device = Device::flex().autodiff();
@@ -294,7 +280,7 @@ fn the_copy_gates_loss_is_the_mixture_and_so_is_its_gradient() {
 /// gate's share.
 #[test]
 fn the_copy_gate_counts_in_accuracy_and_in_probabilities() {
-    let generator = GeneratorConfig { kind: Kind::Uniform, ..GeneratorConfig::default() };
+    let generator = GeneratorConfig { kind: GeneratorKind::Uniform, ..GeneratorConfig::default() };
     let objective =
         objective(RtdConfig { variant: Variant::AllTokensMlm, generator, ..RtdConfig::default() });
     let device = Device::flex();
@@ -313,8 +299,11 @@ fn the_copy_gate_counts_in_accuracy_and_in_probabilities() {
             .step_by(2)
             .for_each(|(drawn, label)| *drawn = *label);
         let corrupted = batch.corrupt(&batch.drawn);
-        let hidden =
-            model.encoder.forward_at(&corrupted.sequences.input(&device), &corrupted.places, None);
+        let hidden = model.encoder.forward_at(
+            &corrupted.sequences.input(&device),
+            &corrupted.positions,
+            None,
+        );
         let head = model.head.as_ref().expect("a head");
         let logits = head.logits(hidden.clone(), model.encoder.embeddings.tokens.val());
         let softmax: Vec<f32> =
@@ -326,11 +315,12 @@ fn the_copy_gate_counts_in_accuracy_and_in_probabilities() {
             .collect();
         let mut hits = 0;
         let mut others = Vec::new();
-        for (i, (place, original)) in corrupted.places.iter().zip(&corrupted.originals).enumerate()
+        for (i, (flat, original)) in
+            corrupted.positions.iter().zip(&corrupted.originals).enumerate()
         {
             let mut p: Vec<f32> =
                 softmax[i * 50..][..50].iter().map(|p| (1.0 - d[i]) * p).collect();
-            let input = corrupted.sequences.tokens[*place as usize];
+            let input = corrupted.sequences.tokens[*flat as usize];
             let other = if input == 20 { 21 } else { 20 };
             others.push((other, p[other as usize].ln()));
             p[input as usize] += d[i];
@@ -342,9 +332,9 @@ fn the_copy_gate_counts_in_accuracy_and_in_probabilities() {
         let step = objective.forward(&model, &batch, None, &device);
         let accuracy = step.tallies.iter().find(|tally| tally.name == "mlm/accuracy").expect("one");
         assert_eq!(accuracy.sum.clone().into_scalar::<f32>(), hits as f32, "a gate of {bias}");
-        assert_eq!(accuracy.weight, corrupted.places.len() as f64);
+        assert_eq!(accuracy.count, corrupted.positions.len() as f64);
         let predicted = objective
-            .predict(&model, &corrupted.sequences, &corrupted.places, &device)
+            .predict(&model, &corrupted.sequences, &corrupted.positions, &device)
             .expect("tokens");
         let (tokens, want): (Vec<u32>, Vec<f32>) = others.into_iter().unzip();
         for (got, want) in predicted.log_probabilities(&tokens).into_data().iter::<f32>().zip(want)
@@ -382,7 +372,7 @@ fn every_variant_and_generator_learns_a_batch() {
     {
         configs.push(RtdConfig { variant, ..RtdConfig::default() });
     }
-    for kind in [Kind::Unigram, Kind::Uniform] {
+    for kind in [GeneratorKind::Unigram, GeneratorKind::Uniform] {
         let generator = GeneratorConfig { kind, ..GeneratorConfig::default() };
         configs.push(RtdConfig { generator, ..RtdConfig::default() });
     }

@@ -1,6 +1,6 @@
 //! Masked spans and their boundaries.
 
-use mlm::{Laid, LaidPairs, Masked, Maskers, MlmBatch, Pairing, Row, Target};
+use mlm::{Laid, LaidPairs, MaskInput, Masked, Maskers, MlmBatch, Pairing, Target};
 use objective::{Example, Purpose};
 use rand_chacha::ChaCha8Rng;
 
@@ -25,19 +25,19 @@ pub struct SboBatch {
     pub max_offset: usize,
     /// What the batch is for.
     pub purpose: Purpose,
-    /// Sequences whose pair is asked about, and the answers: 0 the next, 1 of another document.
+    /// Sequences whose pair is asked about, and the pair_labels: 0 the next, 1 of another document.
     pub rows: Vec<u32>,
     /// See `rows`.
-    pub answers: Vec<u32>,
+    pub pair_labels: Vec<u32>,
 }
 
 /// The tokens predicted from boundaries: for each the two boundary tokens, its offset in the span,
 /// and itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Boundary {
-    /// Place of the token before the span.
+    /// Position of the token before the span.
     pub left: Vec<u32>,
-    /// Place of the token after the span.
+    /// Position of the token after the span.
     pub right: Vec<u32>,
     /// 0 for the span's first token.
     pub offsets: Vec<u32>,
@@ -50,7 +50,7 @@ impl SboBatch {
     pub fn boundary(&self) -> Boundary {
         let mut boundary = Boundary::default();
         for span in &self.spans {
-            let first = self.mlm.places.partition_point(|place| *place <= span.left);
+            let first = self.mlm.positions.partition_point(|flat| *flat <= span.left);
             let count = ((span.right - span.left - 1) as usize).min(self.max_offset);
             for offset in 0..count {
                 boundary.left.push(span.left);
@@ -80,7 +80,7 @@ pub fn collate(
     specials: &corpus::Specials,
     max_offset: usize,
 ) -> SboBatch {
-    let LaidPairs { laid, owners, rows, answers } = match pairing {
+    let LaidPairs { laid, owners, rows, pair_labels } = match pairing {
         Some(pairing) => pairing.lay(examples, purpose, specials),
         None => {
             let lay = |example: &Example| Laid::passage(&example.passage, specials, false);
@@ -95,7 +95,7 @@ pub fn collate(
         .collect();
     let mlm = MlmBatch::of(&laid, &masked, specials.pad);
     let spans = spans(&mlm, &laid, specials);
-    SboBatch { mlm, spans, max_offset, purpose, rows, answers }
+    SboBatch { mlm, spans, max_offset, purpose, rows, pair_labels }
 }
 
 /// Masks each segment, special tokens included, with a budget of its own.
@@ -107,7 +107,7 @@ fn mask_segments(laid: &Laid, maskers: &Maskers, purpose: Purpose, rng: &mut Cha
             continue;
         }
         let (tokens, word_starts) = (&laid.tokens[start..end], &laid.word_starts[start..end]);
-        let row = Row { tokens, word_starts, spans: &laid.spans[start..end] };
+        let row = MaskInput { tokens, word_starts, spans: &laid.spans[start..end] };
         let masked = maskers.of(purpose).mask(&row, rng);
         let shift = |target: Target| Target { position: target.position + start as u32, ..target };
         whole.tokens.extend(masked.tokens);
@@ -116,15 +116,15 @@ fn mask_segments(laid: &Laid, maskers: &Maskers, purpose: Purpose, rng: &mut Cha
     whole
 }
 
-/// Runs of masked places between tokens that are not special.
+/// Runs of masked positions between tokens that are not special.
 fn spans(mlm: &MlmBatch, laid: &[Laid], specials: &corpus::Specials) -> Vec<Span> {
     let len = mlm.sequences.len as u32;
     let mut spans = Vec::new();
     let mut i = 0;
-    while i < mlm.places.len() {
-        let first = mlm.places[i];
+    while i < mlm.positions.len() {
+        let first = mlm.positions[i];
         let mut last = first;
-        while mlm.places.get(i + 1) == Some(&(last + 1)) && (last + 1) / len == first / len {
+        while mlm.positions.get(i + 1) == Some(&(last + 1)) && (last + 1) / len == first / len {
             i += 1;
             last += 1;
         }

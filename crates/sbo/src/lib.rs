@@ -2,7 +2,7 @@
 //!
 //! Spans of words are masked, and each token `x_i` of a span `(s, e)` is predicted twice: from its
 //! own hidden state as in masked language modelling, and from the hidden states of the two tokens
-//! outside the span and its place in it: `y_i = f(x_{s-1}, x_{e+1}, p_{i-s+1})` with `f` two dense
+//! outside the span and its position in it: `y_i = f(x_{s-1}, x_{e+1}, p_{i-s+1})` with `f` two dense
 //! layers with GELU and layer norm (equation 1), `L = L_mlm + L_sbo`, each a mean over its own
 //! targets of the whole step.
 //!

@@ -2,23 +2,28 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use hub::{Architecture, ExportedModel, Family, TrainedModel};
 use kernels::{Targets, gather, vocabulary_loss, vocabulary_scores};
-use mlm::{
-    Maskers, NAMES, PairLabels, Pairing, encoder_flops, first_tokens, head_flops, pair_flops,
-    pair_loss, predicted,
+use mlm::{Maskers, NAMES, PairLabels, PairNames, Pairing, first_tokens, pair_loss, predicted};
+use objective::{
+    Context, Error, Example, HeldOutTask, MetricOf, Objective, Packing, Purpose, Shown, Step,
+    Tally, Term,
 };
-use objective::{Context, Error, Example, Objective, Purpose, Shown, Step, Tally, Term};
 use rand_chacha::ChaCha8Rng;
 use trunk::{
-    Encoder, EncoderConfig, MlmHead, Noise, PairHead, Predicted, Sequences, indices, union,
+    Encoder, EncoderConfig, MlmHead, Noise, PairHead, Predicted, Sequences, encoder_flops,
+    head_flops, indices, pair_flops, union,
 };
 
 use crate::batch::{Boundary, SboBatch, collate};
 use crate::config::SboConfig;
 use crate::head::SboHead;
 
-/// Names of the metrics by offset in the span: accuracy, and that of always saying the text's most
-/// frequent token.
+/// The names of the loss over pairs and its metric.
+const PAIR: PairNames = PairNames { loss: "nsp/loss", accuracy: "nsp/accuracy" };
+
+/// Names of the metrics by offset in the span: accuracy, and that of always predicting the text's
+/// most frequent token.
 const BY_OFFSET: [[&str; 2]; 20] = [
     ["sbo/accuracy_01", "sbo/unigram_01"],
     ["sbo/accuracy_02", "sbo/unigram_02"],
@@ -42,8 +47,8 @@ const BY_OFFSET: [[&str; 2]; 20] = [
     ["sbo/accuracy_20", "sbo/unigram_20"],
 ];
 
-/// An encoder with a masked-language-model head, a boundary head unless it counts nothing, and a
-/// pair head where there is a question about pairs.
+/// An encoder with a masked-language-model head, a boundary head unless its weight is 0, and a
+/// pair head where pairs have labels.
 #[derive(Module, Debug)]
 pub struct SboModel {
     /// The encoder.
@@ -52,7 +57,7 @@ pub struct SboModel {
     pub head: MlmHead,
     /// Predicts them from the boundary of their span.
     pub boundary: Option<SboHead>,
-    /// Answers the question about the pair.
+    /// Classifies the pair.
     pub pair: Option<PairHead>,
 }
 
@@ -76,13 +81,13 @@ impl Sbo {
         })
     }
 
-    fn asks(&self) -> bool {
+    fn has_pair_labels(&self) -> bool {
         self.config.sequences.labels() == Some(PairLabels::NextSentence)
     }
 
-    /// The weight of the boundary term: its targets, and in training one more where fairseq adds
-    /// it.
-    fn boundary_weight(&self, batch: &SboBatch) -> f64 {
+    /// The number that the boundary term is divided by: its targets, and in training one more where
+    /// fairseq adds it.
+    fn boundary_count(&self, batch: &SboBatch) -> f64 {
         let added = self.config.compat && batch.purpose == Purpose::Training;
         (batch.boundary_targets() + usize::from(added)) as f64
     }
@@ -94,13 +99,13 @@ impl Sbo {
         table: Tensor<2>,
         hidden: Tensor<2>,
         batch: &SboBatch,
-        places: &[u32],
-        training: bool,
+        positions: &[u32],
+        is_training: bool,
     ) -> (Term, Vec<Tally>) {
         let boundary = batch.boundary();
-        let weight = self.boundary_weight(batch);
+        let count = self.boundary_count(batch);
         let term = |sum| Term {
-            tally: Tally { name: "sbo/loss", sum, weight },
+            tally: Tally { name: "sbo/loss", sum, count },
             coefficient: self.config.weight,
         };
         if boundary.labels.is_empty() {
@@ -111,13 +116,13 @@ impl Sbo {
             return (term(vocabulary_loss(head.output(hidden, &nothing, table), targets)), vec![]);
         }
         let rows = Boundary {
-            left: indices(places, &boundary.left),
-            right: indices(places, &boundary.right),
+            left: indices(positions, &boundary.left),
+            right: indices(positions, &boundary.right),
             ..boundary.clone()
         };
         let layer = head.output(hidden, &rows, table);
         let mut tallies = Vec::new();
-        if !training {
+        if !is_training {
             let hits = vocabulary_scores(layer.clone(), &boundary.labels).hits;
             tallies = self.tallies(&hits, &boundary);
         }
@@ -134,7 +139,7 @@ impl Sbo {
         };
         let one = |yes: bool| f32::from(u8::from(yes));
         let n = boundary.labels.len() as f64;
-        let mut tallies = vec![Tally { name: "sbo/accuracy", sum: hits.clone().sum(), weight: n }];
+        let mut tallies = vec![Tally { name: "sbo/accuracy", sum: hits.clone().sum(), count: n }];
         for (offset, [accuracy, unigram]) in
             BY_OFFSET.into_iter().enumerate().take(self.config.max_offset)
         {
@@ -142,13 +147,9 @@ impl Sbo {
                 boundary.offsets.iter().map(|o| one(*o as usize == offset)).collect();
             let usual = |(label, here): (&u32, &f32)| one(*label == self.most_frequent) * here;
             let usual: Vec<f32> = boundary.labels.iter().zip(&here).map(usual).collect();
-            let weight = here.iter().map(|here| f64::from(*here)).sum();
-            tallies.push(Tally {
-                name: accuracy,
-                sum: (hits.clone() * upload(here)).sum(),
-                weight,
-            });
-            tallies.push(Tally { name: unigram, sum: upload(usual).sum(), weight });
+            let count = here.iter().map(|here| f64::from(*here)).sum();
+            tallies.push(Tally { name: accuracy, sum: (hits.clone() * upload(here)).sum(), count });
+            tallies.push(Tally { name: unigram, sum: upload(usual).sum(), count });
         }
         tallies
     }
@@ -157,6 +158,14 @@ impl Sbo {
 impl Objective for Sbo {
     const NAME: &'static str = "sbo";
     const ABOUT: &'static str = "masked spans, predicted also from their boundaries (SpanBERT)";
+    const TASKS: &'static [HeldOutTask] = &[HeldOutTask {
+        name: "sbo",
+        about: "Loss and accuracy of a model of `sbo` at span boundaries, by offset in the span",
+        knobs: &[],
+        metric: "sbo/accuracy",
+        without_metric: "this model lacks a boundary loss, or no span of this text has a boundary",
+        counts: MetricOf::Tokens,
+    }];
 
     type Config = SboConfig;
     type Batch = SboBatch;
@@ -186,22 +195,22 @@ impl Objective for Sbo {
         }
         let maskers = Maskers::new(&config.masking, &config.evaluation, 0, context)?;
         let content = |id: &u32| context.special_ids.binary_search(id).is_err();
-        let count = |id: &u32| context.counts.get(*id as usize).copied().unwrap_or(0);
+        let count = |id: &u32| context.token_counts.get(*id as usize).copied().unwrap_or(0);
         let most_frequent =
             (0..context.vocabulary as u32).filter(content).max_by_key(count).unwrap_or(0);
         Ok(Self { context: context.clone(), maskers, most_frequent, config })
     }
 
-    fn room(&self) -> usize {
-        if self.pairing().is_some() { 3 } else { 2 }
-    }
-
-    fn overfills(&self) -> bool {
-        self.pairing().is_some_and(|pairing| pairing.compat)
+    fn packing(&self) -> Packing {
+        let pairing = self.pairing();
+        Packing {
+            special_tokens: if pairing.is_some() { 3 } else { 2 },
+            overfill: pairing.is_some_and(|pairing| pairing.compat),
+        }
     }
 
     fn partner_epoch(&self, epoch: u64) -> Option<u64> {
-        self.asks().then_some(epoch)
+        self.has_pair_labels().then_some(epoch)
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> SboBatch {
@@ -219,15 +228,15 @@ impl Objective for Sbo {
         &batch.mlm.sequences
     }
 
-    fn weights(&self, batch: &SboBatch) -> Vec<f64> {
-        let mut weights = vec![batch.mlm.labels.len() as f64];
+    fn target_counts(&self, batch: &SboBatch) -> Vec<f64> {
+        let mut counts = vec![batch.mlm.labels.len() as f64];
         if self.config.weight > 0.0 {
-            weights.push(self.boundary_weight(batch));
+            counts.push(self.boundary_count(batch));
         }
-        if self.asks() {
-            weights.push(batch.rows.len() as f64);
+        if self.has_pair_labels() {
+            counts.push(batch.rows.len() as f64);
         }
-        weights
+        counts
     }
 
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> SboModel {
@@ -236,7 +245,7 @@ impl Objective for Sbo {
             (Encoder::init(encoder, rng, device), MlmHead::init(encoder, rng, device));
         let boundary =
             (self.config.weight > 0.0).then(|| SboHead::init(encoder, shape, rng, device));
-        let pair = self.asks().then(|| PairHead::init(encoder, rng, device));
+        let pair = self.has_pair_labels().then(|| PairHead::init(encoder, rng, device));
         SboModel { encoder: stack, head, boundary, pair }
     }
 
@@ -247,7 +256,7 @@ impl Objective for Sbo {
         noise: Option<&mut Noise>,
         device: &Device,
     ) -> Step {
-        let training = noise.is_some();
+        let is_training = noise.is_some();
         let table = model.encoder.embeddings.tokens.val();
         let (mut ends, mut firsts) = (Vec::new(), Vec::new());
         if model.boundary.is_some() {
@@ -256,22 +265,25 @@ impl Objective for Sbo {
         if model.pair.is_some() {
             firsts = first_tokens(&batch.rows, batch.mlm.sequences.len);
         }
-        let places = union(&[batch.mlm.asked(), &ends, &firsts]);
-        let hidden = model.encoder.forward_at(&batch.mlm.sequences.input(device), &places, noise);
-        let words = gather(hidden.clone(), indices(&places, batch.mlm.asked()));
+        let predicted = batch.mlm.predicted_positions();
+        let positions = union(&[predicted, &ends, &firsts]);
+        let input = batch.mlm.sequences.input(device);
+        let hidden = model.encoder.forward_at(&input, &positions, noise);
+
+        let words = gather(hidden.clone(), indices(&positions, predicted));
         let (term, mut tallies) =
-            batch.mlm.loss(NAMES, &model.head, table.clone(), words, training);
+            batch.mlm.loss(NAMES, &model.head, table.clone(), words, is_training);
         let mut terms = vec![term];
         let mut add = |(term, more): (Term, Vec<Tally>)| {
             terms.push(term);
             tallies.extend(more);
         };
         if let Some(head) = &model.boundary {
-            add(self.boundary_loss(head, table, hidden.clone(), batch, &places, training));
+            add(self.boundary_loss(head, table, hidden.clone(), batch, &positions, is_training));
         }
         if let Some(head) = &model.pair {
-            let first = gather(hidden, indices(&places, &firsts));
-            add(pair_loss(head, first, &batch.answers, ["nsp/loss", "nsp/accuracy"], training));
+            let first = gather(hidden, indices(&positions, &firsts));
+            add(pair_loss(head, first, &batch.pair_labels, PAIR, is_training));
         }
         Step::new(terms, tallies)
     }
@@ -280,17 +292,17 @@ impl Objective for Sbo {
         &self,
         model: &'m SboModel,
         sequences: &Sequences,
-        places: &[u32],
+        positions: &[u32],
         device: &Device,
     ) -> Option<Predicted<'m>> {
-        Some(predicted(&model.encoder, &model.head, sequences, places, device))
+        Some(predicted(&model.encoder, &model.head, sequences, positions, device))
     }
 
     fn show(&self, batch: &SboBatch, row: usize) -> Vec<Shown> {
         batch.mlm.show(row, &self.context.special_ids)
     }
 
-    fn remark(&self, batch: &SboBatch, row: usize) -> Option<String> {
+    fn caption(&self, batch: &SboBatch, row: usize) -> Option<String> {
         let len = batch.mlm.sequences.len;
         let spans = batch.spans.iter().filter(|span| span.left as usize / len == row);
         let lengths: Vec<String> =
@@ -313,10 +325,18 @@ impl Objective for Sbo {
         } else {
             0.0
         };
-        let pair = if self.asks() { pair_flops(encoder, batch.rows.len()) } else { 0.0 };
+        let pair = if self.has_pair_labels() { pair_flops(encoder, batch.rows.len()) } else { 0.0 };
         encoder_flops(encoder, &batch.mlm.sequences)
             + head_flops(encoder, batch.mlm.labels.len())
             + boundary
             + pair
+    }
+
+    fn export(
+        _config: &SboConfig,
+        trained: TrainedModel<'_>,
+        family: Option<Family>,
+    ) -> Result<Vec<ExportedModel>, hub::Error> {
+        Ok(vec![ExportedModel::only(trained.to_class(Architecture::MaskedLm, family)?)])
     }
 }

@@ -1,21 +1,15 @@
 //! Spans and boundaries by hand and over many seeds.
 
-use corpus::{Passage, Specials};
-use objective::{Context, Example, Objective, Purpose};
-use trunk::EncoderConfig;
+use corpus::Passage;
+use objective::{Context, Example, Objective, Purpose, fixtures};
 
 use crate::batch::SboBatch;
 use crate::{Sbo, SboConfig, Span};
 
 fn context() -> Context {
     Context {
-        specials: Specials { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 },
-        special_ids: (0..5).collect(),
-        vocabulary: 200,
-        counts: (0..200).map(|id| u64::from(id != 7) + 100 * u64::from(id == 9)).collect(),
-        max_length: 130,
-        encoder: EncoderConfig::default(),
-        teacher: None,
+        token_counts: (0..200).map(|id| u64::from(id != 7) + 100 * u64::from(id == 9)).collect(),
+        ..fixtures::context(200, 130)
     }
 }
 
@@ -25,14 +19,7 @@ fn example(number: u64, n: u32, seed: u64) -> Example {
         let words = (0..n).map(|i| i % 3 != 1).collect();
         Passage { word_starts: words, ..Passage::of_words(number, tokens, vec![0, n / 2]) }
     };
-    Example {
-        passage: passage(number),
-        seed,
-        epoch: 0,
-        partner: Some(passage(number + 1000)),
-        answer: None,
-        advice: None,
-    }
+    Example { seed, partner: Some(passage(number + 1000)), ..fixtures::example(passage(number)) }
 }
 
 fn batch(config: &SboConfig, seed: u64) -> SboBatch {
@@ -46,7 +33,7 @@ fn batch(config: &SboConfig, seed: u64) -> SboBatch {
 fn boundaries_are_never_masked_never_special_and_enclose_masked_tokens_only() {
     for seed in 0..300 {
         let batch = batch(&SboConfig::default(), seed);
-        let masked = |place: u32| batch.mlm.places.binary_search(&place).is_ok();
+        let masked = |flat: u32| batch.mlm.positions.binary_search(&flat).is_ok();
         let original = batch.mlm.unmasked();
         for Span { left, right } in &batch.spans {
             assert_eq!(
@@ -71,14 +58,14 @@ fn each_span_has_one_kind_of_replacement_and_the_budget_is_exact() {
     for seed in 0..100 {
         let batch = batch(&SboConfig::default(), seed);
         for span in &batch.spans {
-            let first = batch.mlm.places.partition_point(|place| *place <= span.left);
+            let first = batch.mlm.positions.partition_point(|flat| *flat <= span.left);
             let kinds =
                 &batch.mlm.replacements[first..first + (span.right - span.left - 1) as usize];
             assert!(kinds.iter().all(|kind| *kind == kinds[0]));
         }
         let count = |row: usize| {
             let len = batch.mlm.sequences.len;
-            batch.mlm.places.iter().filter(|place| **place as usize / len == row).count()
+            batch.mlm.positions.iter().filter(|flat| **flat as usize / len == row).count()
         };
         for row in 0..3 {
             let content = batch.mlm.sequences.lengths[row] - 2;
@@ -95,7 +82,7 @@ fn a_boundary_predicts_its_spans_tokens_in_order_up_to_the_largest_offset() {
         ..batch(&SboConfig::default(), 1)
     };
     let mut batch = batch;
-    batch.mlm.places = vec![3, 4, 5, 9];
+    batch.mlm.positions = vec![3, 4, 5, 9];
     batch.mlm.labels = vec![13, 14, 15, 19];
     let boundary = batch.boundary();
     assert_eq!(boundary.labels, [13, 14]);
@@ -114,11 +101,12 @@ fn in_pairs_each_segment_has_a_budget_of_its_own() {
         for row in 0..3 {
             for segment in 0..2 {
                 let here = |i: &usize| sequences.segments[row * sequences.len + i] == segment;
-                let places: Vec<usize> = (0..sequences.lengths[row]).filter(here).collect();
-                let place = |i: &usize| (row * sequences.len + i) as u32;
+                let positions: Vec<usize> = (0..sequences.lengths[row]).filter(here).collect();
+                let flat = |i: &usize| (row * sequences.len + i) as u32;
                 let content =
-                    places.iter().filter(|i| original.tokens[place(i) as usize] > 4).count();
-                let masked = places.iter().filter(|i| batch.mlm.places.contains(&place(i))).count();
+                    positions.iter().filter(|i| original.tokens[flat(i) as usize] > 4).count();
+                let masked =
+                    positions.iter().filter(|i| batch.mlm.positions.contains(&flat(i))).count();
                 assert_eq!(
                     masked,
                     (15 * content).div_ceil(100),
@@ -141,14 +129,14 @@ fn in_evaluation_pairs_are_asked_both_ways_and_the_loss_is_the_mean_over_its_tar
     let examples: Vec<Example> = (0..3).map(|i| example(i, 40, 1)).collect();
     let batch = objective.collate(&examples, Purpose::Evaluation);
     assert_eq!(
-        (batch.rows.as_slice(), batch.answers.as_slice()),
+        (batch.rows.as_slice(), batch.pair_labels.as_slice()),
         (&[0, 1, 2, 3, 4, 5][..], &[0, 1, 0, 1, 0, 1][..])
     );
-    assert_eq!(objective.weights(&batch)[1], batch.boundary_targets() as f64);
+    assert_eq!(objective.target_counts(&batch)[1], batch.boundary_targets() as f64);
     let batch = objective.collate(&examples, Purpose::Training);
     assert_eq!(batch.rows.len(), 3);
     assert_eq!(
-        objective.weights(&batch)[1],
+        objective.target_counts(&batch)[1],
         batch.boundary_targets() as f64 + 1.0,
         "fairseq adds one"
     );

@@ -11,7 +11,7 @@ pub struct SopBatch {
     /// Sequences that are asked about, in ascending order.
     pub rows: Vec<u32>,
     /// The right answer for each of them: 0 in order (the next), 1 swapped (of another document).
-    pub answers: Vec<u32>,
+    pub pair_labels: Vec<u32>,
 }
 
 /// Makes the batch.
@@ -23,6 +23,6 @@ pub fn collate(
     specials: &corpus::Specials,
 ) -> SopBatch {
     let drawn: Vec<Example> = examples.iter().map(|example| maskers.drawn(example)).collect();
-    let LaidPairs { laid, owners, rows, answers } = pairing.lay(&drawn, purpose, specials);
-    SopBatch { mlm: maskers.batch(&laid, &owners, purpose), rows, answers }
+    let LaidPairs { laid, owners, rows, pair_labels } = pairing.lay(&drawn, purpose, specials);
+    SopBatch { mlm: maskers.batch(&laid, &owners, purpose), rows, pair_labels }
 }

@@ -32,6 +32,7 @@
 
 mod batch;
 mod config;
+mod export;
 mod model;
 
 pub use batch::SopBatch;

@@ -2,21 +2,26 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use mlm::{
-    Maskers, NAMES, PairLabels, Pairing, encoder_flops, first_tokens, head_flops, pair_flops,
-    pair_loss, predicted,
+use hub::{ExportedModel, Family, HubModel, TrainedModel};
+use mlm::{Maskers, NAMES, PairLabels, PairNames, Pairing, first_tokens, pair_loss, predicted};
+use objective::{
+    Context, Error, Example, HeldOutTask, MetricOf, Objective, Packing, Purpose, Shown, Step,
 };
-use objective::{Context, Error, Example, Objective, Purpose, Shown, Step};
 use rand_chacha::ChaCha8Rng;
 use trunk::{
-    Encoder, EncoderConfig, MlmHead, Noise, PairHead, Predicted, Sequences, indices, union,
+    Encoder, EncoderConfig, MlmHead, Noise, PairHead, Predicted, Sequences, encoder_flops,
+    head_flops, indices, pair_flops, union,
 };
 
 use crate::batch::{SopBatch, collate};
 use crate::config::SopConfig;
+use crate::export;
 
 /// Special tokens of a pair: one in front, one after each segment.
-const ROOM: usize = 3;
+const SPECIAL_TOKENS: usize = 3;
+
+/// The names of the loss over pairs and its metric.
+const PAIR: PairNames = PairNames { loss: "sop/loss", accuracy: "sop/accuracy" };
 
 /// An encoder with a masked-language-model head and a head over pairs.
 #[derive(Module, Debug)]
@@ -25,8 +30,8 @@ pub struct SopModel {
     pub encoder: Encoder,
     /// Predicts tokens.
     pub head: MlmHead,
-    /// Answers questions about the pair. Where none is asked it stays as it was initialised, so
-    /// that evaluating such a model on pairs gives chance.
+    /// Classifies the pair. Without pair labels it stays as it was initialised, so that evaluating
+    /// such a model on pairs gives chance.
     pub pair: PairHead,
 }
 
@@ -39,7 +44,7 @@ pub struct Sop {
 }
 
 impl Sop {
-    fn asks(&self) -> bool {
+    fn has_labels(&self) -> bool {
         self.pairing.labels != PairLabels::None
     }
 }
@@ -48,6 +53,28 @@ impl Objective for Sop {
     const NAME: &'static str = "sop";
     const ABOUT: &'static str =
         "sentence order (ALBERT) or next sentence (BERT) beside masked language modelling";
+    const TASKS: &'static [HeldOutTask] = &[
+        HeldOutTask {
+            name: "sop",
+            about: "Whether a model of `sop` tells segments in their order from swapped ones, \
+                    whatever it was trained on",
+            knobs: &[("labels", "sentence-order")],
+            metric: "sop/accuracy",
+            without_metric: "no passage of this text gives a pair: they hold one sentence each; \
+                             raise --max-length",
+            counts: MetricOf::PairsBothWays,
+        },
+        HeldOutTask {
+            name: "nsp",
+            about: "Whether a model of `sop` tells the next segment from one of another document, \
+                    whatever it was trained on",
+            knobs: &[("labels", "next-sentence")],
+            metric: "sop/accuracy",
+            without_metric: "no passage of this text gives a pair: they hold one sentence each, or \
+                             the text is one document; raise --max-length or give another",
+            counts: MetricOf::PairsBothWays,
+        },
+    ];
 
     type Config = SopConfig;
     type Batch = SopBatch;
@@ -60,17 +87,13 @@ impl Objective for Sop {
         }
         let maskers =
             Maskers::new(&config.masking, &config.evaluation, config.duplicates, context)?;
-        let max_tokens = context.max_length.saturating_sub(ROOM);
+        let max_tokens = context.max_length.saturating_sub(SPECIAL_TOKENS);
         let pairing = Pairing { labels: config.labels, max_tokens, compat: config.compat };
         Ok(Self { context: context.clone(), maskers, pairing })
     }
 
-    fn room(&self) -> usize {
-        ROOM
-    }
-
-    fn overfills(&self) -> bool {
-        self.pairing.compat
+    fn packing(&self) -> Packing {
+        Packing { special_tokens: SPECIAL_TOKENS, overfill: self.pairing.compat }
     }
 
     fn partner_epoch(&self, epoch: u64) -> Option<u64> {
@@ -86,16 +109,20 @@ impl Objective for Sop {
         &batch.mlm.sequences
     }
 
-    fn weights(&self, batch: &SopBatch) -> Vec<f64> {
+    fn target_counts(&self, batch: &SopBatch) -> Vec<f64> {
         let mlm = batch.mlm.labels.len() as f64;
-        if self.asks() { vec![mlm, batch.rows.len() as f64] } else { vec![mlm] }
+        if self.has_labels() { vec![mlm, batch.rows.len() as f64] } else { vec![mlm] }
     }
 
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> SopModel {
         let (stack, head) =
             (Encoder::init(encoder, rng, device), MlmHead::init(encoder, rng, device));
         let pair = PairHead::init(encoder, rng, device);
-        SopModel { encoder: stack, head, pair: if self.asks() { pair } else { pair.no_grad() } }
+        SopModel {
+            encoder: stack,
+            head,
+            pair: if self.has_labels() { pair } else { pair.no_grad() },
+        }
     }
 
     fn forward(
@@ -105,22 +132,24 @@ impl Objective for Sop {
         noise: Option<&mut Noise>,
         device: &Device,
     ) -> Step {
-        let training = noise.is_some();
+        let is_training = noise.is_some();
         let table = model.encoder.embeddings.tokens.val();
         let input = batch.mlm.sequences.input(device);
-        if !self.asks() {
-            let hidden = model.encoder.forward_at(&input, batch.mlm.asked(), noise);
-            let (term, tallies) = batch.mlm.loss(NAMES, &model.head, table, hidden, training);
+        let predicted = batch.mlm.predicted_positions();
+        if !self.has_labels() {
+            let hidden = model.encoder.forward_at(&input, predicted, noise);
+            let (term, tallies) = batch.mlm.loss(NAMES, &model.head, table, hidden, is_training);
             return Step::new(vec![term], tallies);
         }
+
         let firsts = first_tokens(&batch.rows, batch.mlm.sequences.len);
-        let places = union(&[batch.mlm.asked(), &firsts]);
-        let hidden = model.encoder.forward_at(&input, &places, noise);
-        let words = kernels::gather(hidden.clone(), indices(&places, batch.mlm.asked()));
-        let (term, mut tallies) = batch.mlm.loss(NAMES, &model.head, table, words, training);
-        let firsts = kernels::gather(hidden, indices(&places, &firsts));
-        let (pair, more) =
-            pair_loss(&model.pair, firsts, &batch.answers, ["sop/loss", "sop/accuracy"], training);
+        let positions = union(&[predicted, &firsts]);
+        let hidden = model.encoder.forward_at(&input, &positions, noise);
+
+        let words = kernels::gather(hidden.clone(), indices(&positions, predicted));
+        let (term, mut tallies) = batch.mlm.loss(NAMES, &model.head, table, words, is_training);
+        let firsts = kernels::gather(hidden, indices(&positions, &firsts));
+        let (pair, more) = pair_loss(&model.pair, firsts, &batch.pair_labels, PAIR, is_training);
         tallies.extend(more);
         Step::new(vec![term, pair], tallies)
     }
@@ -129,18 +158,18 @@ impl Objective for Sop {
         &self,
         model: &'m SopModel,
         sequences: &Sequences,
-        places: &[u32],
+        positions: &[u32],
         device: &Device,
     ) -> Option<Predicted<'m>> {
-        Some(predicted(&model.encoder, &model.head, sequences, places, device))
+        Some(predicted(&model.encoder, &model.head, sequences, positions, device))
     }
 
     fn show(&self, batch: &SopBatch, row: usize) -> Vec<Shown> {
         batch.mlm.show(row, &self.context.special_ids)
     }
 
-    fn remark(&self, batch: &SopBatch, row: usize) -> Option<String> {
-        let answer = batch.rows.binary_search(&(row as u32)).ok().map(|i| batch.answers[i]);
+    fn caption(&self, batch: &SopBatch, row: usize) -> Option<String> {
+        let answer = batch.rows.binary_search(&(row as u32)).ok().map(|i| batch.pair_labels[i]);
         let text = match (self.pairing.labels, answer) {
             (PairLabels::None, _) => return None,
             (_, None) => "no pair",
@@ -153,9 +182,21 @@ impl Objective for Sop {
     }
 
     fn flops(&self, encoder: &EncoderConfig, batch: &SopBatch) -> f64 {
-        let pair = if self.asks() { pair_flops(encoder, batch.rows.len()) } else { 0.0 };
+        let pair = if self.has_labels() { pair_flops(encoder, batch.rows.len()) } else { 0.0 };
         encoder_flops(encoder, &batch.mlm.sequences)
             + head_flops(encoder, batch.mlm.labels.len())
             + pair
+    }
+
+    fn import(model: &HubModel) -> Option<SopConfig> {
+        export::import(model)
+    }
+
+    fn export(
+        config: &SopConfig,
+        trained: TrainedModel<'_>,
+        family: Option<Family>,
+    ) -> Result<Vec<ExportedModel>, hub::Error> {
+        export::export(config, trained, family)
     }
 }

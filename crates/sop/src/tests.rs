@@ -1,9 +1,9 @@
 //! The batches and the two losses by hand.
 
 use burn::tensor::Device;
-use corpus::{Passage, Specials};
+use corpus::Passage;
 use mlm::{Masking, PairLabels};
-use objective::{Context, Example, Objective, Purpose};
+use objective::{Context, Example, Objective, Purpose, fixtures};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use trunk::EncoderConfig;
@@ -11,15 +11,8 @@ use trunk::EncoderConfig;
 use crate::{Sop, SopBatch, SopConfig};
 
 fn context(segments: usize) -> Context {
-    Context {
-        specials: Specials { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 },
-        special_ids: (0..5).collect(),
-        vocabulary: 60,
-        counts: vec![1; 60],
-        max_length: 32,
-        encoder: EncoderConfig { segments, ..EncoderConfig::default() },
-        teacher: None,
-    }
+    let encoder = EncoderConfig { segments, ..EncoderConfig::default() };
+    Context { encoder, ..fixtures::context(60, 32) }
 }
 
 fn passage(number: u64, sentences: &[u32], first: u32) -> Passage {
@@ -29,14 +22,8 @@ fn passage(number: u64, sentences: &[u32], first: u32) -> Passage {
 }
 
 fn example(number: u64, sentences: &[u32]) -> Example {
-    Example {
-        passage: passage(number, sentences, 5),
-        seed: 1,
-        epoch: 0,
-        partner: Some(passage(99, &[4, 4], 40)),
-        answer: None,
-        advice: None,
-    }
+    let partner = Some(passage(99, &[4, 4], 40));
+    Example { partner, ..fixtures::example(passage(number, sentences, 5)) }
 }
 
 fn objective(labels: PairLabels) -> Sop {
@@ -53,7 +40,7 @@ fn row(batch: &SopBatch, row: usize) -> Vec<u32> {
 fn in_evaluation_every_pair_is_asked_both_ways() {
     let examples = [example(0, &[4, 5, 3]), example(1, &[6])];
     let batch = objective(PairLabels::SentenceOrder).collate(&examples, Purpose::Evaluation);
-    assert_eq!((batch.rows.as_slice(), batch.answers.as_slice()), (&[0, 1][..], &[0, 1][..]));
+    assert_eq!((batch.rows.as_slice(), batch.pair_labels.as_slice()), (&[0, 1][..], &[0, 1][..]));
     assert_eq!(batch.mlm.sequences.batch(), 3, "a single sentence is shown once and asked nothing");
     let halves = |tokens: Vec<u32>| {
         let parts: Vec<Vec<u32>> =
@@ -71,7 +58,7 @@ fn half_of_the_training_pairs_are_swapped_and_epochs_differ() {
     let swapped = |epoch| {
         let examples: Vec<Example> =
             (0..800).map(|n| Example { epoch, ..example(n, &[4, 5, 3]) }).collect();
-        objective.collate(&examples, Purpose::Training).answers
+        objective.collate(&examples, Purpose::Training).pair_labels
     };
     let share = f64::from(swapped(0).iter().sum::<u32>()) / 800.0;
     // One standard deviation is 0.018.
@@ -113,10 +100,13 @@ fn without_a_question_the_head_stays_as_it_was_and_without_a_pair_it_counts_noth
         |objective: &Sop| objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(1), &device);
     let none = objective(PairLabels::None);
     assert!(!model(&none).pair.classifier.weight.is_require_grad());
-    assert_eq!(none.weights(&none.collate(&[example(0, &[4, 5])], Purpose::Training)).len(), 1);
+    assert_eq!(
+        none.target_counts(&none.collate(&[example(0, &[4, 5])], Purpose::Training)).len(),
+        1
+    );
     let order = objective(PairLabels::SentenceOrder);
     let batch = order.collate(&[example(0, &[6])], Purpose::Training);
-    assert_eq!(order.weights(&batch)[1], 0.0);
+    assert_eq!(order.target_counts(&batch)[1], 0.0);
     let step = order.forward(&model(&order), &batch, None, &device);
     assert_eq!(step.terms[1].tally.sum.clone().into_scalar::<f32>(), 0.0);
 }

@@ -3,14 +3,14 @@
 
 use serde::Serialize;
 
-use crate::windows::{Context, Window};
+use crate::windows::{AnswerContext, Window};
 
 /// What a model says of a window: two scores (logits) of each of its tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Scored<'a> {
     /// The window.
     pub window: &'a Window,
-    /// That the answer begins with the token, by its place in the window; padding behind the window
+    /// That the answer begins with the token, by its position in the window; padding behind the window
     /// does not matter.
     pub start: &'a [f32],
     /// That it ends with the token.
@@ -87,7 +87,11 @@ pub struct Prediction {
 ///
 /// # Panics
 /// Without a window, or with fewer scores than tokens.
-pub fn answer(context: &Context, windows: &[Scored<'_>], config: &AnswerConfig) -> Prediction {
+pub fn answer(
+    context: &AnswerContext,
+    windows: &[Scored<'_>],
+    config: &AnswerConfig,
+) -> Prediction {
     assert!(!windows.is_empty(), "a question has a window at least");
     let mut candidates = Vec::new();
     for scored in windows {
@@ -106,8 +110,8 @@ pub fn answer(context: &Context, windows: &[Scored<'_>], config: &AnswerConfig) 
             text.clear();
         }
         null_odds = Some(odds);
-        let place = candidates.partition_point(|candidate| candidate.score() >= null.score());
-        candidates.insert(place, null);
+        let position = candidates.partition_point(|candidate| candidate.score() >= null.score());
+        candidates.insert(position, null);
     }
     share(&mut candidates);
     Prediction { text, best: best_text, null_odds, candidates }
@@ -116,7 +120,7 @@ pub fn answer(context: &Context, windows: &[Scored<'_>], config: &AnswerConfig) 
 /// The candidates of a window join those of the windows before: the best first, each text once,
 /// `n_best` at most.
 fn collect(
-    context: &Context,
+    context: &AnswerContext,
     scored: &Scored<'_>,
     config: &AnswerConfig,
     candidates: &mut Vec<Candidate>,
@@ -139,9 +143,9 @@ fn collect(
                 None if text.is_empty() => continue,
                 None => {}
             }
-            let place = candidates.partition_point(|known| known.score() >= score);
+            let position = candidates.partition_point(|known| known.score() >= score);
             candidates.insert(
-                place,
+                position,
                 Candidate { text: text.to_owned(), probability: 0.0, start_logit, end_logit },
             );
             candidates.truncate(config.n_best);
@@ -187,9 +191,9 @@ mod tests {
 
     /// A context, and its windows after a question of one token: three special tokens and room for
     /// the rest.
-    fn cut(text: &str, max_length: usize, step: usize) -> (Context, Vec<Window>) {
+    fn cut(text: &str, max_length: usize, step: usize) -> (AnswerContext, Vec<Window>) {
         let tokenizer = wordpiece(&["q", "a", "b", "c", "d"]);
-        let context = Context::new(&tokenizer, text);
+        let context = AnswerContext::new(&tokenizer, text);
         let config = WindowConfig { max_length, step, max_question: 1 };
         let windows =
             Windows::new(&tokenizer, Layout::Bert, config).unwrap().cut("q", &context, None);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The names of the classes; the place of a name is the number of its output. At least two, each
+/// The names of the classes; the position of a name is the number of its output. At least two, each
 /// once, none empty. Stored beside a model, because the order differs between code bases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
@@ -25,11 +25,11 @@ impl Labels {
                 list(&names)
             )));
         }
-        for (place, name) in names.iter().enumerate() {
+        for (index, name) in names.iter().enumerate() {
             if name.trim().is_empty() {
-                return Err(Error::data(format!("class {place} has no name")));
+                return Err(Error::data(format!("class {index} has no name")));
             }
-            if names[..place].contains(name) {
+            if names[..index].contains(name) {
                 return Err(Error::data(format!("class `{name}` is named twice; give each once")));
             }
         }
@@ -69,10 +69,10 @@ impl Labels {
     /// The number of a class.
     ///
     /// # Errors
-    /// When there is no such class; the message names the place where it stands, and the classes
+    /// When there is no such class; the message names the position where it stands, and the classes
     /// there are.
     pub fn index(&self, name: &str, path: &Path, line: usize) -> Result<u32> {
-        let place = self.0.iter().position(|known| known == name).ok_or_else(|| {
+        let index = self.0.iter().position(|known| known == name).ok_or_else(|| {
             let known = list(&self.0);
             Error::line(
                 path,
@@ -80,7 +80,7 @@ impl Labels {
                 format!("the label `{name}` does not occur in training; known: {known}"),
             )
         })?;
-        Ok(place as u32)
+        Ok(index as u32)
     }
 
     /// The names, in order.

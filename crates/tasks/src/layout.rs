@@ -45,7 +45,7 @@ impl Layout {
             Self::Roberta => 0,
         };
         let segments =
-            (0..tokens.len()).map(|place| if place < begin { 0 } else { segment }).collect();
+            (0..tokens.len()).map(|position| if position < begin { 0 } else { segment }).collect();
         Joined { tokens, segments, second: begin }
     }
 }

@@ -11,7 +11,7 @@
 //! Knows nothing of tensors: models see token ids and return numbers.
 //!
 //! Where it differs from the authors' code: answers are cut out of the context by the tokens'
-//! places in it instead of being matched again after tokenisation; all pairs of a beginning and an
+//! positions in it instead of being matched again after tokenisation; all pairs of a beginning and an
 //! end are compared, not those of the 20 best of each; an answer that does not stand where SQuAD's
 //! file says is looked for nearby instead of being left out; a question without a prediction scores
 //! 0 in SQuAD 2.0 as in 1.1.
@@ -38,5 +38,5 @@ pub use labels::Labels;
 pub use layout::{Joined, Layout};
 pub use predictions::Predictions;
 pub use squad::{Answer, Misplaced, Paragraph, Question, Squad};
-pub use table::{Columns, Example, Header, Label, LabelKind, Ragged, Table};
-pub use windows::{Context, Window, WindowConfig, Windows};
+pub use table::{Columns, Header, Label, LabelKind, Ragged, Table, TableRow};
+pub use windows::{AnswerContext, Window, WindowConfig, Windows};

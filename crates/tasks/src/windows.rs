@@ -30,14 +30,14 @@ impl Default for WindowConfig {
 
 /// A context and its tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Context {
+pub struct AnswerContext {
     text: String,
     tokens: Vec<u32>,
     /// By token, its bytes of the text.
     ranges: Vec<Range<usize>>,
 }
 
-impl Context {
+impl AnswerContext {
     /// Tokenises a context: once for all of its questions.
     pub fn new(tokenizer: &Tokenizer, text: impl Into<String>) -> Self {
         let text = text.into();
@@ -72,14 +72,14 @@ pub struct Window {
     pub tokens: Vec<u32>,
     /// Segment of each token.
     pub segments: Vec<u32>,
-    /// The place in `tokens` of the part's first token.
+    /// The position in `tokens` of the part's first token.
     pub first: usize,
     /// Which tokens of the context the part is; empty for a context without tokens.
     pub part: Range<usize>,
     /// By token of the part, whether no other window shows more of the context around it: its
     /// scores count here only.
     pub widest: Vec<bool>,
-    /// The places in `tokens` of the first and the last token of the answer. 0, the first special
+    /// The positions in `tokens` of the first and the last token of the answer. 0, the first special
     /// token, when it is not wholly in this window or there is none.
     pub target: (usize, usize),
 }
@@ -118,7 +118,7 @@ impl<'a> Windows<'a> {
     pub fn cut(
         &self,
         question: &str,
-        context: &Context,
+        context: &AnswerContext,
         answer: Option<&Range<usize>>,
     ) -> Vec<Window> {
         let mut question = self.tokenizer.encode(question.trim()).tokens;
@@ -129,10 +129,10 @@ impl<'a> Windows<'a> {
         let specials = self.tokenizer.specials();
         let window = |(number, part): (usize, &Range<usize>)| {
             let joined = self.layout.join(&specials, &question, &context.tokens[part.clone()]);
-            let place = |token: usize| joined.second + token - part.start;
+            let position = |token: usize| joined.second + token - part.start;
             let target = match answer {
                 Some((first, last)) if part.contains(&first) && part.contains(&last) => {
-                    (place(first), place(last))
+                    (position(first), position(last))
                 }
                 _ => (0, 0),
             };
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_short_context_is_one_window() {
         let tokenizer = tokenizer();
-        let context = Context::new(&tokenizer, "A (bé) c");
+        let context = AnswerContext::new(&tokenizer, "A (bé) c");
         let windows = Windows::new(&tokenizer, Layout::Bert, config(20, 5, 4)).unwrap();
         let cut = windows.cut(" Who?", &context, Some(&(8..9)));
         assert_eq!(cut.len(), 1);
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_not_wholly_in_a_window_is_at_the_first_token() {
         let tokenizer = tokenizer();
-        let context = Context::new(&tokenizer, "a b c d e");
+        let context = AnswerContext::new(&tokenizer, "a b c d e");
         let windows = Windows::new(&tokenizer, Layout::Roberta, config(9, 2, 2)).unwrap();
         // <s> who ? </s></s> and room for three tokens: a b c, c d e.
         let targets = |bytes| -> Vec<_> {
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn an_answer_inside_a_word_is_its_tokens() {
         let tokenizer = tokenizer();
-        let context = Context::new(&tokenizer, "a eee \u{200b} c");
+        let context = AnswerContext::new(&tokenizer, "a eee \u{200b} c");
         assert_eq!(context.tokens_of(&(3..4)), Some((2, 2)));
         assert_eq!(context.tokens_of(&(0..3)), Some((0, 1)));
         assert_eq!(context.tokens_of(&(6..9)), None);
@@ -252,7 +252,7 @@ mod tests {
     fn a_long_question_is_cut_and_a_context_of_nothing_is_a_window() {
         let tokenizer = tokenizer();
         let windows = Windows::new(&tokenizer, Layout::Bert, config(9, 2, 3)).unwrap();
-        let cut = windows.cut("a b c d e", &Context::new(&tokenizer, " "), None);
+        let cut = windows.cut("a b c d e", &AnswerContext::new(&tokenizer, " "), None);
         assert_eq!(cut.len(), 1);
         assert_eq!((cut[0].tokens.len(), cut[0].first, cut[0].part.clone()), (6, 5, 0..0));
     }

@@ -6,7 +6,7 @@ use corpus::Tokenizer;
 use serde::Deserialize;
 use tasks::metrics::{self, Best, Rules};
 use tasks::tagging::{self, Scheme};
-use tasks::{Answer, Context, Layout, Question, WindowConfig, Windows};
+use tasks::{Answer, AnswerContext, Layout, Question, WindowConfig, Windows};
 
 #[derive(Deserialize)]
 struct Reference {
@@ -176,7 +176,7 @@ fn windows_are_those_of_run_squad() {
     let tokenizer = Tokenizer::open(folder.path()).expect("a tokenizer");
     for Spans { tokens, max_length, step, spans, widest } in reference().windows {
         let config = WindowConfig { max_length, step, max_question: 1 };
-        let context = Context::new(&tokenizer, "a ".repeat(tokens));
+        let context = AnswerContext::new(&tokenizer, "a ".repeat(tokens));
         let cut = Windows::new(&tokenizer, Layout::Bert, config)
             .expect("room")
             .cut("who", &context, None);

@@ -9,7 +9,7 @@ use kernels::{
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{EncoderConfig, NormPlacement};
-use crate::input::Input;
+use crate::input::EncoderInput;
 use crate::layers::{LayerNorm, Linear};
 
 /// Multi-head self-attention and its norm.
@@ -57,7 +57,7 @@ impl AttentionBlock {
     pub fn forward(
         &self,
         x: Tensor<2>,
-        input: &Input,
+        input: &EncoderInput,
         at: Option<(&[u32], &Rows)>,
         scores: Option<&mut Vec<Tensor<1>>>,
         mut noise: Option<&mut Noise>,

@@ -208,18 +208,6 @@ impl EncoderConfig {
         }
         Ok(())
     }
-
-    /// Floating-point operations of one forward pass of the layers over one token of a sequence of
-    /// `len` tokens (a multiplication and an addition count as two). Embedding look-ups, norms and
-    /// activations are left out, as in ELECTRA's count of matrix products.
-    pub fn flops_per_token(&self, len: usize) -> f64 {
-        let (h, ff) = (self.hidden as f64, self.feed_forward as f64);
-        let products = 8.0 * h * h + 4.0 * h * ff;
-        let attention = 4.0 * len as f64 * h;
-        let projection =
-            if self.projects() { 2.0 * self.embedding_width() as f64 * h } else { 0.0 };
-        self.layers as f64 * (products + attention) + projection
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::EncoderConfig;
 use crate::init::truncated_normal;
-use crate::input::Input;
+use crate::input::EncoderInput;
 use crate::layers::LayerNorm;
 
 /// The token table, and what makes its rows depend on their places.
@@ -16,13 +16,13 @@ pub struct Embeddings {
     /// `[vocabulary, embedding]`, tied with the output layer of the heads.
     pub tokens: Param<Tensor<2>>,
     /// Everything else.
-    pub places: PlaceEmbeddings,
+    pub places: PositionEmbeddings,
 }
 
 /// Position and segment tables and the norm of the sum: what an encoder has of its own where it
 /// shares a token table.
 #[derive(Module, Debug)]
-pub struct PlaceEmbeddings {
+pub struct PositionEmbeddings {
     /// `[position_offset + positions, embedding]`
     pub positions: Param<Tensor<2>>,
     /// `[segments, embedding]`, where there are any.
@@ -40,12 +40,12 @@ impl Embeddings {
     pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         Self {
             tokens: token_table(config, rng, device),
-            places: PlaceEmbeddings::init(config, rng, device),
+            places: PositionEmbeddings::init(config, rng, device),
         }
     }
 
     /// The embedded tokens, `[rows, embedding]`.
-    pub fn forward(&self, input: &Input, noise: Option<&mut Noise>) -> Tensor<2> {
+    pub fn forward(&self, input: &EncoderInput, noise: Option<&mut Noise>) -> Tensor<2> {
         self.places.forward(self.tokens.val(), input, noise)
     }
 }
@@ -64,7 +64,7 @@ pub fn token_table(
     )
 }
 
-impl PlaceEmbeddings {
+impl PositionEmbeddings {
     /// New tables.
     pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         let (width, std) = (config.embedding_width(), config.initializer_range);
@@ -88,7 +88,7 @@ impl PlaceEmbeddings {
     pub fn forward(
         &self,
         tokens: Tensor<2>,
-        input: &Input,
+        input: &EncoderInput,
         noise: Option<&mut Noise>,
     ) -> Tensor<2> {
         let (segments, ids) = match &self.segments {

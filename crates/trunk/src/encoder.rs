@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::EncoderConfig;
 use crate::embeddings::Embeddings;
-use crate::input::Input;
+use crate::input::EncoderInput;
 use crate::stack::{Stack, Trace};
 
 /// The encoder. Embeddings and layers are apart for objectives that share the tables between two
@@ -30,25 +30,25 @@ impl Encoder {
     }
 
     /// The last hidden states of all rows, `[rows, hidden]`. With `noise`, dropout is on.
-    pub fn forward(&self, input: &Input, mut noise: Option<&mut Noise>) -> Tensor<2> {
+    pub fn forward(&self, input: &EncoderInput, mut noise: Option<&mut Noise>) -> Tensor<2> {
         let x = self.embeddings.forward(input, noise.as_deref_mut());
         self.stack.forward(x, input, noise)
     }
 
-    /// The last hidden states at `places` (sequence * len + position, ascending), `[n, hidden]`:
+    /// The last hidden states at `positions` (sequence * len + position, ascending), `[n, hidden]`:
     /// see [`Stack::forward_at`].
     pub fn forward_at(
         &self,
-        input: &Input,
-        places: &[u32],
+        input: &EncoderInput,
+        positions: &[u32],
         mut noise: Option<&mut Noise>,
     ) -> Tensor<2> {
         let x = self.embeddings.forward(input, noise.as_deref_mut());
-        self.stack.forward_at(x, input, places, noise)
+        self.stack.forward_at(x, input, positions, noise)
     }
 
     /// See [`Stack::trace`].
-    pub fn trace(&self, input: &Input, mut noise: Option<&mut Noise>) -> Trace {
+    pub fn trace(&self, input: &EncoderInput, mut noise: Option<&mut Noise>) -> Trace {
         let x = self.embeddings.forward(input, noise.as_deref_mut());
         self.stack.trace(x, input, noise)
     }

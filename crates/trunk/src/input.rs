@@ -22,8 +22,8 @@ impl Sequences {
         let lengths: Vec<usize> = rows.iter().map(|row| row.as_ref().len()).collect();
         let len = lengths.iter().copied().max().unwrap_or(0);
         let mut tokens = vec![pad; len * rows.len()];
-        for (row, place) in rows.iter().zip(tokens.chunks_mut(len.max(1))) {
-            place[..row.as_ref().len()].copy_from_slice(row.as_ref());
+        for (row, flat) in rows.iter().zip(tokens.chunks_mut(len.max(1))) {
+            flat[..row.as_ref().len()].copy_from_slice(row.as_ref());
         }
         Self { len, tokens, segments: Vec::new(), lengths }
     }
@@ -51,8 +51,8 @@ impl Sequences {
         self.lengths.iter().sum()
     }
 
-    /// The places (sequence * len + position) of the tokens that are not padding, ascending.
-    pub fn real_places(&self) -> Vec<u32> {
+    /// The positions (sequence * len + position) of the tokens that are not padding, ascending.
+    pub fn real_positions(&self) -> Vec<u32> {
         let row = |(row, length): (usize, &usize)| {
             let start = (row * self.len) as u32;
             start..start + *length as u32
@@ -61,7 +61,7 @@ impl Sequences {
     }
 
     /// The batch as the encoder on `device` takes it.
-    pub fn input(&self, device: &Device) -> Input {
+    pub fn input(&self, device: &Device) -> EncoderInput {
         match kernels::is_fused(device) {
             true => self.of_rows(Rows::of_lengths(&self.lengths), None),
             false => self.padded_input(device),
@@ -69,21 +69,21 @@ impl Sequences {
     }
 
     /// The batch as a rectangle with its padding, on every device.
-    pub fn padded_input(&self, device: &Device) -> Input {
+    pub fn padded_input(&self, device: &Device) -> EncoderInput {
         let rows = Rows::of_lengths(&vec![self.len; self.batch()]);
         self.of_rows(rows, kernels::padding_bias(&self.lengths, self.len, device))
     }
 
-    fn of_rows(&self, rows: Rows, bias: Option<Tensor<4>>) -> Input {
-        let place = |(row, position): (&u32, &u32)| *row as usize * self.len + *position as usize;
-        let places = || rows.sequences().iter().zip(rows.positions()).map(place);
+    fn of_rows(&self, rows: Rows, bias: Option<Tensor<4>>) -> EncoderInput {
+        let flat = |(row, position): (&u32, &u32)| *row as usize * self.len + *position as usize;
+        let positions = || rows.sequences().iter().zip(rows.positions()).map(flat);
         let segments = if self.segments.is_empty() {
             Vec::new()
         } else {
-            places().map(|i| self.segments[i]).collect()
+            positions().map(|i| self.segments[i]).collect()
         };
-        Input {
-            tokens: places().map(|i| self.tokens[i]).collect(),
+        EncoderInput {
+            tokens: positions().map(|i| self.tokens[i]).collect(),
             segments,
             len: self.len,
             bias,
@@ -95,7 +95,7 @@ impl Sequences {
 /// What an encoder takes: the real tokens where the device computes rows of any length, else
 /// padding too.
 #[derive(Clone, Debug)]
-pub struct Input {
+pub struct EncoderInput {
     /// The token of each row.
     pub tokens: Vec<u32>,
     /// The segment of each row; empty when every segment is 0.
@@ -107,16 +107,16 @@ pub struct Input {
     len: usize,
 }
 
-impl Input {
-    /// The row of `place` (sequence * len + position of [`Sequences`]).
-    pub fn row(&self, place: u32) -> u32 {
-        let (sequence, position) = (place as usize / self.len, place as usize % self.len);
+impl EncoderInput {
+    /// The row of `position` (sequence * len + position of [`Sequences`]).
+    pub fn row(&self, flat: u32) -> u32 {
+        let (sequence, position) = (flat as usize / self.len, flat as usize % self.len);
         (self.rows.range(sequence).start + position) as u32
     }
 
-    /// The rows of `places` and which tokens they are. Places must be in ascending order.
-    pub fn select(&self, places: &[u32]) -> (Vec<u32>, Rows) {
-        let indices: Vec<u32> = places.iter().map(|place| self.row(*place)).collect();
+    /// The rows of `positions` and which tokens they are. Positions must be in ascending order.
+    pub fn select(&self, positions: &[u32]) -> (Vec<u32>, Rows) {
+        let indices: Vec<u32> = positions.iter().map(|flat| self.row(*flat)).collect();
         let mut groups = vec![Vec::new(); self.rows.batch()];
         for index in &indices {
             let index = *index as usize;
@@ -126,17 +126,17 @@ impl Input {
     }
 }
 
-/// All places of several groups, in ascending order, once each.
+/// All positions of several groups, in ascending order, once each.
 pub fn union(groups: &[&[u32]]) -> Vec<u32> {
-    let mut places = groups.concat();
-    places.sort_unstable();
-    places.dedup();
-    places
+    let mut positions = groups.concat();
+    positions.sort_unstable();
+    positions.dedup();
+    positions
 }
 
-/// Where each of `wanted` stands in `places`, which are in ascending order and hold it.
-pub fn indices(places: &[u32], wanted: &[u32]) -> Vec<u32> {
-    wanted.iter().map(|wanted| places.partition_point(|place| place < wanted) as u32).collect()
+/// Where each of `wanted` stands in `positions`, which are in ascending order and hold it.
+pub fn indices(positions: &[u32], wanted: &[u32]) -> Vec<u32> {
+    wanted.iter().map(|wanted| positions.partition_point(|flat| flat < wanted) as u32).collect()
 }
 
 #[cfg(test)]
@@ -145,9 +145,9 @@ mod tests {
 
     #[test]
     fn a_union_holds_every_place_once() {
-        let places = union(&[&[4, 9, 4], &[2, 9]]);
-        assert_eq!(places, [2, 4, 9]);
-        assert_eq!(indices(&places, &[9, 9, 2]), [2, 2, 0]);
+        let positions = union(&[&[4, 9, 4], &[2, 9]]);
+        assert_eq!(positions, [2, 4, 9]);
+        assert_eq!(indices(&positions, &[9, 9, 2]), [2, 2, 0]);
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         let sequences = Sequences::pad(&[vec![1, 2, 3], vec![4]], 9);
         assert_eq!(sequences.tokens, [1, 2, 3, 4, 9, 9]);
         assert_eq!((sequences.len, sequences.batch(), sequences.real_tokens()), (3, 2, 4));
-        assert_eq!(sequences.real_places(), [0, 1, 2, 3]);
+        assert_eq!(sequences.real_positions(), [0, 1, 2, 3]);
         let input = sequences.input(&Device::flex());
         assert_eq!((&input.tokens[..], input.row(2), input.row(3)), (&[1, 2, 3, 4][..], 2, 3));
         let (indices, rows) = input.select(&[1, 3]);

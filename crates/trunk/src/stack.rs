@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::block::{AttentionBlock, FeedForward};
 use crate::config::{EncoderConfig, NormPlacement};
-use crate::input::Input;
+use crate::input::EncoderInput;
 use crate::layers::{LayerNorm, Linear};
 use crate::sharing::Sharing;
 
@@ -61,21 +61,26 @@ impl Stack {
 
     /// The last hidden states of all rows, `[rows, hidden]`, given the embedded tokens `[rows,
     /// embedding]`.
-    pub fn forward(&self, x: Tensor<2>, input: &Input, noise: Option<&mut Noise>) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        x: Tensor<2>,
+        input: &EncoderInput,
+        noise: Option<&mut Noise>,
+    ) -> Tensor<2> {
         self.run(x, input, None, noise)
     }
 
-    /// The rows of [`Stack::forward`] at `places` (sequence * len + position, ascending), `[n,
+    /// The rows of [`Stack::forward`] at `positions` (sequence * len + position, ascending), `[n,
     /// hidden]`. Where the device computes rows of any length, the last layer leaves out the
     /// queries and the feed-forward network of all other rows, which nobody looks at.
     pub fn forward_at(
         &self,
         x: Tensor<2>,
-        input: &Input,
-        places: &[u32],
+        input: &EncoderInput,
+        positions: &[u32],
         noise: Option<&mut Noise>,
     ) -> Tensor<2> {
-        let (indices, rows) = input.select(places);
+        let (indices, rows) = input.select(positions);
         match kernels::is_fused(&x.device()) {
             true => self.run(x, input, Some((&indices, &rows)), noise),
             false => gather(self.run(x, input, None, noise), indices),
@@ -83,7 +88,12 @@ impl Stack {
     }
 
     /// Everything that a layer-by-layer comparison looks at.
-    pub fn trace(&self, x: Tensor<2>, input: &Input, mut noise: Option<&mut Noise>) -> Trace {
+    pub fn trace(
+        &self,
+        x: Tensor<2>,
+        input: &EncoderInput,
+        mut noise: Option<&mut Noise>,
+    ) -> Trace {
         let mut trace = Trace { states: vec![self.project(x)], scores: Vec::new() };
         for layer in 0..self.layers {
             let x = trace.states[layer].clone();
@@ -99,7 +109,7 @@ impl Stack {
     fn run(
         &self,
         x: Tensor<2>,
-        input: &Input,
+        input: &EncoderInput,
         at: Option<(&[u32], &Rows)>,
         mut noise: Option<&mut Noise>,
     ) -> Tensor<2> {
@@ -115,7 +125,7 @@ impl Stack {
         &self,
         layer: usize,
         x: Tensor<2>,
-        input: &Input,
+        input: &EncoderInput,
         at: Option<(&[u32], &Rows)>,
         scores: Option<&mut Vec<Tensor<1>>>,
         mut noise: Option<&mut Noise>,

@@ -1,9 +1,9 @@
 //! How varied rows are written.
 
 use anyhow::Result;
-use augment::Row;
+use augment::TextRow;
 
-use super::Args;
+use super::args::Args;
 use crate::exit::Usage;
 
 /// How lines are written.
@@ -50,7 +50,7 @@ impl<'a> Format<'a> {
     }
 
     /// A row as a line with its end.
-    pub fn line(&self, row: &Row, label: Option<&str>) -> String {
+    pub fn line(&self, row: &TextRow, label: Option<&str>) -> String {
         let Args { text, pair, label: name, .. } = self.args;
         match self.kind {
             FormatKind::JsonLines => {

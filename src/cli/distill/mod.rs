@@ -1,103 +1,33 @@
 //! `distill`: learning from a teacher.
 
-mod advice;
+mod args;
 mod shape;
 mod task;
+mod teacher;
 mod text;
 
-use std::path::PathBuf;
-
 use anyhow::Result;
-use clap::{Args as ClapArgs, ValueEnum};
 
-use super::data::DataArgs;
-use super::pretrain;
+use self::args::Method;
 use crate::exit::Usage;
 use crate::model;
 
-/// How a student learns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Method {
-    /// The teacher's predictions and last hidden states, from text (Sanh et al. 2019).
-    Distilbert,
-    /// What happens inside the teacher, from text (Jiao et al. 2020, general distillation).
-    TinybertGeneral,
-    /// What happens inside a fine-tuned teacher, then its predictions, from the sentences of its
-    /// task (Jiao et al. 2020, task distillation).
-    TinybertTask,
-    /// A fine-tuned teacher's logits, by a BiLSTM (Tang et al. 2019).
-    Bilstm,
-    /// The same by a TextCNN.
-    Textcnn,
-    /// The same by a bag of embeddings.
-    Bag,
-}
-
-/// The stages of TinyBERT's task distillation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Stage {
-    /// One after the other.
-    #[default]
-    Both,
-    /// Only what happens inside.
-    Intermediate,
-    /// Only predictions.
-    Prediction,
-}
-
-/// Flags of `distill`.
-#[derive(Debug, ClapArgs)]
-pub struct Args {
-    /// How the student learns.
-    #[arg(long, value_enum)]
-    method: Method,
-    /// A run, a checkpoint or a Hugging Face folder; in the methods for tasks it is fine-tuned.
-    #[arg(long, value_name = "DIR")]
-    teacher: PathBuf,
-    /// The run that the student continues, in tinybert-task: a general student. Left out: a new
-    /// one, of a third of the teacher's layers and two fifths of its width unless a preset or --set
-    /// encoder.KEY=VALUE tells.
-    #[arg(long, value_name = "DIR")]
-    student: Option<PathBuf>,
-    /// Which stages, in tinybert-task; the first of both goes to a folder called like --out with
-    /// -intermediate at its end.
-    #[arg(long, value_enum, default_value_t)]
-    stage: Stage,
-    /// Times to go through the data in the intermediate stage; --epochs are those of the prediction
-    /// stage.
-    #[arg(long, value_name = "N", default_value_t = 10.0)]
-    intermediate_epochs: f64,
-    /// Peak learning rate of the intermediate stage; --learning-rate is that of the prediction
-    /// stage.
-    #[arg(long, value_name = "X", default_value_t = 5e-5)]
-    intermediate_learning_rate: f64,
-    /// Where the embeddings of a simple network start: random, teacher (its token table), or a file
-    /// of word vectors (word2vec's text, GloVe, fastText; also .gz).
-    #[arg(long, value_name = "random|teacher|FILE", default_value = "random")]
-    embeddings: String,
-    /// Runs with different seeds, in the methods for tasks.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seeds: u64,
-    #[command(flatten)]
-    data: DataArgs,
-    #[command(flatten)]
-    run: pretrain::Args,
-}
+pub use args::Args;
 
 /// Runs `distill`.
 ///
 /// # Errors
 /// Bad configuration or data, a teacher that cannot teach this, divergence, an interruption.
-pub fn run(args: Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     if args.run.config.objective.is_some() {
         return Err(Usage("--objective: --method tells what is learnt".to_owned()).into());
     }
-    let found = model::find(&args.teacher)?;
-    anstream::eprintln!("teacher: {}", found.describe());
+    let source = model::find(&args.teacher)?;
+    anstream::eprintln!("teacher: {}", source.describe());
     match args.method {
-        Method::Distilbert | Method::TinybertGeneral => text::run(&args, &found),
+        Method::Distilbert | Method::TinybertGeneral => text::run(args, &source),
         Method::TinybertTask | Method::Bilstm | Method::Textcnn | Method::Bag => {
-            task::run(&args, &found)
+            task::run(args, &source)
         }
     }
 }

@@ -5,63 +5,43 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use augment::Vectors;
+use checkpoint::{HostTensor, Weights};
 use corpus::{Tokenizer, keyed_rng, uniform};
-use distill::{Network, Reads, Simple, SimpleConfig, Source, Tinybert, TinybertConfig};
+use distill::{Network, Reads, Simple, SimpleConfig, StudentData, Tinybert, TinybertConfig};
+use finetune::{
+    Comparison, DataConfig, DistillationConfig, Finetune, FinetuneConfig, HeadStyle, TaskData,
+    TextEncoder,
+};
 use objective::Objective;
 use serde::Serialize;
 use serde_json::{Value, json};
+use settings::Layers;
 use toml::Table;
 use trunk::EncoderConfig;
-use tune::{AdviceConfig, Measure, Tune, TuneConfig};
 
-use super::advice::TaskTeacher;
-use super::{Args, Method, Stage, shape};
+use super::args::{Args, Method, Stage};
+use super::shape;
+use super::teacher::TaskTeacher;
 use crate::cli::args::{refuse, use_threads};
-use crate::cli::finetune::{style_of, tell};
+use crate::cli::finetune::{head_style, print_results};
 use crate::cli::pretrain;
-use crate::config::{Layers, RunConfig, parse};
+use crate::config::RunConfig;
 use crate::exit::{BadInput, Usage};
-use crate::finetune::{DataConfig, Encoder, Lesson, TaskData, learn, train};
-use crate::model::{self, Found};
-use crate::train::Resume;
-use crate::train::weights::{HostTensor, Weights};
+use crate::model::{self, ModelSource};
+use crate::run::{Resume, TaskLesson, learn, train_task};
 
 /// Runs a method for tasks.
 ///
 /// # Errors
 /// As [`super::run`].
-pub fn run(args: &Args, found: &Found) -> Result<()> {
-    args.data.check()?;
-    if args.seeds == 0 {
-        return Err(Usage("--seeds 0: must be at least 1".to_owned()).into());
-    }
-    refuse_text(&args.run)?;
-    if args.method != Method::TinybertTask && args.stage != Stage::default() {
-        return Err(Usage("--stage: only tinybert-task has stages".to_owned()).into());
-    }
-    if args.method != Method::TinybertTask && args.student.is_some() {
-        return Err(Usage(
-            "--student: only a student of tinybert-task continues another run".to_owned(),
-        )
-        .into());
-    }
-    if args.method != Method::TinybertTask
-        && let Some(key) = args
-            .run
-            .config
-            .set
-            .iter()
-            .find(|assignment| assignment.trim_start().starts_with("encoder."))
-    {
-        let message =
-            "a simple network has no encoder; its shape is in objective, such as objective.width";
-        return Err(Usage(format!("--set {key}: {message}")).into());
-    }
+pub fn run(args: &Args, source: &ModelSource) -> Result<()> {
+    check(args)?;
     use_threads(args.run.config.threads.unwrap_or(0) as usize)?;
     let device = args.run.backend.backend.unwrap_or_default().open()?;
-    let teacher = TaskTeacher::open(found, &device)?;
+    let teacher = TaskTeacher::open(source, &device)?;
     let data = args.data.config(teacher.config.kind);
-    let student = Student { args, found, teacher, data, advised: OnceCell::new() };
+    let student = Student { args, source, teacher, data, taught: OnceCell::new() };
+
     let first = args.run.config.seed.unwrap_or(1);
     let mut runs = Vec::new();
     for seed in first..first + args.seeds {
@@ -74,76 +54,125 @@ pub fn run(args: &Args, found: &Found) -> Result<()> {
             _ => student.simple(seed, &out)?,
         });
     }
-    tell(&args.run.out, &runs, args.run.json)
+    print_results(&args.run.out, &runs, args.run.json)
+}
+
+/// Checks the flags against each other.
+fn check(args: &Args) -> Result<(), Usage> {
+    args.data.check()?;
+    if args.seeds == 0 {
+        return Err(Usage("--seeds 0: must be at least 1".to_owned()));
+    }
+    refuse_text(&args.run)?;
+    if args.method == Method::TinybertTask {
+        return Ok(());
+    }
+
+    if args.stage != Stage::default() {
+        return Err(Usage("--stage: only tinybert-task has stages".to_owned()));
+    }
+    if args.student.is_some() {
+        let message = "--student: only a student of tinybert-task continues another run";
+        return Err(Usage(message.to_owned()));
+    }
+    let mut assignments = args.run.config.set.iter();
+    match assignments.find(|assignment| assignment.trim_start().starts_with("encoder.")) {
+        Some(key) => Err(Usage(format!(
+            "--set {key}: a simple network has no encoder; its shape is in objective, such as \
+             objective.width"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// What the runs of all seeds share.
 struct Student<'a> {
     args: &'a Args,
-    found: &'a Found,
+    source: &'a ModelSource,
     teacher: TaskTeacher,
     data: DataConfig,
-    /// The rows with the teacher's advice, which are the same for every seed.
-    advised: OnceCell<TaskData>,
+    /// The rows with the teacher's logits, which are the same for every seed.
+    taught: OnceCell<TaskData>,
+}
+
+/// What a student of TinyBERT's starts as.
+struct Start {
+    encoder: EncoderConfig,
+    head: HeadStyle,
+    /// The model whose weights are the initial ones; empty: none.
+    init: PathBuf,
 }
 
 impl Student<'_> {
     /// The stages of TinyBERT's task distillation; the results of the last one.
     fn tinybert(&self, seed: u64, out: &Path) -> Result<Value> {
-        let tokenizer = self.found.tokenizer()?;
-        let (encoder, head, mut start) = match &self.args.student {
-            Some(folder) => {
-                let found = model::find(folder)?;
-                (found.encoder()?, style_of(&found), folder.clone())
-            }
-            None => (
-                shape::tinybert(&self.teacher.loaded.encoder),
-                self.teacher.config.head,
-                PathBuf::new(),
-            ),
-        };
+        let tokenizer = self.source.tokenizer()?;
+        let mut start = self.start()?;
         if self.args.stage != Stage::Prediction {
             let out = match self.args.stage {
                 Stage::Intermediate => out.to_owned(),
                 _ => beside(out),
             };
-            let inside = TinybertConfig { source: Source::Task, ..TinybertConfig::default() };
-            let mut layers = self.layers(seed, &encoder, &start)?;
-            layers.set("teacher", self.args.teacher.display().to_string());
-            layers.set("schedule.shape", "constant");
-            let mut layers = self.flags(layers, Tinybert::NAME, &inside)?;
-            layers.set("budget.epochs", self.args.intermediate_epochs);
-            layers.set("optimizer.learning_rate", self.args.intermediate_learning_rate);
-            let config: RunConfig = layers.resolve()?;
-            let (kind, labels) = (self.teacher.config.kind, &self.teacher.config.labels);
-            let encoder = Encoder::new(&tokenizer, config.corpus.max_length);
-            let material = TaskData::read(&self.data, kind, encoder, labels)?;
-            let mut lesson =
-                Lesson { tokenizer: &tokenizer, kind, material, start: Weights::new() };
-            train::<Tinybert>(config, &out, &mut lesson)?;
+            self.intermediate(seed, &out, &start, &tokenizer)?;
             if self.args.stage == Stage::Intermediate {
                 return Ok(json!({"run": out, "seed": seed}));
             }
-            start = out;
+            start.init = out;
         }
-        let TuneConfig { kind, labels, .. } = &self.teacher.config;
-        let advice = AdviceConfig { share: 1.0, ..AdviceConfig::default() };
-        let tune = TuneConfig {
+
+        let FinetuneConfig { kind, labels, .. } = &self.teacher.config;
+        let finetune = FinetuneConfig {
             kind: *kind,
             labels: labels.clone(),
-            head,
-            dropout: encoder.dropout,
-            advice,
+            head: start.head,
+            dropout: start.encoder.dropout,
+            distillation: DistillationConfig { share: 1.0, ..DistillationConfig::default() },
         };
-        let layers = self.layers(seed, &encoder, &start)?;
-        let config = self.flags(layers, Tune::NAME, &tune)?.resolve()?;
+        let layers = self.layers(seed, &start.encoder, &start.init)?;
+        let config = self.flags(layers, Finetune::NAME, &finetune)?.resolve()?;
         let lesson = self.lesson(&config, &tokenizer)?;
-        learn::<Tune>(config, out, lesson)
+        learn::<Finetune>(config, out, lesson)
+    }
+
+    /// A general student, or a new one.
+    fn start(&self) -> Result<Start> {
+        if let Some(folder) = &self.args.student {
+            let source = model::find(folder)?;
+            let (encoder, head) = (source.encoder()?, head_style(&source)?);
+            return Ok(Start { encoder, head, init: folder.clone() });
+        }
+        let encoder = shape::tinybert(self.teacher.loaded.model.encoder());
+        Ok(Start { encoder, head: self.teacher.config.head, init: PathBuf::new() })
+    }
+
+    /// The stage that learns what happens inside the teacher.
+    fn intermediate(
+        &self,
+        seed: u64,
+        out: &Path,
+        start: &Start,
+        tokenizer: &Tokenizer,
+    ) -> Result<()> {
+        let inside = TinybertConfig { source: StudentData::Task, ..TinybertConfig::default() };
+        let mut layers = self.layers(seed, &start.encoder, &start.init)?;
+        layers.set("teacher", self.args.teacher.display().to_string());
+        layers.set("schedule.shape", "constant");
+        let mut layers = self.flags(layers, Tinybert::NAME, &inside)?;
+        layers.set("budget.epochs", self.args.intermediate_epochs);
+        layers.set("optimizer.learning_rate", self.args.intermediate_learning_rate);
+        let config: RunConfig = layers.resolve()?;
+
+        let outputs = self.teacher.outputs();
+        let encoder = TextEncoder::new(tokenizer, config.corpus.max_length);
+        let data = TaskData::read(&self.data, outputs.kind, encoder, &outputs.labels)?;
+        let mut lesson = TaskLesson { tokenizer, outputs, data, initial: Weights::new() };
+        train_task::<Tinybert>(config, out, &mut lesson)?;
+        Ok(())
     }
 
     /// A simple network.
     fn simple(&self, seed: u64, out: &Path) -> Result<Value> {
-        let TuneConfig { kind, labels, .. } = &self.teacher.config;
+        let FinetuneConfig { kind, labels, .. } = &self.teacher.config;
         let network = match self.args.method {
             Method::Textcnn => Network::Textcnn,
             Method::Bag => Network::Bag,
@@ -154,26 +183,30 @@ impl Student<'_> {
         } else {
             Reads::Two
         };
-        let advice =
-            AdviceConfig { share: 1.0, measure: Measure::Squares, ..AdviceConfig::default() };
+        let distillation = DistillationConfig {
+            share: 1.0,
+            comparison: Comparison::Squares,
+            ..DistillationConfig::default()
+        };
         let mut simple = SimpleConfig {
             kind: *kind,
             labels: labels.clone(),
-            advice,
+            distillation,
             network,
             reads,
             ..SimpleConfig::default()
         };
         if self.args.embeddings == "teacher" {
-            simple.embedding = self.teacher.loaded.encoder.embedding_width();
+            simple.embedding = self.teacher.loaded.model.encoder().embedding_width();
         }
+
         let encoder = EncoderConfig { segments: 2, ..EncoderConfig::default() };
         let layers = self.layers(seed, &encoder, Path::new(""))?;
         let config: RunConfig = self.flags(layers, Simple::NAME, &simple)?.resolve()?;
-        let tokenizer = self.found.tokenizer()?;
+        let tokenizer = self.source.tokenizer()?;
         let mut lesson = self.lesson(&config, &tokenizer)?;
-        let simple: SimpleConfig = parse(config.objective_knobs(), "objective.")?;
-        lesson.start = self.embeddings(&simple, seed)?;
+        let simple: SimpleConfig = settings::parse(config.objective_knobs(), "objective.")?;
+        lesson.initial = self.embeddings(&simple, seed)?;
         learn::<Simple>(config, out, lesson)
     }
 
@@ -182,7 +215,7 @@ impl Student<'_> {
         match self.args.embeddings.as_str() {
             "random" => Ok(Weights::new()),
             "teacher" => {
-                let mut weights = self.found.weights()?;
+                let mut weights = self.source.weights()?;
                 let table = weights.remove("encoder.embeddings.tokens");
                 let fits = table.filter(|table| table.shape[1] == config.embedding);
                 let message = || {
@@ -204,37 +237,37 @@ impl Student<'_> {
                 }
                 Ok(Weights::from([(
                     "embedding".to_owned(),
-                    known_words(&self.found.tokenizer()?, &vectors, seed),
+                    known_words(&self.source.tokenizer()?, &vectors, seed),
                 )]))
             }
         }
     }
 
-    /// What the rows say and what the teacher says about them.
-    fn lesson<'t>(&self, config: &RunConfig, tokenizer: &'t Tokenizer) -> Result<Lesson<'t>> {
-        let advised = match self.advised.get() {
-            Some(advised) => advised,
+    /// The rows with the teacher's logits.
+    fn lesson<'t>(&self, config: &RunConfig, tokenizer: &'t Tokenizer) -> Result<TaskLesson<'t>> {
+        let taught = match self.taught.get() {
+            Some(taught) => taught,
             None => {
-                let encoder = Encoder::new(tokenizer, config.corpus.max_length);
-                let advised = self.teacher.read(&self.data, encoder, config.evaluation.batch)?;
-                self.advised.get_or_init(|| advised)
+                let encoder = TextEncoder::new(tokenizer, config.corpus.max_length);
+                let taught = self.teacher.read(&self.data, encoder, config.evaluation.batch)?;
+                self.taught.get_or_init(|| taught)
             }
         };
-        Ok(Lesson {
+        Ok(TaskLesson {
             tokenizer,
-            kind: self.teacher.config.kind,
-            material: advised.clone(),
-            start: Weights::new(),
+            outputs: self.teacher.outputs(),
+            data: taught.clone(),
+            initial: Weights::new(),
         })
     }
 
-    /// What is so unless a preset, a file or a flag says otherwise.
+    /// The settings that presets, files and flags are laid over.
     fn layers(&self, seed: u64, encoder: &EncoderConfig, start: &Path) -> Result<Layers> {
         let mut layers = Layers::default();
         layers.set("seed", seed as i64);
         layers.set("init", start.display().to_string());
         layers.set("encoder", Table::try_from(encoder)?);
-        let longest = self.teacher.loaded.positions.min(encoder.positions).min(128);
+        let longest = self.teacher.loaded.model.encoder().positions.min(encoder.positions).min(128);
         layers.set("corpus.max_length", longest as i64);
         layers.set("data", Table::try_from(&self.data)?);
         layers.set("budget.epochs", 3.0);

@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 use distill::Start;
+use settings::Layers;
 use toml::Table;
 
-use super::{Args, Method, shape};
-use crate::config::Layers;
+use super::args::{Args, Method};
+use super::shape;
 use crate::exit::{BadInput, Usage};
-use crate::model::Found;
+use crate::model::ModelSource;
 
 /// Steps of the authors' length groups.
 const GROUP: i64 = 50;
@@ -16,7 +17,7 @@ const GROUP: i64 = 50;
 ///
 /// # Errors
 /// As [`super::run`].
-pub fn run(args: &Args, teacher: &Found) -> Result<()> {
+pub fn run(args: &Args, teacher: &ModelSource) -> Result<()> {
     if args.student.is_some() {
         return Err(Usage(
             "--student: a general student is new; continue one with --resume DIR or --init DIR"
@@ -52,7 +53,7 @@ pub fn run(args: &Args, teacher: &Found) -> Result<()> {
     layers.set("corpus.max_length", encoder.positions.min(128) as i64);
     layers.set("corpus.tokenizer", teacher.tokenizer_path().display().to_string());
     let mut layers = args.run.config.below(layers)?;
-    // What is learnt from is not a preset's to tell.
+    // A preset does not choose the teacher.
     layers.set("teacher", args.teacher.display().to_string());
     layers.set("encoder.vocabulary", there.vocabulary as i64);
     if args.method == Method::Distilbert

@@ -17,9 +17,9 @@ use tokenizers::{
 use super::json::from_json;
 use super::{Tokenizer, open};
 use crate::error::{Error, Result};
+use crate::observer::{ProgressObserver, check};
 use crate::reader::{Documents, Event};
 use crate::text::Text;
-use crate::watch::{Watch, check};
 
 /// A kind of subword model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,13 +65,15 @@ impl Tokenizer {
         text: &Text,
         config: &TrainConfig,
         cache: &Path,
-        watch: &dyn Watch,
+        observer: &dyn ProgressObserver,
     ) -> Result<Self> {
         let settings =
             serde_json::to_string(&(3, config, &text.config.document, &text.config.text_field));
         let settings = settings.expect("settings are JSON");
-        let key = blake3::hash(format!("{settings}{}", text.content(watch)?.join("")).as_bytes())
-            .to_hex();
+        let key = blake3::hash(
+            format!("{settings}{}", text.content_hashes(observer)?.join("")).as_bytes(),
+        )
+        .to_hex();
         let path = cache.join(format!("tokenizer-{}.json", &key[..16]));
         if path.is_file() {
             match Self::open(&path) {
@@ -79,7 +81,7 @@ impl Tokenizer {
                 Err(error) => tracing::warn!("{error}; it is trained again"),
             }
         }
-        let tokenizer = Self::train(text, config, watch)?;
+        let tokenizer = Self::train(text, config, observer)?;
         std::fs::create_dir_all(cache).map_err(Error::io("make the folder", cache))?;
         tokenizer.save(&path)?;
         Ok(tokenizer)
@@ -89,11 +91,15 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`Tokenizer::train_cached`].
-    pub fn train(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Self> {
+    pub fn train(
+        text: &Text,
+        config: &TrainConfig,
+        observer: &dyn ProgressObserver,
+    ) -> Result<Self> {
         let parts = match config.model {
-            TokenizerModel::Wordpiece => wordpiece(text, config, watch)?,
-            TokenizerModel::Bpe => byte_level(text, config, watch)?,
-            TokenizerModel::Unigram => unigram(text, config, watch)?,
+            TokenizerModel::Wordpiece => wordpiece(text, config, observer)?,
+            TokenizerModel::Bpe => byte_level(text, config, observer)?,
+            TokenizerModel::Unigram => unigram(text, config, observer)?,
         };
         let tokenizer = Self::new(from_json(&parts, Path::new("the trained tokenizer"))?)?;
         let (size, asked) = (tokenizer.vocabulary_size(), config.vocabulary);
@@ -110,12 +116,12 @@ const ALBERT_SPECIALS: [&str; 5] = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"
 
 /// WordPiece as BERT's successors train it: byte-pair merges over characters, where pieces inside a
 /// word begin with `##`.
-fn wordpiece(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Value> {
+fn wordpiece(text: &Text, config: &TrainConfig, observer: &dyn ProgressObserver) -> Result<Value> {
     let words = count_words(
         text,
         &open::wordpiece_parts(Map::new(), config.lowercase),
         SAMPLE_BYTES,
-        watch,
+        observer,
     )?;
     // The frequent characters; words with others become [UNK]. A thousand, as BERT's trainers keep,
     // or fewer in a small vocabulary.
@@ -139,9 +145,9 @@ fn wordpiece(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Val
     Ok(open::wordpiece_parts(vocabulary, config.lowercase))
 }
 
-fn byte_level(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Value> {
+fn byte_level(text: &Text, config: &TrainConfig, observer: &dyn ProgressObserver) -> Result<Value> {
     let words =
-        count_words(text, &open::byte_level_parts(Map::new(), Vec::new()), SAMPLE_BYTES, watch)?;
+        count_words(text, &open::byte_level_parts(Map::new(), Vec::new()), SAMPLE_BYTES, observer)?;
     fits(config.vocabulary, ROBERTA_SPECIALS.len() + 257)?;
     let trainer = BpeTrainer::builder()
         .show_progress(false)
@@ -162,9 +168,9 @@ fn byte_level(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Va
     Ok(open::byte_level_parts(vocabulary, merges.clone()))
 }
 
-fn unigram(text: &Text, config: &TrainConfig, watch: &dyn Watch) -> Result<Value> {
+fn unigram(text: &Text, config: &TrainConfig, observer: &dyn ProgressObserver) -> Result<Value> {
     let parts = open::unigram_parts(vec![serde_json::json!(["<unk>", 0.0])], 0, config.lowercase);
-    let words = count_words(text, &parts, UNIGRAM_SAMPLE_BYTES, watch)?;
+    let words = count_words(text, &parts, UNIGRAM_SAMPLE_BYTES, observer)?;
     fits(config.vocabulary, ALBERT_SPECIALS.len() + 32)?;
     let trainer = UnigramTrainer::builder()
         .show_progress(false)
@@ -209,8 +215,8 @@ fn in_fixed_order(mut pieces: Vec<(String, f64)>) -> Vec<(String, f64)> {
     let run = (1 + single.windows(2).take_while(next_to).count()).min(single.len());
     let mut characters: Vec<String> = single[..run].iter().map(|i| pieces[*i].0.clone()).collect();
     characters.sort_unstable();
-    for (place, character) in single.iter().zip(characters) {
-        pieces[*place].0 = character;
+    for (position, character) in single.iter().zip(characters) {
+        pieces[*position].0 = character;
     }
     pieces
 }
@@ -253,14 +259,14 @@ fn count_words(
     text: &Text,
     parts: &Value,
     sample: u64,
-    watch: &dyn Watch,
+    observer: &dyn ProgressObserver,
 ) -> Result<Vec<(String, u64)>> {
     let splitter = from_json(parts, Path::new("the word splitter"))?;
     let stride = text.bytes().div_ceil(sample).max(1);
     if stride > 1 {
         tracing::warn!("the text is large: the tokenizer learns from one of {stride} paragraphs");
     }
-    watch.stage("counting words", Some(text.bytes()));
+    observer.stage("counting words", Some(text.bytes()));
     let mut counts: HashMap<String, u64> = HashMap::new();
     let mut batch: Vec<String> = Vec::new();
     let (mut size, mut number) = (0, 0u64);
@@ -274,14 +280,14 @@ fn count_words(
         size += paragraph.len();
         batch.push(paragraph);
         if size >= BATCH_BYTES {
-            check(watch)?;
+            check(observer)?;
             count_batch(&splitter, &batch, &mut counts)?;
-            watch.advance(documents.progress());
+            observer.advance(documents.progress());
             (size, batch) = (0, Vec::new());
         }
     }
     count_batch(&splitter, &batch, &mut counts)?;
-    watch.finish();
+    observer.finish();
     if counts.is_empty() {
         return Err(Error::data("the text is empty: there is nothing to train a tokenizer on"));
     }

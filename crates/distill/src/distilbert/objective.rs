@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
+use hub::{Architecture, ExportedModel, Family, TrainedModel};
 use kernels::{Measure, gather, vocabulary_distance};
-use mlm::{Laid, Maskers, MlmBatch, MlmModel, NAMES, encoder_flops, head_flops, predicted};
-use objective::{Context, Error, Example, Objective, Purpose, Shown, Step, Tally, Teacher, Term};
+use mlm::{Laid, Maskers, MlmBatch, MlmModel, NAMES, predicted};
+use objective::{
+    Context, Error, Example, Objective, Packing, Purpose, Shown, Step, Tally, Teacher, Term,
+};
 use rand_chacha::ChaCha8Rng;
-use trunk::{EncoderConfig, MlmHead, Noise, Predicted, Sequences};
+use trunk::{
+    EncoderConfig, EncoderInput, MlmHead, Noise, Predicted, Sequences, encoder_flops, head_flops,
+};
 
 use super::config::{DistilbertConfig, HeadStart, Positions, Start};
 use crate::cosine::cosine_distances;
@@ -30,12 +35,78 @@ impl Distilbert {
         let teacher = self.context.teacher.as_ref()?;
         Some((teacher, teacher.model.head.as_ref()?))
     }
+
+    /// The terms that compare student and teacher.
+    fn teacher_terms(
+        &self,
+        teacher: &Teacher,
+        teacher_head: &MlmHead,
+        model: &MlmModel,
+        batch: &MlmBatch,
+        Taught { input, hidden, predicted, device }: Taught<'_>,
+    ) -> Vec<Term> {
+        let config = &self.config;
+        let teacher_input = batch.sequences.input(&frozen(device));
+        let teacher_hidden = teacher.model.encoder.forward(&teacher_input, None);
+        let real = rows(input, &batch.sequences.real_positions());
+        let everywhere = config.positions == Positions::All;
+        let compared = if everywhere { &real } else { &predicted };
+        // A batch without a target has one row that counts nothing.
+        let has_targets = everywhere || !batch.labels.is_empty();
+        let count = if has_targets { compared.len() as f64 } else { 0.0 };
+
+        let layer = |hidden: &Tensor<2>, head: &MlmHead, table: Tensor<2>| {
+            head.output(gather(hidden.clone(), compared.clone()), table)
+        };
+        let divergence = Measure::Divergence { temperature: config.temperature as f32 };
+        let measures = [
+            ("distilbert/divergence", config.divergence, divergence),
+            ("distilbert/squares", config.squares, Measure::Squares),
+        ];
+        let mut terms = Vec::new();
+        for (name, coefficient, measure) in measures {
+            if coefficient > 0.0 {
+                let table = model.encoder.embeddings.tokens.val();
+                let student = layer(&hidden, &model.head, table);
+                let table = teacher.model.encoder.embeddings.tokens.val();
+                let teacher = layer(&teacher_hidden, teacher_head, table);
+                let counts = if has_targets { 1.0 } else { 0.0 };
+                let sum = vocabulary_distance(student, teacher, measure) * counts;
+                terms.push(Term { tally: Tally { name, sum, count }, coefficient });
+            }
+        }
+
+        if config.cosine > 0.0 {
+            let count = real.len() as f64;
+            let taught = known(gather(teacher_hidden, real.clone()), device);
+            let sum = cosine_distances(gather(hidden, real), taught).sum();
+            let tally = Tally { name: "distilbert/cosine", sum, count };
+            terms.push(Term { tally, coefficient: config.cosine });
+        }
+        terms
+    }
+}
+
+/// What the student has computed when it is compared with the teacher.
+struct Taught<'a> {
+    input: &'a EncoderInput,
+    /// The student's last hidden states, `[rows, hidden]`.
+    hidden: Tensor<2>,
+    /// The rows of the predicted positions.
+    predicted: Vec<u32>,
+    device: &'a Device,
+}
+
+/// The rows of flat `positions`.
+fn rows(input: &EncoderInput, positions: &[u32]) -> Vec<u32> {
+    positions.iter().map(|position| input.row(*position)).collect()
 }
 
 impl Objective for Distilbert {
     const NAME: &'static str = "distilbert";
     const ABOUT: &'static str =
         "distillation of predictions and hidden states (DistilBERT); needs a teacher";
+    const NEEDS_TEACHER: bool = true;
 
     type Config = DistilbertConfig;
     type Batch = MlmBatch;
@@ -48,20 +119,17 @@ impl Objective for Distilbert {
         let mut layers = Vec::new();
         if let Some(teacher) = &context.teacher {
             fits(&config, student, teacher)?;
-            layers = match config.layers.is_empty() {
-                true => spread(teacher.config.layers, student.layers),
-                false => config.layers.clone(),
+            layers = if config.layers.is_empty() {
+                spread(teacher.config.layers, student.layers)
+            } else {
+                config.layers.clone()
             };
         }
         Ok(Self { config, context: context.clone(), maskers, layers })
     }
 
-    fn room(&self) -> usize {
-        2
-    }
-
-    fn needs_teacher(&self) -> bool {
-        true
+    fn packing(&self) -> Packing {
+        Packing { special_tokens: 2, overfill: false }
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> MlmBatch {
@@ -75,16 +143,16 @@ impl Objective for Distilbert {
         &batch.sequences
     }
 
-    fn weights(&self, batch: &MlmBatch) -> Vec<f64> {
+    fn target_counts(&self, batch: &MlmBatch) -> Vec<f64> {
         let (targets, tokens) = (batch.labels.len() as f64, batch.sequences.real_tokens() as f64);
         let compared = if self.config.positions == Positions::All { tokens } else { targets };
         let config = &self.config;
         let taught =
             [(config.divergence, compared), (config.squares, compared), (config.cosine, tokens)];
-        let asked = taught
+        let used = taught
             .into_iter()
             .filter(|(coefficient, _)| *coefficient > 0.0 && self.teacher().is_some());
-        std::iter::once(targets).chain(asked.map(|(_, weight)| weight)).collect()
+        std::iter::once(targets).chain(used.map(|(_, count)| count)).collect()
     }
 
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> MlmModel {
@@ -98,54 +166,19 @@ impl Objective for Distilbert {
         noise: Option<&mut Noise>,
         device: &Device,
     ) -> Step {
-        let (training, config) = (noise.is_some(), &self.config);
+        let is_training = noise.is_some();
         let input = batch.sequences.input(device);
         let hidden = model.encoder.forward(&input, noise);
-        let rows =
-            |places: &[u32]| places.iter().map(|place| input.row(*place)).collect::<Vec<u32>>();
-        let predicted = rows(batch.asked());
+        let predicted = rows(&input, batch.predicted_positions());
         let table = model.encoder.embeddings.tokens.val();
         let at_targets = gather(hidden.clone(), predicted.clone());
-        let (mut term, tallies) =
-            batch.loss(NAMES, &model.head, table.clone(), at_targets, training);
-        term.coefficient = config.mlm;
-        let mut step = Step::new(vec![term], tallies);
-        let Some((teacher, teacher_head)) = self.teacher() else { return step };
+        let (mut term, tallies) = batch.loss(NAMES, &model.head, table, at_targets, is_training);
+        term.coefficient = self.config.mlm;
 
-        let teacher_input = batch.sequences.input(&frozen(device));
-        let teacher_hidden = teacher.model.encoder.forward(&teacher_input, None);
-        let real = rows(&batch.sequences.real_places());
-        let compared = if config.positions == Positions::All { &real } else { &predicted };
-        // A batch without a target has one place that counts nothing.
-        let targets = !batch.labels.is_empty() || config.positions == Positions::All;
-        let compared_count = if targets { compared.len() as f64 } else { 0.0 };
-        let layer = |hidden: &Tensor<2>, head: &MlmHead, table: Tensor<2>| {
-            head.output(gather(hidden.clone(), compared.clone()), table)
-        };
-        let measures = [
-            (
-                "distilbert/divergence",
-                config.divergence,
-                Measure::Divergence { temperature: config.temperature as f32 },
-            ),
-            ("distilbert/squares", config.squares, Measure::Squares),
-        ];
-        for (name, coefficient, measure) in
-            measures.into_iter().filter(|(_, coefficient, _)| *coefficient > 0.0)
-        {
-            let learning = layer(&hidden, &model.head, table.clone());
-            let taught =
-                layer(&teacher_hidden, teacher_head, teacher.model.encoder.embeddings.tokens.val());
-            let sum =
-                vocabulary_distance(learning, taught, measure) * if targets { 1.0 } else { 0.0 };
-            step.terms
-                .push(Term { tally: Tally { name, sum, weight: compared_count }, coefficient });
-        }
-        if config.cosine > 0.0 {
-            let taught = known(gather(teacher_hidden, real.clone()), device);
-            let sum = cosine_distances(gather(hidden, real.clone()), taught).sum();
-            let tally = Tally { name: "distilbert/cosine", sum, weight: real.len() as f64 };
-            step.terms.push(Term { tally, coefficient: config.cosine });
+        let mut step = Step::new(vec![term], tallies);
+        if let Some((teacher, head)) = self.teacher() {
+            let taught = Taught { input: &input, hidden, predicted, device };
+            step.terms.extend(self.teacher_terms(teacher, head, model, batch, taught));
         }
         step
     }
@@ -154,17 +187,17 @@ impl Objective for Distilbert {
         &self,
         model: &'m MlmModel,
         sequences: &Sequences,
-        places: &[u32],
+        positions: &[u32],
         device: &Device,
     ) -> Option<Predicted<'m>> {
-        Some(predicted(&model.encoder, &model.head, sequences, places, device))
+        Some(predicted(&model.encoder, &model.head, sequences, positions, device))
     }
 
     fn show(&self, batch: &MlmBatch, row: usize) -> Vec<Shown> {
         batch.show(row, &self.context.special_ids)
     }
 
-    fn ancestors(&self, name: &str) -> Vec<String> {
+    fn init_sources(&self, name: &str) -> Vec<String> {
         let own = name.to_owned();
         if self.config.start == Start::Random || self.layers.is_empty() {
             return vec![own];
@@ -194,6 +227,14 @@ impl Objective for Distilbert {
         };
         // The teacher has no backward pass, which takes twice as much as a forward pass.
         of(encoder) + self.context.teacher.as_ref().map_or(0.0, |teacher| of(&teacher.config) / 3.0)
+    }
+
+    fn export(
+        _config: &DistilbertConfig,
+        trained: TrainedModel<'_>,
+        family: Option<Family>,
+    ) -> Result<Vec<ExportedModel>, hub::Error> {
+        Ok(vec![ExportedModel::only(trained.to_class(Architecture::MaskedLm, family)?)])
     }
 }
 

@@ -32,7 +32,8 @@ fn losses_are_those_of_pytorch() {
     let labels = reference.values("distilbert/labels");
     let predicted: Vec<u32> =
         (0..labels.len() as u32).filter(|i| labels[*i as usize] >= 0.0).collect();
-    for (name, rows) in [("all", reference.sequences().real_places()), ("predicted", predicted)] {
+    for (name, rows) in [("all", reference.sequences().real_positions()), ("predicted", predicted)]
+    {
         let distance = |measure| {
             let [student, teacher] = ["student", "teacher"]
                 .map(|who| layer(&reference, &format!("distilbert/{who}_logits"), &rows));
@@ -52,7 +53,7 @@ fn losses_are_those_of_pytorch() {
     let hidden = |who: &str| {
         gather(
             reference.matrix(&format!("distilbert/{who}_hidden"), 6),
-            reference.sequences().real_places(),
+            reference.sequences().real_positions(),
         )
     };
     let cosine = scalar(cosine_distances(hidden("student"), hidden("teacher")).mean());
@@ -74,7 +75,7 @@ fn a_student_that_is_its_teacher_is_at_no_distance() {
         let want = ["mlm/loss", "distilbert/divergence", "distilbert/squares", "distilbert/cosine"];
         assert_eq!(names, want);
         let sums: Vec<f64> =
-            step.terms.into_iter().map(|term| scalar(term.tally.sum) / term.tally.weight).collect();
+            step.terms.into_iter().map(|term| scalar(term.tally.sum) / term.tally.count).collect();
         assert!(sums[0] > 1.0, "{sums:?}");
         assert!(sums[1..].iter().all(|sum| sum.abs() < 1e-5), "{sums:?}");
     }
@@ -107,7 +108,7 @@ fn the_teacher_gets_no_gradient_and_drops_nothing_out() {
     let device = Device::flex().autodiff();
     let model = objective.init(&quiet, &mut ChaCha8Rng::seed_from_u64(1), &device);
     let batch = objective.collate(&examples(), Purpose::Training);
-    let weights = objective.weights(&batch);
+    let weights = objective.target_counts(&batch);
     let loss = |seed| {
         let mut noise = Noise::new(vec![seed; 4]);
         scalar(objective.forward(&model, &batch, Some(&mut noise), &device).loss(&weights).inner())
@@ -123,7 +124,7 @@ fn a_student_starts_from_every_other_layer() {
         let six = EncoderConfig { layers: 6, ..student() };
         Distilbert::new(config, &context(six, Some(teacher(&twelve))))
             .expect("fits")
-            .ancestors(name)
+            .init_sources(name)
     };
     let usual = DistilbertConfig::default();
     for (ours, theirs) in [0, 2, 4, 7, 9, 11].into_iter().enumerate() {

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use kernels::{Direction, gather, lstm};
 use rand_chacha::ChaCha8Rng;
-use trunk::{Input, Linear, Sequences, truncated_normal};
+use trunk::{EncoderInput, Linear, Sequences, truncated_normal};
 
 /// One direction.
 #[derive(Module, Debug)]
@@ -37,7 +37,7 @@ impl Reader {
     fn read(
         &self,
         x: Tensor<2>,
-        input: &Input,
+        input: &EncoderInput,
         lengths: &[usize],
         direction: Direction,
     ) -> Tensor<2> {
@@ -54,7 +54,7 @@ impl Bilstm {
 
     /// The last states of both directions side by side, `[batch, 2 * width]`, given the embedded
     /// tokens `[rows, embedding]` of sequences that all have some.
-    pub fn read(&self, x: Tensor<2>, input: &Input, sequences: &Sequences) -> Tensor<2> {
+    pub fn read(&self, x: Tensor<2>, input: &EncoderInput, sequences: &Sequences) -> Tensor<2> {
         let Sequences { len, lengths, .. } = sequences;
         let ends = |end: &dyn Fn(usize) -> usize| -> Vec<u32> {
             lengths

@@ -1,19 +1,19 @@
 //! The `[objective]` table of simple networks.
 
+use finetune::{DistillationConfig, TaskKind};
 use objective::Error;
 use serde::{Deserialize, Serialize};
-use tune::{AdviceConfig, Kind};
 
 /// The `[objective]` table of simple networks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimpleConfig {
     /// What is predicted: a class or a score.
-    pub kind: Kind,
+    pub kind: TaskKind,
     /// The classes, in the order of their numbers.
     pub labels: Vec<String>,
     /// What is learnt from a teacher.
-    pub advice: AdviceConfig,
+    pub distillation: DistillationConfig,
     /// What reads a sentence.
     pub network: Network,
     /// Whether an example is a sentence or a pair, whose sentences are read alike.
@@ -57,9 +57,9 @@ pub enum Reads {
 impl Default for SimpleConfig {
     fn default() -> Self {
         Self {
-            kind: Kind::Classification,
+            kind: TaskKind::Classification,
             labels: Vec::new(),
-            advice: AdviceConfig::default(),
+            distillation: DistillationConfig::default(),
             network: Network::Bilstm,
             reads: Reads::One,
             embedding: 300,

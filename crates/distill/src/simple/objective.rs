@@ -3,11 +3,11 @@
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use finetune::{Pass, Task, TaskBatch};
 use kernels::{Mask, Rows, dropout, gather};
-use objective::{Context, Error, Example, Goal, Objective, Purpose, Shown, Step};
+use objective::{Context, Error, Example, Goal, Objective, Packing, Purpose, Shown, Step};
 use rand_chacha::ChaCha8Rng;
-use trunk::{EncoderConfig, Input, Linear, Noise, Sequences, truncated_normal};
-use tune::{Pass, Task, TuneBatch};
+use trunk::{EncoderConfig, EncoderInput, Linear, Noise, Sequences, truncated_normal};
 
 use super::bilstm::Bilstm;
 use super::config::{Network, Reads, SimpleConfig};
@@ -57,11 +57,11 @@ impl Simple {
         let Sequences { len, tokens, segments, lengths } = sequences;
         let cut = |wanted: u32| -> Vec<Vec<u32>> {
             let row = |(row, length): (usize, &usize)| {
-                let places = row * len..row * len + length;
-                let here = |place: &usize| segments.get(*place).copied().unwrap_or(0) == wanted;
+                let positions = row * len..row * len + length;
+                let here = |flat: &usize| segments.get(*flat).copied().unwrap_or(0) == wanted;
                 let inside = |token: &u32| *token != specials.cls && *token != specials.sep;
                 let words: Vec<u32> =
-                    places.filter(here).map(|place| tokens[place]).filter(inside).collect();
+                    positions.filter(here).map(|flat| tokens[flat]).filter(inside).collect();
                 // An empty sentence is an unknown word.
                 if words.is_empty() { vec![specials.unk] } else { words }
             };
@@ -97,7 +97,7 @@ impl Simple {
 }
 
 /// What takes the mean of the tokens of each sequence, `[batch, rows]`.
-fn means(input: &Input, sequences: &Sequences, device: &Device) -> Tensor<2> {
+fn means(input: &EncoderInput, sequences: &Sequences, device: &Device) -> Tensor<2> {
     let (batch, rows) = (sequences.batch(), input.rows.len());
     let mut values = vec![0.0f32; batch * rows];
     for (row, (sequence, position)) in
@@ -117,29 +117,29 @@ impl Objective for Simple {
         "a BiLSTM, a TextCNN or a bag of embeddings that learns a task from a teacher";
 
     type Config = SimpleConfig;
-    type Batch = TuneBatch;
+    type Batch = TaskBatch;
     type Model = SimpleModel;
 
     fn new(config: SimpleConfig, context: &Context) -> Result<Self, Error> {
         config.validate()?;
-        let task = Task::new(config.kind, config.labels.clone(), config.advice, context)?;
+        let task = Task::new(config.kind, config.labels.clone(), config.distillation, context)?;
         Ok(Self { config, context: context.clone(), task })
     }
 
-    fn room(&self) -> usize {
-        0
+    fn packing(&self) -> Packing {
+        Packing { special_tokens: 0, overfill: false }
     }
 
-    fn collate(&self, examples: &[Example], _purpose: Purpose) -> TuneBatch {
+    fn collate(&self, examples: &[Example], _purpose: Purpose) -> TaskBatch {
         self.task.collate(examples)
     }
 
-    fn sequences<'b>(&self, batch: &'b TuneBatch) -> &'b Sequences {
+    fn sequences<'b>(&self, batch: &'b TaskBatch) -> &'b Sequences {
         &batch.sequences
     }
 
-    fn weights(&self, batch: &TuneBatch) -> Vec<f64> {
-        self.task.weights(batch)
+    fn target_counts(&self, batch: &TaskBatch) -> Vec<f64> {
+        self.task.target_counts(batch)
     }
 
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> SimpleModel {
@@ -160,7 +160,7 @@ impl Objective for Simple {
     fn forward(
         &self,
         model: &SimpleModel,
-        batch: &TuneBatch,
+        batch: &TaskBatch,
         noise: Option<&mut Noise>,
         device: &Device,
     ) -> Step {
@@ -169,23 +169,23 @@ impl Objective for Simple {
         self.task.step(outputs, &batch.sequences.input(device), batch, pass)
     }
 
-    fn show(&self, batch: &TuneBatch, row: usize) -> Vec<Shown> {
+    fn show(&self, batch: &TaskBatch, row: usize) -> Vec<Shown> {
         self.task.show(batch, row)
     }
 
-    fn remark(&self, batch: &TuneBatch, row: usize) -> Option<String> {
-        self.task.remark(batch, row)
+    fn caption(&self, batch: &TaskBatch, row: usize) -> Option<String> {
+        self.task.caption(batch, row)
     }
 
-    fn judge(&self, examples: &[Example], outputs: &[Vec<f32>]) -> Vec<(&'static str, f64)> {
-        self.task.judge(examples, outputs)
+    fn metrics(&self, examples: &[Example], outputs: &[Vec<f32>]) -> Vec<(&'static str, f64)> {
+        self.task.metrics(examples, outputs)
     }
 
     fn goal(&self) -> Goal {
         self.task.goal()
     }
 
-    fn flops(&self, _encoder: &EncoderConfig, batch: &TuneBatch) -> f64 {
+    fn flops(&self, _encoder: &EncoderConfig, batch: &TaskBatch) -> f64 {
         let SimpleConfig { embedding, width, inner, network, .. } = self.config;
         let token = match network {
             Network::Bilstm => 2 * 2 * 4 * width * (embedding + width),

@@ -3,11 +3,11 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use corpus::Passage;
-use objective::{Answer, Example, Objective, Purpose};
+use finetune::{Comparison, DistillationConfig, OverClasses, TaskKind};
+use objective::{Example, Label, Objective, Purpose};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use trunk::{EncoderConfig, Noise};
-use tune::{AdviceConfig, Kind, Measure, OverClasses};
 
 use super::{Network, Reads, Simple, SimpleConfig, SimpleModel};
 use crate::reference::{Reference, assert_loss, scalar};
@@ -18,7 +18,11 @@ const NETWORKS: [Network; 3] = [Network::Bilstm, Network::Textcnn, Network::Bag]
 fn objective(network: Network, reads: Reads, share: f64) -> Simple {
     let config = SimpleConfig {
         labels: ["no", "yes"].map(str::to_owned).to_vec(),
-        advice: AdviceConfig { share, measure: Measure::Squares, ..AdviceConfig::default() },
+        distillation: DistillationConfig {
+            share,
+            comparison: Comparison::Squares,
+            ..DistillationConfig::default()
+        },
         network,
         reads,
         embedding: 10,
@@ -41,9 +45,9 @@ fn examples() -> Vec<Example> {
         let first: Vec<u32> = std::iter::once(2).chain(words).chain([3]).collect();
         let tokens = [first.clone(), vec![20 + number, 3]].concat();
         let passage = Passage::of_words(u64::from(number), tokens, vec![0, first.len() as u32]);
-        let (answer, advice) =
-            (Some(Answer::Class(number % 2)), Some(vec![1.0 - number as f32, 0.5 * number as f32]));
-        Example { passage, seed: 1, epoch: 0, partner: None, answer, advice }
+        let (label, teacher_logits) =
+            (Some(Label::Class(number % 2)), Some(vec![1.0 - number as f32, 0.5 * number as f32]));
+        Example { passage, seed: 1, epoch: 0, partner: None, label, teacher_logits }
     };
     (0..4).map(example).collect()
 }
@@ -77,7 +81,7 @@ fn every_parameter_has_a_gradient_and_a_batch_is_learnt_by_heart() {
             let objective = objective(network, Reads::Two, share);
             let mut model = model(&objective);
             let batch = objective.collate(&examples(), Purpose::Training);
-            let weights = objective.weights(&batch);
+            let weights = objective.target_counts(&batch);
             let device = Device::flex().autodiff();
             let mut losses = Vec::new();
             for _ in 0..1000 {
@@ -121,15 +125,15 @@ fn losses_are_those_of_pytorch() {
     let reference = Reference::open();
     let said = reference.matrix("prediction/student", 3);
     let advice = reference.values("prediction/teacher");
-    let mean = |config: AdviceConfig| scalar(config.loss(&said, &advice)) / 5.0;
-    let usual = AdviceConfig::default();
-    let (squares, over_classes) = (Measure::Squares, OverClasses::Mean);
+    let mean = |config: DistillationConfig| scalar(config.loss(&said, &advice)) / 5.0;
+    let usual = DistillationConfig::default();
+    let (squares, over_classes) = (Comparison::Squares, OverClasses::Mean);
     for (name, config) in [
         ("soft", usual),
-        ("soft_3", AdviceConfig { temperature: 3.0, ..usual }),
-        ("soft_authors", AdviceConfig { over_classes, ..usual }),
-        ("squares", AdviceConfig { measure: squares, ..usual }),
-        ("squares_authors", AdviceConfig { measure: squares, over_classes, ..usual }),
+        ("soft_3", DistillationConfig { temperature: 3.0, ..usual }),
+        ("soft_authors", DistillationConfig { over_classes, ..usual }),
+        ("squares", DistillationConfig { comparison: squares, ..usual }),
+        ("squares_authors", DistillationConfig { comparison: squares, over_classes, ..usual }),
     ] {
         assert_loss(name, mean(config), reference.number(&format!("prediction/{name}")));
     }
@@ -155,6 +159,6 @@ fn an_empty_sentence_is_an_unknown_word() {
 
 #[test]
 fn tokens_and_answers_cannot_be_learnt() {
-    let config = SimpleConfig { kind: Kind::Question, ..SimpleConfig::default() };
+    let config = SimpleConfig { kind: TaskKind::Question, ..SimpleConfig::default() };
     assert!(config.validate().expect_err("refused").to_string().contains("classes and scores"));
 }

@@ -5,7 +5,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use kernels::gather;
 use rand_chacha::ChaCha8Rng;
-use trunk::{Input, Linear, Sequences};
+use trunk::{EncoderInput, Linear, Sequences};
 
 /// Tokens that the filters look at.
 pub const WIDTHS: [usize; 3] = [3, 4, 5];
@@ -29,7 +29,7 @@ impl TextCnn {
 
     /// The largest value of each filter in each sequence, `[batch, 3 * filters]`, given the
     /// embedded tokens `[rows, embedding]`. Where a sequence ends, zeros follow.
-    pub fn read(&self, x: Tensor<2>, input: &Input, sequences: &Sequences) -> Tensor<2> {
+    pub fn read(&self, x: Tensor<2>, input: &EncoderInput, sequences: &Sequences) -> Tensor<2> {
         let ([rows, embedding], device) = (x.dims(), x.device());
         let Sequences { len, lengths, .. } = sequences;
         let batch = lengths.len();

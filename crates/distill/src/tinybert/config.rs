@@ -22,7 +22,7 @@ pub struct TinybertConfig {
     /// The maps to the teacher's width.
     pub maps: Maps,
     /// What is learnt from.
-    pub source: Source,
+    pub source: StudentData,
     /// The paper's or its authors' code.
     pub behaviour: Behaviour,
 }
@@ -41,7 +41,7 @@ pub enum Maps {
 /// What is learnt from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Source {
+pub enum StudentData {
     /// Passages of a text: general distillation.
     #[default]
     Text,
@@ -70,7 +70,7 @@ impl Default for TinybertConfig {
             mapping: Mapping::Uniform,
             layers: Vec::new(),
             maps: Maps::Two,
-            source: Source::Text,
+            source: StudentData::Text,
             behaviour: Behaviour::Clean,
         }
     }

@@ -6,5 +6,5 @@ mod objective;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Behaviour, Maps, Source, TinybertConfig};
+pub use config::{Behaviour, Maps, StudentData, TinybertConfig};
 pub use objective::{Tinybert, TinybertModel};

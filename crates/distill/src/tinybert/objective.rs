@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use checkpoint::Weights;
+use hub::{Architecture, ExportedModel, Family, TrainedModel};
 use kernels::gather;
-use mlm::{Laid, Maskers, Masking, MlmBatch, encoder_flops};
-use objective::{Context, Error, Example, Objective, Purpose, Shown, Step, Tally, Teacher, Term};
+use mlm::{Laid, Maskers, Masking, MlmBatch};
+use objective::{
+    Context, Error, Example, Objective, Packing, Purpose, Shown, Step, Tally, Teacher, Term,
+};
 use rand_chacha::ChaCha8Rng;
-use trunk::{Encoder, EncoderConfig, Linear, Noise, Sequences};
+use trunk::{Encoder, EncoderConfig, Linear, Noise, Sequences, encoder_flops};
 
-use super::config::{Behaviour, Maps, Source, TinybertConfig};
+use super::config::{Behaviour, Maps, StudentData, TinybertConfig};
 use super::loss::Counted;
 use crate::cosine::cosine_distances;
 use crate::teaching::{frozen, known};
@@ -74,6 +78,7 @@ impl Objective for Tinybert {
     const NAME: &'static str = "tinybert";
     const ABOUT: &'static str =
         "distillation of attention, hidden states and embeddings (TinyBERT); needs a teacher";
+    const NEEDS_TEACHER: bool = true;
 
     type Config = TinybertConfig;
     type Batch = MlmBatch;
@@ -100,22 +105,18 @@ impl Objective for Tinybert {
         Ok(Self { config, context: context.clone(), teacher, layers, maskers })
     }
 
-    fn room(&self) -> usize {
-        2
-    }
-
-    fn needs_teacher(&self) -> bool {
-        true
+    fn packing(&self) -> Packing {
+        Packing { special_tokens: 2, overfill: false }
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> MlmBatch {
         let specials = &self.context.specials;
         let lay = |example: &Example| match self.config.source {
-            Source::Text => Laid::passage(&example.passage, specials, false),
-            Source::Task => self.whole(example),
+            StudentData::Text => Laid::passage(&example.passage, specials, false),
+            StudentData::Task => self.whole(example),
         };
         let laid: Vec<Laid> = examples.iter().map(lay).collect();
-        if self.config.behaviour == Behaviour::Authors && self.config.source == Source::Text {
+        if self.config.behaviour == Behaviour::Authors && self.config.source == StudentData::Text {
             return self.maskers.batch(&laid, &examples.iter().collect::<Vec<_>>(), purpose);
         }
         let plain = |laid: &Laid| mlm::Masked { tokens: laid.tokens.clone(), targets: Vec::new() };
@@ -126,7 +127,7 @@ impl Objective for Tinybert {
         &batch.sequences
     }
 
-    fn weights(&self, batch: &MlmBatch) -> Vec<f64> {
+    fn target_counts(&self, batch: &MlmBatch) -> Vec<f64> {
         let counted = Counted {
             sequences: &batch.sequences,
             rectangle: false,
@@ -141,7 +142,7 @@ impl Objective for Tinybert {
         terms
             .into_iter()
             .filter(|(coefficient, _)| *coefficient > 0.0)
-            .map(|(_, weight)| weight)
+            .map(|(_, count)| count)
             .collect()
     }
 
@@ -165,10 +166,10 @@ impl Objective for Tinybert {
         noise: Option<&mut Noise>,
         device: &Device,
     ) -> Step {
-        let (config, sequences, training) = (&self.config, &batch.sequences, noise.is_some());
-        let input = |device: &Device| match self.is_padded() {
-            true => sequences.padded_input(device),
-            false => sequences.input(device),
+        let (config, sequences) = (&self.config, &batch.sequences);
+        let is_evaluation = noise.is_none();
+        let input = |device: &Device| {
+            if self.is_padded() { sequences.padded_input(device) } else { sequences.input(device) }
         };
         let mut teachers_noise = match config.behaviour {
             Behaviour::Clean => None,
@@ -177,19 +178,21 @@ impl Objective for Tinybert {
         let (inputs, theirs) = (input(device), input(&frozen(device)));
         let student = model.encoder.trace(&inputs, noise);
         let teacher = self.teacher.model.encoder.trace(&theirs, teachers_noise.as_mut());
+
         let rectangle = inputs.rows.len() > sequences.real_tokens();
         let counted = Counted { sequences, rectangle, behaviour: config.behaviour };
-        let weights = self.weights(batch);
+        let counts = self.target_counts(batch);
         let mut terms = Vec::new();
         let mut term = |name, coefficient: f64, sum: &dyn Fn() -> Tensor<1>| {
             if coefficient > 0.0 {
-                let tally = Tally { name, sum: sum(), weight: weights[terms.len()] };
+                let tally = Tally { name, sum: sum(), count: counts[terms.len()] };
                 terms.push(Term { tally, coefficient });
             }
         };
         let sum = |parts: Vec<Tensor<1>>| {
             parts.into_iter().reduce(|a, b| a + b).expect("a student has layers")
         };
+
         let embeddings = model.fit_embeddings.as_ref().unwrap_or(&model.fit);
         term("tinybert/attention", config.attention, &|| {
             let of_layer = |(ours, theirs): (&Tensor<1>, &usize)| {
@@ -209,7 +212,8 @@ impl Objective for Tinybert {
             let theirs = known(teacher.states[0].clone(), device);
             counted.states(embeddings.forward(student.states[0].clone()), theirs)
         });
-        // What no loss looks at has a gradient of zero.
+
+        // A parameter that no term depends on has a gradient of zero.
         let nothing = |map: &Linear| (map.weight.val().sum() + map.bias.val().sum()) * 0.0;
         if config.hidden == 0.0 {
             let last = student.states.last().expect("a student has layers").clone().sum() * 0.0;
@@ -218,22 +222,19 @@ impl Objective for Tinybert {
         if config.embedding == 0.0 {
             terms[0].tally.sum = terms[0].tally.sum.clone() + nothing(embeddings);
         }
+
         let mut step = Step::new(terms, Vec::new());
-        if !training {
+        if is_evaluation
+            && let (Some(ours), Some(layer)) = (student.states.last(), self.layers.last())
+        {
+            let positions = sequences.real_positions();
             let real: Vec<u32> =
-                sequences.real_places().into_iter().map(|place| inputs.row(place)).collect();
-            let (last, theirs) =
-                (student.states.last(), self.layers.last().map(|layer| &teacher.states[*layer]));
-            if let (Some(ours), Some(theirs)) = (last, theirs) {
-                let theirs = known(gather(theirs.clone(), real.clone()), device);
-                let ours = model.fit.forward(gather(ours.clone(), real.clone()));
-                let sum = cosine_distances(ours, theirs).sum();
-                step.tallies.push(Tally {
-                    name: "tinybert/cosine",
-                    sum,
-                    weight: real.len() as f64,
-                });
-            }
+                positions.into_iter().map(|position| inputs.row(position)).collect();
+            let theirs = gather(teacher.states[*layer].clone(), real.clone());
+            let ours = model.fit.forward(gather(ours.clone(), real.clone()));
+            let sum = cosine_distances(ours, known(theirs, device)).sum();
+            let count = real.len() as f64;
+            step.tallies.push(Tally { name: "tinybert/cosine", sum, count });
         }
         step
     }
@@ -251,5 +252,17 @@ impl Objective for Tinybert {
         encoder_flops(encoder, &batch.sequences)
             + maps
             + encoder_flops(&self.teacher.config, &batch.sequences) / 3.0
+    }
+
+    /// The encoder, without the maps to the teacher's width, which only training needs.
+    fn export(
+        _config: &TinybertConfig,
+        trained: TrainedModel<'_>,
+        family: Option<Family>,
+    ) -> Result<Vec<ExportedModel>, hub::Error> {
+        let parts = trained.weights.iter().filter(|(name, _)| name.starts_with("encoder."));
+        let weights: Weights = parts.map(|(name, weight)| (name.clone(), weight.clone())).collect();
+        let encoder = TrainedModel { weights: &weights, ..trained };
+        Ok(vec![ExportedModel::only(encoder.to_class(Architecture::Encoder, family)?)])
     }
 }

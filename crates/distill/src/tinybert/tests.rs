@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use trunk::{EncoderConfig, Sequences};
 
-use super::config::{Behaviour, Maps, Source};
+use super::config::{Behaviour, Maps, StudentData};
 use super::loss::Counted;
 use super::{Tinybert, TinybertConfig};
 use crate::reference::{Reference, assert_loss, scalar};
@@ -24,18 +24,18 @@ fn part(reference: &Reference, name: &str, number: usize, of: usize, width: usiz
 /// The scores of the real tokens of each sequence, as ragged rows have them.
 fn ragged(scores: &Tensor<2>, heads: usize, sequences: &Sequences) -> Tensor<1> {
     let Sequences { len, lengths, .. } = sequences;
-    let places = |(b, length): (usize, &usize)| {
+    let positions = |(b, length): (usize, &usize)| {
         let (b, length, len) = (b, *length, *len);
         let row = move |head: usize, query: usize| ((b * heads + head) * len + query) * len;
         (0..heads)
             .flat_map(move |head| (0..length).map(move |query| row(head, query)))
-            .flat_map(move |start| (start..start + length).map(|place| place as u32))
+            .flat_map(move |start| (start..start + length).map(|flat| flat as u32))
             .collect::<Vec<u32>>()
     };
-    let places: Vec<u32> = lengths.iter().enumerate().flat_map(places).collect();
+    let positions: Vec<u32> = lengths.iter().enumerate().flat_map(positions).collect();
     let [rows, columns] = scores.dims();
-    let n = places.len();
-    gather(scores.clone().reshape([rows * columns, 1]), places).reshape([n])
+    let n = positions.len();
+    gather(scores.clone().reshape([rows * columns, 1]), positions).reshape([n])
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn losses_are_those_of_pytorch() {
         assert_loss(&name_of("attention"), attention, reference.number(&name_of("attention")));
         let state = |who: &str, number, of, width| {
             let state = part(&reference, &format!("tinybert/{who}_states"), number, of, width);
-            if rectangle { state } else { gather(state, reference.sequences().real_places()) }
+            if rectangle { state } else { gather(state, reference.sequences().real_positions()) }
         };
         let distance = |student: usize, teacher: usize| {
             let student = fit(state("student", student, 3, width));
@@ -122,7 +122,7 @@ fn the_contract_is_kept_on_text_on_tasks_and_with_fewer_heads() {
     let usual = TinybertConfig::default();
     keeps_the_contract(usual.clone(), student());
     keeps_the_contract(
-        TinybertConfig { source: Source::Task, maps: Maps::One, ..usual.clone() },
+        TinybertConfig { source: StudentData::Task, maps: Maps::One, ..usual.clone() },
         student(),
     );
     keeps_the_contract(usual.clone(), EncoderConfig { heads: 1, ..student() });
@@ -168,7 +168,7 @@ fn the_authors_mask_a_token_of_each_passage_and_count_padding() {
     );
     let batch = objective.collate(&examples(), Purpose::Training);
     assert_eq!(batch.labels.len(), 4);
-    let weights = objective.weights(&batch);
+    let weights = objective.target_counts(&batch);
     let len = batch.sequences.len;
     assert_eq!(
         weights,

@@ -22,7 +22,7 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// The mask of the next place of a pass that drops elements of `rows` with probability `rate`;
+    /// The mask of the next block of a pass that drops elements of `rows` with probability `rate`;
     /// none without `noise` (evaluation) and with a rate of 0.
     ///
     /// # Panics
@@ -67,12 +67,12 @@ impl Mask {
 pub fn drop_rows(x: &mut [f32], width: usize, mask: &Mask) {
     let task = rows_of_a_task(width);
     let parts = x.par_chunks_mut(task * width).enumerate();
-    parts.for_each(|(i, part)| drop_part(part, Place { first: i * task, width }, mask));
+    parts.for_each(|(i, part)| drop_part(part, RowBlock { first: i * task, width }, mask));
 }
 
 /// Where a part lies among all rows.
 #[derive(Clone, Copy)]
-struct Place {
+struct RowBlock {
     /// Its first row.
     first: usize,
     /// Length of a row.
@@ -97,15 +97,15 @@ pub fn add_residual(
 ) -> Vec<f32> {
     let width = bias.len();
     let task = rows_of_a_task(width);
-    let place = |i: usize| Place { first: i * task, width };
+    let block = |i: usize| RowBlock { first: i * task, width };
     let parts = x.par_chunks_mut(task * width).zip(residual.par_chunks(task * width)).enumerate();
     let Some(norm) = norm else {
-        parts.for_each(|(i, (x, residual))| sum_part(x, residual, bias, place(i), mask));
+        parts.for_each(|(i, (x, residual))| sum_part(x, residual, bias, block(i), mask));
         return Vec::new();
     };
     let mut out = unwritten(residual.len());
     parts.zip(out.par_chunks_mut(task * width)).for_each(|((i, (x, residual)), out)| {
-        sum_part(x, residual, bias, place(i), mask);
+        sum_part(x, residual, bias, block(i), mask);
         normalise_rows(x, norm.gamma, norm.beta, norm.epsilon, out);
     });
     out
@@ -133,15 +133,15 @@ pub fn residual_backward(
     let rows = gradient.len() / width;
     let part = rows_of_a_part(rows);
     let work = |i: usize, gradient: &mut [f32], x: &mut [f32]| {
-        let place = Place { first: i * part, width };
+        let block = RowBlock { first: i * part, width };
         let mut sums = [vec![0.0; width], vec![0.0; width], vec![0.0; width]];
         let [biases, norms @ ..] = &mut sums;
         if let Some((sum, norm)) = norm {
-            let sum = &sum[place.first * width..][..gradient.len()];
+            let sum = &sum[block.first * width..][..gradient.len()];
             norm_backward(sum, norm.gamma, norm.epsilon, gradient, norms);
         }
         match mask {
-            Some(mask) => drop_backward(gradient, x, place, mask, biases),
+            Some(mask) => drop_backward(gradient, x, block, mask, biases),
             None => add_rows(gradient, width, biases),
         }
         sums
@@ -164,19 +164,19 @@ pub fn residual_backward(
 }
 
 vectorised! {
-    fn drop_part(x: &mut [f32], place: Place, mask: &Mask) {
-        for (row, x) in (place.first..).zip(x.chunks_exact_mut(place.width)) {
-            let (key, start) = mask.at(row, place.width);
+    fn drop_part(x: &mut [f32], block: RowBlock, mask: &Mask) {
+        for (row, x) in (block.first..).zip(x.chunks_exact_mut(block.width)) {
+            let (key, start) = mask.at(row, block.width);
             mask.apply(key, start, x);
         }
     }
 
-    fn sum_part(x: &mut [f32], residual: &[f32], bias: &[f32], place: Place, mask: Option<&Mask>) {
-        let rows = x.chunks_exact_mut(place.width).zip(residual.chunks_exact(place.width));
-        for (row, (x, residual)) in (place.first..).zip(rows) {
+    fn sum_part(x: &mut [f32], residual: &[f32], bias: &[f32], block: RowBlock, mask: Option<&Mask>) {
+        let rows = x.chunks_exact_mut(block.width).zip(residual.chunks_exact(block.width));
+        for (row, (x, residual)) in (block.first..).zip(rows) {
             match mask {
                 Some(mask) => {
-                    let (key, start) = mask.at(row, place.width);
+                    let (key, start) = mask.at(row, block.width);
                     for (((x, residual), bias), i) in x.iter_mut().zip(residual).zip(bias).zip(0u32..) {
                         *x = (*x + bias) * mask.factor(key, start.wrapping_add(i)) + residual;
                     }
@@ -190,10 +190,10 @@ vectorised! {
         }
     }
 
-    fn drop_backward(gradient: &[f32], x: &mut [f32], place: Place, mask: &Mask, biases: &mut [f32]) {
-        let rows = x.chunks_exact_mut(place.width).zip(gradient.chunks_exact(place.width));
-        for (row, (x, gradient)) in (place.first..).zip(rows) {
-            let (key, start) = mask.at(row, place.width);
+    fn drop_backward(gradient: &[f32], x: &mut [f32], block: RowBlock, mask: &Mask, biases: &mut [f32]) {
+        let rows = x.chunks_exact_mut(block.width).zip(gradient.chunks_exact(block.width));
+        for (row, (x, gradient)) in (block.first..).zip(rows) {
+            let (key, start) = mask.at(row, block.width);
             for (((x, g), sum), i) in x.iter_mut().zip(gradient).zip(&mut *biases).zip(0u32..) {
                 *x = g * mask.factor(key, start.wrapping_add(i));
                 *sum += *x;

@@ -16,7 +16,7 @@ const CHUNK: usize = 1 << 23;
 /// The output layer.
 #[derive(Clone, Copy, Debug)]
 pub struct Layer<'a> {
-    /// Hidden states of the predicted places, `[n, width]`.
+    /// Hidden states of the predicted positions, `[n, width]`.
     pub hidden: &'a [f32],
     /// Token table, `[vocabulary, width]`.
     pub table: &'a [f32],
@@ -201,8 +201,8 @@ pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradient
         let work = |(p, logits): (usize, &mut [f32])| {
             let (mut loss, mut sums) = (0.0f64, vec![0.0; vocabulary]);
             for (j, row) in logits.chunks_exact_mut(vocabulary).enumerate() {
-                let place = first + p * part + j;
-                let (label, weight) = (targets.labels[place] as usize, targets.weight(place));
+                let flat = first + p * part + j;
+                let (label, weight) = (targets.labels[flat] as usize, targets.weight(flat));
                 loss += f64::from(differentiate_row(row, layer.bias, label, weight, &mut sums));
             }
             (loss, [sums])

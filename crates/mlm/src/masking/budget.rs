@@ -1,11 +1,11 @@
-//! How many places are chosen.
+//! How many positions are chosen.
 
 use rand_chacha::ChaCha8Rng;
 
 use super::draw::uniform;
 use super::knobs::Budget;
 
-/// How many to choose of `eligible` places in a sequence of `all`. Draws a number for the
+/// How many to choose of `eligible` positions in a sequence of `all`. Draws a number for the
 /// probabilistic budget only.
 pub fn count(
     budget: Budget,

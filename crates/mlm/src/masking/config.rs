@@ -18,7 +18,7 @@ pub struct Masking {
     pub unit: Unit,
     /// Share of tokens (or words) that is chosen, above 0 and below 1. All families: 0.15.
     pub rate: f64,
-    /// Draw places with replacement: one that is drawn twice counts twice (ELECTRA's code). Only
+    /// Draw positions with replacement: one that is drawn twice counts twice (ELECTRA's code). Only
     /// for single tokens.
     pub repeat: bool,
     /// How many are chosen.

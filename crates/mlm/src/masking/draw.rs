@@ -3,7 +3,7 @@
 pub use corpus::{below, uniform};
 use rand_chacha::ChaCha8Rng;
 
-/// Puts the first `count` places in random order, each drawn from all that are left (Fisher and
+/// Puts the first `count` positions in random order, each drawn from all that are left (Fisher and
 /// Yates).
 pub fn shuffle<T>(items: &mut [T], count: usize, rng: &mut ChaCha8Rng) {
     for i in 0..count.min(items.len()) {

@@ -28,7 +28,7 @@ pub enum Family {
     /// transformers, `DataCollatorForWholeWordMask`: as BERT's, with at most 512 targets.
     HuggingfaceWholeWord,
     /// google-research/electra, `pretrain/pretrain_helpers.py`: mask or keep, never a random token.
-    /// Its code draws places with replacement; `repeat = true` does that too.
+    /// Its code draws positions with replacement; `repeat = true` does that too.
     Electra,
     /// SpanBERT, `data/masking.py` as its paper uses it: spans of words, an exact budget, a
     /// replacement for each span.

@@ -13,7 +13,7 @@ use super::vocabulary::Vocabulary;
 
 /// A sequence with its special tokens.
 #[derive(Clone, Copy, Debug)]
-pub struct Row<'a> {
+pub struct MaskInput<'a> {
     /// Ids, each below the vocabulary's size.
     pub tokens: &'a [u32],
     /// Whether a word begins with the token. A special token is always a word of its own, and a
@@ -24,10 +24,11 @@ pub struct Row<'a> {
     pub spans: &'a [u32],
 }
 
-/// The places of each annotated span, in the order of the text.
-fn annotated(row: &Row<'_>, places: &[u32]) -> Chosen {
-    let number = |place: &u32| row.spans.get(*place as usize).copied().unwrap_or(0);
-    let inside: Vec<u32> = places.iter().copied().filter(|place| number(place) > 0).collect();
+/// The positions of each annotated span, in the order of the text.
+fn annotated(row: &MaskInput<'_>, positions: &[u32]) -> Chosen {
+    let number = |position: &u32| row.spans.get(*position as usize).copied().unwrap_or(0);
+    let inside: Vec<u32> =
+        positions.iter().copied().filter(|position| number(position) > 0).collect();
     inside.chunk_by(|a, b| number(a) == number(b)).map(<[u32]>::to_vec).collect()
 }
 
@@ -103,15 +104,15 @@ impl Masker {
     ///
     /// # Panics
     /// When there are not as many word starts as tokens.
-    pub fn mask(&self, row: &Row<'_>, rng: &mut ChaCha8Rng) -> Masked {
+    pub fn mask(&self, row: &MaskInput<'_>, rng: &mut ChaCha8Rng) -> Masked {
         assert_eq!(row.tokens.len(), row.word_starts.len(), "a word start for each token");
-        let places = self.places(row);
+        let positions = self.positions(row);
         let chosen = match self.masking.scope {
-            _ if places.is_empty() => Vec::new(),
-            Scope::Passage => self.choose(row, places, rng),
+            _ if positions.is_empty() => Vec::new(),
+            Scope::Passage => self.choose(row, positions, rng),
             // DistilBERT's budget counts every real token of the batch, special tokens too.
             Scope::Batch => {
-                self.tokens(row, places, ceiling(self.masking.rate, row.tokens.len()), rng)
+                self.tokens(row, positions, ceiling(self.masking.rate, row.tokens.len()), rng)
             }
         };
         let mut tokens = row.tokens.to_vec();
@@ -124,7 +125,7 @@ impl Masker {
     ///
     /// # Panics
     /// When there are not as many generators as sequences, or as many word starts as tokens.
-    pub fn mask_batch(&self, rows: &[Row<'_>], rngs: &mut [ChaCha8Rng]) -> Vec<Masked> {
+    pub fn mask_batch(&self, rows: &[MaskInput<'_>], rngs: &mut [ChaCha8Rng]) -> Vec<Masked> {
         assert_eq!(rows.len(), rngs.len(), "a generator for each sequence");
         match (self.masking.scope, rngs.first_mut()) {
             (Scope::Batch, Some(rng)) => self.mask_together(rows, rng),
@@ -133,14 +134,14 @@ impl Masker {
     }
 
     /// Masks the rows, one after another, as one long row.
-    fn mask_together(&self, rows: &[Row<'_>], rng: &mut ChaCha8Rng) -> Vec<Masked> {
+    fn mask_together(&self, rows: &[MaskInput<'_>], rng: &mut ChaCha8Rng) -> Vec<Masked> {
         let tokens: Vec<u32> = rows.iter().flat_map(|row| row.tokens).copied().collect();
         let word_starts: Vec<bool> = rows.iter().flat_map(|row| row.word_starts).copied().collect();
-        let whole = Row { tokens: &tokens, word_starts: &word_starts, spans: &[] };
+        let whole = MaskInput { tokens: &tokens, word_starts: &word_starts, spans: &[] };
         let Masked { tokens, targets } = self.mask(&whole, rng);
         let (mut tokens, mut targets) = (tokens.as_slice(), targets.as_slice());
         let mut start = 0;
-        let mut split = |row: &Row<'_>| {
+        let mut split = |row: &MaskInput<'_>| {
             let end = start + row.tokens.len() as u32;
             let (of_row, later) =
                 targets.split_at(targets.partition_point(|target| target.position < end));
@@ -155,14 +156,14 @@ impl Masker {
         rows.iter().map(&mut split).collect()
     }
 
-    fn choose(&self, row: &Row<'_>, places: Vec<u32>, rng: &mut ChaCha8Rng) -> Chosen {
+    fn choose(&self, row: &MaskInput<'_>, positions: Vec<u32>, rng: &mut ChaCha8Rng) -> Chosen {
         let Masking { unit, rate, budget, budget_of, ngram_max, .. } = self.masking;
         let words = self.words(row);
         if budget == Budget::Bernoulli {
             let units = if unit == Unit::Word {
                 words
             } else {
-                places.into_iter().map(|place| vec![place]).collect()
+                positions.into_iter().map(|position| vec![position]).collect()
             };
             return self.capped(units.into_iter().filter(|_| uniform(rng) < rate).collect(), rng);
         }
@@ -170,37 +171,39 @@ impl Masker {
             let count = count(budget, rate, words.len(), words.len(), rng);
             return self.capped(units::sample(words, count, rng), rng);
         }
-        let count = count(budget, rate, row.tokens.len(), places.len(), rng).min(self.cap);
+        let count = count(budget, rate, row.tokens.len(), positions.len(), rng).min(self.cap);
         match unit {
-            Unit::Token => self.tokens(row, places, count, rng),
+            Unit::Token => self.tokens(row, positions, count, rng),
             Unit::Word => units::words(words, count, rng),
             Unit::Ngram => units::ngrams(&words, &self.ngrams, ngram_max, count, rng),
             Unit::Span => units::spans(&words, &self.spans, count, rng),
-            Unit::Annotated => units::annotated(words, annotated(row, &places), count, rng),
+            Unit::Annotated => units::annotated(words, annotated(row, &positions), count, rng),
         }
     }
 
-    /// `count` single tokens of `places`.
+    /// `count` single tokens of `positions`.
     fn tokens(
         &self,
-        row: &Row<'_>,
-        places: Vec<u32>,
+        row: &MaskInput<'_>,
+        positions: Vec<u32>,
         count: usize,
         rng: &mut ChaCha8Rng,
     ) -> Chosen {
         if self.masking.repeat {
-            return (0..count).map(|_| vec![places[below(places.len(), rng)]]).collect();
+            return (0..count).map(|_| vec![positions[below(positions.len(), rng)]]).collect();
         }
         match &self.weights {
             Some(weights) => units::weighted(
-                &places,
-                |place| weights[row.tokens[place as usize] as usize],
+                &positions,
+                |position| weights[row.tokens[position as usize] as usize],
                 count,
                 rng,
             ),
-            None => {
-                units::sample(places.into_iter().map(|place| vec![place]).collect(), count, rng)
-            }
+            None => units::sample(
+                positions.into_iter().map(|position| vec![position]).collect(),
+                count,
+                rng,
+            ),
         }
     }
 
@@ -212,27 +215,27 @@ impl Masker {
         }
     }
 
-    /// The places that may be chosen.
-    fn places(&self, row: &Row<'_>) -> Vec<u32> {
+    /// The positions that may be chosen.
+    fn positions(&self, row: &MaskInput<'_>) -> Vec<u32> {
         (0..row.tokens.len() as u32)
-            .filter(|place| self.may_be_chosen(row.tokens[*place as usize]))
+            .filter(|position| self.may_be_chosen(row.tokens[*position as usize]))
             .collect()
     }
 
-    /// Those places by words.
-    fn words(&self, row: &Row<'_>) -> Vec<Vec<u32>> {
+    /// Those positions by words.
+    fn words(&self, row: &MaskInput<'_>) -> Vec<Vec<u32>> {
         let mut words: Vec<Vec<u32>> = Vec::new();
         let mut after_special = true;
-        for (place, token) in row.tokens.iter().enumerate() {
+        for (position, token) in row.tokens.iter().enumerate() {
             let special = self.is_special(*token);
-            let begins = special || after_special || row.word_starts[place];
+            let begins = special || after_special || row.word_starts[position];
             after_special = special;
             if !self.may_be_chosen(*token) {
                 continue;
             }
             match words.last_mut() {
-                Some(word) if !begins => word.push(place as u32),
-                _ => words.push(vec![place as u32]),
+                Some(word) if !begins => word.push(position as u32),
+                _ => words.push(vec![position as u32]),
             }
         }
         words

@@ -1,4 +1,4 @@
-//! What stands at a chosen place: the mask token, a random token, or the original.
+//! What stands at a chosen position: the mask token, a random token, or the original.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -7,7 +7,7 @@ use super::draw::{Cumulative, below, uniform};
 use super::knobs::{DrawPer, RandomTokens};
 use super::vocabulary::Vocabulary;
 
-/// What stands at a chosen place.
+/// What stands at a chosen position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replacement {
     /// The mask token.
@@ -24,7 +24,7 @@ const FAIRSEQ_SPECIALS: usize = 4;
 /// A token to predict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Its place in the sequence, special tokens counted.
+    /// Its position in the sequence, special tokens counted.
     pub position: u32,
     /// The original token.
     pub label: u32,
@@ -69,12 +69,12 @@ impl Replacer {
         Self { mask, random, per: draw_per, mask_token: vocabulary.mask, pool }
     }
 
-    /// Replaces the tokens at `units`, groups of ascending places that share one draw if that is
+    /// Replaces the tokens at `units`, groups of ascending positions that share one draw if that is
     /// asked for. Returns the targets by position.
     ///
     /// The draws come in fairseq's order: for each group whether it leaves the mask token, then for
     /// each whether it is random or kept in that case (drawn for all, so that one group's outcome
-    /// does not move the others'), then the random tokens. Groups go by their first place.
+    /// does not move the others'), then the random tokens. Groups go by their first position.
     pub fn replace(
         &self,
         tokens: &mut [u32],
@@ -83,13 +83,13 @@ impl Replacer {
     ) -> Vec<Target> {
         let mut groups: Vec<Vec<u32>> = match self.per {
             DrawPer::Unit => units.to_vec(),
-            DrawPer::Token => units.iter().flatten().map(|place| vec![*place]).collect(),
+            DrawPer::Token => units.iter().flatten().map(|position| vec![*position]).collect(),
         };
         groups.sort();
         let rest = 1.0 - self.mask;
         let leave: Vec<bool> = groups.iter().map(|_| uniform(rng) < rest).collect();
         let random: Vec<bool> = groups.iter().map(|_| uniform(rng) * rest < self.random).collect();
-        // A place that was drawn twice asks for its original both times, and a mask token there
+        // A position that was drawn twice asks for its original both times, and a mask token there
         // stays.
         let original = tokens.to_vec();
         let mut targets = Vec::new();
@@ -100,11 +100,11 @@ impl Replacer {
                 (true, false) => Replacement::Keep,
             };
             for position in group {
-                let place = &mut tokens[position as usize];
+                let token = &mut tokens[position as usize];
                 let label = original[position as usize];
                 match replacement {
-                    Replacement::Mask => *place = self.mask_token,
-                    Replacement::Random => *place = self.random_token(rng),
+                    Replacement::Mask => *token = self.mask_token,
+                    Replacement::Random => *token = self.random_token(rng),
                     Replacement::Keep => {}
                 }
                 targets.push(Target { position, label, replacement });

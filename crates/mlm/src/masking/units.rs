@@ -1,10 +1,10 @@
-//! Choosing places: tokens, words, n-grams or spans, up to a budget.
+//! Choosing positions: tokens, words, n-grams or spans, up to a budget.
 
 use rand_chacha::ChaCha8Rng;
 
 use super::draw::{Cumulative, below, shuffle, uniform};
 
-/// Ascending places that were chosen together.
+/// Ascending positions that were chosen together.
 pub type Chosen = Vec<Vec<u32>>;
 
 /// `count` of the units, each as likely as any other.
@@ -14,18 +14,18 @@ pub fn sample(mut units: Chosen, count: usize, rng: &mut ChaCha8Rng) -> Chosen {
     units
 }
 
-/// `count` of the places without replacement, each draw proportional to the weights of what is
-/// left: the places with the largest ln(U) / weight (Efraimidis and Spirakis 2006).
+/// `count` of the positions without replacement, each draw proportional to the weights of what is
+/// left: the positions with the largest ln(U) / weight (Efraimidis and Spirakis 2006).
 pub fn weighted(
-    places: &[u32],
+    positions: &[u32],
     weight: impl Fn(u32) -> f64,
     count: usize,
     rng: &mut ChaCha8Rng,
 ) -> Chosen {
-    let key = |place: &u32| ((1.0 - uniform(rng)).ln() / weight(*place), *place);
-    let mut keys: Vec<(f64, u32)> = places.iter().map(key).collect();
+    let key = |position: &u32| ((1.0 - uniform(rng)).ln() / weight(*position), *position);
+    let mut keys: Vec<(f64, u32)> = positions.iter().map(key).collect();
     keys.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    keys.into_iter().take(count).map(|(_, place)| vec![place]).collect()
+    keys.into_iter().take(count).map(|(_, position)| vec![position]).collect()
 }
 
 /// Words in random order while they fit `budget` tokens; one that does not fit is passed over.
@@ -81,7 +81,7 @@ pub fn ngrams(
 
 /// Spans of words until exactly `budget` tokens are chosen, or all (SpanBERT): a length, then a
 /// random token; both are drawn again if that token is chosen already. The span starts with the
-/// token's word and is cut where the budget ends, at a place that may not be chosen, and at the
+/// token's word and is cut where the budget ends, at a position that may not be chosen, and at the
 /// end. What another span has chosen counts once, and spans that overlap or touch are one in the
 /// end.
 pub fn spans(
@@ -90,25 +90,26 @@ pub fn spans(
     budget: usize,
     rng: &mut ChaCha8Rng,
 ) -> Chosen {
-    let places: Vec<(u32, usize)> = words
+    let positions: Vec<(u32, usize)> = words
         .iter()
         .enumerate()
-        .flat_map(|(w, word)| word.iter().map(move |place| (*place, w)))
+        .flat_map(|(w, word)| word.iter().map(move |position| (*position, w)))
         .collect();
-    let budget = budget.min(places.len());
-    let mut chosen = vec![false; places.last().map_or(0, |(place, _)| *place as usize + 1)];
+    let budget = budget.min(positions.len());
+    let mut chosen =
+        vec![false; positions.last().map_or(0, |(position, _)| *position as usize + 1)];
     let mut count = 0;
     while count < budget {
         let length = lengths.draw(rng) + 1;
-        let (place, anchor) = places[below(places.len(), rng)];
-        if chosen[place as usize] {
+        let (position, anchor) = positions[below(positions.len(), rng)];
+        if chosen[position as usize] {
             continue;
         }
         let end = (anchor + length).min(words.len());
         let end = (anchor + 1..end).find(|w| !touch(&words[w - 1], &words[*w])).unwrap_or(end);
-        for place in words[anchor..end].iter().flatten() {
-            let new = !chosen[*place as usize] && count < budget;
-            chosen[*place as usize] |= new;
+        for position in words[anchor..end].iter().flatten() {
+            let new = !chosen[*position as usize] && count < budget;
+            chosen[*position as usize] |= new;
             count += usize::from(new);
         }
     }
@@ -129,7 +130,7 @@ pub fn annotated(
     let (word_count, span_count) = (words.len(), spans.len());
     shuffle(&mut words, word_count, rng);
     shuffle(&mut spans, span_count, rng);
-    let last = words.iter().flatten().max().map_or(0, |place| *place as usize + 1);
+    let last = words.iter().flatten().max().map_or(0, |position| *position as usize + 1);
     let budget = budget.min(words.iter().map(Vec::len).sum());
     let (mut chosen, mut count) = (vec![false; last], 0);
     while count < budget {
@@ -139,27 +140,27 @@ pub fn annotated(
         } else {
             words.pop().or_else(|| spans.pop())
         };
-        for place in next.into_iter().flatten() {
-            let new = !chosen[place as usize] && count < budget;
-            chosen[place as usize] |= new;
+        for position in next.into_iter().flatten() {
+            let new = !chosen[position as usize] && count < budget;
+            chosen[position as usize] |= new;
             count += usize::from(new);
         }
     }
     merge(&chosen)
 }
 
-/// Whether no place is between two words.
+/// Whether no position is between two words.
 fn touch(left: &[u32], right: &[u32]) -> bool {
     matches!((left.last(), right.first()), (Some(left), Some(right)) if left + 1 == *right)
 }
 
-/// Runs of chosen places.
+/// Runs of chosen positions.
 fn merge(chosen: &[bool]) -> Chosen {
     let mut runs: Chosen = Vec::new();
-    for place in (0..chosen.len()).filter(|place| chosen[*place]) {
+    for position in (0..chosen.len()).filter(|position| chosen[*position]) {
         match runs.last_mut() {
-            Some(run) if run[run.len() - 1] as usize + 1 == place => run.push(place as u32),
-            _ => runs.push(vec![place as u32]),
+            Some(run) if run[run.len() - 1] as usize + 1 == position => run.push(position as u32),
+            _ => runs.push(vec![position as u32]),
         }
     }
     runs

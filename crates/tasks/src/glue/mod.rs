@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::metrics::{ClassMetric, ScoreMetric};
-use crate::table::{Columns, Example, Label, LabelKind, Table};
+use crate::table::{Columns, Label, LabelKind, Table, TableRow};
 use files::Files;
 
 pub use split::Split;
@@ -113,7 +113,7 @@ impl Recipe {
     }
 
     /// Checks that each class is one of the task's.
-    fn check_classes(&self, path: &Path, examples: &[Example]) -> Result<()> {
+    fn check_classes(&self, path: &Path, examples: &[TableRow]) -> Result<()> {
         let Target::Class { labels, .. } = self.target else { return Ok(()) };
         for example in examples {
             if let Some(Label::Class(name)) = &example.label

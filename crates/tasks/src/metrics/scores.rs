@@ -70,8 +70,8 @@ fn ranks(numbers: &[f64]) -> Vec<f64> {
     let mut before = 0;
     // Not by `total_cmp`, in which -0 is less than 0.
     for level in order.chunk_by(|a, b| numbers[*a] == numbers[*b]) {
-        for place in level {
-            ranks[*place] = before as f64 + (level.len() + 1) as f64 / 2.0;
+        for index in level {
+            ranks[*index] = before as f64 + (level.len() + 1) as f64 / 2.0;
         }
         before += level.len();
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::anchor::{Place, place};
+use super::anchor::{Location, locate};
 use super::questions::{Answer, Misplaced, Paragraph, Question, Squad};
 use crate::error::{self, Error, Result, utf8};
 
@@ -63,21 +63,21 @@ fn articles_of(articles: Vec<Article>) -> std::result::Result<Squad, String> {
     let mut ids = HashSet::new();
     for (number, article) in articles.into_iter().enumerate() {
         let title = article.title.unwrap_or_default();
-        let place = format!("article {number} ({title})");
+        let location = format!("article {number} ({title})");
         for (number, paragraph) in
-            required(article.paragraphs, "paragraphs", &place)?.into_iter().enumerate()
+            required(article.paragraphs, "paragraphs", &location)?.into_iter().enumerate()
         {
-            let place = format!("{place}, paragraph {number}");
-            let context = required(paragraph.context, "context", &place)?;
+            let location = format!("{location}, paragraph {number}");
+            let context = required(paragraph.context, "context", &location)?;
             let mut questions = Vec::new();
             for (number, question) in
-                required(paragraph.qas, "qas", &place)?.into_iter().enumerate()
+                required(paragraph.qas, "qas", &location)?.into_iter().enumerate()
             {
                 let question =
-                    read_question(question, &context, number, &place, &mut squad.misplaced)?;
+                    read_question(question, &context, number, &location, &mut squad.misplaced)?;
                 if !ids.insert(question.id.clone()) {
                     return Err(format!(
-                        "{place}: the question id {} is there twice; give each its own",
+                        "{location}: the question id {} is there twice; give each its own",
                         question.id
                     ));
                 }
@@ -97,25 +97,25 @@ fn read_question(
     misplaced: &mut Vec<Misplaced>,
 ) -> std::result::Result<Question, String> {
     let id = required(question.id, "id", &format!("{paragraph}, question {number}"))?;
-    let place_of = format!("{paragraph}, question {id}");
-    let text = required(question.question, "question", &place_of)?;
+    let location = format!("{paragraph}, question {id}");
+    let text = required(question.question, "question", &location)?;
     let mut answers = Vec::new();
     for answer in question.answers {
-        let text = required(answer.text, "text", &format!("{place_of}, an answer"))?;
-        let said = required(
+        let text = required(answer.text, "text", &format!("{location}, an answer"))?;
+        let stated = required(
             answer.answer_start,
             "answer_start",
-            &format!("{place_of}, the answer `{text}`"),
+            &format!("{location}, the answer `{text}`"),
         )?;
         let mut elsewhere =
-            |found| misplaced.push(Misplaced { id: id.clone(), text: text.clone(), said, found });
-        let range = match place(context, &text, said) {
-            Place::AsSaid(range) => Some(range),
-            Place::Nearest(range) => {
+            |found| misplaced.push(Misplaced { id: id.clone(), text: text.clone(), stated, found });
+        let range = match locate(context, &text, stated) {
+            Location::AsStated(range) => Some(range),
+            Location::Nearest(range) => {
                 elsewhere(Some(context[..range.start].chars().count()));
                 Some(range)
             }
-            Place::Nowhere => {
+            Location::Nowhere => {
                 elsewhere(None);
                 None
             }
@@ -125,8 +125,8 @@ fn read_question(
     Ok(Question { id, text, answers, impossible: question.is_impossible })
 }
 
-fn required<T>(field: Option<T>, name: &str, place: &str) -> std::result::Result<T, String> {
-    field.ok_or_else(|| format!("{place}: no field `{name}`"))
+fn required<T>(field: Option<T>, name: &str, location: &str) -> std::result::Result<T, String> {
+    field.ok_or_else(|| format!("{location}: no field `{name}`"))
 }
 
 #[cfg(test)]
@@ -175,10 +175,10 @@ mod tests {
             {"text": "Oslo", "answer_start": 3}, {"text": "Čech", "answer_start": 21}, {"text": "Zoë", "answer_start": 0},
         ]}])))
         .unwrap();
-        let misplaced = |text: &str, said, found| Misplaced {
+        let misplaced = |text: &str, stated, found| Misplaced {
             id: "a".to_owned(),
             text: text.to_owned(),
-            said,
+            stated,
             found,
         };
         assert_eq!(squad.misplaced, [misplaced("Oslo", 3, None), misplaced("Čech", 21, Some(22))]);
@@ -187,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_field_is_told_with_its_place() {
+    fn a_missing_field_is_told_with_its_location() {
         let question = |question: Value| fault(&file(&json!([question])));
-        let place = "article 0 (Brno), paragraph 0, question";
-        assert_eq!(question(json!({"question": "Who?"})), format!("{place} 0: no field `id`"));
-        assert_eq!(question(json!({"id": "q7"})), format!("{place} q7: no field `question`"));
+        let location = "article 0 (Brno), paragraph 0, question";
+        assert_eq!(question(json!({"question": "Who?"})), format!("{location} 0: no field `id`"));
+        assert_eq!(question(json!({"id": "q7"})), format!("{location} q7: no field `question`"));
         assert_eq!(
             question(json!({"id": "q7", "question": "Who?", "answers": [{"text": "Zoë"}]})),
-            format!("{place} q7, the answer `Zoë`: no field `answer_start`")
+            format!("{location} q7, the answer `Zoë`: no field `answer_start`")
         );
         assert_eq!(fault(&json!({})), "no field `data` with the articles");
         assert_eq!(

@@ -53,10 +53,10 @@ pub struct Misplaced {
     pub id: String,
     /// Of the answer.
     pub text: String,
-    /// Where the file says it begins, in characters of the context.
-    pub said: usize,
-    /// Where the nearest place that has it begins, in characters: taken instead. `None` when there
-    /// is none.
+    /// The beginning that the file states, in characters of the context.
+    pub stated: usize,
+    /// The beginning of the nearest occurrence, in characters, which is taken instead. `None` if
+    /// there is none.
     pub found: Option<usize>,
 }
 

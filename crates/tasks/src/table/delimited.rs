@@ -5,7 +5,7 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord, Terminator};
 
 use super::columns::{Columns, Header, Ragged, Role, missing};
-use super::example::{Example, Table, label, text};
+use super::example::{Table, TableRow, label, text};
 use crate::error::{self, Error, Result};
 
 /// How fields are separated.
@@ -27,7 +27,7 @@ pub fn read(path: &Path, dialect: Dialect, columns: &Columns) -> Result<Table> {
         builder.delimiter(b'\t').quoting(false).terminator(Terminator::Any(b'\n'));
     }
     let mut reader = builder.from_reader(text.as_bytes());
-    let (mut table, mut places, mut fields) = (Table::default(), None, 0);
+    let (mut table, mut indices, mut fields) = (Table::default(), None, 0);
     let mut record = StringRecord::new();
     while reader
         .read_record(&mut record)
@@ -38,13 +38,13 @@ pub fn read(path: &Path, dialect: Dialect, columns: &Columns) -> Result<Table> {
             continue;
         }
         let line = line(&record, text);
-        let places = match &places {
-            Some(places) => places,
+        let indices = match &indices {
+            Some(indices) => indices,
             None => {
                 fields = row.len();
                 let found =
                     find(&row, columns).map_err(|message| Error::line(path, line, message))?;
-                let found = places.insert(found);
+                let found = indices.insert(found);
                 if columns.header == Header::Present {
                     continue;
                 }
@@ -62,38 +62,38 @@ pub fn read(path: &Path, dialect: Dialect, columns: &Columns) -> Result<Table> {
             );
             return Err(Error::line(path, line, other));
         }
-        let written = places.label.map(|place| label(row[place], columns.kind)).transpose();
-        table.examples.push(Example {
+        let written = indices.label.map(|index| label(row[index], columns.kind)).transpose();
+        table.examples.push(TableRow {
             line,
-            first: row[places.text].to_owned(),
-            second: places.pair.map(|place| row[place].to_owned()),
+            first: row[indices.text].to_owned(),
+            second: indices.pair.map(|index| row[index].to_owned()),
             label: written.map_err(|message| Error::line(path, line, message))?,
         });
     }
     Ok(table)
 }
 
-/// Where the columns stand in a row.
-struct Places {
+/// The indices of the columns in a row.
+struct ColumnIndices {
     text: usize,
     pair: Option<usize>,
     label: Option<usize>,
 }
 
 /// Finds the columns under the header, or by their numbers in a first row.
-fn find(row: &[&str], columns: &Columns) -> std::result::Result<Places, String> {
+fn find(row: &[&str], columns: &Columns) -> std::result::Result<ColumnIndices, String> {
     let numbers: Vec<String> = (0..row.len()).map(|number| number.to_string()).collect();
     let names: Vec<&str> = match columns.header {
         Header::Present => row.to_vec(),
         Header::Absent => numbers.iter().map(String::as_str).collect(),
     };
-    let place = |role, name: &str| {
+    let index = |role, name: &str| {
         names.iter().position(|there| *there == name).ok_or_else(|| missing(role, name, &names))
     };
-    Ok(Places {
-        text: place(Role::Text, &columns.text)?,
-        pair: columns.pair.as_deref().map(|name| place(Role::Pair, name)).transpose()?,
-        label: columns.label.as_deref().map(|name| place(Role::Label, name)).transpose()?,
+    Ok(ColumnIndices {
+        text: index(Role::Text, &columns.text)?,
+        pair: columns.pair.as_deref().map(|name| index(Role::Pair, name)).transpose()?,
+        label: columns.label.as_deref().map(|name| index(Role::Label, name)).transpose()?,
     })
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Result, utf8};
 
 /// A text or a pair of texts, and perhaps what it is labelled with.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Example {
+pub struct TableRow {
     /// Where it begins in its file, from 1.
     pub line: usize,
     /// The text, as written; it may be empty.
@@ -31,7 +31,7 @@ pub enum Label {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     /// They, in the order of the file; at least one.
-    pub examples: Vec<Example>,
+    pub examples: Vec<TableRow>,
     /// The lines that [`Ragged::Skip`](super::Ragged::Skip) left out.
     pub skipped: Vec<usize>,
 }

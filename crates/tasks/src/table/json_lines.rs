@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::columns::{Columns, Ragged, Role, missing};
-use super::example::{Example, Table, label, text};
+use super::example::{Table, TableRow, label, text};
 use crate::error::{self, Error, Result};
 
 /// Reads a table. See [`Table::open`].
@@ -40,7 +40,7 @@ fn example(
     line: usize,
     fields: &Map<String, Value>,
     columns: &Columns,
-) -> std::result::Result<Example, String> {
+) -> std::result::Result<TableRow, String> {
     let text = |role, name: &str| match field(role, name, fields)? {
         Value::String(text) => Ok(text.clone()),
         other => Err(format!("`{name}` is {other}, not a text in quotes")),
@@ -56,7 +56,7 @@ fn example(
         };
         label(&written, columns.kind)
     };
-    Ok(Example {
+    Ok(TableRow {
         line,
         first: text(Role::Text, &columns.text)?,
         second: columns.pair.as_ref().map(|name| text(Role::Pair, name)).transpose()?,

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 pub use columns::{Columns, Header, LabelKind, Ragged};
-pub use example::{Example, Label, Table};
+pub use example::{Label, Table, TableRow};
 
 impl Table {
     /// Reads a table: TSV, where quotes are characters, CSV, where they quote, or JSON lines, told
@@ -67,8 +67,8 @@ mod tests {
         Columns { pair: Some("b".to_owned()), ..Columns::classes("a", "label") }
     }
 
-    fn example(line: usize, first: &str, label: &str) -> Example {
-        Example {
+    fn example(line: usize, first: &str, label: &str) -> TableRow {
+        TableRow {
             line,
             first: first.to_owned(),
             second: None,
@@ -127,7 +127,7 @@ mod tests {
     fn pairs_and_unlabelled_rows_are_read_too() {
         let columns = Columns { label: None, ..pairs() };
         let read = table("a.csv", "b,a\nsecond,first\n", &columns).unwrap();
-        let expected = Example {
+        let expected = TableRow {
             line: 2,
             first: "first".to_owned(),
             second: Some("second".to_owned()),

@@ -8,7 +8,7 @@ use corpus::Tokenizer;
 pub struct Aligned {
     /// Their ids.
     pub tokens: Vec<u32>,
-    /// By word, its first token's place; shorter than the words where a long sentence was cut.
+    /// By word, its first token's position; shorter than the words where a long sentence was cut.
     pub firsts: Vec<usize>,
 }
 
@@ -28,7 +28,7 @@ impl Aligned {
 
 /// The tokens of words, at most `room` of them. Every word has a space before it
 /// (`add_prefix_space`, as transformers' `run_ner.py` has it for RoBERTa); a word that the
-/// tokenizer makes nothing of is unknown, so that it has a place for its label.
+/// tokenizer makes nothing of is unknown, so that it has a position for its label.
 pub fn align(tokenizer: &Tokenizer, words: &[String], room: usize) -> Aligned {
     let mut aligned = Aligned::default();
     for word in words {

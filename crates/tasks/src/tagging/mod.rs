@@ -6,4 +6,4 @@ mod sentences;
 
 pub use align::{Aligned, align};
 pub use entities::{EntityScores, Scheme, TagScores, score};
-pub use sentences::{Source, TaggedSentence, read};
+pub use sentences::{TagSource, TaggedSentence, read};

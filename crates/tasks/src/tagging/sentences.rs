@@ -19,7 +19,7 @@ pub struct TaggedSentence {
 
 /// Where words and tags stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum TagSource {
     /// A word on each line, a blank line between sentences, as CoNLL-2003. Columns count from 0 and
     /// are separated by tabs, in lines without one by spaces; comments are not known. Lines with
     /// `-DOCSTART-` are left out.
@@ -43,13 +43,13 @@ pub enum Source {
 /// # Errors
 /// When it cannot be read, is not UTF-8, holds no sentence, or a line lacks a column, a field or a
 /// tag; each names the file and the line.
-pub fn read(path: &Path, source: &Source) -> Result<Vec<TaggedSentence>> {
+pub fn read(path: &Path, source: &TagSource) -> Result<Vec<TaggedSentence>> {
     let bytes = error::read(path)?;
     let text = utf8(&bytes, path, 1)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let sentences = match source {
-        Source::Columns { word, tag } => columns(path, text, *word, *tag),
-        Source::JsonLines { tokens, tags } => json_lines(path, text, tokens, tags.as_deref()),
+        TagSource::Columns { word, tag } => columns(path, text, *word, *tag),
+        TagSource::JsonLines { tokens, tags } => json_lines(path, text, tokens, tags.as_deref()),
     }?;
     if sentences.is_empty() {
         return Err(Error::data(format!("{} holds no sentences", path.display())));
@@ -154,14 +154,14 @@ fn names(fields: &Map<String, Value>, name: &str) -> std::result::Result<Vec<Str
 mod tests {
     use super::*;
 
-    fn sentences(content: &str, source: &Source) -> Result<Vec<TaggedSentence>> {
+    fn sentences(content: &str, source: &TagSource) -> Result<Vec<TaggedSentence>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("train.x");
         std::fs::write(&path, content).unwrap();
         read(&path, source)
     }
 
-    fn fault(content: &str, source: &Source) -> String {
+    fn fault(content: &str, source: &TagSource) -> String {
         let message = sentences(content, source).unwrap_err().to_string();
         message.split_once("train.x").expect("the message names the file").1.to_owned()
     }
@@ -173,12 +173,12 @@ mod tests {
 
     #[test]
     fn columns_are_words_and_blank_lines_end_sentences() {
-        let conll = Source::Columns { word: 0, tag: Some(3) };
+        let conll = TagSource::Columns { word: 0, tag: Some(3) };
         let text =
             "-DOCSTART- -X- -X- O\n\n\nAnna NNP B-NP B-PER\nsings VBZ B-VP O\n \n# SYM O O\n";
         let expected = [sentence(4, "Anna sings", "B-PER O"), sentence(7, "#", "O")];
         assert_eq!(sentences(text, &conll).unwrap(), expected);
-        let tabs = Source::Columns { word: 1, tag: None };
+        let tabs = TagSource::Columns { word: 1, tag: None };
         let found = sentences("1\tNew York\r\n2\tcity\r\n", &tabs).unwrap();
         assert_eq!(
             found,
@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn json_lines_hold_two_lists() {
-        let source = Source::JsonLines { tokens: "words".to_owned(), tags: Some("ner".to_owned()) };
+        let source =
+            TagSource::JsonLines { tokens: "words".to_owned(), tags: Some("ner".to_owned()) };
         let text = "{\"words\": [\"Anna\", \"sings\"], \"ner\": [\"B-PER\", \"O\"]}\n\n{\"words\": [\"a\"], \"ner\": [3]}\n";
         assert_eq!(
             sentences(text, &source).unwrap(),
@@ -214,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_line_without_a_tag_is_told() {
-        let conll = Source::Columns { word: 0, tag: Some(1) };
+        let conll = TagSource::Columns { word: 0, tag: Some(1) };
         assert_eq!(
             fault("Anna O\nsings\n", &conll),
             ":2: no tag in column 1; columns there are: 0 to 0"

@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::super::config::Masking;
 use super::super::knobs::{Budget, Cap, Eligible, Family, Scope, Unit};
-use super::super::masker::Row;
+use super::super::masker::MaskInput;
 use super::{
     FAMILIES, FIRST, Sequence, UNK, chosen, mask, masker, masker_of, near, rng, sequence,
     vocabulary, words,
@@ -116,7 +116,7 @@ fn the_unknown_token_is_masked_like_any_other_but_by_two_families() {
     for family in FAMILIES {
         let masker = masker(family, 128);
         let (mut tokens, starts) = sequence(60, 3);
-        (10..20).for_each(|place| tokens[place] = UNK);
+        (10..20).for_each(|position| tokens[position] = UNK);
         let row = (tokens, starts);
         let found = (0..100)
             .any(|seed| mask(&masker, &row, seed).targets.iter().any(|target| target.label == UNK));
@@ -173,8 +173,10 @@ fn independent_words_are_chosen_at_the_rate() {
 fn distilberts_budget_is_of_the_batch() {
     let masker = masker(Family::Distilbert, 128);
     let rows: Vec<Sequence> = (0..8).map(|i| sequence(8 + 5 * i, i as u64)).collect();
-    let views: Vec<Row<'_>> =
-        rows.iter().map(|(tokens, word_starts)| Row { tokens, word_starts, spans: &[] }).collect();
+    let views: Vec<MaskInput<'_>> = rows
+        .iter()
+        .map(|(tokens, word_starts)| MaskInput { tokens, word_starts, spans: &[] })
+        .collect();
     let total: usize = rows.iter().map(|row| row.0.len()).sum();
     let mut empty = 0;
     for seed in 0..500 {
@@ -203,7 +205,7 @@ fn a_batch_of_one_is_masked_as_a_sequence_is() {
     let masker = masker(Family::Distilbert, 128);
     assert_eq!(masker.masking().scope, Scope::Batch);
     let (tokens, word_starts) = sequence(40, 1);
-    let row = Row { tokens: &tokens, word_starts: &word_starts, spans: &[] };
+    let row = MaskInput { tokens: &tokens, word_starts: &word_starts, spans: &[] };
     assert_eq!(masker.mask_batch(&[row], &mut [rng(7)]), [masker.mask(&row, &mut rng(7))]);
 }
 
@@ -254,13 +256,13 @@ fn with_replacement_places_repeat_as_often_as_chance_has_it() {
         let row = sequence(128, 1);
         let masked = mask(&masker, &row, seed);
         assert_eq!(masked.targets.len(), 19);
-        let mut places: Vec<u32> = masked.targets.iter().map(|target| target.position).collect();
-        assert!(places.is_sorted());
+        let mut positions: Vec<u32> = masked.targets.iter().map(|target| target.position).collect();
+        assert!(positions.is_sorted());
         assert!(
             masked.targets.iter().all(|target| target.label == row.0[target.position as usize])
         );
-        places.dedup();
-        distinct += places.len();
+        positions.dedup();
+        distinct += positions.len();
     }
     // 126 (1 - (125 / 126)^19) = 17.70 of 19; one standard deviation of the mean is 0.02.
     let mean = distinct as f64 / runs as f64;

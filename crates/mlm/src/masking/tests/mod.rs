@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use super::config::Masking;
 use super::draw::below;
 use super::knobs::Family;
-use super::masker::{Masked, Masker, Row};
+use super::masker::{MaskInput, Masked, Masker};
 use super::vocabulary::Vocabulary;
 
 const UNK: u32 = 1;
@@ -75,22 +75,22 @@ fn sequence(len: usize, seed: u64) -> Sequence {
 }
 
 fn mask(masker: &Masker, (tokens, word_starts): &Sequence, seed: u64) -> Masked {
-    masker.mask(&Row { tokens, word_starts, spans: &[] }, &mut rng(seed))
+    masker.mask(&MaskInput { tokens, word_starts, spans: &[] }, &mut rng(seed))
 }
 
-/// Places of each word of a [`sequence`], the special tokens' included.
+/// Positions of each word of a [`sequence`], the special tokens' included.
 fn words((_, starts): &Sequence) -> Vec<Vec<usize>> {
     let mut words: Vec<Vec<usize>> = Vec::new();
-    for (place, starts) in starts.iter().enumerate() {
+    for (position, starts) in starts.iter().enumerate() {
         if *starts {
             words.push(Vec::new());
         }
-        words.last_mut().expect("a first word").push(place);
+        words.last_mut().expect("a first word").push(position);
     }
     words
 }
 
-/// Whether each place is a target.
+/// Whether each position is a target.
 fn chosen(masked: &Masked) -> Vec<bool> {
     let mut chosen = vec![false; masked.tokens.len()];
     masked.targets.iter().for_each(|target| chosen[target.position as usize] = true);
@@ -133,8 +133,10 @@ fn draws_stay_the_same_over_versions() {
 #[test]
 fn a_batch_is_masked_as_its_sequences_are() {
     let rows: Vec<Sequence> = (0..4).map(|i| sequence(30 + i, i as u64)).collect();
-    let views: Vec<Row<'_>> =
-        rows.iter().map(|(tokens, word_starts)| Row { tokens, word_starts, spans: &[] }).collect();
+    let views: Vec<MaskInput<'_>> = rows
+        .iter()
+        .map(|(tokens, word_starts)| MaskInput { tokens, word_starts, spans: &[] })
+        .collect();
     for family in FAMILIES.into_iter().filter(|family| *family != Family::Distilbert) {
         let masker = masker(family, 128);
         let mut rngs: Vec<ChaCha8Rng> = (0..4).map(rng).collect();

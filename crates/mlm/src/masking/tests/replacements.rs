@@ -1,4 +1,4 @@
-//! What stands at the chosen places.
+//! What stands at the chosen positions.
 
 use super::super::config::Masking;
 use super::super::knobs::{DrawPer, Family, RandomTokens};
@@ -17,14 +17,14 @@ fn labels_are_originals_and_everything_else_is_left_alone() {
             let masked = mask(&masker, &row, seed);
             let mut rest = row.0.clone();
             for Target { position, label, replacement } in masked.targets.iter().copied() {
-                let place = position as usize;
-                assert_eq!(label, row.0[place]);
+                let position = position as usize;
+                assert_eq!(label, row.0[position]);
                 match replacement {
-                    Replacement::Mask => assert_eq!(masked.tokens[place], MASK),
-                    Replacement::Keep => assert_eq!(masked.tokens[place], label),
-                    Replacement::Random => assert!((masked.tokens[place] as usize) < SIZE),
+                    Replacement::Mask => assert_eq!(masked.tokens[position], MASK),
+                    Replacement::Keep => assert_eq!(masked.tokens[position], label),
+                    Replacement::Random => assert!((masked.tokens[position] as usize) < SIZE),
                 }
-                rest[place] = masked.tokens[place];
+                rest[position] = masked.tokens[position];
             }
             assert!(masked.targets.is_sorted_by(|a, b| a.position < b.position));
             assert_eq!(masked.tokens, rest, "{family:?}");
@@ -40,7 +40,8 @@ fn eighty_ten_ten_or_electras_eighty_five_and_fifteen() {
         for seed in 0..3000 {
             let row = sequence(100, seed);
             let words = words(&row);
-            let word = |place: u32| words.iter().position(|word| word.contains(&(place as usize)));
+            let word =
+                |position: u32| words.iter().position(|word| word.contains(&(position as usize)));
             // Tokens of one unit share a draw: the first counts.
             let shared = |left: &Target, right: &Target| match family {
                 Family::Spanbert => left.position + 1 == right.position,
@@ -94,7 +95,9 @@ fn words_share_a_draw_only_if_asked() {
                 .targets
                 .iter()
                 .for_each(|t| kinds[t.position as usize] = Some(t.replacement));
-            words(&row).iter().any(|word| word.iter().any(|place| kinds[*place] != kinds[word[0]]))
+            words(&row)
+                .iter()
+                .any(|word| word.iter().any(|position| kinds[*position] != kinds[word[0]]))
         })
     };
     assert!(mixed(DrawPer::Token) && !mixed(DrawPer::Unit));

@@ -3,7 +3,7 @@
 use super::super::config::Masking;
 use super::super::draw::{Cumulative, span_lengths};
 use super::super::knobs::{Family, Unit};
-use super::super::masker::Row;
+use super::super::masker::MaskInput;
 use super::super::replace::Replacement;
 use super::super::units;
 use super::{chosen, mask, masker, masker_of, near, rng, sequence, words};
@@ -38,7 +38,8 @@ fn a_span_stops_where_a_token_may_not_be_chosen() {
     // Always ten words. A span from 2 would go on to 4, were 3 not in between; so there is room for
     // another one.
     let always_ten = Cumulative::new([0.0; 9].into_iter().chain([1.0]));
-    let of: Vec<Vec<u32>> = [1, 2].into_iter().chain(4..20).map(|place| vec![place]).collect();
+    let of: Vec<Vec<u32>> =
+        [1, 2].into_iter().chain(4..20).map(|position| vec![position]).collect();
     let outcomes: Vec<_> =
         (0..500).map(|seed| units::spans(&of, &always_ten, 2, &mut rng(seed))).collect();
     assert!(outcomes.iter().any(|spans| spans[0] == [2] && spans[1][0] > 4));
@@ -52,7 +53,7 @@ fn the_budget_is_met_and_spans_stand_apart() {
         let content: Vec<Vec<u32>> = words(&row)
             .into_iter()
             .filter(|word| word[0] > 0 && word[0] + 1 < row.0.len())
-            .map(|word| word.into_iter().map(|place| place as u32).collect())
+            .map(|word| word.into_iter().map(|position| position as u32).collect())
             .collect();
         let budget = (15 * (row.0.len() - 2)).div_ceil(100);
         let spans = units::spans(&content, &lengths, budget, &mut rng(seed));
@@ -109,7 +110,7 @@ fn each_token_of_a_random_span_has_its_own_draw() {
 fn at_bert_length_spans_are_as_many_and_as_long_as_simulated() {
     // A Python re-implementation of pair_span at n = 510 with one piece per word: 19.5 merged spans
     // of 3.94 tokens.
-    let of: Vec<Vec<u32>> = (0..510).map(|place| vec![place]).collect();
+    let of: Vec<Vec<u32>> = (0..510).map(|position| vec![position]).collect();
     let lengths = span_lengths(10, 0.2);
     let counts: Vec<usize> =
         (0..2000).map(|seed| units::spans(&of, &lengths, 77, &mut rng(seed)).len()).collect();
@@ -120,7 +121,7 @@ fn at_bert_length_spans_are_as_many_and_as_long_as_simulated() {
 
 #[test]
 fn annotated_spans_are_chosen_half_of_the_time_and_whole() {
-    // 40 words; places 8 to 11 and 20 to 23 are annotated.
+    // 40 words; positions 8 to 11 and 20 to 23 are annotated.
     let tokens: Vec<u32> = (10..50).collect();
     let mut spans = vec![0; 40];
     spans[8..12].fill(1);
@@ -129,7 +130,7 @@ fn annotated_spans_are_chosen_half_of_the_time_and_whole() {
     let masker = masker_of(masking, 128);
     let (mut inside, mut all) = (0, 0);
     for seed in 0..2000 {
-        let row = Row { tokens: &tokens, word_starts: &[true; 40], spans: &spans };
+        let row = MaskInput { tokens: &tokens, word_starts: &[true; 40], spans: &spans };
         let masked = masker.mask(&row, &mut rng(seed));
         assert_eq!(masked.targets.len(), 4, "the budget is met to the token");
         all += masked.targets.len();

@@ -19,7 +19,7 @@ fn words_are_whole() {
             let chosen = chosen(&mask(&masker, &row, seed));
             for word in words(&row) {
                 assert!(
-                    word.iter().all(|place| chosen[*place] == chosen[word[0]]),
+                    word.iter().all(|position| chosen[*position] == chosen[word[0]]),
                     "{family:?}, seed {seed}"
                 );
             }
@@ -90,7 +90,7 @@ fn ngram_lengths_are_alberts() {
 
 #[test]
 fn ngrams_are_as_long_as_drawn_and_renormalised_at_the_end() {
-    let of: Vec<Vec<u32>> = (0..6).map(|place| vec![place]).collect();
+    let of: Vec<Vec<u32>> = (0..6).map(|position| vec![position]).collect();
     let mut hits = [[0.0; 3]; 3];
     for seed in 0..60_000 {
         let first = &units::ngrams(&of, &ngram_lengths(3), 3, 3, &mut rng(seed))[0];
@@ -120,9 +120,9 @@ fn ngrams_do_not_overlap() {
     let of: Vec<Vec<u32>> =
         (0..40).map(|word| (2 * word..2 * word + 1 + word % 2).collect()).collect();
     for seed in 0..300 {
-        let mut places = units::ngrams(&of, &ngram_lengths(3), 3, 15, &mut rng(seed)).concat();
-        assert!(places.len() <= 15 && !places.is_empty());
-        places.sort_unstable();
-        assert!(places.windows(2).all(|pair| pair[0] < pair[1]));
+        let mut positions = units::ngrams(&of, &ngram_lengths(3), 3, 15, &mut rng(seed)).concat();
+        assert!(positions.len() <= 15 && !positions.is_empty());
+        positions.sort_unstable();
+        assert!(positions.windows(2).all(|pair| pair[0] < pair[1]));
     }
 }

@@ -1,0 +1,66 @@
+//! Texts to sequences with special tokens.
+
+use corpus::Tokenizer;
+use objective::{Label, LabelledSequence};
+use tasks::Layout;
+
+/// Lays texts out as a family does.
+#[derive(Clone, Copy, Debug)]
+pub struct TextEncoder<'a> {
+    /// Makes tokens.
+    pub tokenizer: &'a Tokenizer,
+    /// How two texts are joined.
+    pub layout: Layout,
+    /// Longest sequence, special tokens included.
+    pub max_length: usize,
+}
+
+impl<'a> TextEncoder<'a> {
+    /// The layout of the tokenizer's family: RoBERTa's where sequences begin with `<s>`.
+    pub fn new(tokenizer: &'a Tokenizer, max_length: usize) -> Self {
+        let roberta = tokenizer.token(tokenizer.specials().cls) == Some("<s>");
+        Self { tokenizer, layout: if roberta { Layout::Roberta } else { Layout::Bert }, max_length }
+    }
+
+    /// `[CLS] first [SEP]`, or both texts joined. What is too long is cut at the end, of two texts
+    /// always the longer one (`_truncate_seq_pair` in the authors' BERT).
+    pub fn texts(
+        &self,
+        first: &str,
+        second: Option<&str>,
+        label: Option<Label>,
+    ) -> LabelledSequence {
+        let specials = self.tokenizer.specials();
+        let mut first = self.encode(first);
+        let Some(second) = second else {
+            first.truncate(self.max_length.saturating_sub(2));
+            let tokens = [vec![specials.cls], first, vec![specials.sep]].concat();
+            return LabelledSequence { tokens, second: None, label, teacher_logits: None };
+        };
+
+        let mut second = self.encode(second);
+        let most = self.max_length.saturating_sub(self.layout.specials());
+        while first.len() + second.len() > most {
+            if first.len() > second.len() {
+                first.pop()
+            } else {
+                second.pop()
+            };
+        }
+        let joined = self.layout.join(&specials, &first, &second);
+        LabelledSequence {
+            tokens: joined.tokens,
+            second: Some(joined.second as u32),
+            label,
+            teacher_logits: None,
+        }
+    }
+
+    /// The tokens of a text, in which the mask token is one: augmented sentences have some.
+    fn encode(&self, text: &str) -> Vec<u32> {
+        let mask = self.tokenizer.specials().mask;
+        let parts = text.split(self.tokenizer.token(mask).unwrap_or("[MASK]"));
+        let parts: Vec<Vec<u32>> = parts.map(|part| self.tokenizer.encode(part).tokens).collect();
+        parts.join(&mask)
+    }
+}

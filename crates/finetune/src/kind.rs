@@ -1,0 +1,34 @@
+//! What a task predicts.
+
+use serde::{Deserialize, Serialize};
+
+/// What is predicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// The class of a sentence or a pair.
+    #[default]
+    Classification,
+    /// A number for a sentence or a pair.
+    Regression,
+    /// The tag of every word.
+    Tagging,
+    /// Where in a context the answer to a question stands.
+    Question,
+}
+
+impl TaskKind {
+    /// Whether a network says something about a sequence, not about each token.
+    pub fn of_sequence(self) -> bool {
+        matches!(self, Self::Classification | Self::Regression)
+    }
+
+    /// Numbers that a network says about a sequence or a token.
+    pub fn outputs(self, labels: &[String]) -> usize {
+        match self {
+            Self::Classification | Self::Tagging => labels.len(),
+            Self::Regression => 1,
+            Self::Question => 2,
+        }
+    }
+}

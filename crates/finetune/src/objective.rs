@@ -1,0 +1,161 @@
+//! Fine-tuning as an objective.
+
+use ::objective::{Context, Error, Example, Goal, Objective, Packing, Purpose, Shown, Step};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use hub::{ExportedModel, Family, HubModel, TrainedModel};
+use rand_chacha::ChaCha8Rng;
+use trunk::{Encoder, EncoderConfig, EncoderInput, Noise, Sequences, encoder_flops};
+
+use crate::batch::TaskBatch;
+use crate::config::{FinetuneConfig, HeadStyle};
+use crate::export;
+use crate::head::TaskHead;
+use crate::task::{Pass, Task};
+
+/// An encoder and the head of a task.
+#[derive(Module, Debug)]
+pub struct FinetuneModel {
+    /// The encoder.
+    pub encoder: Encoder,
+    /// The head.
+    pub task: TaskHead,
+}
+
+/// Fine-tuning.
+#[derive(Debug)]
+pub struct Finetune {
+    config: FinetuneConfig,
+    task: Task,
+}
+
+impl Finetune {
+    /// The model's outputs for `sequences`, `[n, outputs]`: for each of them, or for each of the
+    /// rows of the second value (padding included where the device has it).
+    pub fn outputs(
+        &self,
+        model: &FinetuneModel,
+        sequences: &Sequences,
+        mut noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> (Tensor<2>, EncoderInput) {
+        let input = sequences.input(device);
+        let outputs = if self.task.kind.of_sequence() {
+            let firsts: Vec<u32> =
+                (0..sequences.batch()).map(|row| (row * sequences.len) as u32).collect();
+            let hidden = model.encoder.forward_at(&input, &firsts, noise.as_deref_mut());
+            model.task.forward(hidden, &input.select(&firsts).1, noise)
+        } else {
+            let hidden = model.encoder.forward(&input, noise.as_deref_mut());
+            model.task.forward(hidden, &input.rows, noise)
+        };
+        (outputs, input)
+    }
+}
+
+impl Objective for Finetune {
+    const NAME: &'static str = "finetune";
+    const ABOUT: &'static str = "fine-tuning on labelled data";
+
+    type Config = FinetuneConfig;
+    type Batch = TaskBatch;
+    type Model = FinetuneModel;
+
+    fn new(config: FinetuneConfig, context: &Context) -> Result<Self, Error> {
+        config.validate()?;
+        let task = Task::new(config.kind, config.labels.clone(), config.distillation, context)?;
+        Ok(Self { config, task })
+    }
+
+    fn packing(&self) -> Packing {
+        Packing { special_tokens: 0, overfill: false }
+    }
+
+    fn collate(&self, examples: &[Example], _purpose: Purpose) -> TaskBatch {
+        self.task.collate(examples)
+    }
+
+    fn sequences<'b>(&self, batch: &'b TaskBatch) -> &'b Sequences {
+        &batch.sequences
+    }
+
+    fn target_counts(&self, batch: &TaskBatch) -> Vec<f64> {
+        self.task.target_counts(batch)
+    }
+
+    fn init(
+        &self,
+        encoder: &EncoderConfig,
+        rng: &mut ChaCha8Rng,
+        device: &Device,
+    ) -> FinetuneModel {
+        let stack = Encoder::init(encoder, rng, device);
+        FinetuneModel { encoder: stack, task: TaskHead::init(&self.config, encoder, rng, device) }
+    }
+
+    fn forward(
+        &self,
+        model: &FinetuneModel,
+        batch: &TaskBatch,
+        noise: Option<&mut Noise>,
+        device: &Device,
+    ) -> Step {
+        let pass = if noise.is_some() { Pass::Training } else { Pass::Evaluation };
+        let (outputs, input) = self.outputs(model, &batch.sequences, noise, device);
+        self.task.step(outputs, &input, batch, pass)
+    }
+
+    fn show(&self, batch: &TaskBatch, row: usize) -> Vec<Shown> {
+        self.task.show(batch, row)
+    }
+
+    fn caption(&self, batch: &TaskBatch, row: usize) -> Option<String> {
+        self.task.caption(batch, row)
+    }
+
+    /// A head's outputs belong to its classes, and the whole head to its kind of task.
+    fn transfers(&self, name: &str, other: &FinetuneConfig) -> bool {
+        let FinetuneConfig { kind, labels, .. } = &self.config;
+        match name.strip_prefix("task.") {
+            Some(part) => {
+                *kind == other.kind && (*labels == other.labels || !part.starts_with("output."))
+            }
+            None => true,
+        }
+    }
+
+    /// The pooler of a model that was pretrained on pairs is BERT's head.
+    fn init_sources(&self, name: &str) -> Vec<String> {
+        let pooler = match name.strip_prefix("task.dense.") {
+            Some(part) if matches!(self.config.head, HeadStyle::Bert | HeadStyle::Tinybert) => {
+                Some(format!("pair.pooler.{part}"))
+            }
+            _ => None,
+        };
+        [Some(name.to_owned()), pooler].into_iter().flatten().collect()
+    }
+
+    fn metrics(&self, examples: &[Example], outputs: &[Vec<f32>]) -> Vec<(&'static str, f64)> {
+        self.task.metrics(examples, outputs)
+    }
+
+    fn goal(&self) -> Goal {
+        self.task.goal()
+    }
+
+    fn flops(&self, encoder: &EncoderConfig, batch: &TaskBatch) -> f64 {
+        encoder_flops(encoder, &batch.sequences)
+    }
+
+    fn import(model: &HubModel) -> Option<FinetuneConfig> {
+        export::import(model)
+    }
+
+    fn export(
+        config: &FinetuneConfig,
+        trained: TrainedModel<'_>,
+        family: Option<Family>,
+    ) -> Result<Vec<ExportedModel>, hub::Error> {
+        export::export(config, trained, family).map(|model| vec![ExportedModel::only(model)])
+    }
+}

@@ -1,0 +1,42 @@
+//! What can go wrong with a folder.
+
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+
+/// What can go wrong with a folder.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder is damaged, holds what this project does not compute, or the other way round.
+    #[error("{0}")]
+    Data(String),
+    /// The operating system refused something.
+    #[error("{message}")]
+    Io {
+        /// What was attempted.
+        message: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The weights cannot be read or written.
+    #[error(transparent)]
+    Weights(#[from] checkpoint::Error),
+    /// The tokenizer cannot be written.
+    #[error(transparent)]
+    Tokenizer(#[from] corpus::Error),
+}
+
+impl Error {
+    /// The error of a file whose content is at fault.
+    pub(crate) fn of_file(path: &Path, what: impl Display) -> Self {
+        Self::Data(format!("{}: {what}", path.display()))
+    }
+
+    /// The error of an operation described by `message`.
+    pub(crate) fn io(message: String) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { message, source }
+    }
+}
+
+/// A result with this crate's error.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,156 @@
+//! The model families and classes of transformers that are known here.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A model family by its `model_type`. SpanBERT and TinyBERT are of BERT's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// BERT (Devlin et al. 2019).
+    Bert,
+    /// RoBERTa (Liu et al. 2019).
+    Roberta,
+    /// ALBERT (Lan et al. 2020).
+    Albert,
+    /// ELECTRA (Clark et al. 2020).
+    Electra,
+    /// DistilBERT (Sanh et al. 2019).
+    Distilbert,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Bert, Self::Roberta, Self::Albert, Self::Electra, Self::Distilbert];
+
+    /// The family called `name`.
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| family.name() == name)
+    }
+
+    /// Its `model_type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bert => "bert",
+            Self::Roberta => "roberta",
+            Self::Albert => "albert",
+            Self::Electra => "electra",
+            Self::Distilbert => "distilbert",
+        }
+    }
+
+    /// What the names of an encoder's parameters begin with, within a model with heads.
+    pub fn prefix(self) -> String {
+        format!("{self}.")
+    }
+
+    /// What the names of its classes begin with.
+    fn class_prefix(self) -> &'static str {
+        match self {
+            Self::Bert => "Bert",
+            Self::Roberta => "Roberta",
+            Self::Albert => "Albert",
+            Self::Electra => "Electra",
+            Self::Distilbert => "DistilBert",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which heads stand on the encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Architecture {
+    /// None; a pooler at most.
+    Encoder,
+    /// Masked language modelling; ELECTRA's generator.
+    MaskedLm,
+    /// Masked language modelling and a question about the pair of segments.
+    PreTraining,
+    /// ELECTRA's discriminator.
+    Discriminator,
+    /// A class or a score of a sentence or a pair.
+    Sequence,
+    /// A class of every token.
+    Token,
+    /// The answer's ends in a context.
+    Question,
+}
+
+impl Architecture {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Encoder,
+        Self::MaskedLm,
+        Self::PreTraining,
+        Self::Discriminator,
+        Self::Sequence,
+        Self::Token,
+        Self::Question,
+    ];
+
+    /// Whether transformers has it for `family`.
+    pub fn is_of(self, family: Family) -> bool {
+        match self {
+            Self::PreTraining => matches!(family, Family::Bert | Family::Albert),
+            Self::Discriminator => family == Family::Electra,
+            _ => true,
+        }
+    }
+
+    /// The class in transformers.
+    pub fn class(self, family: Family) -> String {
+        let suffix = match self {
+            Self::Encoder => "Model",
+            Self::MaskedLm => "ForMaskedLM",
+            Self::PreTraining | Self::Discriminator => "ForPreTraining",
+            Self::Sequence => "ForSequenceClassification",
+            Self::Token => "ForTokenClassification",
+            Self::Question => "ForQuestionAnswering",
+        };
+        format!("{}{suffix}", family.class_prefix())
+    }
+
+    /// The classes of `family`.
+    pub fn classes(family: Family) -> Vec<String> {
+        Self::ALL.iter().filter(|it| it.is_of(family)).map(|it| it.class(family)).collect()
+    }
+
+    /// What `class` of `family` is; TinyBERT's own classes are BERT's.
+    pub fn of_class(class: &str, family: Family) -> Option<Self> {
+        let class = class.strip_prefix("Tiny").unwrap_or(class);
+        Self::ALL.into_iter().find(|it| it.is_of(family) && it.class(family) == class)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_found_by_their_names() {
+        assert_eq!(
+            Architecture::of_class("ElectraForPreTraining", Family::Electra),
+            Some(Architecture::Discriminator)
+        );
+        assert_eq!(
+            Architecture::of_class("AlbertForPreTraining", Family::Albert),
+            Some(Architecture::PreTraining)
+        );
+        assert_eq!(Architecture::of_class("RobertaForPreTraining", Family::Roberta), None);
+        let tiny = Architecture::of_class("TinyBertForSequenceClassification", Family::Bert);
+        assert_eq!(tiny, Some(Architecture::Sequence));
+        assert_eq!(
+            Architecture::of_class("DistilBertModel", Family::Distilbert),
+            Some(Architecture::Encoder)
+        );
+        assert_eq!(Family::find("distilbert"), Some(Family::Distilbert));
+    }
+}

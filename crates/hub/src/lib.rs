@@ -1,0 +1,33 @@
+//! A Hugging Face folder, read and written.
+//!
+//! A folder that transformers wrote holds `config.json`, weights (one safetensors file, several, or
+//! one that PyTorch pickled) and a tokenizer. [`read`] turns it into a [`HubModel`]: the shape of
+//! the encoder, the class of the model ([`Architecture`] of a [`Family`]), and the weights under
+//! this project's names and in its layouts. [`write()`] goes the other way. [`read_native`] and
+//! [`write_native`] keep such a model in this project's own form, and [`TrainedModel::to_class`]
+//! makes one of a model that was trained here.
+//!
+//! The logits of a model are the same before and after, up to rounding: `tests/parity.rs` and
+//! `tests/families.rs` compare them with transformers'. What transformers computes and this project
+//! does not, and the other way round, is refused with the name of the field at fault.
+
+mod config;
+mod error;
+mod family;
+mod model;
+mod names;
+mod native;
+mod read;
+mod tensors;
+mod tokenizer;
+mod trained;
+mod write;
+
+pub use config::HubConfig;
+pub use error::{Error, Result};
+pub use family::{Architecture, Family};
+pub use model::HubModel;
+pub use native::{is_native, read_native, write_native};
+pub use read::{is_hub_folder, read};
+pub use trained::{ExportedModel, TrainedModel};
+pub use write::write;

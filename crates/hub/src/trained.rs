@@ -1,0 +1,199 @@
+//! From a model that was trained here to one of transformers' classes.
+
+use checkpoint::Weights;
+use trunk::{EmbeddingProjection, EncoderConfig, NormPlacement, Sharing};
+
+use crate::config::HubConfig;
+use crate::error::{Error, Result};
+use crate::family::{Architecture, Family};
+use crate::model::HubModel;
+
+/// A model that was trained here.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainedModel<'a> {
+    /// Shape of the encoder, the vocabulary known.
+    pub encoder: &'a EncoderConfig,
+    /// The weights.
+    pub weights: &'a Weights,
+}
+
+/// A model to be written, and the folder it goes to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExportedModel {
+    /// The folder's name where an objective trains several models.
+    pub folder: &'static str,
+    /// The model.
+    pub model: HubModel,
+}
+
+impl ExportedModel {
+    /// The only model of an objective.
+    pub fn only(model: HubModel) -> Self {
+        Self { folder: "", model }
+    }
+}
+
+impl TrainedModel<'_> {
+    /// The first family that computes what the encoder does.
+    pub fn family(&self) -> Family {
+        let encoder = self.encoder;
+        let shared = matches!(encoder.sharing, Sharing::All | Sharing::Groups { .. });
+        let always = encoder.embedding_projection == EmbeddingProjection::Always;
+        if encoder.position_offset > 0 {
+            Family::Roberta
+        } else if encoder.segments == 0 {
+            Family::Distilbert
+        } else if encoder.projects() && (shared || always) {
+            Family::Albert
+        } else if encoder.projects() {
+            Family::Electra
+        } else {
+            Family::Bert
+        }
+    }
+
+    /// The model as a class of `family`; where none is given, of [`TrainedModel::family`].
+    ///
+    /// # Errors
+    /// When transformers has no class that computes the same, with the reason.
+    pub fn to_class(self, architecture: Architecture, family: Option<Family>) -> Result<HubModel> {
+        let family = family.unwrap_or_else(|| self.family());
+        check(family, architecture, self.encoder)?;
+
+        let (mut encoder, mut weights) = (self.encoder.clone(), self.weights.clone());
+        if family == Family::Albert {
+            encoder.embedding_projection = EmbeddingProjection::Always;
+            match encoder.sharing {
+                Sharing::All => encoder.sharing = Sharing::Groups { groups: 1, inner: 1 },
+                Sharing::Groups { .. } => {}
+                _ => {
+                    let sharing = Sharing::Groups { groups: encoder.layers, inner: 1 };
+                    unshare(&mut encoder, &mut weights, sharing);
+                }
+            }
+        } else if encoder.sharing != Sharing::None {
+            tracing::warn!(
+                "{family} shares no layers: the shared ones are written once for each layer"
+            );
+            unshare(&mut encoder, &mut weights, Sharing::None);
+        }
+        if encoder.embedding == 0 {
+            encoder.embedding = encoder.hidden;
+        }
+
+        let config = HubConfig {
+            family,
+            architecture: Some(architecture),
+            head_dropout: encoder.dropout,
+            encoder,
+            labels: Vec::new(),
+            regression: false,
+        };
+        let model = HubModel { config, architecture, weights, unused: Vec::new() };
+        model.check_head()?;
+        Ok(model)
+    }
+}
+
+/// Refuses a shape that a class of `family` does not compute.
+fn check(family: Family, architecture: Architecture, encoder: &EncoderConfig) -> Result<()> {
+    let projects = encoder.projects();
+    let narrow = projects && encoder.embedding_width() != encoder.hidden;
+    let has_projection = matches!(family, Family::Albert | Family::Electra);
+
+    let reason = if !architecture.is_of(family) {
+        format!("transformers has no {}", architecture.class(family))
+    } else if encoder.norm == NormPlacement::Pre {
+        "encoder.norm = \"pre\" has no counterpart there".to_owned()
+    } else if projects && !has_projection {
+        "encoder.embedding differs from encoder.hidden; only albert and electra have a map between"
+            .to_owned()
+    } else if family == Family::Albert && !projects {
+        "it always has a map between embeddings and layers; write \
+         encoder.embedding_projection = \"always\" when you train for it"
+            .to_owned()
+    } else if (encoder.position_offset > 0) != (family == Family::Roberta) {
+        format!("encoder.position_offset = {} does not fit it", encoder.position_offset)
+    } else if (encoder.segments == 0) != (family == Family::Distilbert) {
+        format!("encoder.segments = {} does not fit it", encoder.segments)
+    } else if family == Family::Distilbert && encoder.norm_epsilon != 1e-12 {
+        format!("encoder.norm_epsilon = {}: it has 1e-12", encoder.norm_epsilon)
+    } else if family == Family::Electra && projects && !narrow {
+        // ELECTRA has a map where the widths differ, and none where they do not.
+        "encoder.embedding_projection = \"always\" has no counterpart there".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::Data(format!("it cannot be written as {family}: {reason}")))
+}
+
+/// Gives every layer its own copy of what it shares.
+fn unshare(encoder: &mut EncoderConfig, weights: &mut Weights, sharing: Sharing) {
+    let shared: Vec<String> = weights.keys().filter(|name| is_layer(name)).cloned().collect();
+    let taken: Weights =
+        shared.into_iter().filter_map(|name| weights.remove_entry(&name)).collect();
+    for layer in 0..encoder.layers {
+        let (attention, feed_forward) = encoder.sharing.of(layer, encoder.layers);
+        for (kind, distinct) in [("attention", attention), ("feed_forward", feed_forward)] {
+            let from = format!("encoder.stack.{kind}.{distinct}.");
+            for (name, weight) in &taken {
+                if let Some(part) = name.strip_prefix(&from) {
+                    weights.insert(format!("encoder.stack.{kind}.{layer}.{part}"), weight.clone());
+                }
+            }
+        }
+    }
+    encoder.sharing = sharing;
+}
+
+fn is_layer(name: &str) -> bool {
+    name.starts_with("encoder.stack.attention.") || name.starts_with("encoder.stack.feed_forward.")
+}
+
+#[cfg(test)]
+mod tests {
+    use checkpoint::HostTensor;
+    use trunk::Activation;
+
+    use super::*;
+
+    fn tensor(value: f32) -> HostTensor {
+        HostTensor { shape: vec![1], values: vec![value] }
+    }
+
+    #[test]
+    fn shared_layers_become_copies() {
+        let mut encoder =
+            EncoderConfig { layers: 3, sharing: Sharing::Attention, ..EncoderConfig::default() };
+        let mut weights = Weights::new();
+        weights.insert("encoder.stack.attention.0.query.bias".to_owned(), tensor(7.0));
+        for layer in 0..3 {
+            weights.insert(
+                format!("encoder.stack.feed_forward.{layer}.inner.bias"),
+                tensor(layer as f32),
+            );
+        }
+        unshare(&mut encoder, &mut weights, Sharing::None);
+        assert_eq!(weights.len(), 6);
+        assert_eq!(weights["encoder.stack.attention.2.query.bias"], tensor(7.0));
+        assert_eq!(weights["encoder.stack.feed_forward.1.inner.bias"], tensor(1.0));
+        assert_eq!(encoder.sharing, Sharing::None);
+    }
+
+    #[test]
+    fn what_transformers_cannot_compute_is_refused_with_the_reason() {
+        let refuse = |family, encoder: &EncoderConfig| {
+            TrainedModel { encoder, weights: &Weights::new() }
+                .to_class(Architecture::MaskedLm, Some(family))
+                .expect_err("refused")
+                .to_string()
+        };
+        let plain = EncoderConfig::default();
+        let pre = EncoderConfig { norm: NormPlacement::Pre, ..plain.clone() };
+        assert!(refuse(Family::Bert, &pre).contains("encoder.norm = \"pre\""));
+        assert!(refuse(Family::Albert, &plain).contains("embedding_projection = \"always\""));
+        assert!(refuse(Family::Roberta, &plain).contains("encoder.position_offset = 0"));
+        let tanh = EncoderConfig { activation: Activation::GeluTanh, position_offset: 2, ..plain };
+        assert!(refuse(Family::Roberta, &tanh).contains("always computes `gelu`"));
+    }
+}

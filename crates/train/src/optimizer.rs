@@ -1,0 +1,352 @@
+//! AdamW (Loshchilov and Hutter 2019), LAMB (You et al. 2020) and AdaDelta (Zeiler 2012).
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Tensor};
+use checkpoint::{FieldPath, HostTensor, Weights};
+use kernels::{AdamStep, Moments};
+
+use crate::error::{Error, Result};
+use crate::gradients::GradientSum;
+use crate::optimizer_config::{OptimizerConfig, OptimizerKind};
+
+/// An optimizer and its state, which lies on the device.
+#[derive(Debug)]
+pub struct Optimizer {
+    config: OptimizerConfig,
+    /// Distinct layers of the encoder.
+    layers: usize,
+    count: i32,
+    moments: BTreeMap<String, Moments>,
+}
+
+impl Optimizer {
+    /// An optimizer that has not taken a step, for a model whose encoder has `layers` distinct
+    /// layers.
+    pub fn new(config: OptimizerConfig, layers: usize) -> Self {
+        Self { config, layers, count: 0, moments: BTreeMap::new() }
+    }
+
+    /// What it was made from.
+    pub fn config(&self) -> &OptimizerConfig {
+        &self.config
+    }
+
+    /// One update by `scale`, `[1]`, times the gradients. Parameters without a gradient stay as
+    /// they are.
+    pub fn step<M: Module>(
+        &mut self,
+        module: M,
+        gradients: GradientSum,
+        scale: Tensor<1>,
+        learning_rate: f64,
+    ) -> M {
+        self.count += 1;
+        let mut update =
+            Update { optimizer: self, gradients, scale, learning_rate, path: FieldPath::default() };
+        module.map(&mut update)
+    }
+
+    /// The state: `mean.NAME` and `square.NAME` of every parameter, and the number of steps.
+    pub fn state(&self) -> Weights {
+        let mut state = Weights::new();
+        for (name, moments) in &self.moments {
+            state.insert(format!("mean.{name}"), HostTensor::of(moments.mean.clone()));
+            state.insert(format!("square.{name}"), HostTensor::of(moments.square.clone()));
+        }
+        // Exact up to 2^24 steps.
+        state.insert(
+            "count".to_owned(),
+            HostTensor { shape: vec![1], values: vec![self.count as f32] },
+        );
+        state
+    }
+
+    /// Takes over a state of [`Optimizer::state`] for parameters `weights`.
+    ///
+    /// # Errors
+    /// Names a parameter whose moments are missing or of another length.
+    pub fn restore(&mut self, state: &Weights, weights: &Weights, device: &Device) -> Result<()> {
+        let missing = |name: &str| Error::Data(format!("the optimizer's state has no `{name}`"));
+        let count = state.get("count").and_then(|count| count.values.first());
+        let count = count.ok_or_else(|| missing("count"))?.round() as i32;
+        let moment = |name: String, length: usize| -> Result<Tensor<1>> {
+            let tensor = state.get(&name).ok_or_else(|| missing(&name))?;
+            if tensor.values.len() != length {
+                let message = format!("the optimizer's `{name}` is of another model");
+                return Err(Error::Data(message));
+            }
+            Ok(Tensor::from_data(tensor.data(), device))
+        };
+
+        // A parameter that has had no gradient, such as a frozen generator's, has no moments.
+        let known = |name: &str| {
+            ["mean", "square"].iter().any(|kind| state.contains_key(&format!("{kind}.{name}")))
+        };
+        let mut moments = BTreeMap::new();
+        for (name, weight) in weights.iter().filter(|(name, _)| known(name)) {
+            let mean = moment(format!("mean.{name}"), weight.values.len())?;
+            let square = moment(format!("square.{name}"), weight.values.len())?;
+            moments.insert(name.clone(), Moments { mean, square });
+        }
+        (self.moments, self.count) = (moments, count);
+        Ok(())
+    }
+
+    /// The new value of a parameter; all tensors flat.
+    fn update(&mut self, name: &str, weight: Tensor<1>, change: Change) -> Tensor<1> {
+        let Change { gradient, scale, rate, decays } = change;
+        let OptimizerConfig { beta1, beta2, epsilon, weight_decay, .. } = self.config;
+        let corrected = |value: f64| if self.config.bias_correction { value } else { 1.0 };
+        let step = AdamStep {
+            rate,
+            beta1,
+            beta2,
+            epsilon,
+            decay: if decays { weight_decay } else { 0.0 },
+            mean_scale: corrected(1.0 / (1.0 - beta1.powi(self.count))),
+            root_scale: corrected(1.0 / (1.0 - beta2.powi(self.count)).sqrt()),
+        };
+
+        let new = || Moments { mean: weight.zeros_like(), square: weight.zeros_like() };
+        let moments = self.moments.remove(name).unwrap_or_else(new);
+        // LAMB scales only what it decays; biases and norms follow Adam's direction as it is.
+        let rule = match self.config.kind {
+            OptimizerKind::Lamb if decays => kernels::lamb,
+            OptimizerKind::Adadelta => kernels::adadelta,
+            OptimizerKind::Adamw | OptimizerKind::Lamb => kernels::adamw,
+        };
+        let (weight, moments) = rule(weight, gradient, moments, scale, &step);
+        self.moments.insert(name.to_owned(), moments);
+        weight
+    }
+}
+
+/// How a parameter is to change.
+struct Change {
+    gradient: Tensor<1>,
+    /// What the gradient is multiplied by, `[1]`.
+    scale: Tensor<1>,
+    rate: f64,
+    /// Whether the parameter decays.
+    decays: bool,
+}
+
+struct Update<'a> {
+    optimizer: &'a mut Optimizer,
+    gradients: GradientSum,
+    scale: Tensor<1>,
+    learning_rate: f64,
+    path: FieldPath,
+}
+
+impl ModuleMapper for Update<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.name();
+        let shape = param.dims();
+        let n = shape.iter().product::<usize>();
+        let Some(gradient) = self.gradients.take(&name, [n]) else { return param };
+        // Biases and norms, which are all the parameters with one axis, are neither decayed nor
+        // given a trust ratio.
+        let decays = D > 1 || self.optimizer.config.decay_all;
+        param.map(|value| {
+            let device = value.device();
+            let flat = value.inner().reshape([n]);
+            let distance = distance(&name, self.optimizer.layers);
+            let rate = self.learning_rate * self.optimizer.config.layer_decay.powi(distance);
+            let change = Change { gradient, scale: self.scale.clone(), rate, decays };
+            let new = self.optimizer.update(&name, flat, change);
+            // The device carries autodiff and the way of checkpointing.
+            let new = new.reshape(shape);
+            match device.gradient_checkpointing_strategy() {
+                Some(strategy) => {
+                    new.autodiff().with_gradient_checkpointing_strategy(strategy).require_grad()
+                }
+                None => new,
+            }
+        })
+    }
+}
+
+/// How far a parameter is from the head, see [`OptimizerConfig::layer_decay`].
+fn distance(name: &str, layers: usize) -> i32 {
+    let head = layers + 2;
+    let Some(part) = name.strip_prefix("encoder.") else { return 0 };
+    let layer = part.split('.').nth(2).and_then(|index| index.parse::<usize>().ok());
+    let depth = match layer {
+        Some(layer) => layer + 1,
+        None if part.starts_with("stack.final_norm") => layers,
+        None => 0,
+    };
+    (head - depth.min(head)) as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gradients::floats;
+    use checkpoint::weights::{bytes, collect};
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+    use trunk::Linear;
+
+    fn layer() -> Linear {
+        Linear::init(2, 2, 0.5, &mut ChaCha8Rng::seed_from_u64(3), &Device::flex().autodiff())
+    }
+
+    fn gradient(step: usize) -> GradientSum {
+        let mut gradients = GradientSum::default();
+        let values: Vec<f32> = (0..4).map(|i| ((i + 7 * step) as f32 * 1.3).sin() * 0.1).collect();
+        gradients.insert("weight", floats(&values).reshape([2, 2]));
+        gradients.insert("bias", floats(&values[..2]));
+        gradients
+    }
+
+    fn one() -> Tensor<1> {
+        floats(&[1.0])
+    }
+
+    fn moved(config: &OptimizerConfig) -> Vec<f32> {
+        let before = collect(&layer())["weight"].values.clone();
+        let after = Optimizer::new(config.clone(), 0).step(
+            layer(),
+            gradient(1),
+            one(),
+            config.learning_rate,
+        );
+        collect(&after)["weight"].values.iter().zip(before).map(|(a, b)| a - b).collect()
+    }
+
+    #[test]
+    fn the_first_step_without_bias_correction_is_about_three_times_the_rate() {
+        let config = OptimizerConfig {
+            weight_decay: 0.0,
+            bias_correction: false,
+            ..OptimizerConfig::default()
+        };
+        let gradient: Vec<f32> = (0..4).map(|i| ((i + 7) as f32 * 1.3).sin() * 0.1).collect();
+        for (moved, g) in moved(&config).iter().zip(&gradient) {
+            let g = f64::from(*g);
+            // 0.1 g / (sqrt(0.001) |g| + eps), close to 3.16 sign(g).
+            let expected = -1e-4 * 0.1 * g / ((0.001 * g * g).sqrt() + 1e-6);
+            assert!((f64::from(*moved) - expected).abs() < 1e-6, "{moved} {expected}");
+            assert!((moved.abs() / 1e-4 - 3.16).abs() < 0.02);
+        }
+        let config = OptimizerConfig { bias_correction: true, ..config };
+        assert!(moved(&config).iter().all(|moved| (moved.abs() / 1e-4 - 1.0).abs() < 1e-2));
+    }
+
+    /// The published formulas in double precision on the host.
+    fn reference(
+        config: &OptimizerConfig,
+        steps: usize,
+        rate: f64,
+    ) -> BTreeMap<&'static str, Vec<f64>> {
+        let start = collect(&layer());
+        let mut result = BTreeMap::new();
+        for (name, n, decays) in [("weight", 4, true), ("bias", 2, config.decay_all)] {
+            let mut w: Vec<f64> = start[name].values.iter().map(|w| f64::from(*w)).collect();
+            let (mut m, mut v) = (vec![0.0; n], vec![0.0; n]);
+            for step in 1..=steps {
+                let g: Vec<f64> =
+                    (0..n).map(|i| f64::from(((i + 7 * step) as f32 * 1.3).sin() * 0.1)).collect();
+                let mut u = vec![0.0; n];
+                for i in 0..n {
+                    m[i] = config.beta1 * m[i] + (1.0 - config.beta1) * g[i];
+                    v[i] = config.beta2 * v[i] + (1.0 - config.beta2) * g[i] * g[i];
+                    let (mut mean, mut square) = (m[i], v[i]);
+                    if config.bias_correction {
+                        mean /= 1.0 - config.beta1.powi(step as i32);
+                        square /= 1.0 - config.beta2.powi(step as i32);
+                    }
+                    u[i] = mean / (square.sqrt() + config.epsilon);
+                    u[i] += if decays { config.weight_decay * w[i] } else { 0.0 };
+                }
+                let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
+                let (wn, un) = (norm(&w), norm(&u));
+                let lamb = config.kind == OptimizerKind::Lamb && decays && wn > 0.0 && un > 0.0;
+                let ratio = if lamb { wn / un } else { 1.0 };
+                w.iter_mut().zip(&u).for_each(|(w, u)| *w -= rate * ratio * u);
+            }
+            result.insert(name, w);
+        }
+        result
+    }
+
+    #[test]
+    fn ten_steps_follow_the_published_formulas() {
+        for kind in [OptimizerKind::Adamw, OptimizerKind::Lamb] {
+            for (bias_correction, decay_all) in [(true, false), (false, false), (false, true)] {
+                let config = OptimizerConfig {
+                    kind,
+                    bias_correction,
+                    decay_all,
+                    weight_decay: 0.1,
+                    ..Default::default()
+                };
+                let mut optimizer = Optimizer::new(config.clone(), 0);
+                let mut module = layer();
+                for step in 1..=10 {
+                    module = optimizer.step(module, gradient(step), one(), 1e-2);
+                }
+                let weights = collect(&module);
+                for (name, expected) in reference(&config, 10, 1e-2) {
+                    for (got, want) in weights[name].values.iter().zip(expected) {
+                        assert!(
+                            (f64::from(*got) - want).abs() < 1e-5,
+                            "{config:?} {name}: {got} is not {want}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_restored_optimizer_goes_on_bit_for_bit() {
+        let config = OptimizerConfig::default();
+        let run = |optimizer: &mut Optimizer, module: Linear, from: usize, to: usize| {
+            (from..to)
+                .fold(module, |module, step| optimizer.step(module, gradient(step), one(), 1e-2))
+        };
+        let mut straight = Optimizer::new(config.clone(), 0);
+        let whole = run(&mut straight, layer(), 0, 6);
+        let mut first = Optimizer::new(config.clone(), 0);
+        let half = run(&mut first, layer(), 0, 3);
+        let mut second = Optimizer::new(config, 0);
+        let mut state = first.state();
+        second.restore(&state, &collect(&half), &Device::flex()).expect("a state");
+        let resumed = run(&mut second, half, 3, 6);
+        assert_eq!(
+            bytes(&collect(&resumed)).expect("bytes"),
+            bytes(&collect(&whole)).expect("bytes")
+        );
+        state.remove("square.bias");
+        let error = second
+            .restore(&state, &collect(&whole), &Device::flex())
+            .expect_err("refused")
+            .to_string();
+        assert_eq!(error, "the optimizer's state has no `square.bias`");
+    }
+
+    #[test]
+    fn the_rate_falls_with_the_distance_from_the_head() {
+        let of = |name| distance(name, 12);
+        assert_eq!(of("task.output.weight"), 0);
+        assert_eq!(of("encoder.stack.feed_forward.11.inner.weight"), 2);
+        assert_eq!(of("encoder.stack.attention.0.query.weight"), 13);
+        assert_eq!(
+            (of("encoder.embeddings.tokens"), of("encoder.stack.projection.weight")),
+            (14, 14)
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! A trained model by its folder: what the folder holds, and the model in it.
+
+mod init;
+mod load;
+mod source;
+mod teacher;
+
+pub use init::initialise;
+pub use load::{Loaded, load};
+pub use source::{ModelSource, find, fit_vocabulary, run_config};
+pub use teacher::open as open_teacher;

@@ -1,0 +1,134 @@
+//! One run on labelled data: training, and the scores of its best checkpoint.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use checkpoint::{Weights, write_aside, write_json};
+use corpus::Tokenizer;
+use eval::{TaskOutputs, task};
+use finetune::{DataConfig, Split, TaskData};
+use objective::{Context, LabelledSequence, Objective};
+use serde_json::{Value, json};
+use train::Examples;
+
+use super::folder::{FolderState, Resume};
+use super::pretrain::{Material, PretrainJob, complete, train as train_run};
+use crate::config::RunConfig;
+use crate::model::{self, Loaded};
+
+/// What a run learns, besides its configuration.
+#[derive(Debug)]
+pub struct TaskLesson<'a> {
+    /// The tokenizer of the rows.
+    pub tokenizer: &'a Tokenizer,
+    /// The outputs of the model.
+    pub outputs: TaskOutputs,
+    /// The rows.
+    pub data: TaskData,
+    /// Initial values given rather than drawn.
+    pub initial: Weights,
+}
+
+/// Trains the objective `O` in `out` as `config` says, which is complete but for what the number of
+/// rows determines, or continues; the complete configuration.
+///
+/// # Errors
+/// Bad configuration, another run in the folder, divergence, an interruption.
+pub fn train<O: Objective>(
+    mut config: RunConfig,
+    out: &Path,
+    lesson: &mut TaskLesson<'_>,
+) -> Result<RunConfig> {
+    // Once an epoch, unless told otherwise.
+    let rows = lesson.data.train.len();
+    let epoch = (rows as u64).div_ceil(config.batch.size.max(1) as u64).max(1);
+    for every in [&mut config.evaluation.every, &mut config.checkpoint.every] {
+        *every = if *every == 0 { epoch } else { *every };
+    }
+    let config = complete::<O>(config)?;
+    config.validate()?;
+
+    let job = PretrainJob { config: &config, out, resume: &Resume::Auto, dry_run: false };
+    let state = job
+        .folder_state::<O>()
+        .with_context(|| format!("with {rows} training rows, an epoch of {epoch} steps"))?;
+    if !matches!(state, FolderState::Finished(_)) {
+        train_run(&job, &state, material::<O>(&config, lesson)?)?;
+    }
+    Ok(config)
+}
+
+/// Takes the training rows and the initial values out of `lesson`.
+fn material<O: Objective>(config: &RunConfig, lesson: &mut TaskLesson<'_>) -> Result<Material<O>> {
+    let device = config.backend.open()?;
+    let mut encoder = config.encoder.clone();
+    model::fit_vocabulary(&mut encoder, lesson.tokenizer)?;
+    let max_length = config.corpus.max_length;
+    let mut context = Context::new(lesson.tokenizer, Vec::new(), max_length, &encoder);
+    context.teacher = model::open_teacher(&config.teacher, &device)?;
+
+    let splits = lesson.data.dev.iter();
+    let valid = splits.flat_map(|split| LabelledSequence::evaluation_set(&split.rows)).collect();
+    let train = std::mem::take(&mut lesson.data.train);
+    Ok(Material {
+        objective: O::new(settings::parse(config.objective_knobs(), "objective.")?, &context)?,
+        encoder,
+        tokenizer: lesson.tokenizer.clone(),
+        token_counts: Vec::new(),
+        examples: Examples::Labelled(train.into()),
+        valid,
+        initial: std::mem::take(&mut lesson.initial),
+        device,
+    })
+}
+
+/// As [`train()`], and measures the best checkpoint on everything but the training rows: metrics by
+/// split and name. Predictions go to files in the run's folder.
+///
+/// # Errors
+/// As [`train()`].
+pub fn learn<O: Objective>(
+    config: RunConfig,
+    out: &Path,
+    mut lesson: TaskLesson<'_>,
+) -> Result<Value> {
+    let config = train::<O>(config, out, &mut lesson)?;
+    let best = model::find(out)?;
+    let loaded = model::load::<O>(&best, &config.backend.open()?)?;
+    let data = config.data.clone().unwrap_or_default();
+    let batch = config.evaluation.batch;
+    let mut results = json!({"run": out, "seed": config.seed, "checkpoint": best.describe()});
+    for split in lesson.data.dev.iter().chain(&lesson.data.test) {
+        results[&split.name] = measure(&loaded, &lesson.outputs, &data, split, batch, out)?;
+    }
+    write_json(&out.join("task.json"), &results)?;
+    Ok(results)
+}
+
+/// The metrics of a split; predictions go to files in the run's folder.
+fn measure(
+    loaded: &Loaded,
+    outputs: &TaskOutputs,
+    data: &DataConfig,
+    split: &Split,
+    batch: usize,
+    out: &Path,
+) -> Result<Value> {
+    let scored = task::score(loaded.model.as_ref(), outputs, data, split, batch)?;
+    let file = |kind: &str, ending: &str| out.join(format!("{kind}-{}.{ending}", split.name));
+    let lines: String = scored.predictions.iter().map(|line| format!("{line}\n")).collect();
+    write_aside(&file("predictions", "jsonl"), lines.as_bytes())?;
+    if let Some(answers) = &scored.answers {
+        write_json(&file("answers", "json"), &answers.answers)?;
+        write_json(&file("nbest", "json"), &answers.n_best)?;
+        if !answers.null_odds.is_empty() {
+            write_json(&file("null-odds", "json"), &answers.null_odds)?;
+        }
+    }
+
+    let mut metrics = json!({"examples": split.rows.len()});
+    for (name, value) in scored.metrics {
+        metrics[name] = json!(value);
+    }
+    Ok(metrics)
+}
