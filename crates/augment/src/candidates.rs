@@ -1,4 +1,4 @@
-//! By what a word may be replaced (Jiao et al. 2020, algorithm 1).
+//! Candidates to replace a word (Jiao et al. 2020, algorithm 1).
 
 use std::collections::HashMap;
 
@@ -9,54 +9,62 @@ use crate::row::{Behaviour, TextRow};
 use crate::vectors::Vectors;
 use crate::words::{Words, cased_like};
 
-/// What a masked language model is asked.
+/// A question to a masked language model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// Tokens of a sequence, special ones included, the mask in its place.
+    /// Tokens of a sequence, special ones and the mask included.
     pub tokens: Vec<u32>,
     /// The segment of each token.
     pub segments: Vec<u32>,
-    /// Where the mask is.
+    /// The position of the mask.
     pub position: usize,
 }
 
 /// A masked language model.
 pub trait MaskedModel: Sync {
-    /// The `k` most probable tokens of each query, best first; the same whatever is asked beside
-    /// it.
+    /// The `k` most probable tokens of each query, best first; independent of the other queries.
     ///
     /// # Errors
     /// When the model fails, or is asked to stop.
     fn best(&self, queries: &[Query], k: usize) -> Result<Vec<Vec<u32>>>;
 }
 
-/// Where candidates are sought.
+/// How candidates are sought.
 #[derive(Clone, Copy)]
 pub struct Sought<'a> {
     /// The model's tokenizer.
     pub tokenizer: &'a Tokenizer,
-    /// Asked about words that are one token.
+    /// Gives the candidates of words that are one token.
     pub model: &'a dyn MaskedModel,
-    /// Looked up for all others.
+    /// Give the candidates of all other words.
     pub vectors: &'a Vectors,
     /// Candidates of a word. The paper: 15.
     pub count: usize,
     /// The longest sequence of the model.
     pub max_length: usize,
-    /// The paper's or the authors' code's.
+    /// Whether the paper or the authors' code is followed.
     pub behaviour: Behaviour,
 }
 
 /// The candidates of each word of a sentence.
 pub type Candidates = Vec<Vec<String>>;
 
-/// Words that carry little meaning, which the authors leave alone.
-const STOP_WORDS: &str = "a about above after again all am an and any are as at be because been before being below between \
-    both but by can did do does doing down during each few for from further had has have having he her here hers herself \
-    him himself his how i if in into is it its itself just me more most my myself no nor not now of off on once only or \
-    other our ours ourselves out over own same she should so some such than that the their theirs them themselves then \
-    there these they this those through to too under until up very was we were what when where which while who whom why \
-    will with you your yours yourself yourselves";
+/// Words that carry little meaning, which the authors' code does not replace.
+const STOP_WORDS: &str = "\
+    a about above after again all am an and any are as at be because been before being below \
+    between both but by can did do does doing down during each few for from further had has have \
+    having he her here hers herself him himself his how i if in into is it its itself just me more \
+    most my myself no nor not now of off on once only or other our ours ourselves out over own \
+    same she should so some such than that the their theirs them themselves then there these they \
+    this those through to too under until up very was we were what when where which while who whom \
+    why will with you your yours yourself yourselves";
+
+/// A word that is one token: its sentence, its index among the words, and the token.
+struct SingleToken {
+    sentence: usize,
+    index: usize,
+    token: u32,
+}
 
 impl Sought<'_> {
     /// The candidates of the sentences of `rows`, first and second. The model is asked about all of
@@ -70,51 +78,72 @@ impl Sought<'_> {
             .flat_map(|row| [row.first.as_str(), row.second.as_deref().unwrap_or("")])
             .map(Words::new)
             .collect();
-        let (mut queries, mut asked) = (Vec::new(), Vec::new());
         let mut found: Vec<Candidates> =
             sentences.iter().map(|words| vec![Vec::new(); words.len()]).collect();
+
+        let masked = self.search_vectors(&sentences, &mut found);
+        self.ask_model(&sentences, masked, &mut found)?;
+
+        let mut found = found.into_iter();
+        let mut next = || found.next().unwrap_or_default();
+        Ok(rows.iter().map(|_| [next(), next()]).collect())
+    }
+
+    /// Finds candidates of the words that are several tokens or none; returns the words that are
+    /// one token.
+    fn search_vectors(
+        &self,
+        sentences: &[Words<'_>],
+        found: &mut [Candidates],
+    ) -> Vec<SingleToken> {
+        let mut single = Vec::new();
         let mut known: HashMap<String, Vec<String>> = HashMap::new();
         for (sentence, words) in sentences.iter().enumerate() {
-            for (i, word) in words.iter().enumerate().filter(|(_, word)| self.may_be_replaced(word))
-            {
-                match self.tokenizer.encode(word).tokens.as_slice() {
-                    [token] => {
-                        queries.push(self.query(words, i));
-                        asked.push((sentence, i, *token));
-                    }
-                    _ => {
-                        let near = known
-                            .entry(word.to_lowercase())
-                            .or_insert_with_key(|word| self.near(word));
-                        found[sentence][i] =
-                            near.iter().map(|near| cased_like(near, word)).collect();
-                    }
+            let replaceable =
+                words.iter().enumerate().filter(|(_, word)| self.may_be_replaced(word));
+            for (index, word) in replaceable {
+                if let [token] = self.tokenizer.encode(word).tokens[..] {
+                    single.push(SingleToken { sentence, index, token });
+                    continue;
                 }
+
+                let near = known
+                    .entry(word.to_lowercase())
+                    .or_insert_with_key(|word| self.nearest_words(word));
+                found[sentence][index] = near.iter().map(|near| cased_like(near, word)).collect();
             }
         }
-        // Some of what comes back is no word.
+        single
+    }
+
+    /// Finds candidates of the words that are one token.
+    fn ask_model(
+        &self,
+        sentences: &[Words<'_>],
+        masked: Vec<SingleToken>,
+        found: &mut [Candidates],
+    ) -> Result<()> {
+        let query = |word: &SingleToken| self.query(&sentences[word.sentence], word.index);
+        let queries: Vec<Query> = masked.iter().map(query).collect();
+        // Some of the answers are no words.
         let answers = self.model.best(&queries, 3 * self.count + 10)?;
+
         let mut words: HashMap<u32, Option<String>> = HashMap::new();
-        for ((sentence, i, token), answer) in asked.into_iter().zip(answers) {
-            let word = sentences[sentence].get(i);
+        for (SingleToken { sentence, index, token }, answer) in masked.into_iter().zip(answers) {
+            let word = sentences[sentence].get(index);
             let others = answer
                 .into_iter()
                 .filter(|id| self.behaviour == Behaviour::Authors || *id != token);
-            let like = |id| {
-                words
-                    .entry(id)
-                    .or_insert_with(|| self.word(id))
-                    .as_deref()
-                    .map(|other| cased_like(other, word))
+            let candidate = |id| {
+                let other = words.entry(id).or_insert_with(|| self.word_of(id));
+                other.as_deref().map(|other| cased_like(other, word))
             };
-            found[sentence][i] = others.filter_map(like).take(self.count).collect();
+            found[sentence][index] = others.filter_map(candidate).take(self.count).collect();
         }
-        let mut found = found.into_iter();
-        Ok((0..rows.len())
-            .map(|_| [found.next().unwrap_or_default(), found.next().unwrap_or_default()])
-            .collect())
+        Ok(())
     }
 
+    /// Whether a word is replaced at all.
     fn may_be_replaced(&self, word: &str) -> bool {
         match self.behaviour {
             Behaviour::Clean => word.chars().any(char::is_alphabetic),
@@ -126,30 +155,29 @@ impl Sought<'_> {
         }
     }
 
-    /// The nearest words.
-    fn near(&self, word: &str) -> Vec<String> {
+    /// The words whose vectors are nearest.
+    fn nearest_words(&self, word: &str) -> Vec<String> {
         let others = self.vectors.nearest(word, self.count).into_iter();
         others.filter(|other| other.chars().any(char::is_alphabetic)).map(str::to_owned).collect()
     }
 
-    /// The word that a token is, if it is one.
-    fn word(&self, token: u32) -> Option<String> {
+    /// The word that a token is, if it is a whole word.
+    fn word_of(&self, token: u32) -> Option<String> {
         if self.tokenizer.all_special_ids().binary_search(&token).is_ok()
             || !self.tokenizer.begins_word(token)
         {
             return None;
         }
+
         let text = self.tokenizer.decode(&[token]);
         let text = text.trim();
-        text.chars()
-            .all(char::is_alphanumeric)
-            .then_some(text)
-            .filter(|text| text.chars().any(char::is_alphabetic))
-            .map(str::to_owned)
+        let is_word =
+            text.chars().all(char::is_alphanumeric) && text.chars().any(char::is_alphabetic);
+        is_word.then(|| text.to_owned())
     }
 
-    /// `[CLS] sentence with a mask [SEP]`, of a long sentence the part around the mask; the authors
-    /// add the sentence itself.
+    /// `[CLS] sentence [SEP]` with word `i` masked, of a long sentence the part around the mask;
+    /// the authors' code adds the sentence itself.
     fn query(&self, words: &Words<'_>, i: usize) -> Query {
         let specials = self.tokenizer.specials();
         let (before, after) = words.around(i);
@@ -160,6 +188,7 @@ impl Sought<'_> {
                 self.tokenizer.encode(&[before, words.get(i), after].concat()).tokens
             }
         };
+
         let sentences = if whole.is_empty() { 1 } else { 2 };
         let room = (self.max_length - 1 - sentences) / sentences - 1;
         while left.len() + right.len() > room {
@@ -169,6 +198,7 @@ impl Sought<'_> {
                 right.pop();
             }
         }
+
         let position = left.len() + 1;
         let mut tokens =
             [vec![specials.cls], left, vec![specials.mask], right, vec![specials.sep]].concat();
@@ -189,10 +219,10 @@ mod tests {
 
     use super::*;
 
-    /// Says the tokens of a few words, whatever it is asked.
-    struct Says(Vec<u32>);
+    /// Answers every query with the same tokens.
+    struct FixedAnswer(Vec<u32>);
 
-    impl MaskedModel for Says {
+    impl MaskedModel for FixedAnswer {
         fn best(&self, queries: &[Query], k: usize) -> Result<Vec<Vec<u32>>> {
             Ok(queries.iter().map(|_| self.0.iter().copied().take(k).collect()).collect())
         }
@@ -208,6 +238,7 @@ mod tests {
             text_field: String::new(),
             annotations: Annotations::None,
         };
+
         let text = Text::open(config).unwrap();
         let config =
             TrainConfig { model: TokenizerModel::Wordpiece, vocabulary: 60, lowercase: true };
@@ -226,8 +257,8 @@ mod tests {
     fn found(behaviour: Behaviour, text: &str) -> Candidates {
         let (tokenizer, vectors) = (tokenizer(), vectors());
         let ids = |text: &str| tokenizer.encode(text).tokens;
-        // A special token and a piece within a word among them.
-        let model = Says(
+        // The answer includes a special token and a piece within a word.
+        let model = FixedAnswer(
             [ids("cat"), vec![tokenizer.specials().sep], ids("dog"), ids("dogcat")[1..].to_vec()]
                 .concat(),
         );
@@ -239,6 +270,7 @@ mod tests {
             max_length: 16,
             behaviour,
         };
+
         let [first, second] = sought.of(&[row(text)]).unwrap().remove(0);
         assert!(second.is_empty());
         first
@@ -248,14 +280,14 @@ mod tests {
     fn the_model_is_asked_about_single_tokens_and_the_vectors_about_the_rest() {
         let clean = found(Behaviour::Clean, "The cat, catdog 7!");
         assert_eq!(clean, [vec!["Cat", "Dog"], vec!["dog"], vec!["dogcat", "sleeps"], vec![]]);
-        // The authors leave stop words alone, and keep the word itself.
+        // The authors' code does not replace stop words, and keeps the word itself.
         let authors = found(Behaviour::Authors, "The cat, catdog 7!");
         assert_eq!(authors, [vec![], vec!["cat", "dog"], vec!["dogcat", "sleeps"], vec![]]);
     }
 
     #[test]
     fn a_query_is_the_sentence_with_a_mask_and_for_the_authors_the_sentence_itself() {
-        let (tokenizer, vectors, model) = (tokenizer(), vectors(), Says(Vec::new()));
+        let (tokenizer, vectors, model) = (tokenizer(), vectors(), FixedAnswer(Vec::new()));
         let specials = tokenizer.specials();
         let sought = |behaviour, max_length| Sought {
             tokenizer: &tokenizer,
@@ -265,10 +297,12 @@ mod tests {
             max_length,
             behaviour,
         };
+
         let text = "the cat sleeps";
         let words = Words::new(text);
         let [the, cat, sleeps] = tokenizer.encode(text).tokens[..] else { panic!("three tokens") };
         let (cls, sep, mask) = (specials.cls, specials.sep, specials.mask);
+
         let clean = sought(Behaviour::Clean, 16).query(&words, 1);
         assert_eq!((clean.tokens, clean.position), (vec![cls, the, mask, sleeps, sep], 2));
         let authors = sought(Behaviour::Authors, 16).query(&words, 1);

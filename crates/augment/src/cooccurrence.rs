@@ -1,9 +1,9 @@
-//! Small word vectors from what words stand beside each other.
+//! Small word vectors from the co-occurrence of words.
 //!
-//! The positive pointwise mutual information of words and their neighbours, with the neighbours'
-//! probabilities smoothed by the power 0.75 (Levy, Goldberg and Dagan 2015, section 3), projected
-//! on its main directions, which subspace iteration finds from random ones (Halko, Martinsson and
-//! Tropp 2011, algorithm 4.4).
+//! The matrix is the positive pointwise mutual information of words and their neighbours, with the
+//! neighbours' probabilities smoothed by the power 0.75 (Levy, Goldberg and Dagan 2015, section 3).
+//! It is projected on its main directions, found by subspace iteration from random ones (Halko,
+//! Martinsson and Tropp 2011, algorithm 4.4).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,13 +16,13 @@ use crate::words::Words;
 /// How vectors are trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrainVectors {
-    /// The most frequent words that get one.
+    /// How many words get a vector, the most frequent first.
     pub words: usize,
-    /// Numbers of a vector.
+    /// Length of a vector.
     pub width: usize,
     /// Neighbours on either side.
     pub window: usize,
-    /// Seed of the first directions.
+    /// Seed of the initial directions.
     pub seed: u64,
 }
 
@@ -43,33 +43,9 @@ pub fn train_vectors<'s>(
     sentences: impl IntoIterator<Item = &'s str> + Clone,
     config: &TrainVectors,
 ) -> Vectors {
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for sentence in sentences.clone() {
-        for word in Words::new(sentence).iter() {
-            *counts.entry(word.to_lowercase()).or_default() += 1;
-        }
-    }
-    let mut words: Vec<(String, u64)> = counts.into_iter().collect();
-    words.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    words.truncate(config.words);
-    let words: Vec<String> = words.into_iter().map(|(word, _)| word).collect();
-    let ids: HashMap<&str, u32> =
-        words.iter().zip(0u32..).map(|(word, id)| (word.as_str(), id)).collect();
-    let mut pairs: Vec<BTreeMap<u32, u32>> = vec![BTreeMap::new(); words.len()];
-    for sentence in sentences {
-        let found: Vec<Option<u32>> = Words::new(sentence)
-            .iter()
-            .map(|word| ids.get(word.to_lowercase().as_str()).copied())
-            .collect();
-        for (i, word) in found.iter().enumerate() {
-            let neighbours = &found[i + 1..found.len().min(i + 1 + config.window)];
-            for (word, other) in neighbours.iter().filter_map(|other| Some(((*word)?, (*other)?))) {
-                *pairs[word as usize].entry(other).or_default() += 1;
-                *pairs[other as usize].entry(word).or_default() += 1;
-            }
-        }
-    }
-    let matrix = information(&pairs);
+    let words = most_frequent(sentences.clone(), config.words);
+    let matrix = information(&count_pairs(sentences, &words, config.window));
+
     let width = config.width.min(words.len());
     let mut rng = keyed_rng("vectors", config.seed, words.len() as u64, width as u64);
     let mut basis: Vec<f32> =
@@ -78,17 +54,58 @@ pub fn train_vectors<'s>(
         basis = product(&matrix, &basis, width);
         orthonormalise(&mut basis, width);
     }
+
     let values = product(&matrix, &basis, width);
     Vectors::from_table(words, values)
 }
 
-/// The positive pointwise mutual information of counted pairs; symmetric but for the smoothing.
+/// The `limit` most frequent words, lower-cased; equally frequent ones in alphabetical order.
+fn most_frequent<'s>(sentences: impl IntoIterator<Item = &'s str>, limit: usize) -> Vec<String> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for sentence in sentences {
+        for word in Words::new(sentence).iter() {
+            *counts.entry(word.to_lowercase()).or_default() += 1;
+        }
+    }
+
+    let mut words: Vec<(String, u64)> = counts.into_iter().collect();
+    words.sort_by(|(word, count), (other, others)| others.cmp(count).then_with(|| word.cmp(other)));
+    words.truncate(limit);
+    words.into_iter().map(|(word, _)| word).collect()
+}
+
+/// For each of `words`, how often each of them occurs within `window` words of it.
+fn count_pairs<'s>(
+    sentences: impl IntoIterator<Item = &'s str>,
+    words: &[String],
+    window: usize,
+) -> Vec<BTreeMap<u32, u32>> {
+    let ids: HashMap<&str, u32> =
+        words.iter().zip(0u32..).map(|(word, id)| (word.as_str(), id)).collect();
+    let id = |word: &str| ids.get(word.to_lowercase().as_str()).copied();
+
+    let mut pairs: Vec<BTreeMap<u32, u32>> = vec![BTreeMap::new(); words.len()];
+    for sentence in sentences {
+        let sentence: Vec<Option<u32>> = Words::new(sentence).iter().map(id).collect();
+        for (i, word) in sentence.iter().enumerate() {
+            let neighbours = &sentence[i + 1..sentence.len().min(i + 1 + window)];
+            for (word, other) in neighbours.iter().filter_map(|other| Some(((*word)?, (*other)?))) {
+                *pairs[word as usize].entry(other).or_default() += 1;
+                *pairs[other as usize].entry(word).or_default() += 1;
+            }
+        }
+    }
+    pairs
+}
+
+/// The positive pointwise mutual information of counted pairs; symmetric except for the smoothing.
 fn information(pairs: &[BTreeMap<u32, u32>]) -> Vec<Sparse> {
     let totals: Vec<f64> =
         pairs.iter().map(|row| row.values().map(|count| f64::from(*count)).sum()).collect();
     let all: f64 = totals.iter().sum();
     let smoothed: Vec<f64> = totals.iter().map(|total| total.powf(0.75)).collect();
     let sum: f64 = smoothed.iter().sum();
+
     let row = |(word, row): (usize, &BTreeMap<u32, u32>)| -> Sparse {
         let of = |(other, count): (&u32, &u32)| {
             let expected = totals[word] / all * smoothed[*other as usize] / sum;
@@ -97,10 +114,11 @@ fn information(pairs: &[BTreeMap<u32, u32>]) -> Vec<Sparse> {
         };
         row.iter().filter_map(of).collect()
     };
+
     pairs.par_iter().enumerate().map(row).collect()
 }
 
-/// The matrix times `columns` columns.
+/// The product of the matrix and the `columns` columns of `basis`.
 fn product(matrix: &[Sparse], basis: &[f32], columns: usize) -> Vec<f32> {
     let row = |row: &Sparse| {
         let mut sums = vec![0.0f32; columns];
@@ -115,26 +133,29 @@ fn product(matrix: &[Sparse], basis: &[f32], columns: usize) -> Vec<f32> {
     matrix.par_iter().flat_map_iter(row).collect()
 }
 
-/// Makes the columns orthogonal and of length 1 (Gram and Schmidt, as modified).
+/// Makes the columns orthogonal and of length 1 (modified Gram-Schmidt).
 fn orthonormalise(basis: &mut [f32], columns: usize) {
     let rows = basis.len() / columns.max(1);
-    let mut turned: Vec<Vec<f32>> = (0..columns)
+    let mut transposed: Vec<Vec<f32>> = (0..columns)
         .map(|column| (0..rows).map(|row| basis[row * columns + column]).collect())
         .collect();
+
     for i in 0..columns {
-        let (done, rest) = turned.split_at_mut(i + 1);
+        let (done, rest) = transposed.split_at_mut(i + 1);
         let column = &mut done[i];
         let norm =
             column.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt().max(1e-12)
                 as f32;
         column.iter_mut().for_each(|x| *x /= norm);
+
         let column = &*column;
         rest.par_iter_mut().for_each(|other| {
             let dot: f32 = other.iter().zip(column).map(|(a, b)| a * b).sum();
             other.iter_mut().zip(column).for_each(|(x, b)| *x -= dot * b);
         });
     }
-    for (column, values) in turned.iter().enumerate() {
+
+    for (column, values) in transposed.iter().enumerate() {
         for (row, value) in values.iter().enumerate() {
             basis[row * columns + column] = *value;
         }
@@ -169,6 +190,7 @@ mod tests {
         let mut near = vectors.nearest("cat", 2);
         near.sort_unstable();
         assert_eq!(near, ["dog", "horse"]);
+
         let mut near = vectors.nearest("bus", 2);
         near.sort_unstable();
         assert_eq!(near, ["car", "truck"]);

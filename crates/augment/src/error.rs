@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! The errors of this crate.
 
 use std::path::Path;
 
@@ -8,17 +8,17 @@ pub enum Error {
     /// A file cannot be read or written.
     #[error("cannot {action} {path}: {source}")]
     Io {
-        /// What was tried.
+        /// What was attempted.
         action: &'static str,
         /// The file.
         path: String,
-        /// Why not.
+        /// The reason.
         source: std::io::Error,
     },
-    /// What a file or a setting says cannot be.
+    /// A file or a setting is at fault.
     #[error("{0}")]
     Data(String),
-    /// The caller asked to stop; what was done is kept.
+    /// The caller asked to stop; the work done so far is kept.
     #[error("interrupted; the same command continues")]
     Interrupted,
 }

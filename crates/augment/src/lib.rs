@@ -1,18 +1,18 @@
-//! More sentences out of few: what a student learns a task from besides the labelled ones.
+//! Data augmentation: a student learns a task from variants of the labelled sentences.
 //!
 //! [`Tinybert`] (Jiao et al. 2020, algorithm 1): every word is replaced with some probability by
-//! one of its candidates, which a masked language model gives for words that are one token and the
-//! nearest word vectors for all others. [`Tang`] (Tang et al. 2019, section 3.3): words are masked
-//! or replaced by words of the same part of speech, and some sentences are cut to an n-gram.
-//! [`Stream`] writes the variants of many rows in order and none twice; it can be interrupted and
-//! continued.
+//! one of its candidates. A masked language model gives the candidates of words that are one token,
+//! word vectors those of all others. [`Tang`] (Tang et al. 2019, section 3.3): words are masked or
+//! replaced by words of the same part of speech, and some sentences are cut to an n-gram.
+//! [`Stream`] writes the variants of many rows in order and without duplicates; it can be
+//! interrupted and continued.
 //!
-//! Knows nothing of tensors: the masked language model stands behind a trait. What is random about
-//! a variant is a function of (seed, row, copy), so that neither threads nor chunks nor an
+//! The crate needs no tensors: the masked language model is behind a trait. The randomness of a
+//! variant is a function of (seed, row, copy), so that neither threads nor chunks nor an
 //! interruption change a file.
 //!
-//! Where it differs from the authors' code by default, and [`Behaviour::Authors`] follows it: a
-//! masked word's candidates are sought without the original sentence beside it, and do not hold the
+//! Differences from the authors' code, which [`Behaviour::Authors`] undoes: the model is not shown
+//! the original sentence beside the masked one, and the candidates of a word do not include the
 //! word itself; words with punctuation in them and stop words are replaced too; both sentences of a
 //! pair are varied from the original row; an n-gram may end with the sentence.
 

@@ -1,4 +1,4 @@
-//! What is varied.
+//! The rows that are varied.
 
 /// A sentence or a pair of sentences.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -9,17 +9,17 @@ pub struct TextRow {
     pub second: Option<String>,
 }
 
-/// Where paper and code disagree.
+/// Which of paper and code is followed where they disagree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Behaviour {
-    /// The paper's, see the crate's header.
+    /// The paper, see the crate's header.
     #[default]
     Clean,
-    /// The authors' code's.
+    /// The authors' code.
     Authors,
 }
 
-/// `original` and those of `variants` that are new, each once, in their order.
+/// `original`, then `variants` in their order, without duplicates.
 pub(crate) fn distinct(
     original: &TextRow,
     variants: impl IntoIterator<Item = TextRow>,

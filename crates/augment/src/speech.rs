@@ -1,4 +1,4 @@
-//! Parts of speech, and words by them.
+//! Parts of speech, and words by part of speech.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -9,49 +9,43 @@ use rand_chacha::ChaCha8Rng;
 use crate::error::{Error, Result};
 use crate::words::Words;
 
-/// Words with their most frequent tag: a user's own tagger.
+/// Words with their most frequent tag: a tagger that the user supplies.
 #[derive(Clone, Debug)]
 pub struct Lexicon {
     tags: HashMap<String, String>,
-    /// The most frequent tag of the words that end so, by endings of up to four letters; the empty
-    /// one stands for all.
+    /// The most frequent tag of the words with an ending, by ending of up to four letters; the
+    /// empty ending stands for all words.
     endings: HashMap<String, String>,
 }
 
 /// Letters of the longest ending.
 const ENDING: usize = 4;
 
+/// How often each tag occurs, by word or by ending.
+type TagCounts = HashMap<String, BTreeMap<String, u64>>;
+
 impl Lexicon {
-    /// Reads lines of `word<TAB>tag` or `word<TAB>tag<TAB>count`. A word that stands there with
-    /// several tags has the most frequent one; a word that does not, that of the longest ending it
-    /// shares with others.
+    /// Reads lines of `word<TAB>tag` or `word<TAB>tag<TAB>count`. A word with several tags gets the
+    /// most frequent one; an unknown word gets that of the longest ending it shares with known
+    /// ones.
     ///
     /// # Errors
-    /// When the file cannot be read, or a line is none of the two.
+    /// When the file cannot be read, or a line has neither form.
     pub fn open(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
         Self::parse(&text, &path.display().to_string())
     }
 
     pub(crate) fn parse(text: &str, name: &str) -> Result<Self> {
-        let mut counts: HashMap<String, BTreeMap<String, u64>> = HashMap::new();
-        let mut endings: HashMap<String, BTreeMap<String, u64>> = HashMap::new();
+        let (mut words, mut endings) = (TagCounts::new(), TagCounts::new());
         for (line, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
-            let bad = || {
+            let Entry { word, tag, count } = Entry::parse(text).ok_or_else(|| {
                 Error::Data(format!(
                     "{name}, line {}: write word<TAB>tag or word<TAB>tag<TAB>count",
                     line + 1
                 ))
-            };
-            let fields: Vec<&str> = text.split('\t').map(str::trim).collect();
-            let (word, tag, count) = match fields[..] {
-                [word, tag] => (word, tag, 1),
-                [word, tag, count] => (word, tag, count.parse().map_err(|_| bad())?),
-                _ => return Err(bad()),
-            };
-            if word.is_empty() || tag.is_empty() {
-                return Err(bad());
-            }
+            })?;
+
             let word = word.to_lowercase();
             for ending in ends(&word) {
                 *endings
@@ -60,22 +54,13 @@ impl Lexicon {
                     .entry(tag.to_owned())
                     .or_default() += count;
             }
-            *counts.entry(word).or_default().entry(tag.to_owned()).or_default() += count;
+            *words.entry(word).or_default().entry(tag.to_owned()).or_default() += count;
         }
-        if counts.is_empty() {
+
+        if words.is_empty() {
             return Err(Error::Data(format!("{name} has no words; write word<TAB>tag")));
         }
-        // Of equally frequent tags the first in the alphabet.
-        let most = |tags: BTreeMap<String, u64>| {
-            let best = tags
-                .into_iter()
-                .fold((String::new(), 0), |best, tag| if tag.1 > best.1 { tag } else { best });
-            best.0
-        };
-        let all = |map: HashMap<String, BTreeMap<String, u64>>| {
-            map.into_iter().map(|(key, tags)| (key, most(tags)))
-        };
-        Ok(Self { tags: all(counts).collect(), endings: all(endings).collect() })
+        Ok(Self { tags: most_frequent(words), endings: most_frequent(endings) })
     }
 
     /// The tag of each word of a sentence; `X` where nothing is known.
@@ -91,6 +76,39 @@ impl Lexicon {
     }
 }
 
+/// A line of a lexicon.
+struct Entry<'a> {
+    word: &'a str,
+    tag: &'a str,
+    count: u64,
+}
+
+impl<'a> Entry<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
+        let (word, tag, count) = match fields[..] {
+            [word, tag] => (word, tag, 1),
+            [word, tag, count] => (word, tag, count.parse().ok()?),
+            _ => return None,
+        };
+        (!word.is_empty() && !tag.is_empty()).then_some(Self { word, tag, count })
+    }
+}
+
+/// The most frequent tag of each key; of equally frequent tags the first in the alphabet.
+fn most_frequent(counts: TagCounts) -> HashMap<String, String> {
+    let best = |tags: BTreeMap<String, u64>| {
+        let (mut best, mut most) = (String::new(), 0);
+        for (tag, count) in tags {
+            if count > most {
+                (best, most) = (tag, count);
+            }
+        }
+        best
+    };
+    counts.into_iter().map(|(key, tags)| (key, best(tags))).collect()
+}
+
 /// The endings of a word, the longest first, and the empty one.
 fn ends(word: &str) -> Vec<&str> {
     let starts: Vec<usize> = word.char_indices().map(|(start, _)| start).collect();
@@ -98,7 +116,7 @@ fn ends(word: &str) -> Vec<&str> {
     starts[longest..].iter().map(|start| &word[*start..]).chain([""]).collect()
 }
 
-/// The words of a text by their tags, as often as they occur.
+/// The words of a text by tag, each as often as it occurs.
 #[derive(Clone, Debug, Default)]
 pub struct Unigrams(HashMap<String, Vec<String>>);
 
@@ -115,7 +133,7 @@ impl Unigrams {
         Self(found)
     }
 
-    /// A word of this tag, each as often as it occurs; none where there is none.
+    /// A random word with the tag, drawn by its frequency; none where the text has no such word.
     pub fn draw(&self, tag: &str, rng: &mut ChaCha8Rng) -> Option<&str> {
         let words = self.0.get(tag)?;
         Some(&words[below(words.len(), rng)])

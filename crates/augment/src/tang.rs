@@ -7,83 +7,109 @@ use crate::row::{Behaviour, TextRow, distinct};
 use crate::speech::{Lexicon, Unigrams};
 use crate::words::Words;
 
-/// Masks, words of the same part of speech, and n-grams.
+/// Variants by masks, words of the same part of speech, and n-grams.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tang {
     /// Variants of a row. The paper: 20 of a sentence, 10 of a pair.
     pub iterations: usize,
-    /// How often a word is masked. The paper: 0.1.
+    /// Probability that a word is masked. The paper: 0.1.
     pub mask: f64,
-    /// How often it is replaced. The paper: 0.1.
+    /// Probability that a word is replaced. The paper: 0.1.
     pub replace: f64,
-    /// How often only an n-gram is kept. The paper: 0.25; the authors' code: 0.
+    /// Probability that a sentence is cut to an n-gram. The paper: 0.25; the authors' code: 0.
     pub ngram: f64,
     /// The text of the mask token.
     pub mask_text: String,
-    /// The paper's or the authors' code's.
+    /// Whether the paper or the authors' code is followed.
     pub behaviour: Behaviour,
 }
 
-/// Words of an n-gram.
+/// The most words of an n-gram.
 const NGRAM: usize = 5;
 
+/// A sentence with the tags of its words.
+struct TaggedWords<'a> {
+    words: Words<'a>,
+    tags: Vec<&'a str>,
+}
+
+impl<'a> TaggedWords<'a> {
+    fn new(text: &'a str, tagger: &'a Lexicon) -> Self {
+        let words = Words::new(text);
+        Self { tags: tagger.tags(&words), words }
+    }
+}
+
+/// Which sentences of a pair are varied.
+struct Varied {
+    first: bool,
+    second: bool,
+}
+
+impl Varied {
+    const FIRST: Self = Self { first: true, second: false };
+    const SECOND: Self = Self { first: false, second: true };
+    const BOTH: Self = Self { first: true, second: true };
+}
+
 impl Tang {
-    /// The row and its variants, each once. Of a pair the first, the second and both sentences are
-    /// varied in turn; in the authors' code both with probability 1/3, else one of them. The
-    /// authors leave out what is wholly masked.
+    /// The row and its variants, without duplicates. Of a pair the first, the second and both
+    /// sentences are varied in turn; in the authors' code both with probability 1/3, else one of
+    /// them. The authors' code drops a variant with a wholly masked sentence.
     pub fn variants(
         &self,
         row: &TextRow,
         number: u64,
         seed: u64,
         tagger: &Lexicon,
-        words: &Unigrams,
+        unigrams: &Unigrams,
     ) -> Vec<TextRow> {
-        let sentences = [Some(row.first.as_str()), row.second.as_deref()];
-        let sentences = sentences
-            .map(|text| text.map(|text| (Words::new(text), tagger.tags(&Words::new(text)))));
-        let vary = |which: usize, rng: &mut ChaCha8Rng| match &sentences[which] {
-            Some((sentence, tags)) => self.vary(sentence, tags, words, rng),
-            None => None,
-        };
+        let first = TaggedWords::new(&row.first, tagger);
+        let second = row.second.as_deref().map(|second| TaggedWords::new(second, tagger));
+
         let variant = |iteration: usize| -> Option<TextRow> {
             let mut rng = keyed_rng("augment", seed, number, iteration as u64);
-            let [first, second] = match (&row.second, self.behaviour) {
-                (None, _) => [true, false],
-                (Some(_), Behaviour::Clean) => {
-                    [[true, false], [false, true], [true, true]][iteration % 3]
-                }
-                (Some(_), Behaviour::Authors) => match below(3, &mut rng) {
-                    0 => [true, true],
-                    _ => {
-                        let first = below(2, &mut rng) == 0;
-                        [first, !first]
-                    }
-                },
+            let mut variant = row.clone();
+            let Some(second) = &second else {
+                variant.first = self.vary(&first, unigrams, &mut rng)?;
+                return Some(variant);
             };
-            let mut found = row.clone();
-            if first {
-                found.first = vary(0, &mut rng)?;
+
+            let varied = self.varied_of_pair(iteration, &mut rng);
+            if varied.first {
+                variant.first = self.vary(&first, unigrams, &mut rng)?;
             }
-            if second {
-                found.second = Some(vary(1, &mut rng)?);
+            if varied.second {
+                variant.second = Some(self.vary(second, unigrams, &mut rng)?);
             }
-            Some(found)
+            Some(variant)
         };
         distinct(row, (0..self.iterations).filter_map(variant))
+    }
+
+    fn varied_of_pair(&self, iteration: usize, rng: &mut ChaCha8Rng) -> Varied {
+        match self.behaviour {
+            Behaviour::Clean => match iteration % 3 {
+                0 => Varied::FIRST,
+                1 => Varied::SECOND,
+                _ => Varied::BOTH,
+            },
+            Behaviour::Authors if below(3, rng) == 0 => Varied::BOTH,
+            Behaviour::Authors if below(2, rng) == 0 => Varied::FIRST,
+            Behaviour::Authors => Varied::SECOND,
+        }
     }
 
     /// The sentence with some of its words masked or replaced, or an n-gram of it; none where
     /// nothing is left.
     fn vary(
         &self,
-        sentence: &Words<'_>,
-        tags: &[&str],
-        words: &Unigrams,
+        sentence: &TaggedWords<'_>,
+        unigrams: &Unigrams,
         rng: &mut ChaCha8Rng,
     ) -> Option<String> {
-        let n = sentence.len();
-        let mut varied: Vec<&str> = sentence.iter().collect();
+        let TaggedWords { words, tags } = sentence;
+        let mut varied: Vec<&str> = words.iter().collect();
         let mut masked = 0;
         for (word, tag) in varied.iter_mut().zip(tags) {
             let draw = uniform(rng);
@@ -91,27 +117,36 @@ impl Tang {
                 *word = &self.mask_text;
                 masked += 1;
             } else if draw < self.mask + self.replace {
-                *word = words.draw(tag, rng).unwrap_or(word);
+                *word = unigrams.draw(tag, rng).unwrap_or(word);
             }
         }
+
+        let n = words.len();
         if n > 0 && masked == n && self.behaviour == Behaviour::Authors {
             return None;
         }
         if n > 0 && uniform(rng) < self.ngram {
-            let length = 1 + below(NGRAM, rng);
-            let starts = match self.behaviour {
-                Behaviour::Clean => n.saturating_sub(length) + 1,
-                // The last start is never drawn, and a sentence that is no longer than the n-gram
-                // gives nothing.
-                Behaviour::Authors => n.saturating_sub(length),
-            };
-            if starts == 0 {
-                return None;
-            }
-            let start = below(starts, rng);
-            return Some(sentence.window(start..(start + length).min(n), &varied));
+            return self.cut(words, &varied, rng);
         }
-        Some(sentence.with(&varied))
+        Some(words.with(&varied))
+    }
+
+    /// A random n-gram of the sentence with the words `varied`.
+    fn cut(&self, words: &Words<'_>, varied: &[&str], rng: &mut ChaCha8Rng) -> Option<String> {
+        let n = words.len();
+        let length = 1 + below(NGRAM, rng);
+        let starts = match self.behaviour {
+            Behaviour::Clean => n.saturating_sub(length) + 1,
+            // The last start is never drawn, and a sentence that is no longer than the n-gram
+            // gives nothing.
+            Behaviour::Authors => n.saturating_sub(length),
+        };
+        if starts == 0 {
+            return None;
+        }
+
+        let start = below(starts, rng);
+        Some(words.window(start..(start + length).min(n), varied))
     }
 }
 
@@ -149,34 +184,35 @@ mod tests {
     fn words_are_replaced_by_words_of_their_kind() {
         let (tagger, original) = (tagger(), row("the cat runs .", None));
         let words = unigrams(&tagger);
+
         let mut seen = HashSet::new();
         for seed in 0..40 {
             let found = tang(0.0, 1.0, 0.0).variants(&original, 0, seed, &tagger, &words);
             assert_eq!(found[0], original);
             seen.extend(found.into_iter().map(|row| row.first));
         }
+
         let all = ["cat", "dog"].map(|n| ["runs", "sleeps"].map(|v| format!("the {n} {v} .")));
         assert_eq!(seen, all.concat().into_iter().collect());
     }
 
     #[test]
-    fn masks_and_ngrams_come_as_often_as_asked() {
+    fn masks_have_the_given_probability_and_ngrams_any_length() {
         let (tagger, text) = (tagger(), vec!["word"; 100].join(" "));
         let words = unigrams(&tagger);
+        let original = row(&text, None);
+        let (masking, cutting) =
+            (Tang { iterations: 1, ..tang(0.1, 0.0, 0.0) }, tang(0.5, 0.0, 1.0));
+
         let (mut masks, mut lengths) = (0usize, Vec::new());
         for number in 0..50 {
-            let masked = Tang { iterations: 1, ..tang(0.1, 0.0, 0.0) }.variants(
-                &row(&text, None),
-                number,
-                1,
-                &tagger,
-                &words,
-            );
+            let masked = masking.variants(&original, number, 1, &tagger, &words);
             masks += masked[1].first.matches("[MASK]").count();
-            let cut = tang(0.5, 0.0, 1.0).variants(&row(&text, None), number, 1, &tagger, &words);
+            let cut = cutting.variants(&original, number, 1, &tagger, &words);
             lengths.extend(cut[1..].iter().map(|row| row.first.split(' ').count()));
         }
-        // 5,000 draws: five standard deviations of 0.1 are 0.0212.
+
+        // A bound of five standard deviations for the share 0.1 of 5,000 draws.
         assert!((masks as f64 / 5_000.0 - 0.1).abs() < 0.0212, "{masks}");
         assert_eq!(lengths.iter().copied().collect::<HashSet<_>>(), (1..=5).collect());
     }
@@ -185,16 +221,13 @@ mod tests {
     fn an_ngram_may_end_with_the_sentence_and_in_the_authors_code_never_does() {
         let (tagger, original) = (tagger(), row("one two three four five six seven", None));
         let words = unigrams(&tagger);
-        let ends = |behaviour| {
-            (0..100).any(|seed| {
-                let tang = Tang { behaviour, ..tang(0.0, 0.0, 1.0) };
-                tang.variants(&original, 0, seed, &tagger, &words)[1..]
-                    .iter()
-                    .any(|row| row.first.ends_with("seven"))
-            })
+        let last_words_are_kept = |behaviour| {
+            let tang = Tang { behaviour, ..tang(0.0, 0.0, 1.0) };
+            let variants = |seed| tang.variants(&original, 0, seed, &tagger, &words).split_off(1);
+            (0..100).flat_map(variants).any(|row| row.first.ends_with("seven"))
         };
-        assert!(ends(Behaviour::Clean));
-        assert!(!ends(Behaviour::Authors));
+        assert!(last_words_are_kept(Behaviour::Clean));
+        assert!(!last_words_are_kept(Behaviour::Authors));
     }
 
     #[test]
@@ -204,8 +237,9 @@ mod tests {
         for behaviour in [Behaviour::Clean, Behaviour::Authors] {
             let tang = Tang { behaviour, iterations: 30, ..tang(1.0, 0.0, 0.0) };
             let found = tang.variants(&original, 0, 1, &tagger, &words);
+
             let mask = "[MASK]";
-            // The authors leave out a sentence that is wholly masked.
+            // The authors' code drops a wholly masked sentence.
             let want = match behaviour {
                 Behaviour::Clean => {
                     vec![

@@ -11,13 +11,13 @@ use crate::words::Words;
 pub struct Tinybert {
     /// Copies of each sentence of a row. The paper: 20; see [`copies_of`].
     pub copies: usize,
-    /// How often a word is replaced. The paper: 0.4.
+    /// Probability that a word is replaced. The paper: 0.4.
     pub probability: f64,
-    /// The paper's or the authors' code's.
+    /// Whether the paper or the authors' code is followed.
     pub behaviour: Behaviour,
 }
 
-/// The authors' copies for a task of GLUE.
+/// The authors' number of copies for a task of GLUE.
 pub fn copies_of(task: &str) -> Option<usize> {
     match task.to_lowercase().as_str() {
         "cola" | "mrpc" | "rte" | "sts-b" => Some(30),
@@ -28,8 +28,9 @@ pub fn copies_of(task: &str) -> Option<usize> {
 }
 
 impl Tinybert {
-    /// The row and its variants, each once. Of a pair one sentence is varied at a time: beside the
-    /// original of the other, in the authors' code the second beside the last variant of the first.
+    /// The row and its variants, without duplicates. Of a pair one sentence is varied at a time,
+    /// the other stays the original. In the authors' code, variants of the second sentence stand
+    /// beside the last variant of the first.
     pub fn variants(
         &self,
         row: &TextRow,
@@ -38,32 +39,34 @@ impl Tinybert {
         candidates: &[Candidates; 2],
     ) -> Vec<TextRow> {
         let varied = |which: usize, text: &str| -> Vec<String> {
-            (0..self.copies)
-                .map(|copy| {
-                    self.copy(text, &candidates[which], [seed, number, (2 * copy + which) as u64])
-                })
-                .collect()
+            let key = |copy: usize| [seed, number, (2 * copy + which) as u64];
+            (0..self.copies).map(|copy| self.copy(text, &candidates[which], key(copy))).collect()
         };
+
         let firsts = varied(0, &row.first);
         let beside = match (self.behaviour, firsts.last()) {
             (Behaviour::Authors, Some(last)) => last.clone(),
             _ => row.first.clone(),
         };
         let seconds = row.second.iter().flat_map(|second| varied(1, second));
+
         let seconds = seconds.map(|second| TextRow { first: beside.clone(), second: Some(second) });
         let firsts = firsts.into_iter().map(|first| TextRow { first, second: row.second.clone() });
         distinct(row, firsts.chain(seconds))
     }
 
+    /// `text` with some of its words replaced, under the random key (seed, row, copy).
     fn copy(&self, text: &str, candidates: &Candidates, [seed, number, copy]: [u64; 3]) -> String {
         let mut rng = keyed_rng("augment", seed, number, copy);
         let words = Words::new(text);
+
         let mut replaced: Vec<&str> = words.iter().collect();
         for (word, candidates) in replaced.iter_mut().zip(candidates) {
             if uniform(&mut rng) < self.probability && !candidates.is_empty() {
                 *word = &candidates[below(candidates.len(), &mut rng)];
             }
         }
+
         words.with(&replaced)
     }
 }
@@ -87,21 +90,20 @@ mod tests {
             let tinybert = Tinybert { copies: 20, probability: 0.4, behaviour: Behaviour::Clean };
             let found = tinybert.variants(&row("a dog.", None), 3, seed, &both);
             assert_eq!(found[0], row("a dog.", None));
-            assert!(
-                found[1..]
-                    .iter()
-                    .all(|variant| ["one dog.", "two dog."].contains(&variant.first.as_str()))
-            );
+
+            let mut variants = found[1..].iter().map(|variant| variant.first.as_str());
+            assert!(variants.all(|variant| ["one dog.", "two dog."].contains(&variant)));
             assert!(found.len() <= 3 && (1..found.len()).all(|i| !found[..i].contains(&found[i])));
         }
     }
 
     #[test]
-    fn words_are_replaced_as_often_as_asked_and_candidates_alike() {
+    fn words_are_replaced_with_the_given_probability_and_candidates_are_drawn_uniformly() {
         let words: Vec<&str> = vec!["x"; 200];
         let text = words.join(" ");
         let many = vec![vec!["b".to_owned(), "c".to_owned()]; 200];
         let tinybert = Tinybert { copies: 1, probability: 0.4, behaviour: Behaviour::Clean };
+
         let (mut replaced, mut first) = (0, 0);
         for number in 0..100 {
             let found =
@@ -109,8 +111,9 @@ mod tests {
             replaced += found[1].first.split(' ').filter(|word| *word != "x").count();
             first += found[1].first.split(' ').filter(|word| *word == "b").count();
         }
-        // 20,000 draws: five standard deviations of 0.4 are 0.0173, those of the half of 8,000 are
-        // 0.028.
+
+        // Bounds of five standard deviations: 0.0173 for the share 0.4 of 20,000 draws, 0.028 for
+        // one half of 8,000.
         assert!((replaced as f64 / 20_000.0 - 0.4).abs() < 0.0173, "{replaced}");
         assert!((first as f64 / replaced as f64 - 0.5).abs() < 0.028, "{first} of {replaced}");
     }
@@ -122,6 +125,7 @@ mod tests {
             let tinybert = Tinybert { copies: 3, probability: 1.0, behaviour };
             tinybert.variants(&row("dog", Some("bird")), 0, 1, &both)
         };
+
         let original = row("dog", Some("bird"));
         let clean = [original.clone(), row("cat", Some("bird")), row("dog", Some("fish"))];
         assert_eq!(found(Behaviour::Clean), clean);

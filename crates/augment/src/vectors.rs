@@ -1,4 +1,4 @@
-//! Word vectors: word2vec's text, GloVe and fastText files, or a table given by the caller.
+//! Word vectors from text files of word2vec, GloVe or fastText, or from a table of the caller.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,37 +16,33 @@ pub struct Vectors {
     words: Vec<String>,
     rows: HashMap<String, usize>,
     width: usize,
-    /// As read.
+    /// The vectors as read.
     values: Vec<f32>,
-    /// Of length 1.
+    /// The vectors scaled to length 1.
     units: Vec<f32>,
 }
 
 impl Vectors {
-    /// Reads the first `limit` words of a text file: lines of a word and numbers, with word2vec's
-    /// or fastText's line of two counts before them or, as GloVe, without; also compressed (`.gz`).
+    /// Reads the first `limit` words of a text file, which may be compressed (`.gz`). Each line is
+    /// a word and its numbers; a first line of two counts, as of word2vec and fastText, is skipped.
     ///
     /// # Errors
-    /// When the file cannot be read, or names the line that has another number of values than the
-    /// first.
+    /// When the file cannot be read, or a line has another number of values than the first; the
+    /// message names the line.
     pub fn open(path: &Path, limit: usize) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("open", path))?;
-        let reader: Box<dyn Read> = match path.extension().is_some_and(|ending| ending == "gz") {
-            true => Box::new(MultiGzDecoder::new(file)),
-            false => Box::new(file),
-        };
+        let is_compressed = path.extension().is_some_and(|ending| ending == "gz");
+        let reader: Box<dyn Read> =
+            if is_compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
         Self::read(BufReader::new(reader), limit, path)
     }
 
     fn read(mut reader: impl BufRead, limit: usize, path: &Path) -> Result<Self> {
-        let bad = |line: usize, what: String| {
-            Error::Data(format!("{}, line {line}: {what}", path.display()))
-        };
         let (mut words, mut values, mut width) = (Vec::new(), Vec::new(), 0);
         let (mut bytes, mut line) = (Vec::new(), 0);
         while words.len() < limit {
             bytes.clear();
-            // No vector takes so much.
+            // No line of a vector is as long.
             let read = reader
                 .by_ref()
                 .take(1 << 20)
@@ -56,6 +52,7 @@ impl Vectors {
                 break;
             }
             line += 1;
+
             let text = String::from_utf8_lossy(&bytes);
             let text = text.trim_end_matches(['\n', '\r', ' ']);
             if line == 1 && is_header(text) || text.trim().is_empty() {
@@ -63,45 +60,34 @@ impl Vectors {
             }
             let fields: Vec<&str> = text.split([' ', '\t']).collect();
             if width == 0 {
-                // Some of GloVe's words have spaces in them, but not the first one.
+                // Some of GloVe's words contain spaces, but not the first one.
                 width = fields.len() - 1;
             }
-            if width == 0 || fields.len() <= width {
-                let found = fields.len() - 1;
-                return Err(bad(
-                    line,
-                    format!(
-                        "{found} numbers after the word, where there should be {}",
-                        width.max(1)
-                    ),
-                ));
-            }
-            let (word, numbers) = fields.split_at(fields.len() - width);
-            for number in numbers {
-                let value = number.parse::<f32>().ok().filter(|value| value.is_finite());
-                values.push(
-                    value.ok_or_else(|| bad(line, format!("`{number}` is no finite number")))?,
-                );
-            }
-            words.push(word.join(" "));
+            let word = read_fields(&fields, width, &mut values)
+                .map_err(|what| Error::Data(format!("{}, line {line}: {what}", path.display())))?;
+            words.push(word);
         }
+
         if words.is_empty() {
             return Err(Error::Data(format!("{} has no word vectors", path.display())));
         }
         Ok(Self::from_table(words, values))
     }
 
-    /// A table of `values`, a row for each of `words`; of a word that stands there twice the first.
+    /// A table of `values`, one row for each of `words`. If a word occurs twice, its first row is
+    /// used.
     ///
     /// # Panics
     /// When the rows are not equally long.
     pub fn from_table(words: Vec<String>, values: Vec<f32>) -> Self {
         let width = values.len() / words.len().max(1);
         assert_eq!(words.len() * width, values.len(), "a row a word");
+
         let mut rows = HashMap::new();
         for (row, word) in words.iter().enumerate() {
             rows.entry(word.clone()).or_insert(row);
         }
+
         let mut units = values.clone();
         for row in units.chunks_exact_mut(width.max(1)) {
             let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
@@ -109,10 +95,11 @@ impl Vectors {
                 row.iter_mut().for_each(|x| *x /= norm);
             }
         }
+
         Self { words, rows, width, values, units }
     }
 
-    /// Numbers of a vector.
+    /// Length of a vector.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -127,13 +114,14 @@ impl Vectors {
         self.rows.get(word).or_else(|| self.rows.get(&word.to_lowercase())).copied()
     }
 
-    /// The `k` words at the smallest angles, the nearest first, the word itself left out; none
-    /// where it has no vector.
+    /// The `k` other words whose vectors are at the smallest angles to that of `word`, the nearest
+    /// first; none where it has no vector.
     pub fn nearest(&self, word: &str, k: usize) -> Vec<&str> {
         let Some(row) = self.row(word) else { return Vec::new() };
         let unit = &self.units[row * self.width..(row + 1) * self.width];
         let cosine = |other: &[f32]| other.iter().zip(unit).map(|(a, b)| a * b).sum::<f32>();
         let cosines: Vec<f32> = self.units.par_chunks_exact(self.width).map(cosine).collect();
+
         let mut order: Vec<usize> = (0..cosines.len()).filter(|other| *other != row).collect();
         let nearer = |a: &usize, b: &usize| cosines[*b].total_cmp(&cosines[*a]).then(a.cmp(b));
         let most = k.min(order.len());
@@ -146,7 +134,27 @@ impl Vectors {
     }
 }
 
-/// Whether a line is word2vec's first: the number of words and of values.
+/// Reads the `width` numbers at the end of a line's fields into `values`; returns the word before
+/// them.
+fn read_fields(
+    fields: &[&str],
+    width: usize,
+    values: &mut Vec<f32>,
+) -> std::result::Result<String, String> {
+    if width == 0 || fields.len() <= width {
+        let (found, expected) = (fields.len() - 1, width.max(1));
+        return Err(format!("{found} numbers after the word, where there should be {expected}"));
+    }
+
+    let (word, numbers) = fields.split_at(fields.len() - width);
+    for number in numbers {
+        let value = number.parse::<f32>().ok().filter(|value| value.is_finite());
+        values.push(value.ok_or_else(|| format!("`{number}` is no finite number"))?);
+    }
+    Ok(word.join(" "))
+}
+
+/// Whether a line is word2vec's first line: the number of words and the width.
 fn is_header(text: &str) -> bool {
     let fields: Vec<&str> = text.split_whitespace().collect();
     fields.len() == 2 && fields.iter().all(|field| field.parse::<u64>().is_ok())
@@ -172,8 +180,10 @@ mod tests {
             (4, 2, Some(&[0.9, 0.2][..]))
         );
         assert_eq!(glove.get(". . ."), Some(&[0.0, 1.0][..]));
+
         let word2vec = read(&format!("4 2\n{GLOVE}"), 2).unwrap();
         assert_eq!(word2vec.words, ["cat", "dog"]);
+
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vectors.vec.gz");
         let mut file = flate2::write::GzEncoder::new(

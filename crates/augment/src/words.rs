@@ -1,9 +1,9 @@
-//! A sentence as words and what stands between them.
+//! A sentence as words and the text between them.
 
 use std::ops::Range;
 
-/// A sentence and where its words are: runs of letters and digits, with apostrophes and hyphens
-/// inside.
+/// A sentence and the positions of its words: runs of letters and digits, with single apostrophes
+/// and hyphens inside.
 #[derive(Clone, Debug)]
 pub struct Words<'a> {
     text: &'a str,
@@ -13,24 +13,24 @@ pub struct Words<'a> {
 impl<'a> Words<'a> {
     /// The words of `text`.
     pub fn new(text: &'a str) -> Self {
-        let inner = |c: char| matches!(c, '\'' | '’' | '-');
+        // Nothing, or one apostrophe or hyphen.
+        let is_inside_word = |between: &str| {
+            between.chars().all(|c| matches!(c, '\'' | '’' | '-')) && between.chars().count() < 2
+        };
+
         let mut ranges: Vec<Range<usize>> = Vec::new();
         for (start, c) in text.char_indices().filter(|(_, c)| c.is_alphanumeric()) {
             let end = start + c.len_utf8();
             match ranges.last_mut() {
-                Some(word)
-                    if text[word.end..start].chars().all(inner)
-                        && text[word.end..start].chars().count() < 2 =>
-                {
-                    word.end = end;
-                }
+                Some(word) if is_inside_word(&text[word.end..start]) => word.end = end,
                 _ => ranges.push(start..end),
             }
         }
+
         Self { text, ranges }
     }
 
-    /// How many words.
+    /// The number of words.
     pub fn len(&self) -> usize {
         self.ranges.len()
     }
@@ -45,27 +45,28 @@ impl<'a> Words<'a> {
         (0..self.len()).map(|i| self.get(i))
     }
 
-    /// What stands before word `i` and after it.
+    /// The text before word `i` and the text after it.
     pub fn around(&self, i: usize) -> (&'a str, &'a str) {
         (&self.text[..self.ranges[i].start], &self.text[self.ranges[i].end..])
     }
 
-    /// The sentence with other words in the place of its own.
+    /// The sentence with other words in place of its own.
     ///
     /// # Panics
-    /// When there are not as many.
+    /// When there are not as many `words` as the sentence has.
     pub fn with(&self, words: &[&str]) -> String {
         assert_eq!(words.len(), self.len(), "a word for each");
         self.part(0..self.len(), words, 0..self.text.len())
     }
 
-    /// The words `range` of the sentence with other words in the place of its own, without what is
+    /// The words `range` of the sentence with other words in place of its own, without the text
     /// around them.
     pub fn window(&self, range: Range<usize>, words: &[&str]) -> String {
         let span = self.ranges[range.start].start..self.ranges[range.end - 1].end;
         self.part(range, words, span)
     }
 
+    /// The bytes `span` of the sentence, in which `words` replace its words `range`.
     fn part(&self, range: Range<usize>, words: &[&str], span: Range<usize>) -> String {
         let mut text = String::new();
         let mut at = span.start;
@@ -82,8 +83,9 @@ impl<'a> Words<'a> {
 /// `word` with the case of the first letter of `like`.
 pub fn cased_like(word: &str, like: &str) -> String {
     let mut letters = word.chars();
-    match (like.chars().next().is_some_and(char::is_uppercase), letters.next()) {
-        (true, Some(first)) => first.to_uppercase().chain(letters).collect(),
+    let is_capitalised = like.chars().next().is_some_and(char::is_uppercase);
+    match letters.next() {
+        Some(first) if is_capitalised => first.to_uppercase().chain(letters).collect(),
         _ => word.to_owned(),
     }
 }
@@ -99,6 +101,7 @@ mod tests {
         let found: Vec<&str> = words.iter().collect();
         assert_eq!(found, ["It's", "a", "well-made", "if", "slow", "film", "isn't", "it"]);
         assert_eq!(words.with(&found), text);
+
         let mut other = found.clone();
         (other[0], other[5]) = ("That's", "play");
         assert_eq!(words.with(&other), " That's a well-made -- if slow -- play , isn't it? ");

@@ -5,8 +5,9 @@ use burn::tensor::Tensor;
 /// `1 - cos` of each pair of rows, `[n]`, for `[n, width]` both (PyTorch's `CosineEmbeddingLoss`
 /// for pairs that belong together).
 pub fn cosine_distances(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
-    /// PyTorch adds it to the squared norms.
+    /// Added to the squared norms, as in PyTorch.
     const EPSILON: f32 = 1e-12;
+
     let sum = |x: Tensor<2>| x.sum_dim(1).squeeze_dim::<1>(1);
     let square = |x: &Tensor<2>| sum(x.clone().powi_scalar(2)) + EPSILON;
     let norms = (square(&a) * square(&b)).sqrt();

@@ -1,4 +1,4 @@
-//! Which layers of the teacher stand for those of the student.
+//! Which layers of the teacher correspond to those of the student.
 
 use objective::Error;
 use serde::{Deserialize, Serialize};
@@ -12,12 +12,12 @@ pub fn spread(teacher: usize, student: usize) -> Vec<usize> {
     (0..student).map(|layer| (layer as f64 * last / steps).round() as usize).collect()
 }
 
-/// The layer of the teacher that each of the student's learns (g(m) of Jiao et al. 2020, section
-/// 4.5).
+/// The layer of the teacher that each layer of the student learns (g(m) of Jiao et al. 2020,
+/// section 4.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mapping {
-    /// m N / M: every third of twelve for four.
+    /// m N / M: for 4 of 12 layers every third.
     #[default]
     Uniform,
     /// m + N - M: the last ones.
@@ -27,7 +27,7 @@ pub enum Mapping {
 }
 
 impl Mapping {
-    /// g(m) for m = 1, ..., `student`, counted from 1; `list` instead, where it is not empty.
+    /// g(m) for m = 1, ..., `student`, counted from 1; a `list` that is not empty replaces it.
     ///
     /// # Errors
     /// When the student has more layers than the teacher, the layers cannot be spread evenly, or
@@ -42,14 +42,17 @@ impl Mapping {
             }
             return Ok(list.to_vec());
         }
+
         if student > teacher {
             return Err(Error(format!(
                 "mapping: the student has {student} layers, the teacher {teacher}; give it fewer"
             )));
         }
+
         match self {
             Self::Uniform if !teacher.is_multiple_of(student) => Err(Error(format!(
-                "mapping = \"uniform\": {teacher} layers cannot be spread over {student}; name them in objective.layers"
+                "mapping = \"uniform\": {teacher} layers cannot be spread over {student}; \
+                 name them in objective.layers"
             ))),
             Self::Uniform => Ok((1..=student).map(|m| m * teacher / student).collect()),
             Self::Top => Ok((1..=student).map(|m| m + teacher - student).collect()),
@@ -76,6 +79,7 @@ mod tests {
         assert_eq!(Mapping::Top.of(&[], 12, 4).expect("fits"), [9, 10, 11, 12]);
         assert_eq!(Mapping::Bottom.of(&[], 12, 4).expect("fits"), [1, 2, 3, 4]);
         assert_eq!(Mapping::Uniform.of(&[2, 2, 5], 12, 3).expect("fits"), [2, 2, 5]);
+
         let message = |list: &[usize], teacher, student| {
             Mapping::Uniform.of(list, teacher, student).expect_err("refused").to_string()
         };

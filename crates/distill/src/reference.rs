@@ -1,11 +1,11 @@
-//! `tests/losses.json`, which `tests/make_losses.py` wrote, for tests.
+//! Reference values for tests: `tests/losses.json`, written by `tests/make_losses.py`.
 
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 use trunk::Sequences;
 
-/// What PyTorch computed, by name; tensors are flat.
+/// PyTorch's results by name; tensors are flat.
 pub struct Reference(BTreeMap<String, serde_json::Value>);
 
 impl Reference {
@@ -22,14 +22,14 @@ impl Reference {
         numbers.iter().map(|number| number.as_f64().expect("a number") as f32).collect()
     }
 
-    /// Rows of `width`.
+    /// A tensor as rows of `width`.
     pub fn matrix(&self, name: &str, width: usize) -> Tensor<2> {
         let values = self.values(name);
         Tensor::<1>::from_data(values.as_slice(), &Device::flex())
             .reshape([values.len() / width, width])
     }
 
-    /// The sequences, of token 0.
+    /// The sequences of the reference, each token 0.
     pub fn sequences(&self) -> Sequences {
         let rows: Vec<Vec<u32>> =
             self.values("lengths").iter().map(|length| vec![0; *length as usize]).collect();
@@ -42,7 +42,7 @@ pub fn assert_loss(name: &str, got: f64, want: f64) {
     assert!((got - want).abs() < 1e-5 * want.abs().max(1.0), "{name}: {got} is not {want}");
 }
 
-/// The only element.
+/// The only element of a tensor.
 pub fn scalar(tensor: Tensor<1>) -> f64 {
     f64::from(tensor.into_scalar::<f32>())
 }

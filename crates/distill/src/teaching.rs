@@ -1,13 +1,13 @@
-//! From a teacher's tensors to those that a student is compared with.
+//! A frozen teacher's tensors beside a student that learns.
 
 use burn::tensor::{Device, Tensor};
 
-/// The tensor on a device that differentiates, without a gradient, where `device` does.
+/// A teacher's tensor as a constant on the student's `device`.
 pub fn known<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D> {
     if device.is_autodiff() { Tensor::from_inner(tensor) } else { tensor }
 }
 
-/// The device of a frozen model beside one on `device`.
+/// `device` without autodiff, for a frozen model.
 pub fn frozen(device: &Device) -> Device {
     device.clone().without_autodiff()
 }

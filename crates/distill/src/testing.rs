@@ -1,4 +1,4 @@
-//! A teacher, and what its students learn from, for tests.
+//! A teacher and examples for tests.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use corpus::Passage;
 use objective::{Context, Example, Label, Teacher, fixtures};
 use trunk::EncoderConfig;
 
-/// A teacher's shape.
+/// The shape of a teacher.
 pub fn shape() -> EncoderConfig {
     EncoderConfig { layers: 4, ..fixtures::encoder() }
 }
@@ -17,7 +17,7 @@ pub fn teacher(config: &EncoderConfig) -> Teacher {
     fixtures::teacher(config, &Device::flex())
 }
 
-/// What a student of 40 words learns with.
+/// The context of a student with 40 token ids.
 pub fn context(encoder: EncoderConfig, teacher: Option<Teacher>) -> Context {
     Context {
         token_counts: (0..40).map(|i| 1 + i * i).collect(),

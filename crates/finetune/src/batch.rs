@@ -3,22 +3,22 @@
 use ::objective::{Example, Label};
 use trunk::Sequences;
 
-/// A batch.
+/// A batch of labelled sequences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskBatch {
     /// The sequences.
     pub sequences: Sequences,
     /// Their labels.
     pub labels: TaskLabels,
-    /// A teacher's outputs for the sequences, one after another; empty unless all of them have
+    /// A teacher's outputs for the sequences, one after another; empty unless every sequence has
     /// some.
     pub teacher_logits: Vec<f32>,
 }
 
-/// The labels of a batch, one for each sequence unless said otherwise.
+/// The labels of a batch, one for each sequence unless stated otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskLabels {
-    /// None are known.
+    /// No labels.
     None,
     /// Classes.
     Classes(Vec<u32>),
@@ -32,7 +32,7 @@ pub enum TaskLabels {
 }
 
 impl TaskLabels {
-    /// How many there are.
+    /// The number of labels.
     pub fn count(&self) -> usize {
         match self {
             Self::None => 0,
@@ -40,6 +40,37 @@ impl TaskLabels {
             Self::Scores(scores) => scores.len(),
             Self::Tags(_, tags) => tags.len(),
             Self::Spans(starts, _) => starts.len(),
+        }
+    }
+
+    /// An empty list of labels of the kind of `label`.
+    fn like(label: &Label) -> Self {
+        match label {
+            Label::Class(_) => Self::Classes(Vec::new()),
+            Label::Score(_) => Self::Scores(Vec::new()),
+            Label::Tags(_) => Self::Tags(Vec::new(), Vec::new()),
+            Label::Span(..) => Self::Spans(Vec::new(), Vec::new()),
+        }
+    }
+
+    /// Adds the label of the sequence whose first token is at the flat position `start`.
+    fn push(&mut self, label: &Label, start: usize) {
+        match (self, label) {
+            (Self::Classes(classes), Label::Class(class)) => classes.push(*class),
+            (Self::Scores(scores), Label::Score(score)) => scores.push(*score),
+            (Self::Tags(positions, tags), Label::Tags(known)) => {
+                for (position, tag) in known.iter().enumerate() {
+                    if let Some(tag) = tag {
+                        positions.push((start + position) as u32);
+                        tags.push(*tag);
+                    }
+                }
+            }
+            (Self::Spans(starts, ends), Label::Span(start, end)) => {
+                starts.push(*start);
+                ends.push(*end);
+            }
+            (labels, label) => panic!("{label:?} among {labels:?}"),
         }
     }
 }
@@ -57,46 +88,24 @@ pub fn collate(examples: &[Example], pad: u32, segments: usize) -> TaskBatch {
         let kinds: Vec<Vec<u32>> = examples.iter().map(segments_of).collect();
         sequences = sequences.with_segments(&kinds);
     }
+
     let mut labels = TaskLabels::None;
     for (row, example) in examples.iter().enumerate() {
         let Some(label) = &example.label else { continue };
         if row == 0 {
-            labels = match label {
-                Label::Class(_) => TaskLabels::Classes(Vec::new()),
-                Label::Score(_) => TaskLabels::Scores(Vec::new()),
-                Label::Tags(_) => TaskLabels::Tags(Vec::new(), Vec::new()),
-                Label::Span(..) => TaskLabels::Spans(Vec::new(), Vec::new()),
-            };
+            labels = TaskLabels::like(label);
         }
-        match (&mut labels, label) {
-            (TaskLabels::Classes(classes), Label::Class(class)) => classes.push(*class),
-            (TaskLabels::Scores(scores), Label::Score(score)) => scores.push(*score),
-            (TaskLabels::Tags(positions, tags), Label::Tags(known)) => {
-                for (position, tag) in known.iter().enumerate() {
-                    if let Some(tag) = tag {
-                        positions.push((row * sequences.len + position) as u32);
-                        tags.push(*tag);
-                    }
-                }
-            }
-            (TaskLabels::Spans(starts, ends), Label::Span(start, end)) => {
-                starts.push(*start);
-                ends.push(*end);
-            }
-            (labels, label) => panic!("{label:?} among {labels:?}"),
-        }
+        labels.push(label, row * sequences.len);
     }
-    let teacher_logits = if examples.iter().all(|example| example.teacher_logits.is_some()) {
-        examples
-            .iter()
-            .filter_map(|example| example.teacher_logits.as_deref())
-            .flatten()
-            .copied()
-            .collect()
-    } else {
-        Vec::new()
-    };
-    TaskBatch { sequences, labels, teacher_logits }
+
+    TaskBatch { sequences, labels, teacher_logits: teacher_logits(examples) }
+}
+
+/// The teacher's logits of all examples, one after another; empty unless every example has some.
+fn teacher_logits(examples: &[Example]) -> Vec<f32> {
+    let logits: Option<Vec<&[f32]>> =
+        examples.iter().map(|example| example.teacher_logits.as_deref()).collect();
+    logits.unwrap_or_default().concat()
 }
 
 /// Segment 0 up to the second sentence, 1 from there on.

@@ -18,7 +18,7 @@ pub struct FinetuneConfig {
     pub head: HeadStyle,
     /// Dropout in the head. BERT: 0.1.
     pub dropout: f64,
-    /// Learning from a teacher.
+    /// How the task is learnt from a teacher.
     pub distillation: DistillationConfig,
 }
 
@@ -43,7 +43,7 @@ pub enum HeadStyle {
 }
 
 impl HeadStyle {
-    /// Its name in the configuration.
+    /// The name of the head in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bert => "bert",
@@ -60,7 +60,7 @@ impl FinetuneConfig {
     /// Checks that the values are possible.
     ///
     /// # Errors
-    /// Names the first that is not, and what it should be.
+    /// Names the first impossible value, and what it should be.
     pub fn validate(&self) -> Result<(), Error> {
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(Error(format!(

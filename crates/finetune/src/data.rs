@@ -1,4 +1,4 @@
-//! Labelled files to sequences with classes, scores, tags and answers.
+//! Labelled files as sequences with classes, scores, tags and answers.
 
 use std::path::Path;
 
@@ -21,16 +21,16 @@ pub struct TaskData {
     pub labels: Vec<String>,
     /// Training rows.
     pub train: Vec<LabelledSequence>,
-    /// The splits that the best checkpoint is chosen by: one, of MNLI two.
+    /// The splits that the best checkpoint is chosen by: one, or the two of MNLI.
     pub dev: Vec<Split>,
-    /// The splits that are only measured.
+    /// The splits that are only evaluated.
     pub test: Vec<Split>,
 }
 
 /// Rows and their gold standard.
 #[derive(Clone, Debug)]
 pub struct Split {
-    /// Its name in results.
+    /// The name of the split in results.
     pub name: String,
     /// The rows.
     pub rows: Vec<LabelledSequence>,
@@ -38,21 +38,20 @@ pub struct Split {
     pub gold: Gold,
 }
 
-/// What predictions are compared with, besides the labels of the rows.
+/// The gold standard besides the labels of the rows.
 #[derive(Clone, Debug)]
 pub enum Gold {
-    /// Nothing else.
+    /// The labels of the rows are all.
     Rows,
     /// Words and tags, and for each sentence the positions of the words' first tokens in its row.
     Tags(Vec<TaggedSentence>, Vec<Vec<usize>>),
-    /// The questions, and for each its context and windows; the rows are the windows, in this
-    /// order.
+    /// The questions, and the context and windows of each; the rows are the windows, in this order.
     Questions(Box<Squad>, Vec<(AnswerContext, Vec<Window>)>),
 }
 
 impl TaskData {
-    /// Reads the files that `config` names. `known` are the labels of a model that was trained
-    /// already; where there are none, they are those of the training data.
+    /// Reads the files that `config` names. `known` are the labels of an already trained model; if
+    /// empty, the labels are those of the training data.
     ///
     /// # Errors
     /// When a file is missing or at fault, or a label does not occur in training.
@@ -72,6 +71,7 @@ impl TaskData {
             let is_named = !path.as_os_str().is_empty();
             Ok(if is_named { vec![reader.split(name, path)?] } else { Vec::new() })
         };
+
         let dev = optional("dev", &config.dev)?;
         let test = optional("test", &config.test)?;
         let labels = reader.labels.map(|labels| labels.names().to_vec()).unwrap_or_default();
@@ -97,8 +97,8 @@ pub fn read_split(
 /// Reads a text of one sentence a line.
 ///
 /// # Errors
-/// When the file cannot be read, is not UTF-8 or empty, or has an empty line: predictions stand on
-/// the line of their sentence.
+/// When the file cannot be read, is not UTF-8, is empty, or has an empty line: each prediction
+/// stands on the line of its sentence.
 pub fn read_lines(path: &Path, encoder: TextEncoder<'_>) -> Result<Split> {
     let of_file = |what: &dyn std::fmt::Display| Error::Data(format!("{}: {what}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| of_file(&error))?;
@@ -151,6 +151,7 @@ fn read_glue(config: &DataConfig, kind: TaskKind, encoder: TextEncoder<'_>) -> R
         };
         parts.into_iter().map(rows_of).collect()
     };
+
     Ok(TaskData {
         train: read(glue::Split::Train)?.into_iter().flat_map(|split| split.rows).collect(),
         dev: read(glue::Split::Dev)?,
@@ -159,6 +160,7 @@ fn read_glue(config: &DataConfig, kind: TaskKind, encoder: TextEncoder<'_>) -> R
     })
 }
 
+/// Reads the files of a task.
 struct Reader<'a> {
     config: &'a DataConfig,
     kind: TaskKind,
@@ -185,22 +187,21 @@ impl Reader<'_> {
             });
             self.labels = Some(Labels::found(names, path)?);
         }
+
         let rows = rows(&table, self.encoder, self.labels.as_ref(), path)?;
         Ok(Split { name, rows, gold: Gold::Rows })
     }
 
+    /// The columns of a table.
     fn columns(&self) -> Columns {
         let DataConfig { text, pair, label, header, .. } = self.config;
-        let some = |name: &String| (!name.is_empty()).then(|| name.clone());
+        let named = |name: &String| (!name.is_empty()).then(|| name.clone());
+        let is_score = self.kind == TaskKind::Regression;
         Columns {
             text: text.clone(),
-            pair: some(pair),
-            label: some(label),
-            kind: if self.kind == TaskKind::Regression {
-                LabelKind::Score
-            } else {
-                LabelKind::Class
-            },
+            pair: named(pair),
+            label: named(label),
+            kind: if is_score { LabelKind::Score } else { LabelKind::Class },
             header: if *header { Header::Present } else { Header::Absent },
             ragged: Ragged::Refuse,
         }
@@ -219,14 +220,15 @@ impl Reader<'_> {
         let (mut rows, mut firsts) = (Vec::new(), Vec::new());
         for sentence in &sentences {
             let aligned = tagging::align(self.encoder.tokenizer, &sentence.words, most);
-            let label = match (&self.labels, sentence.tags.is_empty()) {
-                (Some(labels), false) => {
+            let label = match &self.labels {
+                Some(labels) if !sentence.tags.is_empty() => {
                     let tag = |tag: &String| labels.index(tag, path, sentence.line);
                     let tags = sentence.tags.iter().map(tag).collect::<Result<Vec<u32>>>()?;
                     Some(Label::Tags([vec![None], aligned.labels(&tags), vec![None]].concat()))
                 }
                 _ => None,
             };
+
             firsts.push(aligned.firsts.iter().map(|first| first + 1).collect());
             let tokens = [vec![specials.cls], aligned.tokens, vec![specials.sep]].concat();
             rows.push(LabelledSequence { tokens, second: None, label, teacher_logits: None });
@@ -234,7 +236,7 @@ impl Reader<'_> {
         Ok(Split { name, rows, gold: Gold::Tags(sentences, firsts) })
     }
 
-    /// Where words and tags stand in the file at `path`.
+    /// The columns or fields of words and tags in the file at `path`.
     fn tag_source(&self, path: &Path) -> Result<TagSource> {
         let DataConfig { text, label, .. } = self.config;
         if path.extension().is_some_and(|ending| ending == "jsonl") {
@@ -271,6 +273,7 @@ impl Reader<'_> {
         let DataConfig { step, max_question, .. } = *self.config;
         let windows =
             Windows::new(tokenizer, layout, WindowConfig { max_length, step, max_question })?;
+
         let (mut rows, mut contexts) = (Vec::new(), Vec::new());
         for (paragraph, question) in squad.questions() {
             let context = AnswerContext::new(tokenizer, paragraph.context.as_str());
@@ -282,7 +285,7 @@ impl Reader<'_> {
     }
 }
 
-/// A window of a context as a sequence whose label is the answer in it.
+/// A window as a sequence, labelled with the answer in it.
 fn row_of(window: &Window) -> LabelledSequence {
     let (start, end) = window.target;
     LabelledSequence {
@@ -308,6 +311,7 @@ fn rows(
             (Some(tasks::Label::Score(score)), _) => Some(Label::Score(*score as f32)),
             _ => None,
         };
+
         Ok(encoder.texts(&example.first, example.second.as_deref(), label))
     };
     table.examples.iter().map(row).collect()
@@ -317,7 +321,8 @@ fn warn_of_skipped(name: &str, table: &Table) {
     if !table.skipped.is_empty() {
         let (count, first) = (table.skipped.len(), table.skipped[0]);
         tracing::warn!(
-            "{name}: {count} rows with another number of fields are left out, the first on line {first}"
+            "{name}: {count} rows with another number of fields are left out, \
+             the first on line {first}"
         );
     }
 }

@@ -11,13 +11,13 @@ use crate::kind::TaskKind;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DistillationConfig {
-    /// The teacher's share in the loss; the rest is the labels'. 0: no teacher. TinyBERT, Tang et
+    /// Share of the teacher in the loss, from 0 (no teacher) to 1 (no labels). TinyBERT, Tang et
     /// al.: 1.
     pub share: f64,
     /// How student and teacher are compared.
     pub comparison: Comparison,
-    /// What logits are divided by in the cross-entropy, which is multiplied by its square (Hinton
-    /// et al. 2015).
+    /// Temperature T of the cross-entropy: logits are divided by T, the cross-entropy is multiplied
+    /// by T^2 (Hinton et al. 2015).
     pub temperature: f64,
     /// How the classes of an example are combined.
     pub over_classes: OverClasses,
@@ -30,7 +30,7 @@ pub enum Comparison {
     /// `-sum_c softmax(z / T)_c log softmax(y / T)_c`: TinyBERT.
     #[default]
     CrossEntropy,
-    /// `sum_c (y_c - z_c)^2` of the logits: Tang et al. 2019; always so for scores.
+    /// `sum_c (y_c - z_c)^2` of the logits: Tang et al. 2019. Scores are always compared so.
     Squares,
 }
 
@@ -38,10 +38,10 @@ pub enum Comparison {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OverClasses {
-    /// They are summed, as in the papers.
+    /// By their sum, as in the papers.
     #[default]
     Sum,
-    /// Their mean is taken, as in the code of TinyBERT's and of Tang et al.'s authors.
+    /// By their mean, as in the code of TinyBERT's and of Tang et al.'s authors.
     Mean,
 }
 
@@ -57,10 +57,10 @@ impl Default for DistillationConfig {
 }
 
 impl DistillationConfig {
-    /// Checks that the values fit together and to what is predicted.
+    /// Checks that the values are possible for tasks of `kind`.
     ///
     /// # Errors
-    /// Names the first that does not, and what it should be.
+    /// Names the first impossible value, and what it should be.
     pub fn validate(&self, kind: TaskKind) -> Result<(), Error> {
         let Self { share, temperature, .. } = self;
         if !(0.0..=1.0).contains(share) {
@@ -71,15 +71,17 @@ impl DistillationConfig {
                 "distillation.temperature = {temperature}: must be above 0"
             )));
         }
+
         if *share > 0.0 && !kind.of_sequence() {
-            let message = "only classes and scores are learnt from a teacher; tags and answers are learnt from labels";
+            let message = "only classes and scores are learnt from a teacher; tags and answers are \
+                           learnt from labels";
             return Err(Error(format!("distillation.share = {share}: {message}")));
         }
         Ok(())
     }
 
-    /// The sum over examples, `[1]`, of the distance between the student's outputs `[n, outputs]`
-    /// and the teacher's, flat.
+    /// The distance between the student's outputs `[n, outputs]` and the teacher's flat outputs,
+    /// summed over examples, `[1]`.
     pub fn loss(&self, student: &Tensor<2>, teacher: &[f32]) -> Tensor<1> {
         let [n, width] = student.dims();
         let teacher = Tensor::<1>::from_data(teacher, &student.device()).reshape([n, width]);
@@ -91,6 +93,7 @@ impl DistillationConfig {
             let logarithms = log_softmax(student.clone() / t, 1);
             (softmax(teacher / t, 1) * logarithms).sum() * -(t * t)
         };
+
         match self.over_classes {
             OverClasses::Sum => sum,
             OverClasses::Mean => sum / width as f64,
@@ -111,34 +114,28 @@ mod tests {
     #[test]
     fn losses_by_hand() {
         let config = DistillationConfig::default();
-        let (squares, mean) = (Comparison::Squares, OverClasses::Mean);
-        // Both undecided: ln 2. The teacher 3 to 1, the student undecided: ln 2 again.
         let near = |got: f32, want: f32| assert!((got - want).abs() < 1e-6, "{got} is not {want}");
+
+        // Both undecided: ln 2. The teacher 3 to 1, the student undecided: ln 2 again.
         near(loss(config, [0.0, 0.0], [0.0, 0.0]), 2f32.ln());
         near(loss(config, [0.0, 0.0], [3f32.ln(), 0.0]), 2f32.ln());
         // The teacher undecided, the student 3 to 1: -(ln 3/4 + ln 1/4) / 2.
         near(loss(config, [3f32.ln(), 0.0], [0.0, 0.0]), -(0.75f32.ln() + 0.25f32.ln()) / 2.0);
         let warm = DistillationConfig { temperature: 2.0, ..config };
         near(loss(warm, [9f32.ln(), 0.0], [0.0, 0.0]), -4.0 * (0.75f32.ln() + 0.25f32.ln()) / 2.0);
-        near(
-            loss(DistillationConfig { comparison: squares, ..config }, [1.0, 5.0], [3.0, 2.0]),
-            13.0,
-        );
-        near(
-            loss(
-                DistillationConfig { comparison: squares, over_classes: mean, ..config },
-                [1.0, 5.0],
-                [3.0, 2.0],
-            ),
-            6.5,
-        );
+
+        let squares = DistillationConfig { comparison: Comparison::Squares, ..config };
+        near(loss(squares, [1.0, 5.0], [3.0, 2.0]), 13.0);
+        let mean = DistillationConfig { over_classes: OverClasses::Mean, ..squares };
+        near(loss(mean, [1.0, 5.0], [3.0, 2.0]), 6.5);
     }
 
     #[test]
-    fn what_cannot_be_is_named() {
+    fn impossible_values_are_named() {
         let message = |config: DistillationConfig, kind| {
             config.validate(kind).expect_err("refused").to_string()
         };
+
         let config = DistillationConfig { share: 1.0, ..DistillationConfig::default() };
         assert!(
             message(DistillationConfig { share: 1.5, ..config }, TaskKind::Regression)

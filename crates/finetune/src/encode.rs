@@ -1,4 +1,4 @@
-//! Texts to sequences with special tokens.
+//! Texts as sequences with special tokens.
 
 use corpus::Tokenizer;
 use objective::{Label, LabelledSequence};
@@ -7,7 +7,7 @@ use tasks::Layout;
 /// Lays texts out as a family does.
 #[derive(Clone, Copy, Debug)]
 pub struct TextEncoder<'a> {
-    /// Makes tokens.
+    /// Splits texts into tokens.
     pub tokenizer: &'a Tokenizer,
     /// How two texts are joined.
     pub layout: Layout,
@@ -22,8 +22,8 @@ impl<'a> TextEncoder<'a> {
         Self { tokenizer, layout: if roberta { Layout::Roberta } else { Layout::Bert }, max_length }
     }
 
-    /// `[CLS] first [SEP]`, or both texts joined. What is too long is cut at the end, of two texts
-    /// always the longer one (`_truncate_seq_pair` in the authors' BERT).
+    /// `[CLS] first [SEP]`, or both texts joined. A sequence that is too long is cut at the end; of
+    /// two texts, tokens are taken from the longer one (`_truncate_seq_pair` in the authors' BERT).
     pub fn texts(
         &self,
         first: &str,
@@ -47,6 +47,7 @@ impl<'a> TextEncoder<'a> {
                 second.pop()
             };
         }
+
         let joined = self.layout.join(&specials, &first, &second);
         LabelledSequence {
             tokens: joined.tokens,
@@ -56,7 +57,8 @@ impl<'a> TextEncoder<'a> {
         }
     }
 
-    /// The tokens of a text, in which the mask token is one: augmented sentences have some.
+    /// The tokens of a text. The text of the mask token, which augmented sentences contain, is one
+    /// token.
     fn encode(&self, text: &str) -> Vec<u32> {
         let mask = self.tokenizer.specials().mask;
         let parts = text.split(self.tokenizer.token(mask).unwrap_or("[MASK]"));

@@ -9,7 +9,7 @@ impl HeadStyle {
     /// The head over the first token in transformers' classes of the model's family.
     pub fn of_hub(model: &HubModel) -> Self {
         match model.config.family {
-            // TinyBERT's map to the teacher's width.
+            // The weight is TinyBERT's map to the teacher's width.
             Family::Bert if model.weights.contains_key("fit.weight") => Self::Tinybert,
             Family::Bert | Family::Albert => Self::Bert,
             Family::Roberta => Self::Roberta,
@@ -29,7 +29,7 @@ impl HeadStyle {
     }
 }
 
-/// The task of a fine-tuned class.
+/// The configuration of a fine-tuned class; none for other classes.
 pub fn import(model: &HubModel) -> Option<FinetuneConfig> {
     let kind = match model.architecture {
         Architecture::Sequence if model.config.regression => TaskKind::Regression,
@@ -41,8 +41,9 @@ pub fn import(model: &HubModel) -> Option<FinetuneConfig> {
         | Architecture::PreTraining
         | Architecture::Discriminator => return None,
     };
+
     let has_labels = matches!(kind, TaskKind::Classification | TaskKind::Tagging);
-    // Before the ends of an answer, transformers has dropout in DistilBERT only.
+    // In question answering, transformers has dropout before the output in DistilBERT only.
     let without_dropout = kind == TaskKind::Question && model.config.family != Family::Distilbert;
     Some(FinetuneConfig {
         kind,
@@ -53,7 +54,7 @@ pub fn import(model: &HubModel) -> Option<FinetuneConfig> {
     })
 }
 
-/// The class of the task.
+/// A fine-tuned model as the class of its task.
 pub fn export(
     config: &FinetuneConfig,
     trained: TrainedModel<'_>,

@@ -1,6 +1,7 @@
 //! Heads over the first token or over every token.
 
 use burn::module::Module;
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use kernels::{Activation, Mask, Noise, Rows, activate, dropout};
 use rand_chacha::ChaCha8Rng;
@@ -8,10 +9,10 @@ use trunk::{EncoderConfig, Linear};
 
 use crate::config::{FinetuneConfig, HeadStyle};
 
-/// A head of a family.
+/// The head of a task.
 #[derive(Module, Debug)]
 pub struct TaskHead {
-    /// `[hidden, hidden]`, in the heads over the first token that have it.
+    /// `[hidden, hidden]`, in those heads over the first token that have one.
     pub dense: Option<Linear>,
     /// `[hidden, outputs]`
     pub output: Linear,
@@ -33,6 +34,7 @@ impl TaskHead {
     ) -> Self {
         let (hidden, std) = (encoder.hidden, encoder.initializer_range);
         let has_dense = config.kind.of_sequence() && config.head != HeadStyle::ElectraAuthors;
+
         Self {
             dense: has_dense.then(|| Linear::init(hidden, hidden, std, rng, device)),
             output: Linear::init(hidden, config.kind.outputs(&config.labels), std, rng, device),
@@ -51,34 +53,39 @@ impl TaskHead {
     ) -> Tensor<2> {
         let mut drop =
             |x: Tensor<2>| dropout(x, Mask::draw(noise.as_deref_mut(), self.dropout, rows));
-        let dense = |x: Tensor<2>| match &self.dense {
-            Some(dense) => dense.forward(x),
-            None => x,
-        };
-        let x = if self.of_sequence {
-            match self.style {
-                HeadStyle::Bert => drop(dense(hidden).tanh()),
-                HeadStyle::Roberta => {
-                    let x = dense(drop(hidden)).tanh();
-                    drop(x)
-                }
-                HeadStyle::Electra => {
-                    let x = drop(hidden);
-                    let x = match &self.dense {
-                        Some(dense) => {
-                            activate(Activation::Gelu, dense.project(x), dense.bias.val())
-                        }
-                        None => x,
-                    };
-                    drop(x)
-                }
-                HeadStyle::ElectraAuthors => drop(hidden),
-                HeadStyle::Distilbert => drop(burn::tensor::activation::relu(dense(hidden))),
-                HeadStyle::Tinybert => burn::tensor::activation::relu(dense(hidden).tanh()),
+        if !self.of_sequence {
+            return self.output.forward(drop(hidden));
+        }
+
+        let x = match self.style {
+            HeadStyle::Bert => drop(self.dense(hidden).tanh()),
+            HeadStyle::Roberta => {
+                let x = self.dense(drop(hidden)).tanh();
+                drop(x)
             }
-        } else {
-            drop(hidden)
+            HeadStyle::Electra => {
+                let x = self.gelu_dense(drop(hidden));
+                drop(x)
+            }
+            HeadStyle::ElectraAuthors => drop(hidden),
+            HeadStyle::Distilbert => drop(relu(self.dense(hidden))),
+            HeadStyle::Tinybert => relu(self.dense(hidden).tanh()),
         };
         self.output.forward(x)
+    }
+
+    fn dense(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.dense {
+            Some(dense) => dense.forward(x),
+            None => x,
+        }
+    }
+
+    /// The dense map with bias and GELU in one kernel.
+    fn gelu_dense(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.dense {
+            Some(dense) => activate(Activation::Gelu, dense.project(x), dense.bias.val()),
+            None => x,
+        }
     }
 }

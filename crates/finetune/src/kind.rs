@@ -1,4 +1,4 @@
-//! What a task predicts.
+//! Kinds of tasks.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,17 +13,17 @@ pub enum TaskKind {
     Regression,
     /// The tag of every word.
     Tagging,
-    /// Where in a context the answer to a question stands.
+    /// The first and the last token of the answer to a question in its context.
     Question,
 }
 
 impl TaskKind {
-    /// Whether a network says something about a sequence, not about each token.
+    /// Whether the outputs are about a sequence and not about each token.
     pub fn of_sequence(self) -> bool {
         matches!(self, Self::Classification | Self::Regression)
     }
 
-    /// Numbers that a network says about a sequence or a token.
+    /// The number of outputs for a sequence or a token.
     pub fn outputs(self, labels: &[String]) -> usize {
         match self {
             Self::Classification | Self::Tagging => labels.len(),

@@ -6,7 +6,7 @@
 //! [`HeadStyle`] has the heads of the papers as transformers builds them.
 //!
 //! Beside the labels or instead of them, a class or a score can be learnt from a teacher's outputs
-//! ([`DistillationConfig`]): `(1 - a) L_labels + a L_teacher`. [`Task`] has all of this but the
+//! ([`DistillationConfig`]): `(1 - a) L_labels + a L_teacher`. [`Task`] is all of this without the
 //! network, for students that are no encoders.
 //!
 //! [`TaskData`] reads labelled files into sequences as [`DataConfig`] says. An example's passage is
@@ -14,8 +14,7 @@
 //! `objective::Example::label`.
 //!
 //! Where we differ from transformers: the softmax over an answer's ends runs over the tokens of the
-//! sequence, not over the padding of the batch it happens to be in, so that padding changes
-//! nothing.
+//! sequence and not over the padding of its batch, so that padding changes nothing.
 
 mod batch;
 mod config;

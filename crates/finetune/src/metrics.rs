@@ -10,6 +10,7 @@ pub fn of_classes(
     outputs: &[Vec<f32>],
 ) -> Vec<(&'static str, f64)> {
     let mut found: Vec<_> = agreement(examples, outputs).into_iter().collect();
+
     let (mut predicted, mut gold) = (Vec::new(), Vec::new());
     for (label, logits) in labelled(examples, outputs) {
         let Label::Class(class) = label else { continue };
@@ -37,6 +38,7 @@ pub fn of_scores(examples: &[Example], outputs: &[Vec<f32>]) -> Vec<(&'static st
         _ => None,
     });
     let (predicted, gold): (Vec<f64>, Vec<f64>) = pairs.unzip();
+
     let both = [
         ("finetune/pearson", metrics::pearson(&predicted, &gold)),
         ("finetune/spearman", metrics::spearman(&predicted, &gold)),
@@ -53,7 +55,7 @@ fn labelled<'a>(
     pairs.filter_map(|(example, output)| Some((example.label.as_ref()?, output)))
 }
 
-/// How often the most probable class is the teacher's, where examples have a teacher's logits.
+/// The share of examples with a teacher's logits whose most probable class is the teacher's.
 fn agreement(examples: &[Example], outputs: &[Vec<f32>]) -> Option<(&'static str, f64)> {
     let pairs = examples.iter().zip(outputs);
     let taught =

@@ -30,8 +30,9 @@ pub struct Finetune {
 }
 
 impl Finetune {
-    /// The model's outputs for `sequences`, `[n, outputs]`: for each of them, or for each of the
-    /// rows of the second value (padding included where the device has it).
+    /// The model's outputs for `sequences`, `[n, outputs]`, and its input. There is a row of
+    /// outputs for each sequence, or for each row of the input (padding included where the device
+    /// has it).
     pub fn outputs(
         &self,
         model: &FinetuneModel,
@@ -40,11 +41,13 @@ impl Finetune {
         device: &Device,
     ) -> (Tensor<2>, EncoderInput) {
         let input = sequences.input(device);
+
         let outputs = if self.task.kind.of_sequence() {
             let firsts: Vec<u32> =
                 (0..sequences.batch()).map(|row| (row * sequences.len) as u32).collect();
             let hidden = model.encoder.forward_at(&input, &firsts, noise.as_deref_mut());
-            model.task.forward(hidden, &input.select(&firsts).1, noise)
+            let (_, rows) = input.select(&firsts);
+            model.task.forward(hidden, &rows, noise)
         } else {
             let hidden = model.encoder.forward(&input, noise.as_deref_mut());
             model.task.forward(hidden, &input.rows, noise)
@@ -113,15 +116,12 @@ impl Objective for Finetune {
         self.task.caption(batch, row)
     }
 
-    /// A head's outputs belong to its classes, and the whole head to its kind of task.
+    /// The outputs of a head belong to its classes, and the whole head to its kind of task.
     fn transfers(&self, name: &str, other: &FinetuneConfig) -> bool {
+        let Some(part) = name.strip_prefix("task.") else { return true };
+
         let FinetuneConfig { kind, labels, .. } = &self.config;
-        match name.strip_prefix("task.") {
-            Some(part) => {
-                *kind == other.kind && (*labels == other.labels || !part.starts_with("output."))
-            }
-            None => true,
-        }
+        *kind == other.kind && (*labels == other.labels || !part.starts_with("output."))
     }
 
     /// The pooler of a model that was pretrained on pairs is BERT's head.

@@ -1,4 +1,4 @@
-//! A task on labelled data, whatever network learns it.
+//! A task on labelled data, independent of the network.
 
 use ::objective::{Context, Error, Example, Goal, Mark, Shown, Step, Tally, Term};
 use burn::tensor::Tensor;
@@ -13,14 +13,14 @@ use crate::metrics::{self, largest};
 /// A logit whose softmax is 0.
 const NEVER: f32 = -1e9;
 
-/// The loss over a network's outputs, and how good they are.
+/// The loss and the metrics of a network's outputs.
 #[derive(Debug)]
 pub struct Task {
     /// What is predicted.
     pub kind: TaskKind,
     /// The classes or tags, in the order of their numbers.
     pub labels: Vec<String>,
-    /// Learning from a teacher.
+    /// How the task is learnt from a teacher.
     pub distillation: DistillationConfig,
     context: Context,
 }
@@ -29,7 +29,7 @@ impl Task {
     /// A task with these classes or tags.
     ///
     /// # Errors
-    /// Names what does not fit together, and what it should be.
+    /// Names the setting at fault, and what it should be.
     pub fn new(
         kind: TaskKind,
         labels: Vec<String>,
@@ -43,12 +43,12 @@ impl Task {
         Ok(Self { kind, labels, distillation, context: context.clone() })
     }
 
-    /// Numbers that a network says about a sequence or a token.
+    /// The number of outputs for a sequence or a token.
     pub fn outputs(&self) -> usize {
         self.kind.outputs(&self.labels)
     }
 
-    /// Puts examples together.
+    /// Makes a batch.
     pub fn collate(&self, examples: &[Example]) -> TaskBatch {
         collate(examples, self.context.specials.pad, self.context.encoder.segments)
     }
@@ -77,6 +77,7 @@ impl Task {
         let sum = self.loss(&outputs, input, &batch.sequences, &batch.labels);
         let tally = Tally { name: "finetune/loss", sum, count: counts[0] };
         let mut terms = vec![Term { tally, coefficient: 1.0 - self.distillation.share }];
+
         if let Some(count) = counts.get(1).copied() {
             let sum = if count > 0.0 {
                 self.distillation.loss(&outputs, &batch.teacher_logits)
@@ -107,8 +108,11 @@ impl Task {
         sequences: &Sequences,
         labels: &TaskLabels,
     ) -> Tensor<1> {
+        // Without labels the loss is a zero that depends on every parameter.
+        let zero = || outputs.clone().sum() * 0.0;
+
         match labels {
-            TaskLabels::None => outputs.clone().sum() * 0.0,
+            TaskLabels::None => zero(),
             TaskLabels::Classes(classes) => cross_entropy(outputs.clone(), classes).sum(),
             TaskLabels::Scores(scores) => {
                 let device = outputs.device();
@@ -116,8 +120,7 @@ impl Task {
                     Tensor::<1>::from_data(scores.as_slice(), &device).reshape([scores.len(), 1]);
                 (outputs.clone() - wanted).powi_scalar(2).sum()
             }
-            // One row that counts nothing, so that every parameter has a gradient.
-            TaskLabels::Tags(positions, _) if positions.is_empty() => outputs.clone().sum() * 0.0,
+            TaskLabels::Tags(positions, _) if positions.is_empty() => zero(),
             TaskLabels::Tags(positions, tags) => {
                 let rows: Vec<u32> =
                     positions.iter().map(|position| input.row(*position)).collect();
@@ -143,17 +146,17 @@ impl Task {
         if self.kind.of_sequence() {
             return values.chunks(width).map(<[f32]>::to_vec).collect();
         }
+
         let rows = sequences.lengths.iter().enumerate().map(|(row, length)| {
             let start = input.rows.range(row).start * width;
             &values[start..start + length * width]
         });
+        let firsts_then_lasts = |row: &[f32]| -> Vec<f32> {
+            let (firsts, lasts) = (row.iter().step_by(2), row.iter().skip(1).step_by(2));
+            firsts.chain(lasts).copied().collect()
+        };
         match self.kind {
-            TaskKind::Question => rows
-                .map(|row| {
-                    let (first, last) = (row.iter().step_by(2), row.iter().skip(1).step_by(2));
-                    first.chain(last).copied().collect()
-                })
-                .collect(),
+            TaskKind::Question => rows.map(firsts_then_lasts).collect(),
             _ => rows.map(<[f32]>::to_vec).collect(),
         }
     }
@@ -162,10 +165,8 @@ impl Task {
     fn hits(&self, outputs: &[Vec<f32>], batch: &TaskBatch) -> Option<(&'static str, usize)> {
         match &batch.labels {
             TaskLabels::Classes(classes) => {
-                let hits = outputs
-                    .iter()
-                    .zip(classes)
-                    .filter(|(logits, class)| largest(logits) == **class as usize);
+                let pairs = outputs.iter().zip(classes);
+                let hits = pairs.filter(|(logits, class)| largest(logits) == **class as usize);
                 Some(("finetune/accuracy", hits.count()))
             }
             TaskLabels::Tags(positions, tags) => {
@@ -174,21 +175,19 @@ impl Task {
                     let (row, position) = (flat as usize / len, flat as usize % len);
                     largest(&outputs[row][position * width..][..width])
                 };
-                let hits = positions
-                    .iter()
-                    .zip(tags)
-                    .filter(|(flat, tag)| predicted(**flat) == **tag as usize);
+
+                let pairs = positions.iter().zip(tags);
+                let hits = pairs.filter(|(flat, tag)| predicted(**flat) == **tag as usize);
                 Some(("finetune/accuracy", hits.count()))
             }
             TaskLabels::Spans(starts, ends) => {
-                let hit = |(logits, (start, end)): &(&Vec<f32>, (&u32, &u32))| {
+                let is_hit = |(logits, (start, end)): &(&Vec<f32>, (&u32, &u32))| {
                     let (first, last) = logits.split_at(logits.len() / 2);
                     largest(first) == **start as usize && largest(last) == **end as usize
                 };
-                Some((
-                    "finetune/exact",
-                    outputs.iter().zip(starts.iter().zip(ends)).filter(hit).count(),
-                ))
+
+                let hits = outputs.iter().zip(starts.iter().zip(ends)).filter(is_hit);
+                Some(("finetune/exact", hits.count()))
             }
             TaskLabels::None | TaskLabels::Scores(_) => None,
         }
@@ -205,6 +204,7 @@ impl Task {
             let mark = if special { Mark::Special } else { Mark::Plain };
             Shown { token: *token, label: None, mark, segment: segment(i) }
         };
+
         tokens.iter().enumerate().map(plain).collect()
     }
 
@@ -239,17 +239,17 @@ impl Task {
     }
 }
 
-/// What a forward pass is for.
+/// The purpose of a forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
-    /// Its gradient.
+    /// The gradient.
     Training,
-    /// Its outputs.
+    /// The outputs.
     Evaluation,
 }
 
-/// The logits of being the first and the last token of the answer, each `[batch, len]`, padding
-/// never.
+/// The logits of being the first and the last token of the answer, each `[batch, len]`; those of
+/// padding are [`NEVER`].
 fn ends_of(outputs: &Tensor<2>, input: &EncoderInput, sequences: &Sequences) -> [Tensor<2>; 2] {
     let (batch, len, device) = (sequences.batch(), sequences.len, outputs.device());
     let is_real = |flat: usize| flat % len < sequences.lengths[flat / len];
@@ -259,6 +259,7 @@ fn ends_of(outputs: &Tensor<2>, input: &EncoderInput, sequences: &Sequences) -> 
     let never: Vec<f32> =
         (0..batch * len).map(|flat| if is_real(flat) { 0.0 } else { NEVER }).collect();
     let never = Tensor::<1>::from_data(never.as_slice(), &device).reshape([batch, len]);
+
     let spread = gather(outputs.clone(), rows);
     [0, 1].map(|end| {
         spread.clone().slice([0..batch * len, end..end + 1]).reshape([batch, len]) + never.clone()

@@ -70,6 +70,7 @@ fn model(objective: &Finetune) -> FinetuneModel {
     objective.init(&encoder(), &mut ChaCha8Rng::seed_from_u64(1), &Device::flex().autodiff())
 }
 
+/// The share of `examples` in the loss of a step over all examples of `kind`.
 fn loss(
     kind: TaskKind,
     objective: &Finetune,
@@ -79,9 +80,10 @@ fn loss(
     let batch = objective.collate(examples, Purpose::Training);
     let mut noise = Noise::new(examples.iter().map(Example::noise_key).collect());
     let device = Device::flex().autodiff();
-    let weights =
-        objective.target_counts(&objective.collate(&self::examples(kind), Purpose::Training));
-    objective.forward(model, &batch, Some(&mut noise), &device).loss(&weights)
+
+    let whole = objective.collate(&self::examples(kind), Purpose::Training);
+    let counts = objective.target_counts(&whole);
+    objective.forward(model, &batch, Some(&mut noise), &device).loss(&counts)
 }
 
 #[test]
@@ -90,6 +92,7 @@ fn micro_batches_add_up_to_the_batch_for_every_kind_and_head() {
         for head in STYLES {
             let objective = finetune(kind, head);
             let (model, examples) = (model(&objective), examples(kind));
+
             let whole = loss(kind, &objective, &model, &examples).into_scalar::<f32>();
             let parts: f32 = examples
                 .chunks(1)
@@ -111,9 +114,10 @@ fn a_batch_can_be_learnt_by_heart() {
         let device = Device::flex().autodiff();
         let mut model = objective.init(&quiet, &mut ChaCha8Rng::seed_from_u64(1), &device);
         let batch = objective.collate(&examples(kind), Purpose::Training);
-        let weights = objective.target_counts(&batch);
+        let counts = objective.target_counts(&batch);
         let value =
-            |model: &FinetuneModel| objective.forward(model, &batch, None, &device).loss(&weights);
+            |model: &FinetuneModel| objective.forward(model, &batch, None, &device).loss(&counts);
+
         let first = value(&model).into_scalar::<f32>();
         for _ in 0..150 {
             let gradients = value(&model).backward();
@@ -157,10 +161,10 @@ fn padding_changes_no_output() {
         let examples = examples(kind);
         let device = Device::flex();
         let outputs = |examples: &[Example]| {
-            objective
-                .forward(&model, &objective.collate(examples, Purpose::Evaluation), None, &device)
-                .outputs
+            let batch = objective.collate(examples, Purpose::Evaluation);
+            objective.forward(&model, &batch, None, &device).outputs
         };
+
         let together = outputs(&examples);
         for (example, beside) in examples.iter().zip(together) {
             let alone = &outputs(std::slice::from_ref(example))[0];
@@ -171,13 +175,15 @@ fn padding_changes_no_output() {
 }
 
 #[test]
-fn answers_are_judged() {
+fn metrics_of_classes_are_computed_from_outputs() {
     let objective = finetune(TaskKind::Classification, HeadStyle::Bert);
-    // Says classes 0, 1, 1, 0 of which 0, 1, 2, 0 are right.
+    // The predicted classes are 0, 1, 1, 0, the labels 0, 1, 2, 0.
     let outputs = [[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, 2.0, 1.0], [1.0, 0.0, 0.0]]
         .map(|row| row.to_vec());
-    let found = objective.metrics(&examples(TaskKind::Classification), &outputs);
-    let macro_f1 = found.iter().find(|(name, _)| *name == "finetune/macro_f1").expect("there").1;
+
+    let metrics = objective.metrics(&examples(TaskKind::Classification), &outputs);
+    let (_, macro_f1) =
+        metrics.iter().find(|(name, _)| *name == "finetune/macro_f1").expect("there");
     // F1 of 0: 1; of 1: 2/3; of 2: 0.
     assert!((macro_f1 - 5.0 / 9.0).abs() < 1e-9, "{macro_f1}");
 }
@@ -190,11 +196,8 @@ fn the_first_token_of_an_answer_is_sought_among_real_tokens_only() {
     let device = Device::flex().autodiff();
     let sum = |examples: &[Example]| {
         let batch = objective.collate(examples, Purpose::Evaluation);
-        objective.forward(&model, &batch, None, &device).terms[0]
-            .tally
-            .sum
-            .clone()
-            .into_scalar::<f32>()
+        let term = objective.forward(&model, &batch, None, &device).terms.remove(0);
+        term.tally.sum.into_scalar::<f32>()
     };
     let alone: f32 = examples.iter().map(|example| sum(std::slice::from_ref(example))).sum();
     assert!((alone - sum(&examples)).abs() < 1e-4);

@@ -20,10 +20,9 @@ use crate::rule::{Rule, Tensors, record};
 pub struct Attention {
     /// Heads; they split the width evenly.
     pub heads: usize,
-    /// The tokens that ask. On a backend without the fused operation they are all tokens of the
-    /// rectangle.
+    /// Query rows. On a backend without the fused operation they are all tokens of the rectangle.
     pub queries: Rows,
-    /// The tokens that are seen, each by those of its sequence.
+    /// Key rows: a query sees those of its own sequence.
     pub keys: Rows,
     /// Added to the scores, from [`padding_bias`]; a rectangle with a bias is computed as composed
     /// operations.
@@ -145,11 +144,11 @@ impl Rule<2> for Attend {
 
     fn backward(self, inputs: Tensors<2>, g: FlexTensor, _wanted: [bool; 2]) -> Tensors<2> {
         let [queries, packed] = inputs.map(|input| input.expect("read"));
-        let ([asked, d], [seen, _]) = (dims(&queries), dims(&packed));
+        let ([n_queries, d], [n_keys, _]) = (dims(&queries), dims(&packed));
         let (queries, packed) = (values(&queries), values(&packed));
         let (dq, dkv) =
             attention::backward(queries, packed, values(&self.logs), values(&g), d, &self.shape);
-        [Some(tensor(dq, [asked, d])), Some(tensor(dkv, [seen, 2 * d]))]
+        [Some(tensor(dq, [n_queries, d])), Some(tensor(dkv, [n_keys, 2 * d]))]
     }
 }
 
@@ -161,9 +160,9 @@ impl Rule<2> for AttentionScores {
 
     fn backward(self, inputs: Tensors<2>, g: FlexTensor, _wanted: [bool; 2]) -> Tensors<2> {
         let [queries, packed] = inputs.map(|input| input.expect("read"));
-        let ([asked, d], [seen, _]) = (dims(&queries), dims(&packed));
+        let ([n_queries, d], [n_keys, _]) = (dims(&queries), dims(&packed));
         let (dq, dkv) = scores::backward(values(&queries), values(&packed), values(&g), d, &self.0);
-        [Some(tensor(dq, [asked, d])), Some(tensor(dkv, [seen, 2 * d]))]
+        [Some(tensor(dq, [n_queries, d])), Some(tensor(dkv, [n_keys, 2 * d]))]
     }
 }
 
@@ -226,8 +225,10 @@ mod tests {
             let mask = Mask::draw(Some(&mut noise()), rate, &rows);
             let (some_q, some_kv) =
                 (q.clone().select(0, ids.clone()), kv.clone().select(0, ids.clone()));
+
             let fused = attention(some_q, some_kv, whole(heads, lengths), mask);
             let fused = value_and_gradients(&fused, &[], &[&q, &kv]);
+
             let rectangle = Rows::of_lengths(&vec![len; batch]);
             let factors = Mask::draw(Some(&mut noise()), rate, &rectangle)
                 .map(|mask| weight_factors(&mask, heads, len, &device));

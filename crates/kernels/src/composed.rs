@@ -161,6 +161,7 @@ pub fn lstm(
     let (mut hidden, mut cell) =
         (Tensor::<2>::zeros([batch, width], &device), Tensor::<2>::zeros([batch, width], &device));
     let mut states = vec![hidden.clone(); len];
+
     let order: Vec<usize> = match direction {
         Direction::Forward => (0..len).collect(),
         Direction::Backward => (0..len).rev().collect(),
@@ -169,9 +170,11 @@ pub fn lstm(
         let sums = inputs.clone().slice([0..batch, t..t + 1, 0..wide]).reshape([batch, wide]);
         let sums = sums + hidden.matmul(recurrent.clone());
         let gate = |i: usize| sums.clone().slice([0..batch, i * width..(i + 1) * width]);
+
         // A sequence that has not begun, read from the end, is where it started.
         let real: Vec<f32> =
             lengths.iter().map(|length| if t < *length { 1.0 } else { 0.0 }).collect();
+
         let real = Tensor::<1>::from_data(real.as_slice(), &device).reshape([batch, 1]);
         cell = (sigmoid(gate(1)) * cell + sigmoid(gate(0)) * gate(2).tanh()) * real.clone();
         hidden = sigmoid(gate(3)) * cell.clone().tanh() * real;

@@ -346,6 +346,7 @@ mod tests {
             let values = host(x).into_iter().map(bf16).collect();
             Tensor::<2>::from_data(TensorData::new::<f32, _>(values, x.dims()), &x.device())
         };
+
         let (x, w, b) = (leaf([65, 34], 1), leaf([34, 17], 2), leaf([17], 3));
         let found = value_and_gradients(
             &linear(x.clone(), w.clone(), b.clone(), Precision::Bf16),
@@ -361,6 +362,7 @@ mod tests {
         );
         let want = [host(&value), host(&dx), host(&dw), host(&upper.sum_dim(0))];
         assert_close(&found, &want, 2e-6, "bfloat16");
+
         let pair = project_pair(
             x.clone(),
             [(w.clone(), leaf([17], 3)), (w.clone(), leaf([17], 4))],

@@ -150,6 +150,7 @@ mod tests {
                 let fused = lstm(some, r.clone(), &Rows::of_lengths(&lengths), &lengths, direction);
                 let plain =
                     composed::lstm(x.clone(), r.clone(), &lengths, direction).select(0, ids);
+
                 let fused = value_and_gradients(&fused, &[], &[&x, &r]);
                 let plain = value_and_gradients(&plain, &[], &[&x, &r]);
                 assert_close(

@@ -86,9 +86,10 @@ pub fn vocabulary_scores(layer: OutputLayer, labels: &[u32]) -> Scores {
 pub fn vocabulary_sample(layer: OutputLayer, sampling: &Sampling) -> Vec<u32> {
     let [n, _] = layer.hidden.dims();
     assert_eq!(sampling.keys.len(), n, "a key a row");
-    match runs_fused(&layer.hidden) {
-        true => vocabulary_draws(layer.without_graph(), sampling),
-        false => composed::vocabulary_sample(layer, sampling),
+    if runs_fused(&layer.hidden) {
+        vocabulary_draws(layer.without_graph(), sampling)
+    } else {
+        composed::vocabulary_sample(layer, sampling)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an objective may know about tokenizer, text, encoder and teacher.
+//! The information about tokenizer, text, encoder and teacher that an objective may use.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use trunk::EncoderConfig;
 
 use crate::teacher::Teacher;
 
-/// What an objective may know about tokenizer, text, encoder and teacher.
+/// The information about tokenizer, text, encoder and teacher that an objective may use.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// The special tokens of the layout.

@@ -16,7 +16,7 @@ use crate::held_out::HeldOutTask;
 use crate::show::Shown;
 use crate::step::Step;
 
-/// What a batch is made for.
+/// The purpose of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Drawn anew each epoch.
@@ -39,8 +39,8 @@ pub enum Goal {
 pub struct Packing {
     /// Special tokens that a sequence needs besides the tokens of its passage.
     pub special_tokens: usize,
-    /// Whether the sentence that reaches the length of a passage still belongs to it, for
-    /// [`Objective::collate`] to cut.
+    /// Whether a passage includes the sentence that reaches its length; [`Objective::collate`]
+    /// then cuts it.
     pub overfill: bool,
 }
 
@@ -62,8 +62,8 @@ pub trait Objective: Sized + Send + Sync + 'static {
     const TASKS: &'static [HeldOutTask] = &[];
     /// Whether training needs [`Context::teacher`].
     const NEEDS_TEACHER: bool = false;
-    /// The family of transformers whose models this objective trains, whatever the shape of the
-    /// encoder; none where the shape decides.
+    /// The family of transformers whose models this objective trains; none where the shape of the
+    /// encoder decides.
     const FAMILY: Option<Family> = None;
 
     /// The `[objective]` table; unknown keys are refused.
@@ -76,7 +76,7 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// The objective under `config`.
     ///
     /// # Errors
-    /// Names the knob at fault, and the values that it may have.
+    /// Names the setting at fault, and the values that it may have.
     fn new(config: Self::Config, context: &Context) -> Result<Self, Error>;
 
     // Data.
@@ -84,8 +84,8 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// How passages are packed.
     fn packing(&self) -> Packing;
 
-    /// The epoch whose draw of [`Example::partner`] the examples of `epoch` bring along; none where
-    /// they need no partner.
+    /// The epoch whose draw of [`Example::partner`] the examples of `epoch` have; none where they
+    /// need no partner.
     fn partner_epoch(&self, _epoch: u64) -> Option<u64> {
         None
     }
@@ -115,7 +115,7 @@ pub trait Objective: Sized + Send + Sync + 'static {
         device: &Device,
     ) -> Step;
 
-    /// What predicts the tokens at the flat `positions` (row * len + position, ascending) of
+    /// The predictions of the tokens at the flat `positions` (row * len + position, ascending) of
     /// `sequences`; none where the objective's model is no masked language model.
     fn predict<'m>(
         &self,
@@ -127,8 +127,7 @@ pub trait Objective: Sized + Send + Sync + 'static {
         None
     }
 
-    /// What computes [`Objective::predict`]: the shape of its encoder, and the number of
-    /// parameters.
+    /// The shape of the encoder that computes [`Objective::predict`], and the number of parameters.
     fn predictor(&self, model: &Self::Model, encoder: &EncoderConfig) -> (EncoderConfig, usize) {
         (encoder.clone(), model.num_params())
     }
@@ -150,7 +149,7 @@ pub trait Objective: Sized + Send + Sync + 'static {
 
     // Evaluation.
 
-    /// Metrics by name that are no means over examples, given the model's outputs for each
+    /// Metrics that are no means over examples, by name, given the model's outputs for each example
     /// ([`Step::outputs`]).
     fn metrics(&self, _examples: &[Example], _outputs: &[Vec<f32>]) -> Vec<(&'static str, f64)> {
         Vec::new()
@@ -166,13 +165,13 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// Row `row` of `batch` as the model sees it.
     fn show(&self, batch: &Self::Batch, row: usize) -> Vec<Shown>;
 
-    /// What is to be predicted about row `row` as a whole, in words.
+    /// The target of row `row` as a whole, in words.
     fn caption(&self, _batch: &Self::Batch, _row: usize) -> Option<String> {
         None
     }
 
-    /// All rows of a training batch as a trained model sees them, where what it sees depends on the
-    /// model itself.
+    /// All rows of a training batch as a trained model sees them; differs from [`Objective::show`]
+    /// where the model itself changes its input.
     fn show_trained(
         &self,
         _model: &Self::Model,
@@ -191,13 +190,13 @@ pub trait Objective: Sized + Send + Sync + 'static {
     }
 
     /// The parameters of another model that the parameter `name` of this objective's model may
-    /// start from, when a run is initialised from it: the first one that exists is taken.
+    /// start from, when a run is initialised from that model: the first one that exists is taken.
     fn init_sources(&self, name: &str) -> Vec<String> {
         vec![name.to_owned()]
     }
 
-    /// The knobs under which this objective trains models of the class of `model`; none where it
-    /// trains no such models. At most one objective of a program claims a class.
+    /// The configuration under which this objective trains models of the class of `model`; none
+    /// where it trains no such models. At most one objective of a program claims a class.
     fn import(_model: &HubModel) -> Option<Self::Config> {
         None
     }

@@ -11,11 +11,11 @@ pub struct Example {
     pub passage: Passage,
     /// Seed of the run, or of the evaluation set.
     pub seed: u64,
-    /// How many times the corpus has been gone through before; [`Example::EVALUATION`] in
-    /// evaluation.
+    /// The number of earlier passes over the corpus; [`Example::EVALUATION`] in evaluation.
     pub epoch: u64,
-    /// Whole sentences of another document, about as many tokens as the longest passage has or all
-    /// that there are, for objectives that ask for it; none where the text has no other document.
+    /// Whole sentences of another document, for objectives that ask for them: about as many tokens
+    /// as the longest passage has, or the whole document; none where the text has no other
+    /// document.
     pub partner: Option<Passage>,
     /// The label, where the data are labelled.
     pub label: Option<Label>,
@@ -41,8 +41,8 @@ impl Example {
     /// The epoch of every evaluation: its masks never change.
     pub const EVALUATION: u64 = u64::MAX;
 
-    /// The generator of everything that is random about this example under `purpose` (such as
-    /// "mask"), keyed by (purpose, seed, epoch, number of the passage).
+    /// The random generator of this example for `purpose` (such as "mask"), keyed by (purpose,
+    /// seed, epoch, number of the passage).
     pub fn rng(&self, purpose: &str) -> ChaCha8Rng {
         keyed_rng(purpose, self.seed, self.epoch, self.passage.number)
     }
@@ -58,7 +58,7 @@ impl Example {
 pub struct LabelledSequence {
     /// The tokens, special tokens included.
     pub tokens: Vec<u32>,
-    /// Where the second segment begins.
+    /// The position at which the second segment begins.
     pub second: Option<u32>,
     /// The label, where it is known.
     pub label: Option<Label>,
@@ -67,7 +67,7 @@ pub struct LabelledSequence {
 }
 
 impl LabelledSequence {
-    /// The sequence as number `number` in `epoch` of the run with `seed`.
+    /// The sequence as example `number` in `epoch` of the run with `seed`.
     pub fn example(&self, number: u64, seed: u64, epoch: u64) -> Example {
         let segments = std::iter::once(0).chain(self.second).collect();
         Example {
@@ -80,7 +80,7 @@ impl LabelledSequence {
         }
     }
 
-    /// All of `rows` in their order, to be evaluated.
+    /// The examples of an evaluation of `rows`, in their order.
     pub fn evaluation_set(rows: &[Self]) -> Vec<Example> {
         let numbered = rows.iter().zip(0..);
         numbered.map(|(row, number)| row.example(number, 0, Example::EVALUATION)).collect()

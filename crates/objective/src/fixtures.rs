@@ -39,13 +39,13 @@ pub fn encoder() -> EncoderConfig {
     }
 }
 
-/// A passage as it is met in the first epoch of the run with seed 1.
+/// A passage in the first epoch of the run with seed 1.
 pub fn example(passage: Passage) -> Example {
     Example { passage, seed: 1, epoch: 0, partner: None, label: None, teacher_logits: None }
 }
 
-/// Four examples of 12 to 18 tokens below 40, of two sentences and of words of one and two tokens,
-/// each with a partner.
+/// Four examples of 12 to 18 token ids below 40, with two sentences, words of one and two tokens,
+/// and a partner each.
 pub fn examples() -> Vec<Example> {
     let passage = |number: u64| {
         let n = 12 + 2 * (number as u32 % 10);
@@ -53,6 +53,7 @@ pub fn examples() -> Vec<Example> {
         let word_starts = (0..tokens.len()).map(|i| i % 3 != 1).collect();
         Passage { word_starts, ..Passage::of_words(number, tokens, vec![0, 6]) }
     };
+
     let with_partner =
         |number: u64| Example { partner: Some(passage(number + 10)), ..example(passage(number)) };
     (0..4).map(with_partner).collect()

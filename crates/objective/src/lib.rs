@@ -6,8 +6,8 @@
 //! so that objectives can be compared.
 //!
 //! Three rules make runs repeatable and means right:
-//! - what is random about an example is a function of (seed, epoch, passage), see [`Example::rng`]:
-//!   not of the batch it is in, the number of threads, or where the run was interrupted;
+//! - the randomness of an example is a function of (seed, epoch, passage), see [`Example::rng`]:
+//!   not of its batch, the number of threads, or the point where the run was interrupted;
 //! - a batch holds no tensors, so collation is tested on plain vectors;
 //! - losses and metrics are sums with their counts, divided only at the very end, so that means
 //!   over micro-batches and evaluation batches are right by construction.

@@ -1,11 +1,11 @@
-//! What an objective does to a text, for display.
+//! Tokens as an objective shows them to the model, for display.
 
 /// What happened to a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// Nothing.
     Plain,
-    /// It is a special token of the layout.
+    /// Nothing: a special token of the layout.
     Special,
     /// A target, replaced by the mask token.
     Masked,
@@ -24,8 +24,8 @@ pub struct Shown {
     pub token: u32,
     /// The token to be predicted at this position.
     pub label: Option<u32>,
-    /// What happened to it.
+    /// What happened to the token.
     pub mark: Mark,
-    /// Segment it is in.
+    /// The segment of the token.
     pub segment: u32,
 }

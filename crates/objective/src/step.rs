@@ -1,15 +1,15 @@
-//! What a forward pass returns: sums and their counts.
+//! The result of a forward pass: sums and their counts.
 
 use burn::tensor::Tensor;
 
-/// A sum over a batch and the number of things summed.
+/// A sum over a batch and the number of its terms.
 #[derive(Clone, Debug)]
 pub struct Tally {
     /// `objective/quantity`, such as `mlm/accuracy`.
     pub name: &'static str,
     /// The sum, `[1]`.
     pub sum: Tensor<1>,
-    /// The number of terms of the sum, which its mean is divided by.
+    /// The number of terms of the sum, by which it is divided for the mean.
     pub count: f64,
 }
 
@@ -19,7 +19,7 @@ pub struct Tally {
 pub struct Term {
     /// Summed loss in nats and number of targets.
     pub tally: Tally,
-    /// What the mean is multiplied with in the total.
+    /// The factor of the mean in the total loss.
     pub coefficient: f64,
 }
 
@@ -66,6 +66,7 @@ impl Step {
             let factor = if *count > 0.0 { term.coefficient / count } else { 0.0 };
             term.tally.sum.clone() * factor
         };
+
         self.terms
             .iter()
             .zip(target_counts)

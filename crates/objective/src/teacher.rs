@@ -6,9 +6,9 @@ use trunk::{Encoder, EncoderConfig, MlmHead};
 /// An encoder whose weights do not change, on a device without autodiff.
 #[derive(Debug)]
 pub struct Teacher {
-    /// Its shape.
+    /// The shape of the encoder.
     pub config: EncoderConfig,
-    /// Its encoder and head.
+    /// The encoder and its head.
     pub model: TeacherModel,
 }
 
@@ -17,6 +17,6 @@ pub struct Teacher {
 pub struct TeacherModel {
     /// The encoder.
     pub encoder: Encoder,
-    /// The masked-language-model head, where it has one.
+    /// The masked-language-model head, where the model has one.
     pub head: Option<MlmHead>,
 }

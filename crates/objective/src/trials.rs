@@ -13,7 +13,7 @@ use crate::contract::{Objective, Purpose};
 use crate::example::Example;
 use crate::step::Step;
 
-/// What the trials work on.
+/// The setting of the trials.
 #[derive(Debug)]
 pub struct Bench<'a, O: Objective> {
     /// The objective under test.
@@ -63,13 +63,14 @@ impl<O: Objective> Bench<'_, O> {
         let mut later = self.examples.clone();
         later.iter_mut().for_each(|example| example.epoch += 1);
         let batch = self.objective.collate(&later, Purpose::Training);
-        // Where nothing is drawn, training sees what evaluation does.
+        // If nothing is drawn, batches of training and of evaluation are equal.
         let draws = self.batch() != self.objective.collate(&self.examples, Purpose::Evaluation);
         assert!(
             !draws || batch != self.batch(),
             "{}: masks did not change with the epoch",
             O::NAME
         );
+
         let evaluation = |epoch| {
             let mut examples = self.examples.clone();
             examples.iter_mut().for_each(|example| example.epoch = epoch);
@@ -124,14 +125,16 @@ impl<O: Objective> Bench<'_, O> {
     fn micro_batches_add_up_to_the_batch(&self) {
         let model = self.model();
         let whole = self.loss(&model, &[(self.batch(), self.examples.clone())]);
+
         let parts: Vec<_> = self
             .examples
             .chunks(self.examples.len().div_ceil(2))
             .map(|part| (self.objective.collate(part, Purpose::Training), part.to_vec()))
             .collect();
         let parts: f32 = self.loss(&model, &parts).iter().sum();
+
         let difference = (whole[0] - parts).abs();
-        // Float sums of a few hundred terms in another order.
+        // Sums of a few hundred floats in another order differ by rounding.
         assert!(difference < 1e-4 * whole[0].abs(), "{}: {} is not {parts}", O::NAME, whole[0]);
     }
 
@@ -148,9 +151,10 @@ impl<O: Objective> Bench<'_, O> {
             let loss = self.step(&model, &batch, &self.examples).loss(&counts);
             losses.push(loss.clone().into_scalar::<f32>());
             let grads = loss.backward();
+
             let mut norm = SquaredNorm { grads: &grads, sum: Tensor::zeros([1], &self.device) };
             model.visit(&mut norm);
-            // Clipped, since losses have coefficients of up to 50.
+            // The gradient is clipped: losses have coefficients of up to 50.
             let rate = 0.5 / f64::from(norm.sum.into_scalar::<f32>()).sqrt().max(1.0);
             model = model.map(&mut Descend { grads, rate });
         }
@@ -206,7 +210,7 @@ impl ModuleVisitor for FindGradients<'_> {
 /// Steps in which a batch must be learnt.
 const STEPS: usize = 40;
 
-/// Sums the squares of all gradients, on the device: a GPU is slow to be read from.
+/// Sums the squares of all gradients on the device: reading from a GPU is slow.
 struct SquaredNorm<'a> {
     grads: &'a Gradients,
     sum: Tensor<1>,

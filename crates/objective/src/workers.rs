@@ -1,8 +1,10 @@
 //! Forward and backward passes side by side on the cores of the CPU.
 //!
-//! On small models two passes on one core each are faster than one pass on two: nothing waits for
-//! the slowest part of every operation. What is computed side by side never depends on the number
-//! of threads, only when it is computed.
+//! On small models two passes on one core each are faster than one pass on two: no operation waits
+//! for the slowest of its parts. The number of threads changes when a pass is computed, never its
+//! result.
+
+use std::thread::ScopedJoinHandle;
 
 use burn::tensor::Device;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
@@ -14,8 +16,8 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Workers for up to `parts` passes at a time on `device`. On another device than the CPU there
-    /// is one, the calling thread: such a device does its own scheduling.
+    /// Workers for up to `parts` passes at a time on `device`. A device other than the CPU
+    /// schedules by itself: there the only worker is the calling thread.
     ///
     /// # Errors
     /// When the operating system gives no threads.
@@ -34,31 +36,44 @@ impl Workers {
         Ok(Self { pools: (0..count).map(pool).collect::<Result<_, _>>()? })
     }
 
-    /// `f` of every item, in the order of the items.
+    /// Applies `f` to every item; the results are in the order of the items.
     pub fn map<T: Send, R: Send>(&self, items: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
         if self.pools.is_empty() {
             return items.into_iter().map(f).collect();
         }
-        let (count, f) = (self.pools.len(), &f);
-        // Item i goes to worker i modulo their number; the workers' results are dealt back in the
-        // same way.
-        let mut hands: Vec<Vec<T>> = (0..count).map(|_| Vec::new()).collect();
-        items.into_iter().enumerate().for_each(|(i, item)| hands[i % count].push(item));
-        let work = |(pool, hand): (&ThreadPool, Vec<T>)| {
-            pool.install(|| hand.into_iter().map(f).collect::<Vec<R>>())
+
+        // Item i goes to queue i modulo their number, and its result comes from there.
+        let count = self.pools.len();
+        let mut queues: Vec<Vec<T>> = (0..count).map(|_| Vec::new()).collect();
+        items.into_iter().enumerate().for_each(|(i, item)| queues[i % count].push(item));
+
+        let mut results: Vec<_> =
+            self.map_queues(queues, &f).into_iter().map(Vec::into_iter).collect();
+        let total: usize = results.iter().map(ExactSizeIterator::len).sum();
+        (0..total).map(|i| results[i % count].next().expect("one result an item")).collect()
+    }
+
+    /// Applies `f` to the items of every queue, one queue on each pool.
+    fn map_queues<T: Send, R: Send>(
+        &self,
+        queues: Vec<Vec<T>>,
+        f: &(impl Fn(T) -> R + Sync),
+    ) -> Vec<Vec<R>> {
+        let work = |(pool, queue): (&ThreadPool, Vec<T>)| {
+            pool.install(|| queue.into_iter().map(f).collect::<Vec<R>>())
         };
-        let done: Vec<Vec<R>> = std::thread::scope(|scope| {
-            let pairs = self.pools.iter().zip(hands);
-            let threads: Vec<_> = pairs.map(|pair| scope.spawn(move || work(pair))).collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, Vec<R>>| match thread.join() {
-                Ok(results) => results,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
+        let join = |thread: ScopedJoinHandle<'_, Vec<R>>| match thread.join() {
+            Ok(results) => results,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+
+        std::thread::scope(|scope| {
+            let mut threads = Vec::with_capacity(self.pools.len());
+            for pair in self.pools.iter().zip(queues) {
+                threads.push(scope.spawn(move || work(pair)));
+            }
             threads.into_iter().map(join).collect()
-        });
-        let mut done: Vec<_> = done.into_iter().map(Vec::into_iter).collect();
-        let total: usize = done.iter().map(ExactSizeIterator::len).sum();
-        (0..total).map(|i| done[i % count].next().expect("one result an item")).collect()
+        })
     }
 }
 

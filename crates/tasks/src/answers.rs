@@ -1,19 +1,19 @@
-//! From the scores of windows to the text of an answer (Devlin et al. 2019, section 4.2 and 4.3,
+//! The text of an answer from the scores of windows (Devlin et al. 2019, sections 4.2 and 4.3,
 //! `run_squad.py`).
 
 use serde::Serialize;
 
 use crate::windows::{AnswerContext, Window};
 
-/// What a model says of a window: two scores (logits) of each of its tokens.
+/// A window with two scores (logits) of each of its tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Scored<'a> {
     /// The window.
     pub window: &'a Window,
-    /// That the answer begins with the token, by its position in the window; padding behind the window
-    /// does not matter.
+    /// For each position in the window, the score that the answer begins there; scores of padding
+    /// behind the window are ignored.
     pub start: &'a [f32],
-    /// That it ends with the token.
+    /// For each position in the window, the score that the answer ends there.
     pub end: &'a [f32],
 }
 
@@ -22,9 +22,9 @@ pub struct Scored<'a> {
 pub struct AnswerConfig {
     /// The most tokens of an answer. BERT: 30.
     pub max_tokens: usize,
-    /// How many answers of different text are kept, at least 1. BERT: 20.
+    /// The number of answers of different text that are kept, at least 1. BERT: 20.
     pub n_best: usize,
-    /// Whether there may be none.
+    /// Whether a question may have no answer.
     pub no_answer: NoAnswer,
 }
 
@@ -37,23 +37,23 @@ impl Default for AnswerConfig {
 /// Whether a question may have no answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NoAnswer {
-    /// Every question has one, as in SQuAD 1.1.
+    /// Every question has an answer, as in SQuAD 1.1.
     Never,
-    /// It has none when the score of none exceeds that of the best answer by more than this, as in
-    /// SQuAD 2.0. 0 before a better one is chosen on development data.
+    /// A question has no answer if the score of no answer exceeds that of the best answer by more
+    /// than this threshold, as in SQuAD 2.0. 0 until a better one is chosen on development data.
     Above(f64),
 }
 
-/// An answer that was considered.
+/// A possible answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Candidate {
-    /// As it stands in the context; empty for no answer.
+    /// The text as written in the context; empty for no answer.
     pub text: String,
-    /// Among the candidates of the question (softmax of the sums of both scores).
+    /// Probability among the candidates of the question (softmax of the sums of both scores).
     pub probability: f64,
-    /// The score of its beginning.
+    /// The score of the beginning.
     pub start_logit: f32,
-    /// The score of its end.
+    /// The score of the end.
     pub end_logit: f32,
 }
 
@@ -63,27 +63,27 @@ impl Candidate {
     }
 }
 
-/// What is answered to a question.
+/// The predicted answer to a question.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
     /// The answer, empty for none.
     pub text: String,
-    /// The best answer, whether it was given or not; empty only for a context without tokens. The
-    /// sweep over thresholds takes this one.
+    /// The best answer, also if no answer scores better; empty only for a context without tokens.
+    /// The sweep over thresholds uses it.
     pub best: String,
     /// How much the score of no answer exceeds that of the best answer; `None` where every question
     /// has one.
     pub null_odds: Option<f64>,
-    /// The best answers, the best first; with [`NoAnswer::Above`] none is among them.
+    /// The best answers, best first; with [`NoAnswer::Above`] no answer is among them.
     pub candidates: Vec<Candidate>,
 }
 
 /// Chooses the answer to a question from the windows of its context.
 ///
-/// A candidate begins and ends in the context, not before it begins, within the most tokens, and
-/// begins with a token for which its window is the widest. All such pairs of tokens are compared,
-/// where `run_squad.py` combines the 20 best beginnings with the 20 best ends. No answer scores as
-/// start and end at the first special token, in the window where that is least.
+/// A candidate is a span of the context of at most [`AnswerConfig::max_tokens`] tokens, whose first
+/// token has the most context in the candidate's window. All such spans are compared, where
+/// `run_squad.py` combines the 20 best beginnings with the 20 best ends. The score of no answer is
+/// that of a span at the first special token, in the window where it is lowest.
 ///
 /// # Panics
 /// Without a window, or with fewer scores than tokens.
@@ -97,6 +97,7 @@ pub fn answer(
     for scored in windows {
         collect(context, scored, config, &mut candidates);
     }
+
     let best = candidates.first().cloned();
     let best_text = best.as_ref().map_or_else(String::new, |best| best.text.clone());
     let (mut text, mut null_odds) = (best_text.clone(), None);
@@ -110,15 +111,15 @@ pub fn answer(
             text.clear();
         }
         null_odds = Some(odds);
-        let position = candidates.partition_point(|candidate| candidate.score() >= null.score());
-        candidates.insert(position, null);
+        insert(&mut candidates, null);
     }
-    share(&mut candidates);
+
+    set_probabilities(&mut candidates);
     Prediction { text, best: best_text, null_odds, candidates }
 }
 
-/// The candidates of a window join those of the windows before: the best first, each text once,
-/// `n_best` at most.
+/// Adds the candidates of a window to those of earlier windows: best first, without duplicate
+/// texts, at most [`AnswerConfig::n_best`].
 fn collect(
     context: &AnswerContext,
     scored: &Scored<'_>,
@@ -136,6 +137,7 @@ fn collect(
             if full && candidates.last().is_some_and(|worst| score <= worst.score()) {
                 continue;
             }
+
             let text = context.slice(window.part.start + first, window.part.start + last);
             match candidates.iter().position(|known| known.text == text) {
                 Some(known) if candidates[known].score() >= score => continue,
@@ -143,17 +145,21 @@ fn collect(
                 None if text.is_empty() => continue,
                 None => {}
             }
-            let position = candidates.partition_point(|known| known.score() >= score);
-            candidates.insert(
-                position,
-                Candidate { text: text.to_owned(), probability: 0.0, start_logit, end_logit },
-            );
+
+            let text = text.to_owned();
+            insert(candidates, Candidate { text, probability: 0.0, start_logit, end_logit });
             candidates.truncate(config.n_best);
         }
     }
 }
 
-/// No answer, in the window where it scores least.
+/// Inserts a candidate behind those with the same score or a better one.
+fn insert(candidates: &mut Vec<Candidate>, candidate: Candidate) {
+    let position = candidates.partition_point(|known| known.score() >= candidate.score());
+    candidates.insert(position, candidate);
+}
+
+/// No answer, in the window where its score is lowest.
 fn null(windows: &[Scored<'_>]) -> Candidate {
     let none = |scored: &Scored<'_>| Candidate {
         text: String::new(),
@@ -161,6 +167,7 @@ fn null(windows: &[Scored<'_>]) -> Candidate {
         start_logit: scored.start[0],
         end_logit: scored.end[0],
     };
+
     windows
         .iter()
         .map(none)
@@ -168,11 +175,12 @@ fn null(windows: &[Scored<'_>]) -> Candidate {
         .expect("a question has a window at least")
 }
 
-/// Turns scores to probabilities.
-fn share(candidates: &mut [Candidate]) {
+/// Sets the probabilities: the softmax of the scores.
+fn set_probabilities(candidates: &mut [Candidate]) {
     let best = candidates.iter().map(Candidate::score).fold(f32::NEG_INFINITY, f32::max);
     let weight = |candidate: &Candidate| f64::from(candidate.score() - best).exp();
     let sum: f64 = candidates.iter().map(weight).sum();
+
     for candidate in candidates {
         candidate.probability = weight(candidate) / sum;
     }
@@ -209,15 +217,17 @@ mod tests {
     const END: [f32; 8] = [9.0, 9.0, 9.0, 4.0, 2.0, 1.0, 3.0, 9.0];
 
     #[test]
-    fn the_best_span_within_the_context_is_told_as_written() {
+    fn the_best_span_within_the_context_is_given_as_written() {
         let (context, windows) = cut("A  b É\tC", 12, 4);
         let scored = [Scored { window: &windows[0], start: &START, end: &END }];
         let config = AnswerConfig { n_best: 5, ..AnswerConfig::default() };
+
         let prediction = answer(&context, &scored, &config);
         // 3+3, 2.5+3, 1+4, 1+3, 3+1; the last two are level, and the one that begins first comes
         // first.
         assert_eq!(texts(&prediction), ["É\tC", "C", "A", "A  b É\tC", "É"]);
         assert_eq!((prediction.text.as_str(), prediction.null_odds), ("É\tC", None));
+
         let sum: f64 = prediction.candidates.iter().map(|candidate| candidate.probability).sum();
         assert!((sum - 1.0).abs() < 1e-12);
         let ratio = prediction.candidates[0].probability / prediction.candidates[1].probability;
@@ -253,6 +263,7 @@ mod tests {
             windows.iter().map(|window| window.part.clone()).collect::<Vec<_>>(),
             [0..3, 2..4]
         );
+
         let scored = [
             Scored {
                 window: &windows[0],
@@ -283,6 +294,7 @@ mod tests {
         );
         assert_eq!(texts(&given), ["", "a", "a b"]);
         assert_eq!((given.candidates[0].start_logit, given.candidates[0].end_logit), (1.0, 3.0));
+
         let refused = two_windows(NoAnswer::Above(1.9));
         assert_eq!((refused.text.as_str(), refused.best.as_str()), ("", "a"));
     }
@@ -297,6 +309,24 @@ mod tests {
         assert_eq!(texts(&answer(&context, &scored, &config)), [""]);
     }
 
+    /// The best score of each text of at most three tokens.
+    fn best_scores(words: &[&str], scored: &[Scored<'_>]) -> BTreeMap<String, f32> {
+        let mut best: BTreeMap<String, f32> = BTreeMap::new();
+        for Scored { window, start, end } in scored {
+            let tokens = window.part.len();
+            for i in (0..tokens).filter(|i| window.widest[*i]) {
+                for j in i..tokens.min(i + 3) {
+                    let text = words[window.part.start + i..=window.part.start + j].join(" ");
+                    let score = start[window.first + i] + end[window.first + j];
+
+                    let known = best.entry(text).or_insert(-1.0);
+                    *known = known.max(score);
+                }
+            }
+        }
+        best
+    }
+
     #[test]
     fn the_kept_answers_are_the_best_of_all_pairs() {
         for seed in 0..200 {
@@ -305,44 +335,24 @@ mod tests {
                 .map(|_| ["a", "b", "c", "d"][below(4, &mut rng)])
                 .collect();
             let (context, windows) = cut(&words.join(" "), 8, 1 + below(4, &mut rng));
-            let scores: Vec<(Vec<f32>, Vec<f32>)> = windows
-                .iter()
-                .map(|window| {
-                    let mut draw =
-                        || window.tokens.iter().map(|_| (8.0 * uniform(&mut rng)) as f32).collect();
-                    (draw(), draw())
-                })
-                .collect();
+            let mut draw = |window: &Window| -> Vec<f32> {
+                window.tokens.iter().map(|_| (8.0 * uniform(&mut rng)) as f32).collect()
+            };
+            let scores: Vec<(Vec<f32>, Vec<f32>)> =
+                windows.iter().map(|window| (draw(window), draw(window))).collect();
             let scored: Vec<Scored<'_>> = windows
                 .iter()
                 .zip(&scores)
                 .map(|(window, (start, end))| Scored { window, start, end })
                 .collect();
+
+            let mut best: Vec<f32> = best_scores(&words, &scored).into_values().collect();
+            best.sort_by(|a, b| b.total_cmp(a));
+            best.truncate(4);
+
             let config = AnswerConfig { max_tokens: 3, n_best: 4, no_answer: NoAnswer::Never };
-            let mut all: BTreeMap<String, f32> = BTreeMap::new();
-            for Scored { window, start, end } in &scored {
-                for i in 0..window.part.len() {
-                    for j in i..window.part.len().min(i + 3) {
-                        if window.widest[i] {
-                            let best = all
-                                .entry(
-                                    words[window.part.start + i..=window.part.start + j].join(" "),
-                                )
-                                .or_insert(-1.0);
-                            *best = best.max(start[window.first + i] + end[window.first + j]);
-                        }
-                    }
-                }
-            }
-            let mut all: Vec<f32> = all.into_values().collect();
-            all.sort_by(|a, b| b.total_cmp(a));
-            all.truncate(4);
-            let found: Vec<f32> = answer(&context, &scored, &config)
-                .candidates
-                .iter()
-                .map(Candidate::score)
-                .collect();
-            assert_eq!(found, all);
+            let candidates = answer(&context, &scored, &config).candidates;
+            assert_eq!(candidates.iter().map(Candidate::score).collect::<Vec<_>>(), best);
         }
     }
 }

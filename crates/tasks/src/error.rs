@@ -1,9 +1,9 @@
-//! What can go wrong between files of labelled data and numbers.
+//! The errors of this crate.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong between files of labelled data and numbers.
+/// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or a setting is at fault; the message names it and says what to write instead.
@@ -14,9 +14,9 @@ pub enum Error {
     Io {
         /// What was attempted.
         action: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -32,10 +32,10 @@ impl Error {
     }
 }
 
-/// A result with this crate's error.
+/// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Reads a file whole.
+/// Reads a whole file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|source| Error::Io {
         action: "read",
@@ -44,18 +44,15 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// The text of some bytes that begin on a line of a file.
+/// The text of bytes that begin on line `line` of a file.
 pub(crate) fn utf8<'a>(bytes: &'a [u8], path: &Path, line: usize) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let line = line + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
-        let byte = bytes[at];
-        Error::line(
-            path,
-            line,
-            format!(
-                "not UTF-8 (byte 0x{byte:02x}); convert the file, such as with `iconv -t UTF-8`"
-            ),
-        )
+        let message = format!(
+            "not UTF-8 (byte 0x{:02x}); convert the file, such as with `iconv -t UTF-8`",
+            bytes[at]
+        );
+        Error::line(path, line, message)
     })
 }

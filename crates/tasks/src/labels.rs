@@ -1,4 +1,4 @@
-//! The classes of a task, in the order of a classifier's outputs.
+//! The classes of a task in the order of a classifier's outputs.
 
 use std::path::Path;
 
@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The names of the classes; the position of a name is the number of its output. At least two, each
-/// once, none empty. Stored beside a model, because the order differs between code bases.
+/// The names of the classes: at least two, all distinct and not empty. The index of a name is the
+/// index of its output. The names are stored beside a model, because their order differs between
+/// code bases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Labels(Vec<String>);
@@ -16,7 +17,7 @@ impl Labels {
     /// The classes in a given order.
     ///
     /// # Errors
-    /// When there are fewer than two, or a name is empty or there twice.
+    /// When there are fewer than two names, or a name is empty or occurs twice.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         if names.len() < 2 {
@@ -25,6 +26,7 @@ impl Labels {
                 list(&names)
             )));
         }
+
         for (index, name) in names.iter().enumerate() {
             if name.trim().is_empty() {
                 return Err(Error::data(format!("class {index} has no name")));
@@ -36,26 +38,28 @@ impl Labels {
         Ok(Self(names))
     }
 
-    /// The classes that occur in a training set: in numeric order where all are integers, else in
-    /// the order of their characters.
+    /// The classes that occur in a training set: in numeric order if all are integers, else in the
+    /// order of their characters.
     ///
     /// # Errors
-    /// When there are fewer than two; the message names the file.
+    /// When there are fewer than two classes; the message names the file.
     pub fn found<'a>(names: impl IntoIterator<Item = &'a str>, path: &Path) -> Result<Self> {
         let mut names: Vec<&str> = names.into_iter().collect();
         names.sort_unstable();
         names.dedup();
+
         match names[..] {
             [] => return Err(Error::data(format!("{} has no labels", path.display()))),
             [only] => {
-                let message = "there is nothing to learn; give examples of another class, or choose another --label";
                 return Err(Error::data(format!(
-                    "{}: every label is `{only}`; {message}",
+                    "{}: every label is `{only}`; there is nothing to learn; give examples of \
+                     another class, or choose another --label",
                     path.display()
                 )));
             }
             _ => {}
         }
+
         if let Some(numbers) =
             names.iter().map(|name| name.parse().ok()).collect::<Option<Vec<i64>>>()
         {
@@ -66,19 +70,15 @@ impl Labels {
         Self::new(names)
     }
 
-    /// The number of a class.
+    /// The index of a class, which a file names on `line`.
     ///
     /// # Errors
-    /// When there is no such class; the message names the position where it stands, and the classes
-    /// there are.
+    /// When there is no such class; the message names the file, the line, and the known classes.
     pub fn index(&self, name: &str, path: &Path, line: usize) -> Result<u32> {
         let index = self.0.iter().position(|known| known == name).ok_or_else(|| {
             let known = list(&self.0);
-            Error::line(
-                path,
-                line,
-                format!("the label `{name}` does not occur in training; known: {known}"),
-            )
+            let message = format!("the label `{name}` does not occur in training; known: {known}");
+            Error::line(path, line, message)
         })?;
         Ok(index as u32)
     }
@@ -103,14 +103,11 @@ impl From<Labels> for Vec<String> {
     }
 }
 
-/// The names, of a long list the first ones.
+/// The names as text, of a long list the first 30.
 fn list(names: &[String]) -> String {
     let shown = 30.min(names.len());
-    let more = if shown < names.len() {
-        format!(" and {} more", names.len() - shown)
-    } else {
-        String::new()
-    };
+    let left = names.len() - shown;
+    let more = if left > 0 { format!(" and {left} more") } else { String::new() };
     format!("{}{more}", names[..shown].join(", "))
 }
 
@@ -137,14 +134,14 @@ mod tests {
     fn one_class_is_nothing_to_learn() {
         assert_eq!(
             found(&["good", "good"]).unwrap_err().to_string(),
-            "train.tsv: every label is `good`; there is nothing to learn; give examples of another class, or choose \
-             another --label"
+            "train.tsv: every label is `good`; there is nothing to learn; give examples of another \
+             class, or choose another --label"
         );
         assert_eq!(found(&[]).unwrap_err().to_string(), "train.tsv has no labels");
     }
 
     #[test]
-    fn an_unseen_label_is_told_with_its_place_and_the_known_ones() {
+    fn an_unseen_label_is_reported_with_its_location_and_the_known_ones() {
         let labels = found(&["neg", "pos"]).unwrap();
         assert_eq!(labels.index("pos", Path::new("dev.tsv"), 7).unwrap(), 1);
         assert_eq!(

@@ -19,12 +19,12 @@ pub struct Joined {
     pub tokens: Vec<u32>,
     /// Segment of each token.
     pub segments: Vec<u32>,
-    /// Where the tokens of the second text begin.
+    /// The position at which the second text begins.
     pub second: usize,
 }
 
 impl Layout {
-    /// How many special tokens stand around two texts.
+    /// The number of special tokens around two texts.
     pub fn specials(self) -> usize {
         match self {
             Self::Bert => 3,
@@ -40,12 +40,13 @@ impl Layout {
         };
         let tokens = [&[specials.cls], first, between, second, &[specials.sep]].concat();
         let begin = 1 + first.len() + between.len();
-        let segment = match self {
+
+        let second_segment = match self {
             Self::Bert => 1,
             Self::Roberta => 0,
         };
-        let segments =
-            (0..tokens.len()).map(|position| if position < begin { 0 } else { segment }).collect();
+        let segment_of = |position| if position < begin { 0 } else { second_segment };
+        let segments = (0..tokens.len()).map(segment_of).collect();
         Joined { tokens, segments, second: begin }
     }
 }
@@ -64,6 +65,7 @@ mod tests {
             (vec![101, 1, 2, 102, 3, 102], vec![0, 0, 0, 0, 1, 1])
         );
         assert_eq!(bert.second, 4);
+
         let roberta = Layout::Roberta.join(&SPECIALS, &[1, 2], &[3]);
         assert_eq!(
             (roberta.tokens, roberta.segments),

@@ -1,4 +1,4 @@
-//! Labelled data for fine-tuning, and what predictions are judged by.
+//! Labelled data for fine-tuning, and the metrics of predictions.
 //!
 //! A [`Table`] of TSV, CSV or JSON lines holds texts or pairs of texts with [`Labels`] or scores;
 //! [`glue`] knows the tables of GLUE (Wang et al. 2019) as they are downloaded. [`tagging`] reads
@@ -8,13 +8,13 @@
 //! [`Predictions`] are the files that the official evaluation reads. [`metrics`] are GLUE's and
 //! SQuAD's.
 //!
-//! Knows nothing of tensors: models see token ids and return numbers.
+//! The crate needs no tensors: models see token ids and return numbers.
 //!
-//! Where it differs from the authors' code: answers are cut out of the context by the tokens'
-//! positions in it instead of being matched again after tokenisation; all pairs of a beginning and an
-//! end are compared, not those of the 20 best of each; an answer that does not stand where SQuAD's
-//! file says is looked for nearby instead of being left out; a question without a prediction scores
-//! 0 in SQuAD 2.0 as in 1.1.
+//! Where we differ from the authors' code: answers are cut out of the context by the positions of
+//! their tokens instead of being matched again after tokenisation; all pairs of a beginning and an
+//! end are compared, not those of the 20 best of each; an answer that is not at the position in
+//! SQuAD's file is searched nearby instead of being left out; a question without a prediction
+//! scores 0 in SQuAD 2.0 as in 1.1.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 

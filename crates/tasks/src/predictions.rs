@@ -1,21 +1,21 @@
-//! The answers to the questions of a file, as they are written to files.
+//! Predicted answers as the files of `run_squad.py`.
 
 use std::collections::BTreeMap;
 
 use crate::answers::{Candidate, Prediction};
 
-/// The answers to the questions of a file, by their ids: what `run_squad.py` writes as
-/// `predictions.json`, `nbest_predictions.json` and `null_odds.json`, each a map that serialises as
-/// it is.
+/// The answers to the questions of a file, by the ids of the questions: the maps that
+/// `run_squad.py` writes as `predictions.json`, `nbest_predictions.json` and `null_odds.json`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Predictions {
-    /// The answers; the evaluation script reads this.
+    /// The answers, for the evaluation script.
     pub answers: BTreeMap<String, String>,
     /// The best answers with their probabilities.
     pub n_best: BTreeMap<String, Vec<Candidate>>,
-    /// How much no answer exceeds the best answer; empty where every question has an answer.
+    /// How much the score of no answer exceeds that of the best answer; empty where every question
+    /// has an answer.
     pub null_odds: BTreeMap<String, f64>,
-    /// The answers if each question had one; the sweep over thresholds takes these.
+    /// The best answers, also where no answer scores better, for the sweep over thresholds.
     pub forced: BTreeMap<String, String>,
 }
 
@@ -57,6 +57,7 @@ mod tests {
         let mut predictions = Predictions::default();
         predictions.insert("q2", prediction("", Some(2.0)));
         predictions.insert("q1", prediction("Brno", None));
+
         let json = |value: &BTreeMap<String, String>| serde_json::to_string(value).unwrap();
         assert_eq!(json(&predictions.answers), r#"{"q1":"Brno","q2":""}"#);
         assert_eq!(json(&predictions.forced), r#"{"q1":"Brno","q2":"Brno"}"#);

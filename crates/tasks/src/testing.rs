@@ -2,7 +2,7 @@
 
 use corpus::Tokenizer;
 
-/// An uncased WordPiece tokenizer: the special tokens of BERT as 0 to 4, then these tokens.
+/// An uncased WordPiece tokenizer with the special tokens of BERT as 0 to 4, then `tokens`.
 pub fn wordpiece(tokens: &[&str]) -> Tokenizer {
     let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
     let lines: String = specials.iter().chain(tokens).map(|token| format!("{token}\n")).collect();

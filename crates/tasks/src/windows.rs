@@ -1,5 +1,5 @@
-//! A question and a context that is too long for the encoder, as windows onto the context (Devlin
-//! et al. 2019, `run_squad.py`).
+//! Windows onto a context that is too long for the encoder, each with the question (Devlin et al.
+//! 2019, `run_squad.py`).
 
 use std::ops::Range;
 
@@ -11,14 +11,14 @@ use crate::layout::Layout;
 /// How windows are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowConfig {
-    /// The most tokens of a window, special tokens with them. BERT: 384.
+    /// The most tokens of a window, special tokens included. BERT: 384.
     pub max_length: usize,
-    /// How many context tokens later the next window begins: `doc_stride` of BERT's `run_squad.py`,
-    /// 128. The `stride` of Hugging Face's tokenizers is the overlap: what a window holds of the
-    /// context, less this. A step longer than a window is as one of its length, so that no token is
-    /// left out.
+    /// The number of context tokens between the beginnings of two windows: `doc_stride` of BERT's
+    /// `run_squad.py`, 128. (The `stride` of Hugging Face's tokenizers is the overlap of two
+    /// windows instead.) A longer step than the context in a window is reduced to it, so that no
+    /// token is left out.
     pub step: usize,
-    /// The most tokens of the question; the rest is cut off. BERT: 64.
+    /// The most tokens of the question, whose end is cut off. BERT: 64.
     pub max_question: usize,
 }
 
@@ -33,28 +33,28 @@ impl Default for WindowConfig {
 pub struct AnswerContext {
     text: String,
     tokens: Vec<u32>,
-    /// By token, its bytes of the text.
+    /// The bytes of each token in the text.
     ranges: Vec<Range<usize>>,
 }
 
 impl AnswerContext {
-    /// Tokenises a context: once for all of its questions.
+    /// Tokenises a context, once for all of its questions.
     pub fn new(tokenizer: &Tokenizer, text: impl Into<String>) -> Self {
         let text = text.into();
         let (tokens, ranges) = tokenizer.encode_offsets(&text);
         Self { text, tokens, ranges }
     }
 
-    /// What stands in the text from one token to another one, both included; as written, without
-    /// white space at its ends.
+    /// The text from token `first` to token `last`, both included, as written, without white space
+    /// at its ends.
     ///
     /// # Panics
-    /// When there are no such tokens or the last is before the first.
+    /// When there are no such tokens, or the last is before the first.
     pub fn slice(&self, first: usize, last: usize) -> &str {
         self.text[self.ranges[first].start..self.ranges[last].end].trim()
     }
 
-    /// The first and the last token of a range of bytes; `None` when no token stands for any of it.
+    /// The first and the last token of a range of bytes; `None` when no token is in the range.
     fn tokens_of(&self, bytes: &Range<usize>) -> Option<(usize, usize)> {
         let touches = |token: &usize| !self.ranges[*token].is_empty();
         let from = self.ranges.partition_point(|range| range.end <= bytes.start);
@@ -74,13 +74,13 @@ pub struct Window {
     pub segments: Vec<u32>,
     /// The position in `tokens` of the part's first token.
     pub first: usize,
-    /// Which tokens of the context the part is; empty for a context without tokens.
+    /// The tokens of the context in this window; empty for a context without tokens.
     pub part: Range<usize>,
-    /// By token of the part, whether no other window shows more of the context around it: its
-    /// scores count here only.
+    /// For each token of the part, whether this is the window with the most context around it: the
+    /// scores of the token count in this window only.
     pub widest: Vec<bool>,
-    /// The positions in `tokens` of the first and the last token of the answer. 0, the first special
-    /// token, when it is not wholly in this window or there is none.
+    /// The positions in `tokens` of the first and the last token of the answer. Both are 0, the
+    /// first special token, if the answer is not wholly in this window or there is none.
     pub target: (usize, usize),
 }
 
@@ -102,10 +102,12 @@ impl<'a> Windows<'a> {
         if config.max_length < least {
             let WindowConfig { max_length, max_question, .. } = config;
             return Err(Error::data(format!(
-                "windows of {max_length} tokens have no room for a context after a question of {max_question}; write \
-                 --max-length {least} at least, or cut questions shorter with data.max_question"
+                "windows of {max_length} tokens have no room for a context after a question of \
+                 {max_question}; write --max-length {least} at least, or cut questions shorter \
+                 with data.max_question"
             )));
         }
+
         if config.step == 0 {
             return Err(Error::data(
                 "the step between windows is 0; write 1 at least, such as 128",
@@ -125,10 +127,12 @@ impl<'a> Windows<'a> {
         question.truncate(self.config.max_question);
         let room = self.config.max_length - question.len() - self.layout.specials();
         let parts = parts(context.tokens.len(), room, self.config.step);
+
         let answer = answer.and_then(|bytes| context.tokens_of(bytes));
         let specials = self.tokenizer.specials();
         let window = |(number, part): (usize, &Range<usize>)| {
             let joined = self.layout.join(&specials, &question, &context.tokens[part.clone()]);
+
             let position = |token: usize| joined.second + token - part.start;
             let target = match answer {
                 Some((first, last)) if part.contains(&first) && part.contains(&last) => {
@@ -137,6 +141,7 @@ impl<'a> Windows<'a> {
                 _ => (0, 0),
             };
             let widest = part.clone().map(|token| widest(&parts, token) == number).collect();
+
             Window {
                 first: joined.second,
                 tokens: joined.tokens,
@@ -146,6 +151,7 @@ impl<'a> Windows<'a> {
                 target,
             }
         };
+
         parts.iter().enumerate().map(window).collect()
     }
 }
@@ -164,14 +170,14 @@ fn parts(tokens: usize, room: usize, step: usize) -> Vec<Range<usize>> {
     }
 }
 
-/// The part with the most context around a token: the smaller of what is on its left and on its
-/// right, and a hundredth of the part's length (`_check_is_max_context` in BERT's `run_squad.py`).
-/// Of equal ones the first.
+/// The index of the part with the most context around a token, the first of equal ones. The measure
+/// is the smaller of the numbers of tokens on its left and on its right, plus a hundredth of the
+/// part's length (`_check_is_max_context` in BERT's `run_squad.py`).
 fn widest(parts: &[Range<usize>], token: usize) -> usize {
     let score =
         |part: &Range<usize>| 100 * (token - part.start).min(part.end - 1 - token) + part.len();
     let shown = parts.iter().enumerate().filter(|(_, part)| part.contains(&token));
-    // Of equal ones `max_by_key` takes the last, so they come from behind.
+    // `max_by_key` takes the last of equal parts, hence the reversed order.
     shown.rev().max_by_key(|(_, part)| score(part)).map_or(0, |(number, _)| number)
 }
 
@@ -197,6 +203,7 @@ mod tests {
         let windows = Windows::new(&tokenizer, Layout::Bert, config(20, 5, 4)).unwrap();
         let cut = windows.cut(" Who?", &context, Some(&(8..9)));
         assert_eq!(cut.len(), 1);
+
         let spelt: Vec<_> = cut[0].tokens.iter().map(|id| tokenizer.token(*id).unwrap()).collect();
         assert_eq!(spelt, ["[CLS]", "who", "?", "[SEP]", "a", "(", "b", "##e", ")", "c", "[SEP]"]);
         assert_eq!(cut[0].segments, [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1]);
@@ -218,8 +225,8 @@ mod tests {
     fn a_token_counts_where_most_is_around_it() {
         let parts = parts(10, 6, 3);
         assert_eq!(parts, [0..6, 3..9, 6..10]);
-        // 3: (2, 0) against one on the right; 4: one on each side in both, so the first; 5: 0
-        // against 2.
+        // On its shorter side, token 3 has 2 tokens in part 0 and none in part 1; token 4 has one
+        // in both, so the first part is taken; token 5 has none in part 0 and 2 in part 1.
         let found: Vec<_> = (0..10).map(|token| widest(&parts, token)).collect();
         assert_eq!(found, [0, 0, 0, 0, 0, 1, 1, 1, 2, 2]);
     }
@@ -229,7 +236,7 @@ mod tests {
         let tokenizer = tokenizer();
         let context = AnswerContext::new(&tokenizer, "a b c d e");
         let windows = Windows::new(&tokenizer, Layout::Roberta, config(9, 2, 2)).unwrap();
-        // <s> who ? </s></s> and room for three tokens: a b c, c d e.
+        // `<s> who ? </s></s>` leaves room for three tokens: a b c, c d e.
         let targets = |bytes| -> Vec<_> {
             windows.cut("Who?", &context, bytes).into_iter().map(|window| window.target).collect()
         };
@@ -249,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_question_is_cut_and_a_context_of_nothing_is_a_window() {
+    fn a_long_question_is_cut_and_an_empty_context_is_a_window() {
         let tokenizer = tokenizer();
         let windows = Windows::new(&tokenizer, Layout::Bert, config(9, 2, 3)).unwrap();
         let cut = windows.cut("a b c d e", &AnswerContext::new(&tokenizer, " "), None);
@@ -264,8 +271,8 @@ mod tests {
             |config| Windows::new(&tokenizer, Layout::Bert, config).unwrap_err().to_string();
         assert_eq!(
             refused(config(67, 128, 64)),
-            "windows of 67 tokens have no room for a context after a question of 64; write --max-length 68 at least, \
-             or cut questions shorter with data.max_question"
+            "windows of 67 tokens have no room for a context after a question of 64; write \
+             --max-length 68 at least, or cut questions shorter with data.max_question"
         );
         assert!(refused(config(68, 0, 64)).starts_with("the step between windows is 0"));
     }
@@ -277,6 +284,7 @@ mod tests {
             let (tokens, room, step) =
                 (below(60, &mut rng), 1 + below(20, &mut rng), 1 + below(30, &mut rng));
             let parts = parts(tokens, room, step);
+
             for token in 0..tokens {
                 assert!(parts[widest(&parts, token)].contains(&token));
             }

@@ -1,4 +1,4 @@
-//! Metrics and windows equal what `make_reference.py` worked out from their definitions.
+//! Metrics and windows equal those that `make_reference.py` computes from their definitions.
 
 use std::collections::BTreeMap;
 
@@ -47,13 +47,13 @@ struct Answers {
 
 #[derive(Deserialize)]
 struct Thresholds {
-    questions: Vec<Asked>,
+    questions: Vec<ScoredQuestion>,
     exact: Expected,
     f1: Expected,
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct ScoredQuestion {
     id: String,
     predicted: String,
     golds: Vec<String>,
@@ -87,8 +87,8 @@ fn reference() -> Reference {
     serde_json::from_str(include_str!("reference.json")).expect("what make_reference.py wrote")
 }
 
-/// Sums of some tens of numbers in another order than the exact ones.
-fn close(a: f64, b: f64) {
+/// Asserts that sums of some tens of numbers differ by rounding only.
+fn assert_close(a: f64, b: f64) {
     assert!((a - b).abs() < 1e-12, "{a} is not {b}");
 }
 
@@ -101,10 +101,10 @@ fn question(id: &str, golds: &[String]) -> Question {
 #[test]
 fn class_metrics_are_those_of_the_definitions() {
     for Classes { predicted, gold, accuracy, f1, macro_f1, matthews } in reference().classes {
-        close(metrics::accuracy(&predicted, &gold), accuracy);
-        close(metrics::f1(&predicted, &gold, 1), f1);
-        close(metrics::macro_f1(&predicted, &gold), macro_f1);
-        close(metrics::matthews(&predicted, &gold), matthews);
+        assert_close(metrics::accuracy(&predicted, &gold), accuracy);
+        assert_close(metrics::f1(&predicted, &gold, 1), f1);
+        assert_close(metrics::macro_f1(&predicted, &gold), macro_f1);
+        assert_close(metrics::matthews(&predicted, &gold), matthews);
     }
 }
 
@@ -116,7 +116,7 @@ fn correlations_are_those_of_exact_fractions() {
             (metrics::spearman(&predicted, &gold), spearman),
         ] {
             assert_eq!(found.is_some(), expected.is_some(), "{predicted:?} {gold:?}");
-            close(found.unwrap_or_default(), expected.unwrap_or_default());
+            assert_close(found.unwrap_or_default(), expected.unwrap_or_default());
         }
     }
 }
@@ -131,7 +131,7 @@ fn answers_are_compared_as_the_official_scripts_do() {
             let Some((exact, f1)) = expected else { continue };
             let scores = metrics::squad(&[&question], &given, rules).all;
             assert_eq!(scores.exact, 100.0 * exact, "{predicted:?} {golds:?}");
-            close(scores.f1, 100.0 * f1);
+            assert_close(scores.f1, 100.0 * f1);
         }
     }
 }
@@ -139,29 +139,28 @@ fn answers_are_compared_as_the_official_scripts_do() {
 #[test]
 fn the_best_threshold_is_the_best_of_all() {
     for Thresholds { questions, exact, f1 } in reference().thresholds {
-        let asked: Vec<Question> =
-            questions.iter().map(|asked| question(&asked.id, &asked.golds)).collect();
-        let forced =
-            questions.iter().map(|asked| (asked.id.clone(), asked.predicted.clone())).collect();
-        let odds = questions.iter().map(|asked| (asked.id.clone(), asked.odds)).collect();
-        let best = metrics::best_thresholds(&asked.iter().collect::<Vec<_>>(), &forced, &odds);
+        let forced = questions.iter().map(|one| (one.id.clone(), one.predicted.clone())).collect();
+        let odds = questions.iter().map(|one| (one.id.clone(), one.odds)).collect();
+        let questions: Vec<Question> =
+            questions.iter().map(|one| question(&one.id, &one.golds)).collect();
+        let questions: Vec<&Question> = questions.iter().collect();
+
+        let best = metrics::best_thresholds(&questions, &forced, &odds);
         for (Best { score, threshold }, expected) in [(best.exact, exact), (best.f1, f1)] {
-            close(score, expected.score);
+            assert_close(score, expected.score);
             assert_eq!(threshold, expected.threshold);
         }
     }
 }
 
+fn strs(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
 #[test]
 fn entities_are_counted_as_conlleval_does() {
     for Entities { sentences, right, predicted, gold } in reference().entities {
-        let plain = |tags: &[String]| -> Vec<&'static str> {
-            let known = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
-            tags.iter()
-                .map(|tag| *known.iter().find(|known| *known == tag).expect("one of the tags"))
-                .collect()
-        };
-        let sentences: Vec<_> = sentences.iter().map(|(a, b)| (plain(a), plain(b))).collect();
+        let sentences: Vec<_> = sentences.iter().map(|(a, b)| (strs(a), strs(b))).collect();
         let pairs = sentences.iter().map(|(a, b)| (a.as_slice(), b.as_slice()));
         let scores = tagging::score(Scheme::Bio, pairs).entities.expect("entities");
         assert_eq!((scores.right, scores.predicted, scores.gold), (right, predicted, gold));
@@ -174,12 +173,14 @@ fn windows_are_those_of_run_squad() {
     std::fs::write(folder.path().join("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nwho\n")
         .expect("a vocabulary");
     let tokenizer = Tokenizer::open(folder.path()).expect("a tokenizer");
+
     for Spans { tokens, max_length, step, spans, widest } in reference().windows {
         let config = WindowConfig { max_length, step, max_question: 1 };
         let context = AnswerContext::new(&tokenizer, "a ".repeat(tokens));
         let cut = Windows::new(&tokenizer, Layout::Bert, config)
             .expect("room")
             .cut("who", &context, None);
+
         let found: Vec<_> =
             cut.iter().map(|window| (window.part.start, window.part.len())).collect();
         assert_eq!(found, spans);

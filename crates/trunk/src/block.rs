@@ -65,12 +65,14 @@ impl AttentionBlock {
         let normed = self.residual.before(&self.norm, x.clone());
         let maps = [&self.key, &self.value].map(|map| (map.weight.val(), map.bias.val()));
         let packed = project_pair(normed.clone(), maps, self.precision);
+
         let (x, asking, rows) = match at {
             Some((indices, rows)) => {
                 (gather(x, indices.to_vec()), gather(normed, indices.to_vec()), rows)
             }
             None => (x, normed, &input.rows),
         };
+
         let queries = self.query.forward(asking);
         let options = Attention {
             heads: self.heads,
@@ -81,6 +83,7 @@ impl AttentionBlock {
         if let Some(scores) = scores {
             scores.push(attention_scores(queries.clone(), packed.clone(), &options));
         }
+
         let mask = Mask::draw(noise.as_deref_mut(), self.weights_dropout, rows);
         let context = attention(queries, packed, options, mask);
         self.residual.after(&self.norm, x, &self.output, context, rows, noise)

@@ -165,6 +165,7 @@ impl EncoderConfig {
                 return error(field, &value, "must be at least 1");
             }
         }
+
         if !self.hidden.is_multiple_of(self.heads) {
             return error(
                 "heads",
@@ -175,9 +176,11 @@ impl EncoderConfig {
         if self.heads > 256 {
             return error("heads", &self.heads, "must be at most 256");
         }
+
         if !(2..=4096).contains(&self.positions) {
             return error("positions", &self.positions, "must be between 2 and 4096");
         }
+
         for (field, rate) in
             [("dropout", self.dropout), ("attention_dropout", self.attention_dropout)]
         {
@@ -185,6 +188,7 @@ impl EncoderConfig {
                 return error(field, &rate, "must be at least 0 and below 1");
             }
         }
+
         if !(self.norm_epsilon > 0.0 && self.norm_epsilon < 1.0) {
             return error("norm_epsilon", &self.norm_epsilon, "must be above 0 and below 1");
         }
@@ -195,18 +199,22 @@ impl EncoderConfig {
                 "must be above 0 and at most 1",
             );
         }
-        if let Sharing::Groups { groups, inner } = self.sharing
-            && !(inner > 0
-                && self.layers.is_multiple_of(inner)
-                && (1..=self.layers / inner).contains(&groups))
-        {
-            let reason = format!(
-                "{} layers must be a whole number of sets, and no fewer than the groups",
-                self.layers
-            );
-            return error("sharing", &self.sharing, &reason);
+
+        match self.sharing_fault() {
+            Some(reason) => error("sharing", &self.sharing, &reason),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Why the layers cannot be shared as they should.
+    fn sharing_fault(&self) -> Option<String> {
+        let Sharing::Groups { groups, inner } = self.sharing else { return None };
+        let are_whole_sets = inner > 0 && self.layers.is_multiple_of(inner);
+        let fits = are_whole_sets && (1..=self.layers / inner).contains(&groups);
+        let layers = self.layers;
+        (!fits).then(|| {
+            format!("{layers} layers must be a whole number of sets, and no fewer than the groups")
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::init::truncated_normal;
 use crate::input::EncoderInput;
 use crate::layers::LayerNorm;
 
-/// The token table, and what makes its rows depend on their places.
+/// The token table, and what adds position and segment to its rows.
 #[derive(Module, Debug)]
 pub struct Embeddings {
     /// `[vocabulary, embedding]`, tied with the output layer of the heads.

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// A parameter drawn from the normal distribution with standard deviation `std`, cut at two
+/// A parameter drawn from the normal distribution with standard deviation `std`, truncated at two
 /// deviations (TensorFlow's `truncated_normal_initializer`, which the authors of BERT, ALBERT and
 /// ELECTRA use).
 pub fn truncated_normal<const D: usize>(
@@ -14,7 +14,7 @@ pub fn truncated_normal<const D: usize>(
     rng: &mut ChaCha8Rng,
     device: &Device,
 ) -> Param<Tensor<D>> {
-    let values = (0..shape.iter().product()).map(|_| (std * cut_normal(rng)) as f32).collect();
+    let values = (0..shape.iter().product()).map(|_| (std * truncated(rng)) as f32).collect();
     parameter(values, shape, device)
 }
 
@@ -36,7 +36,7 @@ fn parameter<const D: usize>(
 }
 
 /// A standard normal number in [-2, 2], by Box and Muller's transform and rejection.
-fn cut_normal(rng: &mut ChaCha8Rng) -> f64 {
+fn truncated(rng: &mut ChaCha8Rng) -> f64 {
     loop {
         let radius = (-2.0 * (1.0 - uniform(rng)).ln()).sqrt();
         let normal = radius * (std::f64::consts::TAU * uniform(rng)).cos();
@@ -57,7 +57,7 @@ mod tests {
     use rand::SeedableRng;
 
     #[test]
-    fn weights_have_the_cut_distribution_and_repeat_with_the_seed() {
+    fn weights_have_the_truncated_distribution_and_repeat_with_the_seed() {
         let device = Device::flex();
         let draw = |seed| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -69,7 +69,7 @@ mod tests {
         let mean = weights.iter().map(|w| f64::from(*w)).sum::<f64>() / n;
         let std = (weights.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>() / n).sqrt();
         assert!(weights.iter().all(|w| w.abs() <= 0.04));
-        // The cut at two deviations leaves a standard deviation of 0.8796 of the uncut one.
+        // The truncation leaves a standard deviation of 0.8796 of the uncut one.
         assert!(mean.abs() < 5e-4 && (std - 0.02 * 0.8796).abs() < 3e-4, "{mean} {std}");
         assert_eq!(weights, draw(1));
         assert_ne!(weights, draw(2));

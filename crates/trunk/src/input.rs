@@ -62,9 +62,10 @@ impl Sequences {
 
     /// The batch as the encoder on `device` takes it.
     pub fn input(&self, device: &Device) -> EncoderInput {
-        match kernels::is_fused(device) {
-            true => self.of_rows(Rows::of_lengths(&self.lengths), None),
-            false => self.padded_input(device),
+        if kernels::is_fused(device) {
+            self.of_rows(Rows::of_lengths(&self.lengths), None)
+        } else {
+            self.padded_input(device)
         }
     }
 

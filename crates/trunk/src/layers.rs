@@ -20,7 +20,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Weights from the cut normal distribution, biases 0.
+    /// Weights from the truncated normal distribution, biases 0.
     pub fn init(
         input: usize,
         output: usize,

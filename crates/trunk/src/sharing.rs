@@ -18,9 +18,9 @@ pub enum Sharing {
     Attention,
     /// One feed-forward network for all layers.
     FeedForward,
-    /// ALBERT's groups (`num_hidden_groups`), each a set of `inner` layers (`inner_group_num`) that
-    /// follow one another. Of n sets that run one after another, set i is that of group floor(i / n
-    /// * groups).
+    /// `groups:N` or `groups:NxINNER`: ALBERT's groups (`num_hidden_groups`), each a set of INNER
+    /// layers (`inner_group_num`) that follow one another. Of n sets that run one after another,
+    /// set i is that of group floor(i / n * groups).
     Groups {
         /// Distinct sets.
         groups: usize,
@@ -76,7 +76,10 @@ impl FromStr for Sharing {
             "attention" => Ok(Self::Attention),
             "feed-forward" => Ok(Self::FeedForward),
             _ => text.strip_prefix("groups:").and_then(groups).ok_or_else(|| {
-                format!("no sharing `{text}`; known: none, all, attention, feed-forward, groups:N, groups:NxINNER")
+                format!(
+                    "no sharing `{text}`; known: none, all, attention, feed-forward, groups:N, \
+                     groups:NxINNER"
+                )
             }),
         }
     }

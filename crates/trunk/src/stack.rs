@@ -81,9 +81,10 @@ impl Stack {
         noise: Option<&mut Noise>,
     ) -> Tensor<2> {
         let (indices, rows) = input.select(positions);
-        match kernels::is_fused(&x.device()) {
-            true => self.run(x, input, Some((&indices, &rows)), noise),
-            false => gather(self.run(x, input, None, noise), indices),
+        if kernels::is_fused(&x.device()) {
+            self.run(x, input, Some((&indices, &rows)), noise)
+        } else {
+            gather(self.run(x, input, None, noise), indices)
         }
     }
 

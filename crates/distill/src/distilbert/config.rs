@@ -8,26 +8,27 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DistilbertConfig {
-    /// What the divergence counts. The authors' command for one machine: 5 (`alpha_ce`).
+    /// Weight of the divergence in the loss. The authors' command for one machine: 5 (`alpha_ce`).
     pub divergence: f64,
-    /// What the loss of masked language modelling counts. The authors: 2 (`alpha_mlm`).
+    /// Weight of masked language modelling in the loss. The authors: 2 (`alpha_mlm`).
     pub mlm: f64,
-    /// What the angle between the last hidden states counts. The authors: 1 (`alpha_cos`).
+    /// Weight of the angle between the last hidden states in the loss. The authors: 1
+    /// (`alpha_cos`).
     pub cosine: f64,
-    /// What the squared distance of the logits, summed over the vocabulary, counts. The authors: 0
-    /// (`alpha_mse`).
+    /// Weight of the squared distance of the logits, summed over the vocabulary, in the loss. The
+    /// authors: 0 (`alpha_mse`).
     pub squares: f64,
-    /// What logits are divided by in the divergence, which is multiplied by its square. The
-    /// authors: 2.
+    /// Temperature T of the divergence: logits are divided by T, the divergence is multiplied by
+    /// T^2. The authors: 2.
     pub temperature: f64,
     /// Where logits are compared.
     pub positions: Positions,
-    /// What the student's embeddings, layers and output layer start from.
+    /// Initial values of the student's embeddings, layers and output layer.
     pub start: Start,
-    /// The teacher's layers that the student's start from, counted from 0; empty: evenly spread,
-    /// see [`crate::spread`].
+    /// The teacher's layers that the student's layers start from, counted from 0; empty: evenly
+    /// spread, see [`crate::spread`].
     pub layers: Vec<usize>,
-    /// What the student's head starts from.
+    /// Initial values of the student's head.
     pub head: HeadStart,
     /// How training masks.
     pub masking: Masking,
@@ -42,29 +43,29 @@ pub enum Positions {
     /// At every token, special tokens included.
     #[default]
     All,
-    /// At the predicted ones (`--restrict_ce_to_mask`).
+    /// At the predicted tokens (`--restrict_ce_to_mask`).
     Predicted,
 }
 
-/// What a student's weights start from.
+/// The initial values of a student's weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Start {
-    /// The teacher's, which must be of the same width.
+    /// The teacher's weights; it must be of the same width.
     #[default]
     Teacher,
-    /// Chance.
+    /// Random weights.
     Random,
 }
 
-/// What a student's head starts from.
+/// The initial values of a student's head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeadStart {
     /// The bias is the teacher's, the transform is new.
     #[default]
     Output,
-    /// Transform and norm are the teacher's too (`--vocab_transform`).
+    /// Bias, transform and norm are the teacher's (`--vocab_transform`).
     Transform,
 }
 
@@ -90,7 +91,7 @@ impl DistilbertConfig {
     /// Checks that the values are possible.
     ///
     /// # Errors
-    /// Names the first that is not, and what it should be.
+    /// Names the first impossible value, and what it should be.
     pub fn validate(&self) -> Result<(), Error> {
         let terms = [
             ("divergence", self.divergence),
@@ -103,6 +104,7 @@ impl DistilbertConfig {
                 return Err(Error(format!("{name} = {value}: must not be negative")));
             }
         }
+
         if terms.iter().all(|(_, value)| *value == 0.0) {
             return Err(Error(
                 "divergence, mlm, cosine and squares are all 0: nothing is learnt".to_owned(),

@@ -25,18 +25,18 @@ pub struct Distilbert {
     config: DistilbertConfig,
     context: Context,
     maskers: Maskers,
-    /// The teacher's layer that each of the student's starts from.
+    /// The layer of the teacher that each layer of the student starts from.
     layers: Vec<usize>,
 }
 
 impl Distilbert {
-    /// The teacher and its head, which every teacher that was let in has.
+    /// The teacher and its head; [`fits`] refuses a teacher without one.
     fn teacher(&self) -> Option<(&Arc<Teacher>, &MlmHead)> {
         let teacher = self.context.teacher.as_ref()?;
         Some((teacher, teacher.model.head.as_ref()?))
     }
 
-    /// The terms that compare student and teacher.
+    /// The loss terms that compare student and teacher.
     fn teacher_terms(
         &self,
         teacher: &Teacher,
@@ -48,6 +48,7 @@ impl Distilbert {
         let config = &self.config;
         let teacher_input = batch.sequences.input(&frozen(device));
         let teacher_hidden = teacher.model.encoder.forward(&teacher_input, None);
+
         let real = rows(input, &batch.sequences.real_positions());
         let everywhere = config.positions == Positions::All;
         let compared = if everywhere { &real } else { &predicted };
@@ -85,10 +86,22 @@ impl Distilbert {
         }
         terms
     }
+
+    /// The teacher's parameter that the parameter `name` of a layer starts from; none where `name`
+    /// belongs to no layer.
+    fn layer_source(&self, name: &str) -> Option<String> {
+        ["attention", "feed_forward"].into_iter().find_map(|kind| {
+            let part = name.strip_prefix(&format!("encoder.stack.{kind}."))?;
+            let (layer, part) = part.split_once('.')?;
+            let source = self.layers.get(layer.parse::<usize>().ok()?)?;
+            Some(format!("encoder.stack.{kind}.{source}.{part}"))
+        })
+    }
 }
 
-/// What the student has computed when it is compared with the teacher.
+/// The student's side of the comparison with the teacher.
 struct Taught<'a> {
+    /// The student's input.
     input: &'a EncoderInput,
     /// The student's last hidden states, `[rows, hidden]`.
     hidden: Tensor<2>,
@@ -115,6 +128,7 @@ impl Objective for Distilbert {
     fn new(config: DistilbertConfig, context: &Context) -> Result<Self, Error> {
         config.validate()?;
         let maskers = Maskers::new(&config.masking, &config.evaluation, 0, context)?;
+
         let student = &context.encoder;
         let mut layers = Vec::new();
         if let Some(teacher) = &context.teacher {
@@ -146,6 +160,7 @@ impl Objective for Distilbert {
     fn target_counts(&self, batch: &MlmBatch) -> Vec<f64> {
         let (targets, tokens) = (batch.labels.len() as f64, batch.sequences.real_tokens() as f64);
         let compared = if self.config.positions == Positions::All { tokens } else { targets };
+
         let config = &self.config;
         let taught =
             [(config.divergence, compared), (config.squares, compared), (config.cosine, tokens)];
@@ -169,6 +184,7 @@ impl Objective for Distilbert {
         let is_training = noise.is_some();
         let input = batch.sequences.input(device);
         let hidden = model.encoder.forward(&input, noise);
+
         let predicted = rows(&input, batch.predicted_positions());
         let table = model.encoder.embeddings.tokens.val();
         let at_targets = gather(hidden.clone(), predicted.clone());
@@ -198,35 +214,28 @@ impl Objective for Distilbert {
     }
 
     fn init_sources(&self, name: &str) -> Vec<String> {
-        let own = name.to_owned();
         if self.config.start == Start::Random || self.layers.is_empty() {
-            return vec![own];
+            return vec![name.to_owned()];
         }
-        let transform = name.starts_with("head.transform.") || name.starts_with("head.norm.");
-        if transform && self.config.head == HeadStart::Output {
+
+        let is_transform = name.starts_with("head.transform.") || name.starts_with("head.norm.");
+        if is_transform && self.config.head == HeadStart::Output {
             return Vec::new();
         }
-        for kind in ["attention", "feed_forward"] {
-            let Some(part) = name.strip_prefix(&format!("encoder.stack.{kind}.")) else { continue };
-            if let Some((layer, part)) = part.split_once('.')
-                && let Some(from) =
-                    layer.parse::<usize>().ok().and_then(|layer| self.layers.get(layer))
-            {
-                return vec![format!("encoder.stack.{kind}.{from}.{part}")];
-            }
-        }
-        vec![own]
+        vec![self.layer_source(name).unwrap_or_else(|| name.to_owned())]
     }
 
     fn flops(&self, encoder: &EncoderConfig, batch: &MlmBatch) -> f64 {
         let compared =
             if self.config.positions == Positions::All { batch.sequences.real_tokens() } else { 0 };
-        let of = |encoder: &EncoderConfig| {
+        let forward_pass = |encoder: &EncoderConfig| {
             encoder_flops(encoder, &batch.sequences)
                 + head_flops(encoder, compared.max(batch.labels.len()))
         };
+
         // The teacher has no backward pass, which takes twice as much as a forward pass.
-        of(encoder) + self.context.teacher.as_ref().map_or(0.0, |teacher| of(&teacher.config) / 3.0)
+        let of_teacher = |teacher: &Arc<Teacher>| forward_pass(&teacher.config) / 3.0;
+        forward_pass(encoder) + self.context.teacher.as_ref().map_or(0.0, of_teacher)
     }
 
     fn export(
@@ -248,31 +257,34 @@ fn fits(
     if teacher.model.head.is_none() {
         return Err(Error("name: the teacher has no masked-language-model head".to_owned()));
     }
+
     if student.vocabulary != there.vocabulary {
         let (ours, theirs) = (student.vocabulary, there.vocabulary);
-        let message = format!(
-            "name: the student has {ours} tokens and the teacher {theirs}; use the teacher's tokenizer"
-        );
-        return Err(Error(message));
+        return Err(Error(format!(
+            "name: the student has {ours} tokens and the teacher {theirs}; \
+             use the teacher's tokenizer"
+        )));
     }
+
     if config.cosine > 0.0 && student.hidden != there.hidden {
         let (ours, theirs) = (student.hidden, there.hidden);
-        let message = format!(
-            "cosine: the student is {ours} wide and the teacher {theirs}; make them equal, or set it to 0"
-        );
-        return Err(Error(message));
+        return Err(Error(format!(
+            "cosine: the student is {ours} wide and the teacher {theirs}; \
+             make them equal, or set it to 0"
+        )));
     }
     if config.start == Start::Teacher && student.hidden != there.hidden {
         return Err(Error(
             "start = \"teacher\": student and teacher differ in width; write random".to_owned(),
         ));
     }
+
     let fitting = config.layers.len() == student.layers
         && config.layers.iter().all(|layer| *layer < there.layers);
     if !config.layers.is_empty() && !fitting {
-        let (layers, count, most) = (&config.layers, student.layers, there.layers - 1);
+        let (layers, count, last) = (&config.layers, student.layers, there.layers - 1);
         return Err(Error(format!(
-            "layers = {layers:?}: must name {count} of the teacher's layers, 0 to {most}"
+            "layers = {layers:?}: must name {count} of the teacher's layers, 0 to {last}"
         )));
     }
     Ok(())

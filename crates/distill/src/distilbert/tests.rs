@@ -32,6 +32,7 @@ fn losses_are_those_of_pytorch() {
     let labels = reference.values("distilbert/labels");
     let predicted: Vec<u32> =
         (0..labels.len() as u32).filter(|i| labels[*i as usize] >= 0.0).collect();
+
     for (name, rows) in [("all", reference.sequences().real_positions()), ("predicted", predicted)]
     {
         let distance = |measure| {
@@ -47,9 +48,11 @@ fn losses_are_those_of_pytorch() {
                 reference.number(&name),
             );
         }
+
         let name = format!("distilbert/squares_{name}");
         assert_loss(&name, distance(Measure::Squares), reference.number(&name));
     }
+
     let hidden = |who: &str| {
         gather(
             reference.matrix(&format!("distilbert/{who}_hidden"), 6),
@@ -71,9 +74,11 @@ fn a_student_that_is_its_teacher_is_at_no_distance() {
         let model = MlmModel { encoder, head: head.expect("a head") };
         let batch = objective.collate(&examples(), Purpose::Evaluation);
         let step = objective.forward(&model, &batch, None, &device);
+
         let names: Vec<&str> = step.terms.iter().map(|term| term.tally.name).collect();
         let want = ["mlm/loss", "distilbert/divergence", "distilbert/squares", "distilbert/cosine"];
         assert_eq!(names, want);
+
         let sums: Vec<f64> =
             step.terms.into_iter().map(|term| scalar(term.tally.sum) / term.tally.count).collect();
         assert!(sums[0] > 1.0, "{sums:?}");
@@ -89,6 +94,7 @@ fn the_contract_is_kept_with_every_term() {
             DistilbertConfig { positions, squares, mlm: 0.0, ..DistilbertConfig::default() };
         let objective =
             Distilbert::new(config, &context(student(), Some(teacher(&shape())))).expect("fits");
+
         Bench {
             objective: &objective,
             encoder: student(),
@@ -108,10 +114,11 @@ fn the_teacher_gets_no_gradient_and_drops_nothing_out() {
     let device = Device::flex().autodiff();
     let model = objective.init(&quiet, &mut ChaCha8Rng::seed_from_u64(1), &device);
     let batch = objective.collate(&examples(), Purpose::Training);
-    let weights = objective.target_counts(&batch);
+    let counts = objective.target_counts(&batch);
+
     let loss = |seed| {
         let mut noise = Noise::new(vec![seed; 4]);
-        scalar(objective.forward(&model, &batch, Some(&mut noise), &device).loss(&weights).inner())
+        scalar(objective.forward(&model, &batch, Some(&mut noise), &device).loss(&counts).inner())
     };
     // Only the teacher could drop out.
     assert_eq!(loss(1), loss(2));
@@ -126,15 +133,18 @@ fn a_student_starts_from_every_other_layer() {
             .expect("fits")
             .init_sources(name)
     };
+
     let usual = DistilbertConfig::default();
     for (ours, theirs) in [0, 2, 4, 7, 9, 11].into_iter().enumerate() {
         let found = names(usual.clone(), &format!("encoder.stack.feed_forward.{ours}.inner.bias"));
         assert_eq!(found, [format!("encoder.stack.feed_forward.{theirs}.inner.bias")]);
     }
+
     let embeddings = "encoder.embeddings.tokens";
     assert_eq!(names(usual.clone(), embeddings), [embeddings]);
     assert_eq!(names(usual.clone(), "head.bias"), ["head.bias"]);
     assert_eq!(names(usual.clone(), "head.transform.weight"), Vec::<String>::new());
+
     let whole = DistilbertConfig { head: HeadStart::Transform, ..usual.clone() };
     assert_eq!(names(whole, "head.transform.weight"), ["head.transform.weight"]);
     let listed = DistilbertConfig { layers: vec![0, 1, 2, 3, 4, 5], ..usual };
@@ -151,16 +161,19 @@ fn a_teacher_that_does_not_fit_is_refused_with_the_reason() {
             .expect_err("refused")
             .to_string()
     };
+
     let (usual, narrow) = (DistilbertConfig::default(), EncoderConfig { hidden: 8, ..student() });
     assert!(
         message(usual.clone(), narrow.clone()).contains("the student is 8 wide and the teacher 16")
     );
-    let angleless = DistilbertConfig { cosine: 0.0, ..usual.clone() };
-    assert!(message(angleless, narrow).contains("start = \"teacher\""));
+    let without_cosine = DistilbertConfig { cosine: 0.0, ..usual.clone() };
+    assert!(message(without_cosine, narrow).contains("start = \"teacher\""));
+
     let words = EncoderConfig { vocabulary: 50, ..student() };
     assert!(message(usual.clone(), words).contains("use the teacher's tokenizer"));
     let listed = DistilbertConfig { layers: vec![0, 4], ..usual.clone() };
     assert!(message(listed, student()).contains("layers = [0, 4]"));
+
     let nothing =
         DistilbertConfig { divergence: 0.0, mlm: 0.0, cosine: 0.0, start: Start::Random, ..usual };
     assert!(message(nothing, student()).contains("nothing is learnt"));

@@ -6,26 +6,27 @@ use kernels::{Direction, gather, lstm};
 use rand_chacha::ChaCha8Rng;
 use trunk::{EncoderInput, Linear, Sequences, truncated_normal};
 
-/// One direction.
+/// A long short-term memory of one direction.
 #[derive(Module, Debug)]
 pub struct Reader {
-    /// `[embedding, 4 * width]`
+    /// The map of the inputs of all four gates, `[embedding, 4 * width]`.
     pub input: Linear,
-    /// `[width, 4 * width]`
+    /// The map of the previous hidden state, `[width, 4 * width]`.
     pub recurrent: Param<Tensor<2>>,
 }
 
-/// Both directions.
+/// A long short-term memory of both directions.
 #[derive(Module, Debug)]
 pub struct Bilstm {
-    /// From the first token on.
+    /// Reads from the first token on.
     pub forward: Reader,
-    /// From the last token on.
+    /// Reads from the last token on.
     pub backward: Reader,
 }
 
 impl Reader {
-    /// New weights with the deviation of PyTorch's, uniform within 1 / sqrt(width).
+    /// New weights with the standard deviation of PyTorch's, which are uniform within
+    /// 1 / sqrt(width).
     fn init(embedding: usize, width: usize, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         let std = 1.0 / (3.0 * width as f64).sqrt();
         Self {
@@ -56,18 +57,14 @@ impl Bilstm {
     /// tokens `[rows, embedding]` of sequences that all have some.
     pub fn read(&self, x: Tensor<2>, input: &EncoderInput, sequences: &Sequences) -> Tensor<2> {
         let Sequences { len, lengths, .. } = sequences;
-        let ends = |end: &dyn Fn(usize) -> usize| -> Vec<u32> {
-            lengths
-                .iter()
-                .enumerate()
-                .map(|(row, length)| input.row((row * len + end(*length)) as u32))
-                .collect()
-        };
+        let row_of =
+            |sequence: usize, position: usize| input.row((sequence * len + position) as u32);
+        let firsts = (0..lengths.len()).map(|sequence| row_of(sequence, 0)).collect();
+        let lasts = lengths.iter().enumerate();
+        let lasts = lasts.map(|(sequence, length)| row_of(sequence, length - 1)).collect();
+
         let forward = self.forward.read(x.clone(), input, lengths, Direction::Forward);
         let backward = self.backward.read(x, input, lengths, Direction::Backward);
-        Tensor::cat(
-            vec![gather(forward, ends(&|length| length - 1)), gather(backward, ends(&|_| 0))],
-            1,
-        )
+        Tensor::cat(vec![gather(forward, lasts), gather(backward, firsts)], 1)
     }
 }

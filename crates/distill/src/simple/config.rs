@@ -12,9 +12,9 @@ pub struct SimpleConfig {
     pub kind: TaskKind,
     /// The classes, in the order of their numbers.
     pub labels: Vec<String>,
-    /// What is learnt from a teacher.
+    /// How the task is learnt from a teacher.
     pub distillation: DistillationConfig,
-    /// What reads a sentence.
+    /// The network that reads a sentence.
     pub network: Network,
     /// Whether an example is a sentence or a pair, whose sentences are read alike.
     pub reads: Reads,
@@ -23,13 +23,13 @@ pub struct SimpleConfig {
     /// Width of the hidden state of each direction of a BiLSTM (Tang et al.: 150 or 300), or number
     /// of the filters of each width of a TextCNN (Kim 2014: 100).
     pub width: usize,
-    /// Width of the layer after it. Tang et al.: 200 or 400.
+    /// Width of the classifier's inner layer. Tang et al.: 200 or 400.
     pub inner: usize,
     /// Dropout after the inner layer, for single sentences. Tang et al.: 0.1.
     pub dropout: f64,
 }
 
-/// What reads a sentence.
+/// The network that reads a sentence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
@@ -39,7 +39,7 @@ pub enum Network {
     Bilstm,
     /// Filters over 3, 4 and 5 tokens, the largest value of each (Kim 2014).
     Textcnn,
-    /// The mean of the embeddings: a floor.
+    /// The mean of the embeddings: a baseline.
     Bag,
 }
 
@@ -71,7 +71,7 @@ impl Default for SimpleConfig {
 }
 
 impl SimpleConfig {
-    /// Width of what the classifier sees.
+    /// Width of the classifier's input.
     pub fn features(&self) -> usize {
         let of_sentence = match self.network {
             Network::Bilstm => 2 * self.width,
@@ -84,7 +84,7 @@ impl SimpleConfig {
     /// Checks that the values are possible.
     ///
     /// # Errors
-    /// Names the first that is not, and what it should be.
+    /// Names the first impossible value, and what it should be.
     pub fn validate(&self) -> Result<(), Error> {
         for (name, value) in
             [("embedding", self.embedding), ("width", self.width), ("inner", self.inner)]
@@ -93,6 +93,7 @@ impl SimpleConfig {
                 return Err(Error(format!("{name} = 0: must be at least 1")));
             }
         }
+
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(Error(format!(
                 "dropout = {}: must be at least 0 and below 1",

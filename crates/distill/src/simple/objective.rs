@@ -13,14 +13,14 @@ use super::bilstm::Bilstm;
 use super::config::{Network, Reads, SimpleConfig};
 use super::textcnn::{TextCnn, WIDTHS};
 
-/// Embeddings, what reads them, and a classifier of two layers.
+/// Embeddings, a network that reads them, and a classifier of two layers.
 #[derive(Module, Debug)]
 pub struct SimpleModel {
     /// `[vocabulary, embedding]`
     pub embedding: Param<Tensor<2>>,
-    /// In a BiLSTM.
+    /// Present in a BiLSTM.
     pub bilstm: Option<Bilstm>,
-    /// In a TextCNN.
+    /// Present in a TextCNN.
     pub textcnn: Option<TextCnn>,
     /// `[features, inner]`
     pub inner: Linear,
@@ -37,10 +37,11 @@ pub struct Simple {
 }
 
 impl Simple {
-    /// What the network says about each sequence of `[n, len]`, `[n, features]`.
+    /// The features of each sequence, `[n, features]`.
     fn read(&self, model: &SimpleModel, sequences: &Sequences, device: &Device) -> Tensor<2> {
         let input = sequences.input(device);
         let x = gather(model.embedding.val(), input.tokens.clone());
+
         if let Some(bilstm) = &model.bilstm {
             return bilstm.read(x, &input, sequences);
         }
@@ -50,29 +51,28 @@ impl Simple {
         }
     }
 
-    /// The tokens of each segment without the special ones around them, and those of the second, if
-    /// there is one.
-    fn segments(&self, sequences: &Sequences) -> (Sequences, Option<Sequences>) {
+    /// The sentences in segment `wanted`, one for each sequence, without special tokens.
+    fn sentences(&self, sequences: &Sequences, wanted: u32) -> Sequences {
         let specials = &self.context.specials;
         let Sequences { len, tokens, segments, lengths } = sequences;
-        let cut = |wanted: u32| -> Vec<Vec<u32>> {
-            let row = |(row, length): (usize, &usize)| {
-                let positions = row * len..row * len + length;
-                let here = |flat: &usize| segments.get(*flat).copied().unwrap_or(0) == wanted;
-                let inside = |token: &u32| *token != specials.cls && *token != specials.sep;
-                let words: Vec<u32> =
-                    positions.filter(here).map(|flat| tokens[flat]).filter(inside).collect();
-                // An empty sentence is an unknown word.
-                if words.is_empty() { vec![specials.unk] } else { words }
-            };
-            lengths.iter().enumerate().map(row).collect()
-        };
-        let second =
-            (self.config.reads == Reads::Two).then(|| Sequences::pad(&cut(1), specials.pad));
-        (Sequences::pad(&cut(0), specials.pad), second)
+        let in_segment = |flat: &usize| segments.get(*flat).copied().unwrap_or(0) == wanted;
+        let is_word = |token: &u32| *token != specials.cls && *token != specials.sep;
+
+        let mut sentences = Vec::with_capacity(lengths.len());
+        for (row, length) in lengths.iter().enumerate() {
+            let positions = row * len..row * len + length;
+            let words = positions.filter(in_segment).map(|flat| tokens[flat]).filter(is_word);
+            let mut sentence: Vec<u32> = words.collect();
+            // An empty sentence is an unknown word.
+            if sentence.is_empty() {
+                sentence.push(specials.unk);
+            }
+            sentences.push(sentence);
+        }
+        Sequences::pad(&sentences, specials.pad)
     }
 
-    /// What the model says about `sequences`, `[n, outputs]`.
+    /// The model's outputs for `sequences`, `[n, outputs]`.
     fn outputs(
         &self,
         model: &SimpleModel,
@@ -80,34 +80,36 @@ impl Simple {
         noise: Option<&mut Noise>,
         device: &Device,
     ) -> Tensor<2> {
-        let (first, second) = self.segments(sequences);
-        let a = self.read(model, &first, device);
-        let (x, noise) = match second {
-            Some(second) => {
-                let b = self.read(model, &second, device);
-                let distance = (a.clone() - b.clone()).abs();
-                (Tensor::cat(vec![a.clone(), b.clone(), distance, a * b], 1), None)
+        let first = self.read(model, &self.sentences(sequences, 0), device);
+        let (features, noise) = match self.config.reads {
+            Reads::One => (first, noise),
+            Reads::Two => {
+                let second = self.read(model, &self.sentences(sequences, 1), device);
+                let distance = (first.clone() - second.clone()).abs();
+                let product = first.clone() * second.clone();
+                (Tensor::cat(vec![first, second, distance, product], 1), None)
             }
-            None => (a, noise),
         };
-        let inner = relu(model.inner.forward(x));
+
+        let inner = relu(model.inner.forward(features));
         let rows = Rows::of_lengths(&vec![1; sequences.batch()]);
         model.output.forward(dropout(inner, Mask::draw(noise, self.config.dropout, &rows)))
     }
 }
 
-/// What takes the mean of the tokens of each sequence, `[batch, rows]`.
+/// The matrix that takes the mean over the tokens of each sequence, `[batch, rows]`.
 fn means(input: &EncoderInput, sequences: &Sequences, device: &Device) -> Tensor<2> {
     let (batch, rows) = (sequences.batch(), input.rows.len());
     let mut values = vec![0.0f32; batch * rows];
-    for (row, (sequence, position)) in
-        input.rows.sequences().iter().zip(input.rows.positions()).enumerate()
-    {
+
+    let tokens = input.rows.sequences().iter().zip(input.rows.positions());
+    for (row, (sequence, position)) in tokens.enumerate() {
         let length = sequences.lengths[*sequence as usize];
         if (*position as usize) < length {
             values[*sequence as usize * rows + row] = 1.0 / length as f32;
         }
     }
+
     Tensor::<1>::from_data(values.as_slice(), device).reshape([batch, rows])
 }
 
@@ -149,11 +151,13 @@ impl Objective for Simple {
             (network == Network::Bilstm).then(|| Bilstm::init(embedding, width, rng, device));
         let textcnn =
             (network == Network::Textcnn).then(|| TextCnn::init(embedding, width, rng, device));
+
         let mut linear = |inputs: usize, outputs: usize| {
             Linear::init(inputs, outputs, 1.0 / (3.0 * inputs as f64).sqrt(), rng, device)
         };
         let inner_layer = linear(self.config.features(), inner);
         let output = linear(inner, self.task.outputs());
+
         SimpleModel { embedding: table, bilstm, textcnn, inner: inner_layer, output }
     }
 

@@ -30,6 +30,7 @@ fn objective(network: Network, reads: Reads, share: f64) -> Simple {
         inner: 8,
         ..SimpleConfig::default()
     };
+
     let encoder = EncoderConfig { vocabulary: 40, ..EncoderConfig::default() };
     Simple::new(config, &context(encoder, None)).expect("fits")
 }
@@ -53,18 +54,19 @@ fn examples() -> Vec<Example> {
 }
 
 #[test]
-fn a_row_says_the_same_alone_and_beside_longer_ones() {
+fn a_row_has_the_same_outputs_alone_and_beside_longer_ones() {
     for network in NETWORKS {
         for reads in [Reads::One, Reads::Two] {
             let objective = objective(network, reads, 1.0);
             let model = model(&objective).valid();
-            let said = |examples: &[Example]| {
+            let outputs = |examples: &[Example]| {
                 let batch = objective.collate(examples, Purpose::Evaluation);
                 objective.forward(&model, &batch, None, &Device::flex()).outputs
             };
-            let together = said(&examples());
+
+            let together = outputs(&examples());
             for (example, beside) in examples().iter().zip(together) {
-                let alone = &said(std::slice::from_ref(example))[0];
+                let alone = &outputs(std::slice::from_ref(example))[0];
                 assert!(
                     alone.iter().zip(&beside).all(|(a, b)| (a - b).abs() < 1e-5),
                     "{network:?} {reads:?}"
@@ -81,25 +83,28 @@ fn every_parameter_has_a_gradient_and_a_batch_is_learnt_by_heart() {
             let objective = objective(network, Reads::Two, share);
             let mut model = model(&objective);
             let batch = objective.collate(&examples(), Purpose::Training);
-            let weights = objective.target_counts(&batch);
+            let counts = objective.target_counts(&batch);
             let device = Device::flex().autodiff();
+
             let mut losses = Vec::new();
             for _ in 0..1000 {
                 let mut noise = Noise::new(vec![1, 2, 3, 4]);
                 let loss =
-                    objective.forward(&model, &batch, Some(&mut noise), &device).loss(&weights);
+                    objective.forward(&model, &batch, Some(&mut noise), &device).loss(&counts);
                 losses.push(loss.clone().into_scalar::<f32>());
                 let gradients = loss.backward();
                 let mut descend = Descend { gradients, missing: Vec::new() };
                 model = model.map(&mut descend);
                 assert!(descend.missing.is_empty(), "{network:?}: {:?}", descend.missing);
             }
+
             let (first, last) = (losses[0], losses[999]);
             assert!(last < 0.5 * first, "{network:?}, share {share}: from {first} to {last}");
         }
     }
 }
 
+/// One step of gradient descent, which notes the shapes of parameters without a gradient.
 struct Descend {
     gradients: burn::tensor::Gradients,
     missing: Vec<Vec<usize>>,
@@ -123,9 +128,10 @@ impl burn::module::ModuleMapper for Descend {
 #[test]
 fn losses_are_those_of_pytorch() {
     let reference = Reference::open();
-    let said = reference.matrix("prediction/student", 3);
-    let advice = reference.values("prediction/teacher");
-    let mean = |config: DistillationConfig| scalar(config.loss(&said, &advice)) / 5.0;
+    let student = reference.matrix("prediction/student", 3);
+    let teacher = reference.values("prediction/teacher");
+    let mean = |config: DistillationConfig| scalar(config.loss(&student, &teacher)) / 5.0;
+
     let usual = DistillationConfig::default();
     let (squares, over_classes) = (Comparison::Squares, OverClasses::Mean);
     for (name, config) in [
@@ -149,12 +155,13 @@ fn an_empty_sentence_is_an_unknown_word() {
     let mut unknown = empty.clone();
     unknown.passage.tokens = vec![2, 1, 3];
     unknown.passage.word_starts = vec![true; 3];
+
     let model = model(&objective).valid();
-    let said = |example| {
+    let outputs = |example| {
         let batch = objective.collate(&[example], Purpose::Evaluation);
         objective.forward(&model, &batch, None, &Device::flex()).outputs
     };
-    assert_eq!(said(empty), said(unknown));
+    assert_eq!(outputs(empty), outputs(unknown));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use kernels::gather;
 use rand_chacha::ChaCha8Rng;
 use trunk::{EncoderInput, Linear, Sequences};
 
-/// Tokens that the filters look at.
+/// Numbers of tokens that the filters look at.
 pub const WIDTHS: [usize; 3] = [3, 4, 5];
 
 /// The filters of each width, `[width * embedding, filters]`.
@@ -28,33 +28,60 @@ impl TextCnn {
     }
 
     /// The largest value of each filter in each sequence, `[batch, 3 * filters]`, given the
-    /// embedded tokens `[rows, embedding]`. Where a sequence ends, zeros follow.
+    /// embedded tokens `[rows, embedding]`. Zeros follow the end of a sequence.
     pub fn read(&self, x: Tensor<2>, input: &EncoderInput, sequences: &Sequences) -> Tensor<2> {
         let ([rows, embedding], device) = (x.dims(), x.device());
-        let Sequences { len, lengths, .. } = sequences;
-        let batch = lengths.len();
+        let batch = sequences.lengths.len();
         // The row after the last one is zero.
+        let zero = rows as u32;
         let x = Tensor::cat(vec![x, Tensor::zeros([1, embedding], &device)], 0);
-        let found = self.filters.iter().zip(WIDTHS).map(|(filter, width)| {
-            let windows = |length: usize| length.saturating_sub(width) + 1;
-            let most = lengths.iter().map(|length| windows(*length)).max().unwrap_or(1);
-            let token = |offset: usize| -> Vec<u32> {
-                let of = |row: usize, window: usize| {
-                    // Shorter sequences repeat their last window, which changes no maximum.
-                    let position = window.min(windows(lengths[row]) - 1) + offset;
-                    if position < lengths[row] {
-                        input.row((row * len + position) as u32)
-                    } else {
-                        rows as u32
-                    }
-                };
-                (0..batch).flat_map(|row| (0..most).map(move |window| of(row, window))).collect()
-            };
-            let window = (0..width).map(|offset| gather(x.clone(), token(offset))).collect();
-            let values = relu(filter.forward(Tensor::cat(window, 1)));
+
+        let maxima = self.filters.iter().zip(WIDTHS).map(|(filter, width)| {
+            let windows = Windows { width, input, sequences, zero };
+            let tokens = (0..width).map(|offset| gather(x.clone(), windows.rows(offset))).collect();
+            let values = relu(filter.forward(Tensor::cat(tokens, 1)));
             let [_, filters] = values.dims();
-            values.reshape([batch, most, filters]).max_dim(1).reshape([batch, filters])
+            values.reshape([batch, windows.most(), filters]).max_dim(1).reshape([batch, filters])
         });
-        Tensor::cat(found.collect(), 1)
+        Tensor::cat(maxima.collect(), 1)
+    }
+}
+
+/// The windows of one width over the sequences of a batch, equally many in each.
+struct Windows<'a> {
+    width: usize,
+    input: &'a EncoderInput,
+    sequences: &'a Sequences,
+    /// A row of zeros.
+    zero: u32,
+}
+
+impl Windows<'_> {
+    /// The number of windows over a sequence of `length` tokens.
+    fn over(&self, length: usize) -> usize {
+        length.saturating_sub(self.width) + 1
+    }
+
+    /// The number of windows over the longest sequence.
+    fn most(&self) -> usize {
+        self.sequences.lengths.iter().map(|length| self.over(*length)).max().unwrap_or(1)
+    }
+
+    /// The row of token `offset` of each window, sequence by sequence.
+    fn rows(&self, offset: usize) -> Vec<u32> {
+        let Sequences { len, lengths, .. } = self.sequences;
+        let most = self.most();
+
+        let mut rows = Vec::with_capacity(lengths.len() * most);
+        for (row, length) in lengths.iter().enumerate() {
+            for window in 0..most {
+                // Shorter sequences repeat their last window, which changes no maximum.
+                let position = window.min(self.over(*length) - 1) + offset;
+                let is_real = position < *length;
+                let flat = (row * len + position) as u32;
+                rows.push(if is_real { self.input.row(flat) } else { self.zero });
+            }
+        }
+        rows
     }
 }

@@ -9,21 +9,22 @@ use crate::layers::Mapping;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TinybertConfig {
-    /// What the scores of attention count, summed over layers. The paper: 1.
+    /// Weight of the attention scores in the loss, summed over layers. The paper: 1.
     pub attention: f64,
-    /// What the hidden states count, summed over layers. The paper: 1.
+    /// Weight of the hidden states in the loss, summed over layers. The paper: 1.
     pub hidden: f64,
-    /// What the embeddings count. The paper: 1.
+    /// Weight of the embeddings in the loss. The paper: 1.
     pub embedding: f64,
-    /// The teacher's layer that each of the student's learns.
+    /// The layer of the teacher that each layer of the student learns.
     pub mapping: Mapping,
-    /// The same as a list, counted from 1, for any other mapping; empty: as `mapping` says.
+    /// The layers of the teacher as a list, counted from 1, for any other mapping; empty: those of
+    /// `mapping`.
     pub layers: Vec<usize>,
-    /// The maps to the teacher's width.
+    /// The maps from the student's width to the teacher's.
     pub maps: Maps,
-    /// What is learnt from.
+    /// The data to learn from.
     pub source: StudentData,
-    /// The paper's or its authors' code.
+    /// Whether the paper or its authors' code is followed where they disagree.
     pub behaviour: Behaviour,
 }
 
@@ -31,14 +32,14 @@ pub struct TinybertConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Maps {
-    /// One for embeddings and one for hidden states: the paper.
+    /// One for embeddings and one for hidden states, as in the paper.
     #[default]
     Two,
-    /// One for both: the authors' `fit_dense`.
+    /// One for both, the authors' `fit_dense`.
     One,
 }
 
-/// What is learnt from.
+/// The data that a student learns from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StudentData {
@@ -49,15 +50,15 @@ pub enum StudentData {
     Task,
 }
 
-/// Where paper and code disagree.
+/// Which of paper and code is followed where they disagree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Behaviour {
     /// The teacher drops nothing out, padding does not count, nothing is masked.
     #[default]
     Clean,
-    /// The teacher drops out in training, padding counts as far as the batch has some, and one
-    /// token of each passage of a text is masked.
+    /// The teacher drops out in training, the padding of a batch counts, and one token of each
+    /// passage of a text is masked.
     Authors,
 }
 
@@ -80,7 +81,7 @@ impl TinybertConfig {
     /// Checks that the values are possible.
     ///
     /// # Errors
-    /// Names the first that is not, and what it should be.
+    /// Names the first impossible value, and what it should be.
     pub fn validate(&self) -> Result<(), Error> {
         let terms =
             [("attention", self.attention), ("hidden", self.hidden), ("embedding", self.embedding)];
@@ -89,6 +90,7 @@ impl TinybertConfig {
                 return Err(Error(format!("{name} = {value}: must not be negative")));
             }
         }
+
         if self.attention + self.hidden + self.embedding == 0.0 {
             return Err(Error(
                 "attention, hidden and embedding are all 0: nothing is learnt".to_owned(),

@@ -1,4 +1,4 @@
-//! Squared distances between what happens in a student and in its teacher.
+//! Squared distances between the insides of a student and of its teacher.
 
 use burn::tensor::{Device, Tensor};
 use trunk::Sequences;
@@ -12,12 +12,12 @@ pub struct Counted<'a> {
     pub sequences: &'a Sequences,
     /// Whether states and scores are a rectangle with padding.
     pub rectangle: bool,
-    /// What padding counts.
+    /// Whether padding counts: in the authors' code it does.
     pub behaviour: Behaviour,
 }
 
 impl Counted<'_> {
-    /// How many tokens count.
+    /// The number of tokens that count.
     pub fn tokens(&self) -> f64 {
         match self.behaviour {
             Behaviour::Clean => self.sequences.real_tokens() as f64,
@@ -25,7 +25,7 @@ impl Counted<'_> {
         }
     }
 
-    /// How many pairs of a query and a key count in each head.
+    /// The number of pairs of a query and a key that count in each head.
     pub fn pairs(&self) -> f64 {
         let Sequences { len, lengths, .. } = self.sequences;
         match self.behaviour {
@@ -34,7 +34,7 @@ impl Counted<'_> {
         }
     }
 
-    /// 1 for every token of a rectangle that counts, else 0; none where all count.
+    /// For each token of a rectangle 1 if it counts, else 0; none where all count.
     fn factors(&self) -> Option<Vec<f32>> {
         let Sequences { len, lengths, .. } = self.sequences;
         let padded = self.rectangle && lengths.iter().any(|length| length < len);
@@ -48,21 +48,17 @@ impl Counted<'_> {
     /// The sum of `(student - teacher)^2` over states `[rows, width]`, `[1]`.
     pub fn states(&self, student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
         let squares = (student - teacher).powi_scalar(2);
-        match self.factors() {
-            Some(factors) => {
-                let device = squares.device();
-                let n = factors.len();
-                (squares * Tensor::<1>::from_data(factors.as_slice(), &device).reshape([n, 1]))
-                    .sum()
-            }
-            None => squares.sum(),
-        }
+        let Some(factors) = self.factors() else { return squares.sum() };
+
+        let factors = Tensor::<1>::from_data(factors.as_slice(), &squares.device())
+            .reshape([factors.len(), 1]);
+        (squares * factors).sum()
     }
 
-    /// The sum of `(student - teacher)^2` over scores as [`kernels::attention_scores`] has them,
-    /// `[1]`, of students and teachers with these numbers of heads. Where they differ, the scores
-    /// are a rectangle, and of the larger number the mean is taken of those that stand for one of
-    /// the smaller.
+    /// The sum of `(student - teacher)^2`, `[1]`, over scores laid out as by
+    /// [`kernels::attention_scores`]; `heads` are the numbers of heads of student and teacher. If
+    /// they differ, the scores are a rectangle, and the larger number is reduced to the smaller by
+    /// taking the mean over groups of heads.
     pub fn scores(&self, student: Tensor<1>, teacher: Tensor<1>, heads: [usize; 2]) -> Tensor<1> {
         let visible = |scores: Tensor<1>| match self.behaviour {
             Behaviour::Clean => scores,
@@ -73,20 +69,21 @@ impl Counted<'_> {
             }
         };
         let (student, teacher) = (visible(student), visible(teacher));
-        let fewest = heads[0].min(heads[1]);
-        let Sequences { len, lengths, .. } = self.sequences;
-        let (batch, device) = (lengths.len(), student.device());
-        if heads[0] == heads[1] && self.factors().is_none() {
+        let [student_heads, teacher_heads] = heads;
+        if student_heads == teacher_heads && self.factors().is_none() {
             return (student - teacher).powi_scalar(2).sum();
         }
-        let of_group = |scores: Tensor<1>, heads: usize| {
-            scores.reshape([batch, fewest, heads / fewest, len * len]).mean_dim(2).reshape([
-                batch,
-                fewest,
-                len * len,
-            ])
+
+        let Sequences { len, lengths, .. } = self.sequences;
+        let (batch, device) = (lengths.len(), student.device());
+        let groups = student_heads.min(teacher_heads);
+        let means = |scores: Tensor<1>, heads: usize| {
+            let grouped = scores.reshape([batch, groups, heads / groups, len * len]);
+            grouped.mean_dim(2).reshape([batch, groups, len * len])
         };
-        let squares = (of_group(student, heads[0]) - of_group(teacher, heads[1])).powi_scalar(2);
+        let squares =
+            (means(student, student_heads) - means(teacher, teacher_heads)).powi_scalar(2);
+
         match self.factors() {
             Some(factors) => (squares * pairs(&factors, *len, &device)).sum(),
             None => squares.sum(),
@@ -94,12 +91,15 @@ impl Counted<'_> {
     }
 }
 
-/// 1 for each pair of a query and a key that both count, `[batch, 1, len * len]`.
+/// For each pair of a query and a key 1 if both count, else 0, `[batch, 1, len * len]`.
 fn pairs(factors: &[f32], len: usize, device: &Device) -> Tensor<3> {
     let batch = factors.len() / len;
-    let row = |row: &[f32]| {
-        row.iter().flat_map(|query| row.iter().map(move |key| query * key)).collect::<Vec<f32>>()
-    };
-    let values: Vec<f32> = factors.chunks(len).flat_map(row).collect();
+    let mut values = Vec::with_capacity(batch * len * len);
+    for sequence in factors.chunks(len) {
+        for query in sequence {
+            values.extend(sequence.iter().map(|key| query * key));
+        }
+    }
+
     Tensor::<1>::from_data(values.as_slice(), device).reshape([batch, 1, len * len])
 }

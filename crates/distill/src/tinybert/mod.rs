@@ -5,6 +5,7 @@ mod loss;
 mod objective;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub use config::{Behaviour, Maps, StudentData, TinybertConfig};
 pub use objective::{Tinybert, TinybertModel};

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use checkpoint::Weights;
 use hub::{Architecture, ExportedModel, Family, TrainedModel};
-use kernels::gather;
 use mlm::{Laid, Maskers, Masking, MlmBatch};
 use objective::{
     Context, Error, Example, Objective, Packing, Purpose, Shown, Step, Tally, Teacher, Term,
@@ -16,17 +15,17 @@ use trunk::{Encoder, EncoderConfig, Linear, Noise, Sequences, encoder_flops};
 
 use super::config::{Behaviour, Maps, StudentData, TinybertConfig};
 use super::loss::Counted;
-use crate::cosine::cosine_distances;
-use crate::teaching::{frozen, known};
+use super::traces::Traces;
+use crate::teaching::frozen;
 
 /// A student and its maps to the teacher's width.
 #[derive(Module, Debug)]
 pub struct TinybertModel {
     /// The encoder.
     pub encoder: Encoder,
-    /// `[hidden, teacher's hidden]`, of hidden states.
+    /// The map of hidden states, `[hidden, teacher's hidden]`.
     pub fit: Linear,
-    /// The same of embeddings, where they have a map of their own.
+    /// The map of embeddings, of the same shape; none where both share one.
     pub fit_embeddings: Option<Linear>,
 }
 
@@ -42,17 +41,18 @@ pub struct Tinybert {
 }
 
 impl Tinybert {
-    /// What it was made with.
+    /// The context of this objective.
     #[cfg(test)]
     pub fn context(&self) -> &Context {
         &self.context
     }
 
+    /// Numbers of attention heads of the student and of the teacher.
     fn heads(&self) -> [usize; 2] {
         [self.context.encoder.heads, self.teacher.config.heads]
     }
 
-    /// Whether the whole rectangle of the batch is computed, padding too.
+    /// Whether the whole rectangle of the batch is computed, padding included.
     fn is_padded(&self) -> bool {
         let [student, teacher] = self.heads();
         self.config.behaviour == Behaviour::Authors || student != teacher
@@ -62,15 +62,68 @@ impl Tinybert {
     fn whole(&self, example: &Example) -> Laid {
         let passage = &example.passage;
         let n = passage.tokens.len();
+
         let both = self.context.encoder.segments.min(self.teacher.config.segments) > 1;
         let second = passage.sentence_starts.get(1).map_or(n, |start| *start as usize);
         let segments = (0..n).map(|i| u32::from(both && i >= second)).collect();
+
         Laid {
             tokens: passage.tokens.clone(),
             word_starts: passage.word_starts.clone(),
             segments,
             spans: vec![0; n],
         }
+    }
+
+    /// Runs student and teacher over a batch. The teacher drops out in the authors' code only.
+    fn traces<'a>(
+        &'a self,
+        model: &'a TinybertModel,
+        sequences: &'a Sequences,
+        noise: Option<&mut Noise>,
+        device: &'a Device,
+    ) -> Traces<'a> {
+        let input_on = |device: &Device| {
+            if self.is_padded() { sequences.padded_input(device) } else { sequences.input(device) }
+        };
+        let (input, teacher_input) = (input_on(device), input_on(&frozen(device)));
+        let mut teacher_noise = match self.config.behaviour {
+            Behaviour::Clean => None,
+            Behaviour::Authors => noise.as_deref().map(Noise::beside),
+        };
+
+        let student = model.encoder.trace(&input, noise);
+        let teacher = self.teacher.model.encoder.trace(&teacher_input, teacher_noise.as_mut());
+
+        let counted = Counted {
+            sequences,
+            rectangle: input.rows.len() > sequences.real_tokens(),
+            behaviour: self.config.behaviour,
+        };
+        let (layers, heads) = (&self.layers, self.heads());
+        Traces { model, layers, heads, counted, input, student, teacher, device }
+    }
+
+    /// The loss terms with a coefficient, in the order of [`Objective::target_counts`].
+    fn terms(&self, traces: &Traces<'_>, batch: &MlmBatch) -> Vec<Term> {
+        let TinybertConfig { attention, hidden, embedding, .. } = self.config;
+        let mut counts = self.target_counts(batch).into_iter();
+        let mut term = |name, coefficient, sum| {
+            let count = counts.next().expect("one count a term");
+            Term { tally: Tally { name, sum, count }, coefficient }
+        };
+
+        let mut terms = Vec::new();
+        if attention > 0.0 {
+            terms.push(term("tinybert/attention", attention, traces.attention()));
+        }
+        if hidden > 0.0 {
+            terms.push(term("tinybert/hidden", hidden, traces.hidden_states()));
+        }
+        if embedding > 0.0 {
+            terms.push(term("tinybert/embedding", embedding, traces.embeddings()));
+        }
+        terms
     }
 }
 
@@ -87,11 +140,13 @@ impl Objective for Tinybert {
     fn new(config: TinybertConfig, context: &Context) -> Result<Self, Error> {
         config.validate()?;
         let teacher = context.teacher.clone().ok_or_else(|| {
-            let message = "a run of tinybert needs its teacher, whose insides it learns; it predicts no tokens";
+            let message = "a run of tinybert needs its teacher, whose insides it learns; \
+                           it predicts no tokens";
             Error(format!("name: {message}"))
         })?;
         let layers =
             config.mapping.of(&config.layers, teacher.config.layers, context.encoder.layers)?;
+
         let (ours, theirs) = (context.encoder.heads, teacher.config.heads);
         if config.attention > 0.0 && !ours.max(theirs).is_multiple_of(ours.min(theirs)) {
             let message = format!(
@@ -99,6 +154,7 @@ impl Objective for Tinybert {
             );
             return Err(Error(format!("attention: {message}, or set it to 0")));
         }
+
         // The authors ask for no masks, and their code masks at least one token.
         let masking = Masking { rate: 1e-6, ..Masking::default() };
         let maskers = Maskers::new(&masking, &masking, 0, context)?;
@@ -116,9 +172,11 @@ impl Objective for Tinybert {
             StudentData::Task => self.whole(example),
         };
         let laid: Vec<Laid> = examples.iter().map(lay).collect();
+
         if self.config.behaviour == Behaviour::Authors && self.config.source == StudentData::Text {
             return self.maskers.batch(&laid, &examples.iter().collect::<Vec<_>>(), purpose);
         }
+
         let plain = |laid: &Laid| mlm::Masked { tokens: laid.tokens.clone(), targets: Vec::new() };
         MlmBatch::of(&laid, &laid.iter().map(plain).collect::<Vec<_>>(), specials.pad)
     }
@@ -136,6 +194,7 @@ impl Objective for Tinybert {
         let [student, teacher] = self.heads();
         let states = counted.tokens() * self.teacher.config.hidden as f64;
         let scores = counted.pairs() * student.min(teacher) as f64;
+
         let config = &self.config;
         let terms =
             [(config.attention, scores), (config.hidden, states), (config.embedding, states)];
@@ -166,75 +225,16 @@ impl Objective for Tinybert {
         noise: Option<&mut Noise>,
         device: &Device,
     ) -> Step {
-        let (config, sequences) = (&self.config, &batch.sequences);
         let is_evaluation = noise.is_none();
-        let input = |device: &Device| {
-            if self.is_padded() { sequences.padded_input(device) } else { sequences.input(device) }
-        };
-        let mut teachers_noise = match config.behaviour {
-            Behaviour::Clean => None,
-            Behaviour::Authors => noise.as_deref().map(Noise::beside),
-        };
-        let (inputs, theirs) = (input(device), input(&frozen(device)));
-        let student = model.encoder.trace(&inputs, noise);
-        let teacher = self.teacher.model.encoder.trace(&theirs, teachers_noise.as_mut());
+        let traces = self.traces(model, &batch.sequences, noise, device);
 
-        let rectangle = inputs.rows.len() > sequences.real_tokens();
-        let counted = Counted { sequences, rectangle, behaviour: config.behaviour };
-        let counts = self.target_counts(batch);
-        let mut terms = Vec::new();
-        let mut term = |name, coefficient: f64, sum: &dyn Fn() -> Tensor<1>| {
-            if coefficient > 0.0 {
-                let tally = Tally { name, sum: sum(), count: counts[terms.len()] };
-                terms.push(Term { tally, coefficient });
-            }
-        };
-        let sum = |parts: Vec<Tensor<1>>| {
-            parts.into_iter().reduce(|a, b| a + b).expect("a student has layers")
-        };
-
-        let embeddings = model.fit_embeddings.as_ref().unwrap_or(&model.fit);
-        term("tinybert/attention", config.attention, &|| {
-            let of_layer = |(ours, theirs): (&Tensor<1>, &usize)| {
-                let theirs = known(teacher.scores[theirs - 1].clone(), device);
-                counted.scores(ours.clone(), theirs, self.heads())
-            };
-            sum(student.scores.iter().zip(&self.layers).map(of_layer).collect())
-        });
-        term("tinybert/hidden", config.hidden, &|| {
-            let of_layer = |(ours, theirs): (&Tensor<2>, &usize)| {
-                let theirs = known(teacher.states[*theirs].clone(), device);
-                counted.states(model.fit.forward(ours.clone()), theirs)
-            };
-            sum(student.states[1..].iter().zip(&self.layers).map(of_layer).collect())
-        });
-        term("tinybert/embedding", config.embedding, &|| {
-            let theirs = known(teacher.states[0].clone(), device);
-            counted.states(embeddings.forward(student.states[0].clone()), theirs)
-        });
-
-        // A parameter that no term depends on has a gradient of zero.
-        let nothing = |map: &Linear| (map.weight.val().sum() + map.bias.val().sum()) * 0.0;
-        if config.hidden == 0.0 {
-            let last = student.states.last().expect("a student has layers").clone().sum() * 0.0;
-            terms[0].tally.sum = terms[0].tally.sum.clone() + last + nothing(&model.fit);
-        }
-        if config.embedding == 0.0 {
-            terms[0].tally.sum = terms[0].tally.sum.clone() + nothing(embeddings);
-        }
+        let mut terms = self.terms(&traces, batch);
+        let loss = terms[0].tally.sum.clone();
+        terms[0].tally.sum = traces.with_every_parameter(loss, &self.config);
 
         let mut step = Step::new(terms, Vec::new());
-        if is_evaluation
-            && let (Some(ours), Some(layer)) = (student.states.last(), self.layers.last())
-        {
-            let positions = sequences.real_positions();
-            let real: Vec<u32> =
-                positions.into_iter().map(|position| inputs.row(position)).collect();
-            let theirs = gather(teacher.states[*layer].clone(), real.clone());
-            let ours = model.fit.forward(gather(ours.clone(), real.clone()));
-            let sum = cosine_distances(ours, known(theirs, device)).sum();
-            let count = real.len() as f64;
-            step.tallies.push(Tally { name: "tinybert/cosine", sum, count });
+        if is_evaluation {
+            step.tallies.extend(traces.cosine());
         }
         step
     }

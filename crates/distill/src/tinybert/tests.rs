@@ -6,7 +6,7 @@ use objective::trials::Bench;
 use objective::{Context, Objective, Purpose};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use trunk::{EncoderConfig, Sequences};
+use trunk::{EncoderConfig, EncoderInput, Sequences};
 
 use super::config::{Behaviour, Maps, StudentData};
 use super::loss::Counted;
@@ -14,7 +14,7 @@ use super::{Tinybert, TinybertConfig};
 use crate::reference::{Reference, assert_loss, scalar};
 use crate::testing::{context, examples, shape, teacher};
 
-/// Tensor number `number` of those that are stacked under `name`, as rows of `width`.
+/// Tensor `number` of the `of` tensors that are stacked under `name`, as rows of `width`.
 fn part(reference: &Reference, name: &str, number: usize, of: usize, width: usize) -> Tensor<2> {
     let all = reference.matrix(name, width);
     let rows = all.dims()[0] / of;
@@ -24,84 +24,129 @@ fn part(reference: &Reference, name: &str, number: usize, of: usize, width: usiz
 /// The scores of the real tokens of each sequence, as ragged rows have them.
 fn ragged(scores: &Tensor<2>, heads: usize, sequences: &Sequences) -> Tensor<1> {
     let Sequences { len, lengths, .. } = sequences;
-    let positions = |(b, length): (usize, &usize)| {
-        let (b, length, len) = (b, *length, *len);
-        let row = move |head: usize, query: usize| ((b * heads + head) * len + query) * len;
-        (0..heads)
-            .flat_map(move |head| (0..length).map(move |query| row(head, query)))
-            .flat_map(move |start| (start..start + length).map(|flat| flat as u32))
-            .collect::<Vec<u32>>()
-    };
-    let positions: Vec<u32> = lengths.iter().enumerate().flat_map(positions).collect();
+    let mut positions: Vec<u32> = Vec::new();
+    for (sequence, length) in lengths.iter().enumerate() {
+        for head in 0..heads {
+            for query in 0..*length {
+                let start = ((sequence * heads + head) * len + query) * len;
+                positions.extend((start..start + length).map(|flat| flat as u32));
+            }
+        }
+    }
+
     let [rows, columns] = scores.dims();
     let n = positions.len();
     gather(scores.clone().reshape([rows * columns, 1]), positions).reshape([n])
+}
+
+/// Numbers of hidden states in the reference: the embeddings and what each layer gives.
+const STUDENT_STATES: usize = 3;
+const TEACHER_STATES: usize = 5;
+/// Numbers of layers in the reference.
+const STUDENT_LAYERS: usize = 2;
+const TEACHER_LAYERS: usize = 4;
+const HEADS: usize = 2;
+const STUDENT_WIDTH: usize = 3;
+const TEACHER_WIDTH: usize = 5;
+
+/// The teacher's layer that each of the student's learns in the reference.
+fn mapping(reference: &Reference) -> Vec<usize> {
+    reference.values("tinybert/mapping").iter().map(|layer| *layer as usize).collect()
+}
+
+/// The mean losses of the reference's tensors, computed as an objective does.
+struct Losses<'a> {
+    reference: &'a Reference,
+    counted: Counted<'a>,
+}
+
+impl Losses<'_> {
+    fn attention(&self) -> f64 {
+        let layers = mapping(self.reference).into_iter().enumerate();
+        let sums = layers.map(|(layer, theirs)| {
+            let student = self.scores("student", layer, STUDENT_LAYERS);
+            let teacher = self.scores("teacher", theirs - 1, TEACHER_LAYERS);
+            scalar(self.counted.scores(student, teacher, [HEADS, HEADS]))
+        });
+        sums.sum::<f64>() / self.counted.pairs() / HEADS as f64
+    }
+
+    fn embedding(&self) -> f64 {
+        self.distance(0, 0)
+    }
+
+    fn hidden(&self) -> f64 {
+        let layers = mapping(self.reference).into_iter().enumerate();
+        layers.map(|(layer, theirs)| self.distance(layer + 1, theirs)).sum()
+    }
+
+    /// Between a state of the student, mapped to the teacher's width, and one of the teacher.
+    fn distance(&self, student: usize, teacher: usize) -> f64 {
+        let weight = self.reference.matrix("tinybert/fit_weight", TEACHER_WIDTH);
+        let bias = self.reference.matrix("tinybert/fit_bias", TEACHER_WIDTH);
+        let student = self.state("student", student, STUDENT_STATES, STUDENT_WIDTH);
+        let teacher = self.state("teacher", teacher, TEACHER_STATES, TEACHER_WIDTH);
+
+        let sum = self.counted.states(student.matmul(weight) + bias, teacher);
+        scalar(sum) / self.counted.tokens() / TEACHER_WIDTH as f64
+    }
+
+    fn scores(&self, who: &str, number: usize, of: usize) -> Tensor<1> {
+        let Counted { sequences, rectangle, .. } = self.counted;
+        let name = format!("tinybert/{who}_scores");
+        let square = part(self.reference, &name, number, of, sequences.len);
+        if rectangle { square.flatten(0, 1) } else { ragged(&square, HEADS, sequences) }
+    }
+
+    fn state(&self, who: &str, number: usize, of: usize, width: usize) -> Tensor<2> {
+        let Counted { sequences, rectangle, .. } = self.counted;
+        let name = format!("tinybert/{who}_states");
+        let state = part(self.reference, &name, number, of, width);
+        if rectangle { state } else { gather(state, sequences.real_positions()) }
+    }
 }
 
 #[test]
 fn losses_are_those_of_pytorch() {
     let reference = Reference::open();
     let sequences = reference.sequences();
-    let (heads, width, theirs, len) = (2, 3, 5, sequences.len);
-    let mapping: Vec<usize> =
-        reference.values("tinybert/mapping").iter().map(|layer| *layer as usize).collect();
-    let (weight, bias) = (
-        reference.matrix("tinybert/fit_weight", theirs),
-        reference.matrix("tinybert/fit_bias", theirs),
-    );
-    let fit = |x: Tensor<2>| x.matmul(weight.clone()) + bias.clone();
+
     for (name, behaviour, rectangle) in [
         ("authors", Behaviour::Authors, true),
         ("clean", Behaviour::Clean, true),
         ("clean", Behaviour::Clean, false),
     ] {
         let counted = Counted { sequences: &sequences, rectangle, behaviour };
-        let scores = |who: &str, number, of| {
-            let square = part(&reference, &format!("tinybert/{who}_scores"), number, of, len);
-            if rectangle { square.flatten(0, 1) } else { ragged(&square, heads, &sequences) }
-        };
-        let attention: f64 = mapping
-            .iter()
-            .enumerate()
-            .map(|(layer, theirs)| {
-                scalar(counted.scores(
-                    scores("student", layer, 2),
-                    scores("teacher", theirs - 1, 4),
-                    [heads, heads],
-                ))
-            })
-            .sum();
-        let name_of = |what: &str| format!("tinybert/{what}_{name}");
-        let attention = attention / counted.pairs() / heads as f64;
-        assert_loss(&name_of("attention"), attention, reference.number(&name_of("attention")));
-        let state = |who: &str, number, of, width| {
-            let state = part(&reference, &format!("tinybert/{who}_states"), number, of, width);
-            if rectangle { state } else { gather(state, reference.sequences().real_positions()) }
-        };
-        let distance = |student: usize, teacher: usize| {
-            let student = fit(state("student", student, 3, width));
-            scalar(counted.states(student, state("teacher", teacher, 5, theirs)))
-                / counted.tokens()
-                / theirs as f64
-        };
-        assert_loss(&name_of("embedding"), distance(0, 0), reference.number(&name_of("embedding")));
-        let hidden: f64 =
-            mapping.iter().enumerate().map(|(layer, theirs)| distance(layer + 1, *theirs)).sum();
-        assert_loss(&name_of("hidden"), hidden, reference.number(&name_of("hidden")));
+        let losses = Losses { reference: &reference, counted };
+
+        for (term, loss) in [
+            ("attention", losses.attention()),
+            ("embedding", losses.embedding()),
+            ("hidden", losses.hidden()),
+        ] {
+            let name = format!("tinybert/{term}_{name}");
+            assert_loss(&name, loss, reference.number(&name));
+        }
     }
+}
+
+#[test]
+fn a_student_with_one_head_learns_the_mean_of_the_teachers_heads() {
+    let reference = Reference::open();
+    let sequences = reference.sequences();
     let counted = Counted { sequences: &sequences, rectangle: true, behaviour: Behaviour::Clean };
-    let one: f64 = mapping
-        .iter()
-        .enumerate()
-        .map(|(layer, theirs)| {
-            let student =
-                part(&reference, "tinybert/student_scores_one_head", layer, 2, len).flatten(0, 1);
-            let teacher =
-                part(&reference, "tinybert/teacher_scores", theirs - 1, 4, len).flatten(0, 1);
-            scalar(counted.scores(student, teacher, [1, heads]))
-        })
-        .sum();
-    assert_loss("one head", one / counted.pairs(), reference.number("tinybert/attention_one_head"));
+    let scores = |name: &str, number, of| {
+        part(&reference, &format!("tinybert/{name}"), number, of, sequences.len).flatten(0, 1)
+    };
+
+    let layers = mapping(&reference).into_iter().enumerate();
+    let sums = layers.map(|(layer, theirs)| {
+        let student = scores("student_scores_one_head", layer, STUDENT_LAYERS);
+        let teacher = scores("teacher_scores", theirs - 1, TEACHER_LAYERS);
+        scalar(counted.scores(student, teacher, [1, HEADS]))
+    });
+    let loss = sums.sum::<f64>() / counted.pairs();
+    assert_loss("one head", loss, reference.number("tinybert/attention_one_head"));
 }
 
 fn student() -> EncoderConfig {
@@ -138,13 +183,13 @@ fn a_rectangle_with_padding_gives_the_same_losses_as_ragged_rows() {
     let batch = objective.collate(&examples(), Purpose::Evaluation);
     let device = Device::flex();
     let model = objective.init(&student(), &mut ChaCha8Rng::seed_from_u64(1), &device);
-    let sums = |rectangle: bool| -> Vec<f64> {
-        let sequences = &batch.sequences;
-        let input =
-            if rectangle { sequences.padded_input(&device) } else { sequences.input(&device) };
+    let sequences = &batch.sequences;
+
+    let sums = |input: EncoderInput, rectangle: bool| -> Vec<f64> {
         let trace = model.encoder.trace(&input, None);
         let counted = Counted { sequences, rectangle, behaviour: Behaviour::Clean };
         let zeros = |n: usize| Tensor::<1>::zeros([n], &device);
+
         let scores = trace.scores.into_iter().map(|scores| {
             let n = scores.dims()[0];
             scalar(counted.scores(scores, zeros(n), [2, 2]))
@@ -155,7 +200,9 @@ fn a_rectangle_with_padding_gives_the_same_losses_as_ragged_rows() {
         });
         scores.chain(states).collect()
     };
-    for (ragged, rectangle) in sums(false).into_iter().zip(sums(true)) {
+    let ragged = sums(sequences.input(&device), false);
+    let rectangles = sums(sequences.padded_input(&device), true);
+    for (ragged, rectangle) in ragged.into_iter().zip(rectangles) {
         assert!((ragged - rectangle).abs() < 1e-4 * ragged, "{ragged} is not {rectangle}");
     }
 }
@@ -168,12 +215,10 @@ fn the_authors_mask_a_token_of_each_passage_and_count_padding() {
     );
     let batch = objective.collate(&examples(), Purpose::Training);
     assert_eq!(batch.labels.len(), 4);
-    let weights = objective.target_counts(&batch);
+
     let len = batch.sequences.len;
-    assert_eq!(
-        weights,
-        [2 * 4 * len * len, 4 * len * 16, 4 * len * 16].map(|weight| weight as f64)
-    );
+    let want = [2 * 4 * len * len, 4 * len * 16, 4 * len * 16].map(|count| count as f64);
+    assert_eq!(objective.target_counts(&batch), want);
 }
 
 #[test]

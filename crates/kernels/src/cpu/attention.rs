@@ -20,9 +20,9 @@ use crate::rows::Rows;
 pub struct Heads {
     /// Heads; they split the width evenly.
     pub heads: usize,
-    /// The tokens that ask.
+    /// Query rows.
     pub queries: Rows,
-    /// The tokens that are seen, by those of their sequence.
+    /// Key rows: a query sees those of its own sequence.
     pub keys: Rows,
     /// Which weights are dropped.
     pub mask: Option<Mask>,
@@ -125,38 +125,44 @@ pub fn forward(queries: &[f32], packed: &[f32], d: usize, shape: &Heads) -> (Vec
         .into_iter()
         .zip(split(&mut logs, &shape.queries, heads))
         .collect();
+
     parts.into_par_iter().enumerate().for_each_init(Vec::new, |scores, (b, (out, logs))| {
         let queries = part(queries, &shape.queries, b, d);
         let packed = part(packed, &shape.keys, b, 2 * d);
-        let (asked, seen) = (shape.queries.range(b).len(), shape.keys.range(b).len());
-        if asked == 0 {
+        let (n_queries, n_keys) = (shape.queries.range(b).len(), shape.keys.range(b).len());
+        if n_queries == 0 {
             return;
         }
-        scores.resize(asked * seen, 0.0);
+        scores.resize(n_queries * n_keys, 0.0);
         for index in 0..heads {
-            let head = Head { index, heads, d, queries: asked, keys: seen };
-            let (q, k, v) =
-                (head.of_queries(queries), head.of_packed(packed, 0), head.of_packed(packed, 1));
-            multiply(
-                MatrixMut::new(scores, seen),
-                q,
-                k.transposed(),
-                1.0,
-                Output::Replace,
-                Threads::One,
-            );
-            weigh(scores, head, logs, shape.drop(b));
-            multiply(
-                head.queries_mut(out),
-                head.square(scores),
-                v,
-                1.0,
-                Output::Replace,
-                Threads::One,
-            );
+            let head = Head { index, heads, d, queries: n_queries, keys: n_keys };
+            head_forward(head, queries, packed, scores, logs, out, shape.drop(b));
         }
     });
     (out, logs)
+}
+
+/// The output of one head of a sequence and the logarithms of its denominators; `scores` is
+/// scratch.
+fn head_forward(
+    head: Head,
+    queries: &[f32],
+    packed: &[f32],
+    scores: &mut [f32],
+    logs: &mut [f32],
+    out: &mut [f32],
+    drop: Option<Drop<'_>>,
+) {
+    let (q, k, v) =
+        (head.of_queries(queries), head.of_packed(packed, 0), head.of_packed(packed, 1));
+    product(MatrixMut::new(scores, head.keys), q, k.transposed(), 1.0);
+    weigh(scores, head, logs, drop);
+    product(head.queries_mut(out), head.square(scores), v, 1.0);
+}
+
+/// `out = factor * a b`, by the calling thread.
+fn product(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, factor: f32) {
+    multiply(out, a, b, factor, Output::Replace, Threads::One);
 }
 
 /// The gradients of the queries and of the packed keys and values.
@@ -175,65 +181,79 @@ pub fn backward(
         .into_iter()
         .zip(split(&mut packed_gradients, &shape.keys, 2 * d))
         .collect();
-    let work = |scratch: &mut [Vec<f32>; 3], (b, (dq, dkv)): (usize, (&mut [f32], &mut [f32]))| {
-        let (queries, gradient) =
-            (part(queries, &shape.queries, b, d), part(gradient, &shape.queries, b, d));
-        let (packed, logs) =
-            (part(packed, &shape.keys, b, 2 * d), part(logs, &shape.queries, b, heads));
-        let (asked, seen) = (shape.queries.range(b).len(), shape.keys.range(b).len());
-        if asked == 0 {
+
+    let work = |scratch: &mut Scratch, (b, (dq, dkv)): (usize, (&mut [f32], &mut [f32]))| {
+        let (n_queries, n_keys) = (shape.queries.range(b).len(), shape.keys.range(b).len());
+        if n_queries == 0 {
             dkv.fill(0.0);
             return;
         }
-        scratch.iter_mut().for_each(|square| square.resize(asked * seen, 0.0));
-        let [weights, dropped, scores] = scratch;
+        let passed = Passed {
+            queries: part(queries, &shape.queries, b, d),
+            packed: part(packed, &shape.keys, b, 2 * d),
+            logs: part(logs, &shape.queries, b, heads),
+            gradient: part(gradient, &shape.queries, b, d),
+            drop: shape.drop(b),
+        };
+        scratch.resize(n_queries * n_keys);
         for index in 0..heads {
-            let head = Head { index, heads, d, queries: asked, keys: seen };
-            let (q, k, v) =
-                (head.of_queries(queries), head.of_packed(packed, 0), head.of_packed(packed, 1));
-            let upper = head.of_queries(gradient);
-            multiply(
-                MatrixMut::new(weights, seen),
-                q,
-                k.transposed(),
-                1.0,
-                Output::Replace,
-                Threads::One,
-            );
-            weigh_again(weights, dropped, head, logs, shape.drop(b));
-            let kept: &[f32] = if shape.mask.is_some() { dropped } else { weights };
-            let values = head.packed_mut(dkv, 1);
-            multiply(
-                values,
-                head.square(kept).transposed(),
-                upper,
-                1.0,
-                Output::Replace,
-                Threads::One,
-            );
-            multiply(
-                MatrixMut::new(scores, seen),
-                upper,
-                v.transposed(),
-                1.0,
-                Output::Replace,
-                Threads::One,
-            );
-            score_gradients(scores, weights, kept, seen);
-            let (square, scale) = (head.square(scores), head.scale());
-            multiply(head.queries_mut(dq), square, k, scale, Output::Replace, Threads::One);
-            multiply(
-                head.packed_mut(dkv, 0),
-                square.transposed(),
-                q,
-                scale,
-                Output::Replace,
-                Threads::One,
-            );
+            let head = Head { index, heads, d, queries: n_queries, keys: n_keys };
+            head_backward(head, passed, scratch, dq, dkv);
         }
     };
-    parts.into_par_iter().enumerate().for_each_init(Default::default, work);
+    parts.into_par_iter().enumerate().for_each_init(Scratch::default, work);
     (query_gradients, packed_gradients)
+}
+
+/// Squares of `[queries, keys]`.
+#[derive(Default)]
+struct Scratch {
+    weights: Vec<f32>,
+    dropped: Vec<f32>,
+    scores: Vec<f32>,
+}
+
+impl Scratch {
+    fn resize(&mut self, elements: usize) {
+        for square in [&mut self.weights, &mut self.dropped, &mut self.scores] {
+            square.resize(elements, 0.0);
+        }
+    }
+}
+
+/// What the forward pass of a sequence took and gave, and the gradient of its output.
+#[derive(Clone, Copy)]
+struct Passed<'a> {
+    queries: &'a [f32],
+    packed: &'a [f32],
+    logs: &'a [f32],
+    gradient: &'a [f32],
+    drop: Option<Drop<'a>>,
+}
+
+/// The gradients of the queries, keys and values of one head of a sequence.
+fn head_backward(
+    head: Head,
+    passed: Passed<'_>,
+    scratch: &mut Scratch,
+    dq: &mut [f32],
+    dkv: &mut [f32],
+) {
+    let Passed { queries, packed, logs, gradient, drop } = passed;
+    let Scratch { weights, dropped, scores } = scratch;
+    let (q, k, v) =
+        (head.of_queries(queries), head.of_packed(packed, 0), head.of_packed(packed, 1));
+    let upper = head.of_queries(gradient);
+    product(MatrixMut::new(weights, head.keys), q, k.transposed(), 1.0);
+    weigh_again(weights, dropped, head, logs, drop);
+    let kept: &[f32] = if drop.is_some() { dropped } else { weights };
+    product(head.packed_mut(dkv, 1), head.square(kept).transposed(), upper, 1.0);
+
+    product(MatrixMut::new(scores, head.keys), upper, v.transposed(), 1.0);
+    score_gradients(scores, weights, kept, head.keys);
+    let (square, scale) = (head.square(scores), head.scale());
+    product(head.queries_mut(dq), square, k, scale);
+    product(head.packed_mut(dkv, 0), square.transposed(), q, scale);
 }
 
 vectorised! {

@@ -34,9 +34,10 @@ const GROUP: usize = 8;
 /// When the shapes do not fit.
 pub fn multiply(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, output: Output) {
     // A sum of nothing has no pairs to pack.
-    match Precision::Bf16.is_native() && a.columns > 0 {
-        true => multiply_packed(out, a, b, output),
-        false => multiply_copies(out, a, b, output),
+    if Precision::Bf16.is_native() && a.columns > 0 {
+        multiply_packed(out, a, b, output);
+    } else {
+        multiply_copies(out, a, b, output);
     }
 }
 
@@ -64,6 +65,7 @@ fn multiply_packed(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, output: Out
             let rows = block.min(m - first);
             let mut left = unwritten(rows.div_ceil(ROWS) * pairs * ROWS);
             pack::<ROWS>(a, first, &mut left);
+
             for (j, right) in right.chunks_exact(pairs * COLUMNS).enumerate() {
                 for start in (0..pairs).step_by(DEPTH) {
                     let depth = start..(start + DEPTH).min(pairs);
@@ -120,6 +122,7 @@ fn tile(left: &[u32], right: &[u32], target: Target<'_>) {
                 }
             }
         }
+
         let [rows, columns] = target.shape;
         let add = target.output == Output::Add;
         // Written out, since sums that are looked up by a number cannot stay in registers.
@@ -184,6 +187,7 @@ vectorised! {
         /// Pairs of a line that are taken at a time.
         const STEP: usize = 16;
         let [lines, length] = shape;
+
         let mut square = [[0; STEP]; LINES];
         for (i, panel) in panel.chunks_mut(STEP).enumerate() {
             let (from, to) = (2 * STEP * i, length.min(2 * STEP * (i + 1)));
@@ -197,6 +201,7 @@ vectorised! {
                     rest.iter().for_each(|last| pairs[whole.len()] = joined(*last, 0.0));
                 }
             }
+
             for (pair, panel) in panel.iter_mut().enumerate() {
                 panel.iter_mut().zip(&square).for_each(|(to, line)| *to = line[pair]);
             }

@@ -37,11 +37,13 @@ pub fn distance_and_gradients(
         (unwritten(rows.min(n) * vocabulary), unwritten(rows.min(n) * vocabulary));
     let chunks =
         learning.hidden.chunks(rows * learning.width).zip(known.hidden.chunks(rows * known.width));
+
     for (i, (hidden, known_hidden)) in chunks.enumerate() {
         let n = hidden.len() / learning.width;
         let (logits, targets) = (&mut logits[..n * vocabulary], &mut targets[..n * vocabulary]);
         learning.products(hidden, logits);
         known.products(known_hidden, targets);
+
         let part = rows_of_a_part(n) * vocabulary;
         let work = |(logits, targets): (&mut [f32], &mut [f32])| {
             let (mut loss, mut sums) = (0.0f64, vec![0.0; vocabulary]);
@@ -59,8 +61,10 @@ pub fn distance_and_gradients(
             }
             (loss, [sums])
         };
+
         let parts: Vec<_> =
             logits.par_chunks_mut(part).zip(targets.par_chunks_mut(part)).map(work).collect();
+
         let (partial_losses, partial_sums): (Vec<f64>, Vec<_>) = parts.into_iter().unzip();
         loss += partial_losses.iter().sum::<f64>();
         let [bias] = total(partial_sums, vocabulary);
@@ -68,6 +72,7 @@ pub fn distance_and_gradients(
         gradients.take_back(learning, i * rows, hidden, logits, output);
         output = Output::Add;
     }
+
     (loss as f32, gradients)
 }
 
@@ -87,6 +92,7 @@ vectorised! {
         for ((difference, z), y) in difference.iter_mut().zip(&*target).zip(&*row) {
             *difference = z - y;
         }
+
         let (row_sum, row_most) = exponentials(row, cold);
         let (target_sum, target_most) = exponentials(target, cold);
         let mean = sum_of([&*target, &*difference], |[p, d]| p * d) / target_sum;
@@ -95,6 +101,7 @@ vectorised! {
             *y = (*y * part - z * target_part) * heat;
             *total += *y;
         }
+
         // KL = E_z[(z - y) / T] - log sum exp(z / T) + log sum exp(y / T)
         let logarithms = (row_sum / target_sum).ln();
         ((mean - (target_most - row_most)) * cold + logarithms) * heat * heat

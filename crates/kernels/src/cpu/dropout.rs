@@ -147,6 +147,7 @@ pub fn residual_backward(
         sums
     };
     let gradients = gradient.par_chunks_mut(part * width);
+
     let (x, partial): (_, Vec<_>) = match mask {
         Some(_) => {
             let mut x = unwritten(rows * width);
@@ -159,6 +160,7 @@ pub fn residual_backward(
             gradients.enumerate().map(|(i, gradient)| work(i, gradient, &mut [])).collect(),
         ),
     };
+
     let [bias, gamma, beta] = total(partial, width);
     ResidualGradients { x, bias, norm: norm.map(|_| [gamma, beta]) }
 }

@@ -75,6 +75,7 @@ pub fn forward(
     let steps = Steps::new(rows, direction);
     let (mut states, mut sums) = (vec![0.0; rows.batch() * width], vec![0.0; rows.batch() * wide]);
     let nothing = vec![0.0; width];
+
     for step in 0..steps.count() {
         let mut active = 0;
         for (row, _) in steps.of(step) {
@@ -82,18 +83,14 @@ pub fn forward(
                 .copy_from_slice(&inputs[row * wide..(row + 1) * wide]);
             active += 1;
         }
+
         if step > 0 {
             let states = Matrix::new(&states[..active * width], active, width);
             let out = MatrixMut::new(&mut sums[..active * wide], wide);
-            multiply(
-                out,
-                states,
-                Matrix::new(recurrent, width, wide),
-                1.0,
-                Output::Add,
-                Threads::Pool,
-            );
+            let recurrent = Matrix::new(recurrent, width, wide);
+            multiply(out, states, recurrent, 1.0, Output::Add, Threads::Pool);
         }
+
         for (i, (row, before)) in steps.of(step).enumerate() {
             let gates = &mut trace.gates[row * wide..(row + 1) * wide];
             gates.copy_from_slice(&sums[i * wide..(i + 1) * wide]);
@@ -105,6 +102,7 @@ pub fn forward(
             trace.hidden[row * width..(row + 1) * width].copy_from_slice(state);
         }
     }
+
     trace
 }
 
@@ -123,6 +121,7 @@ pub fn backward(
     let mut carried = [vec![0.0; rows.batch() * width], vec![0.0; rows.batch() * width]];
     let mut sums = vec![0.0; rows.batch() * wide];
     let nothing = vec![0.0; width];
+
     for step in (0..steps.count()).rev() {
         let [hidden, cells] = &mut carried;
         let mut active = 0;
@@ -146,17 +145,13 @@ pub fn backward(
             }
             active += 1;
         }
+
         let out = MatrixMut::new(&mut hidden[..active * width], width);
         let sums = Matrix::new(&sums[..active * wide], active, wide);
-        multiply(
-            out,
-            sums,
-            Matrix::new(recurrent, width, wide).transposed(),
-            1.0,
-            Output::Replace,
-            Threads::Pool,
-        );
+        let recurrent = Matrix::new(recurrent, width, wide).transposed();
+        multiply(out, sums, recurrent, 1.0, Output::Replace, Threads::Pool);
     }
+
     let mut weights = unwritten(width * wide);
     let before_all = Matrix::new(&before_all, n, width).transposed();
     let out = MatrixMut::new(&mut weights, wide);

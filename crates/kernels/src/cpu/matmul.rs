@@ -23,10 +23,12 @@ pub fn multiply(
     if m == 0 || n == 0 {
         return;
     }
+
     let parallelism = match threads {
         Threads::Pool if rayon::current_num_threads() > 1 => Parallelism::Rayon(0),
         _ => Parallelism::None,
     };
+
     // SAFETY: the assertions above and in `Matrix` keep every element that gemm touches within its
     // slice, and `out` is borrowed mutably, so it overlaps neither `a` nor `b`.
     unsafe {
@@ -85,10 +87,12 @@ pub mod tests {
             let sum = |i: usize| {
                 (0..k).map(|l| exact(a[i / n * k + l]) * exact(b[l * n + i % n])).sum::<f64>()
             };
+
             let want: Vec<f64> = (0..m * n).map(|i| factor * sum(i)).collect();
             let transposed = |x: &[f32], rows: usize, columns: usize| -> Vec<f32> {
                 (0..columns * rows).map(|i| x[i % rows * columns + i / rows]).collect()
             };
+
             let (at, bt) = (transposed(&a, m, k), transposed(&b, k, n));
             for (a, b) in [
                 (Matrix::new(&a, m, k), Matrix::new(&b, k, n)),

@@ -50,6 +50,7 @@ pub fn forward(queries: &[f32], packed: &[f32], d: usize, shape: &Heads) -> Vec<
             );
         }
     });
+
     out
 }
 
@@ -72,6 +73,7 @@ pub fn backward(
             part
         })
         .collect();
+
     let outs = split(&mut query_gradients, &shape.queries, d).into_par_iter();
     let outs = outs.zip(split(&mut packed_gradients, &shape.keys, 2 * d)).zip(upper);
     outs.enumerate().for_each(|(b, ((dq, dkv), upper))| {
@@ -94,5 +96,6 @@ pub fn backward(
             );
         }
     });
+
     (query_gradients, packed_gradients)
 }

@@ -57,8 +57,7 @@ fn fold<const WHOLE: usize, const HALF: usize>(lanes: [f32; WHOLE]) -> [f32; HAL
     sums
 }
 
-/// The largest element; negative infinity when there is none. Whatever it likes where one of them
-/// is not a number.
+/// The largest element; negative infinity if there is none. Unspecified if any element is NaN.
 #[inline(always)]
 pub fn largest(row: &[f32]) -> f32 {
     let (chunks, rest) = row.as_chunks::<LANES>();

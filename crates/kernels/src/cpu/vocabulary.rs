@@ -77,6 +77,7 @@ impl Gradients {
     ) {
         let (vocabulary, width) = (layer.vocabulary(), layer.width);
         let n = hidden.len() / width;
+
         let logits = Matrix::new(logits, n, vocabulary);
         let table = Matrix::new(layer.table, vocabulary, width);
         let target = MatrixMut::new(&mut self.hidden[first * width..(first + n) * width], width);
@@ -195,6 +196,7 @@ pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradient
     let mut gradients = Gradients::of(layer);
     let mut loss = 0.0f64;
     let mut output = Output::Replace;
+
     layer.chunks(|first, hidden, logits| {
         let n = hidden.len() / width;
         let part = rows_of_a_part(n);
@@ -207,8 +209,10 @@ pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradient
             }
             (loss, [sums])
         };
+
         let parts: Vec<_> =
             logits.par_chunks_mut(part * vocabulary).enumerate().map(work).collect();
+
         let (partial_losses, partial_sums): (Vec<f64>, Vec<_>) = parts.into_iter().unzip();
         loss += partial_losses.iter().sum::<f64>();
         let [bias] = total(partial_sums, vocabulary);

@@ -11,11 +11,11 @@ pub struct Files {
     text: &'static str,
     pair: Option<&'static str>,
     label: &'static str,
-    /// Of training and development data; test data has one always.
+    /// Header of training and development data; test data always has one.
     header: Header,
-    /// Where the text stands in test data, if elsewhere.
+    /// The column of the text in test data.
     test_text: &'static str,
-    /// By part: the names a file may have, the first one that is there is read.
+    /// For each file the names it may have; the first that exists is read.
     train: &'static [&'static [&'static str]],
     dev: &'static [&'static [&'static str]],
     test: &'static [&'static [&'static str]],
@@ -39,8 +39,8 @@ const PAIR: Files =
 
 pub static COLA: Files = Files { text: "3", label: "1", header: Header::Absent, ..PLAIN };
 pub static SST2: Files = PLAIN;
-/// The original release has no development data; GLUE cut its own from the training data, and kept
-/// the test data, whose labels are in `msr_paraphrase_test.txt`.
+/// The original release has no development data: GLUE took its own from the training data. The test
+/// data are those of the release, whose labels are in `msr_paraphrase_test.txt`.
 pub static MRPC: Files = Files {
     text: "#1 String",
     pair: Some("#2 String"),
@@ -69,7 +69,7 @@ pub static QNLI: Files =
 pub static RTE: Files = PAIR;
 
 impl Files {
-    /// The files of a split: for each part the names it may have, the first that exists counts.
+    /// The files of a split: for each part the names it may have; the first that exists is read.
     pub fn names(&self, split: Split) -> &'static [&'static [&'static str]] {
         match split {
             Split::Train => self.train,
@@ -78,11 +78,11 @@ impl Files {
         }
     }
 
-    /// The columns of the file at `path`, whose name tells whether it is test data.
+    /// The columns of the file at `path`; test data is recognised by the name of the file.
     pub fn columns_of(&self, kind: LabelKind, path: &Path) -> Columns {
         let name = path.file_name().unwrap_or_default();
-        let test = self.test.iter().flat_map(|names| *names).any(|known| name == *known);
-        self.columns(kind, if test { Split::Test } else { Split::Dev })
+        let is_test = self.test.iter().flat_map(|names| *names).any(|known| name == *known);
+        self.columns(kind, if is_test { Split::Test } else { Split::Dev })
     }
 
     /// The columns of the files of a split.
@@ -91,6 +91,7 @@ impl Files {
             Split::Train | Split::Dev => (self.text, Some(self.label.to_owned()), self.header),
             Split::Test => (self.test_text, None, Header::Present),
         };
+
         Columns {
             text: text.to_owned(),
             pair: self.pair.map(str::to_owned),

@@ -17,14 +17,13 @@ pub use split::Split;
 /// A file of a split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
-    /// Its name without ending: `dev`, `dev_matched`.
+    /// The file name without its ending: `dev`, `dev_matched`.
     pub name: String,
-    /// What it holds.
+    /// The examples.
     pub table: Table,
 }
 
-/// What is predicted, and what a prediction is judged by: the metrics in the paper's order, the
-/// first one decides.
+/// The target of a task and its metrics in the paper's order; the first metric decides.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Target {
     /// A class.
@@ -32,12 +31,12 @@ pub enum Target {
         /// The classes in the order of BERT's `run_classifier.py` and ELECTRA's; other code bases
         /// differ.
         labels: &'static [&'static str],
-        /// What counts.
+        /// The metrics.
         metrics: &'static [ClassMetric],
     },
     /// A number.
     Score {
-        /// What counts.
+        /// The metrics.
         metrics: &'static [ScoreMetric],
     },
 }
@@ -45,7 +44,7 @@ pub enum Target {
 /// A task of GLUE.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe {
-    /// Its name in the paper: `SST-2`.
+    /// The name in the paper: `SST-2`.
     pub name: &'static str,
     /// What is predicted.
     pub target: Target,
@@ -53,7 +52,7 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// All of them, in the paper's order. WNLI is left out as in the papers to compare with.
+    /// All tasks in the paper's order. WNLI is left out, as in the papers to compare with.
     pub const ALL: [Self; 8] = [
         class("CoLA", &["0", "1"], &[ClassMetric::Matthews], &files::COLA),
         class("SST-2", &["0", "1"], &[ClassMetric::Accuracy], &files::SST2),
@@ -74,10 +73,10 @@ impl Recipe {
         class("RTE", &["entailment", "not_entailment"], &[ClassMetric::Accuracy], &files::RTE),
     ];
 
-    /// The task of a name, with or without hyphen and capitals.
+    /// The task of a name, whose hyphens and capitals do not matter.
     ///
     /// # Errors
-    /// When there is none; the message lists them.
+    /// When there is no such task; the message lists all.
     pub fn find(name: &str) -> Result<Self> {
         let plain = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
         Self::ALL.into_iter().find(|recipe| plain(recipe.name) == plain(name)).ok_or_else(|| {
@@ -86,11 +85,11 @@ impl Recipe {
         })
     }
 
-    /// Reads a split from the task's folder: one part, of MNLI's development and test data two.
-    /// Rows of another length are left out and told in [`Table::skipped`].
+    /// Reads a split from the task's folder: one part, or two of MNLI's development and test data.
+    /// Rows of another length are left out and listed in [`Table::skipped`].
     ///
     /// # Errors
-    /// When a file is missing or at fault, or a class is none of the task's.
+    /// When a file is missing or at fault, or an example has a class that the task does not.
     pub fn read(&self, folder: &Path, split: Split) -> Result<Vec<Part>> {
         self.files.names(split).iter().map(|names| self.part(folder, names, split)).collect()
     }
@@ -127,7 +126,7 @@ impl Recipe {
         Ok(())
     }
 
-    /// The columns of a file of the task, which its name tells to be test data or not.
+    /// The columns of a file of the task; test data is recognised by the name of the file.
     pub fn columns(&self, path: &Path) -> Columns {
         self.files.columns_of(self.kind(), path)
     }
@@ -166,7 +165,7 @@ const fn class(
 mod tests {
     use super::*;
 
-    /// What a recipe reads from a file of this name and content.
+    /// The parts that a recipe reads from files with these names and contents.
     fn parts(task: &str, files: &[(&str, &str)], split: Split) -> Result<Vec<Part>> {
         let folder = tempfile::tempdir().unwrap();
         for (name, content) in files {
@@ -218,29 +217,36 @@ mod tests {
             only("SST-2", "train.tsv", "sentence\tlabel\na delight \t1\n", train),
             ("a delight ".to_owned(), None, name("1"))
         );
-        let mrpc = "\u{feff}Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n1\t7\t8\tHe \"left.\tHe went.\r\n";
+
+        let mrpc = "\u{feff}Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n\
+                    1\t7\t8\tHe \"left.\tHe went.\r\n";
         for file in ["train.tsv", "msr_paraphrase_train.txt"] {
             assert_eq!(
                 only("MRPC", file, mrpc, train),
                 ("He \"left.".to_owned(), text("He went."), name("1"))
             );
         }
-        let head = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n";
-        let row = "0\tnews\tf\t2012\t1\ts\tt\tA cat.\tA dog.\t2.250\n";
+
+        let stsb = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\t\
+                    sentence1\tsentence2\tscore\n\
+                    0\tnews\tf\t2012\t1\ts\tt\tA cat.\tA dog.\t2.250\n";
         assert_eq!(
-            only("STS-B", "train.tsv", &format!("{head}{row}"), train),
+            only("STS-B", "train.tsv", stsb, train),
             ("A cat.".to_owned(), text("A dog."), Some(Label::Score(2.25)))
         );
+
         let qqp = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t2\t3\tWhy?\tHow?\t0\n";
         assert_eq!(
             only("QQP", "train.tsv", qqp, train),
             ("Why?".to_owned(), text("How?"), name("0"))
         );
+
         let qnli = "index\tquestion\tsentence\tlabel\n0\tWho?\tShe.\tnot_entailment\n";
         assert_eq!(
             only("QNLI", "train.tsv", qnli, train),
             ("Who?".to_owned(), text("She."), name("not_entailment"))
         );
+
         let rte = "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\tentailment\n";
         assert_eq!(
             only("RTE", "dev.tsv", rte, Split::Dev),
@@ -254,6 +260,7 @@ mod tests {
             |label| format!("sentence1\tsentence2\tlabel1\tgold_label\nA.\tB.\tneutral\t{label}\n");
         let files =
             [("dev_matched.tsv", &*row("neutral")), ("dev_mismatched.tsv", &*row("entailment"))];
+
         let parts = parts("MNLI", &files, Split::Dev).unwrap();
         let found: Vec<_> = parts
             .iter()
@@ -281,9 +288,12 @@ mod tests {
 
     #[test]
     fn broken_rows_are_told_and_foreign_classes_are_errors() {
-        let qqp = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t2\t3\tWhy\n1\t2\t3\tA?\tB?\t1\n";
         let parts = |task, content| parts(task, &[("train.tsv", content)], Split::Train);
+        let qqp = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n\
+                   1\t2\t3\tWhy\n\
+                   1\t2\t3\tA?\tB?\t1\n";
         assert_eq!(parts("QQP", qqp).unwrap()[0].table.skipped, [2]);
+
         let rte = "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\tneutral\n";
         let message = parts("RTE", rte).unwrap_err().to_string();
         assert!(

@@ -1,13 +1,13 @@
 //! Training, development and test data.
 
-/// Which part of a task.
+/// A part of a task's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
-    /// To learn from.
+    /// Training data.
     Train,
-    /// To choose and to compare with; MNLI has two, one of the genres of training (matched) and one
-    /// of others.
+    /// Development data, to choose and to compare models. MNLI has two sets: one of the genres of
+    /// training (matched) and one of others.
     Dev,
-    /// Without labels: they are with the benchmark's server.
+    /// Test data. The files have no labels: only the benchmark's server has them.
     Test,
 }

@@ -9,7 +9,7 @@ pub enum ClassMetric {
     Accuracy,
     /// See [`f1`].
     F1 {
-        /// The class that is to be found.
+        /// The class that counts as positive.
         positive: u32,
     },
     /// See [`macro_f1`].
@@ -19,7 +19,7 @@ pub enum ClassMetric {
 }
 
 impl ClassMetric {
-    /// As in tables: `accuracy`, `f1`, `macro_f1`, `matthews`.
+    /// The name in results: `accuracy`, `f1`, `macro_f1`, `matthews`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
@@ -29,7 +29,7 @@ impl ClassMetric {
         }
     }
 
-    /// Its value.
+    /// The value of the metric.
     ///
     /// # Panics
     /// When there are no predictions, or not as many as labels.
@@ -52,8 +52,8 @@ pub fn accuracy(predicted: &[u32], gold: &[u32]) -> f64 {
     right(predicted, gold) as f64 / gold.len() as f64
 }
 
-/// The harmonic mean of precision and recall of a class, from 0 to 1: 0 where it is never predicted
-/// rightly.
+/// The harmonic mean of precision and recall of a class, from 0 to 1; 0 where no prediction of the
+/// class is right.
 ///
 /// # Panics
 /// When there are no predictions, or not as many as labels.
@@ -65,7 +65,7 @@ pub fn f1(predicted: &[u32], gold: &[u32], positive: u32) -> f64 {
     if both == 0 { 0.0 } else { (2 * both) as f64 / (found + there) as f64 }
 }
 
-/// The mean of F1 over the classes that are predicted or there, from 0 to 1.
+/// The mean of F1 over the classes among predictions or labels, from 0 to 1.
 ///
 /// # Panics
 /// When there are no predictions, or not as many as labels.
@@ -77,7 +77,7 @@ pub fn macro_f1(predicted: &[u32], gold: &[u32]) -> f64 {
     classes.iter().map(|class| f1(predicted, gold, *class)).sum::<f64>() / classes.len() as f64
 }
 
-/// Matthews' correlation coefficient, from -1 to 1; of more than two classes Gorodkin's (2004),
+/// Matthews' correlation coefficient, from -1 to 1; for more than two classes Gorodkin's (2004),
 /// equation 8. 0 where all predictions or all labels are one class.
 ///
 /// # Panics
@@ -86,6 +86,7 @@ pub fn matthews(predicted: &[u32], gold: &[u32]) -> f64 {
     paired(predicted, gold);
     let (found, there) = (counts(predicted), counts(gold));
     let all = gold.len() as f64;
+
     let square =
         |counts: &BTreeMap<u32, f64>| counts.values().map(|count| count * count).sum::<f64>();
     let chance: f64 =
@@ -151,6 +152,7 @@ mod tests {
             let renamed = |classes: &[u32]| -> Vec<u32> {
                 classes.iter().map(|class| 9 - 2 * class).collect()
             };
+
             for metric in [ClassMetric::Accuracy, ClassMetric::MacroF1, ClassMetric::Matthews] {
                 let (a, b) = (
                     metric.of(&predicted, &gold),

@@ -1,5 +1,5 @@
-//! How well predictions meet labels: the metrics of GLUE (Wang et al. 2019) and SQuAD (Rajpurkar et
-//! al. 2016, 2018).
+//! Metrics of predictions: those of GLUE (Wang et al. 2019) and SQuAD (Rajpurkar et al. 2016,
+//! 2018).
 
 mod classes;
 mod normal;

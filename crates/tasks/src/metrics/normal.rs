@@ -1,7 +1,7 @@
-//! What SQuAD's evaluation script compares of an answer.
+//! Normalisation of answers, as in SQuAD's evaluation scripts.
 
-/// Lower case, no ASCII punctuation, none of the words a, an and the, one space between words
-/// (`normalize_answer` of the official scripts, the same for 1.1 and 2.0).
+/// An answer in lower case, without ASCII punctuation and the words a, an and the, with one space
+/// between words (`normalize_answer` of the official scripts, the same for 1.1 and 2.0).
 pub fn normalize(text: &str) -> String {
     words(text).join(" ")
 }
@@ -10,19 +10,22 @@ pub fn normalize(text: &str) -> String {
 pub fn words(text: &str) -> Vec<String> {
     let lower: String =
         text.to_lowercase().chars().filter(|letter| !letter.is_ascii_punctuation()).collect();
+
     let mut kept = String::with_capacity(lower.len());
     let mut rest = lower.as_str();
-    // An article between other than letters and digits becomes a space: `the—end` is `—end` then.
+    // An article that touches no letter or digit becomes a space: `the—end` becomes `—end`.
     while let Some(first) = rest.chars().next() {
         let inside = |letter: char| letter.is_alphanumeric() == first.is_alphanumeric();
         let (run, later) = rest.split_at(rest.find(|letter| !inside(letter)).unwrap_or(rest.len()));
         kept.push_str(if matches!(run, "a" | "an" | "the") { " " } else { run });
         rest = later;
     }
+
     kept.split(is_space).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// What Python's `str.split` takes for white space: four control characters more than Unicode does.
+/// Whether Python's `str.split` splits at a character: at the white space of Unicode and four
+/// control characters.
 fn is_space(letter: char) -> bool {
     letter.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&letter)
 }

@@ -10,7 +10,7 @@ pub enum ScoreMetric {
 }
 
 impl ScoreMetric {
-    /// As in tables: `pearson`, `spearman`.
+    /// The name in results: `pearson`, `spearman`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pearson => "pearson",
@@ -18,7 +18,7 @@ impl ScoreMetric {
         }
     }
 
-    /// Its value.
+    /// The value of the metric.
     ///
     /// # Panics
     /// When there are not as many predictions as labels.
@@ -45,7 +45,7 @@ pub fn pearson(predicted: &[f64], gold: &[f64]) -> Option<f64> {
     correlation.is_finite().then(|| correlation.clamp(-1.0, 1.0))
 }
 
-/// Spearman's rank correlation: Pearson's of the ranks; equal numbers share the mean of theirs.
+/// Spearman's rank correlation: Pearson's of the ranks. Equal numbers get the mean of their ranks.
 ///
 /// # Panics
 /// When there are not as many predictions as labels.
@@ -54,9 +54,9 @@ pub fn spearman(predicted: &[f64], gold: &[f64]) -> Option<f64> {
     if finite { pearson(&ranks(predicted), &ranks(gold)) } else { None }
 }
 
-/// What each number is above the mean; `None` for numbers that are all the same.
+/// The difference of each number from the mean; `None` for numbers that are all equal.
 fn deviations(numbers: &[f64]) -> Option<Vec<f64>> {
-    // Not by their variance: the mean of equal numbers may be rounded.
+    // A variance of 0 would not tell: the mean of equal numbers may be rounded.
     numbers.iter().find(|number| **number != numbers[0])?;
     let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
     Some(numbers.iter().map(|number| number - mean).collect())
@@ -66,9 +66,10 @@ fn deviations(numbers: &[f64]) -> Option<Vec<f64>> {
 fn ranks(numbers: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..numbers.len()).collect();
     order.sort_by(|a, b| numbers[*a].total_cmp(&numbers[*b]));
+
     let mut ranks = vec![0.0; numbers.len()];
     let mut before = 0;
-    // Not by `total_cmp`, in which -0 is less than 0.
+    // In `total_cmp`, -0 is less than 0.
     for level in order.chunk_by(|a, b| numbers[*a] == numbers[*b]) {
         for index in level {
             ranks[*index] = before as f64 + (level.len() + 1) as f64 / 2.0;
@@ -117,11 +118,13 @@ mod tests {
             let mut rng = keyed_rng("scores", seed, 0, 0);
             let mut draw = || -> Vec<f64> { (0..12).map(|_| 5.0 * uniform(&mut rng)).collect() };
             let (a, b) = (draw(), draw());
+
             let map = |numbers: &[f64], map: fn(f64) -> f64| -> Vec<f64> {
                 numbers.iter().copied().map(map).collect()
             };
             let close =
                 |a: Option<f64>, b: Option<f64>| assert!((a.unwrap() - b.unwrap()).abs() < 1e-12);
+
             close(spearman(&a, &b), spearman(&map(&a, f64::exp), &map(&b, |x| x * x)));
             close(pearson(&a, &b), pearson(&map(&a, |x| 3.0 * x - 1.0), &map(&b, |x| 0.5 * x)));
             close(pearson(&a, &b), pearson(&map(&a, |x| -x), &map(&b, |x| -x)));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::normal::{normalize, words};
 use crate::squad::Question;
 
-/// Which of the official scripts.
+/// Which of the official scripts is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rules {
     /// `evaluate-v1.1.py`: every question has an answer.
@@ -17,25 +17,26 @@ pub enum Rules {
 /// The scores of a set of questions, from 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Share {
-    /// Of 100 answers, how many are one of the gold answers.
+    /// Exact match: the percentage of answers that equal one of the gold answers.
     pub exact: f64,
-    /// The mean of the words shared with the nearest gold answer.
+    /// F1: the mean overlap of words with the most similar gold answer, in percent.
     pub f1: f64,
-    /// How many questions.
+    /// The number of questions.
     pub total: usize,
 }
 
 /// The scores of predictions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SquadScores {
-    /// Of all questions.
+    /// The scores of all questions.
     pub all: Share,
-    /// Of those with an answer; of [`Rules::Two`], where there are such.
+    /// The scores of questions with an answer, under [`Rules::Two`]; none without such questions.
     pub has_answer: Option<Share>,
-    /// Of those without one; of [`Rules::Two`], where there are such.
+    /// The scores of questions without an answer, under [`Rules::Two`]; none without such
+    /// questions.
     pub no_answer: Option<Share>,
-    /// Questions without a prediction: each scores 0, as in the script of 1.1. That of 2.0 refuses
-    /// them.
+    /// The number of questions without a prediction. Each scores 0, as in the script of 1.1; that
+    /// of 2.0 refuses them.
     pub missing: usize,
 }
 
@@ -49,51 +50,65 @@ pub fn squad(
     rules: Rules,
 ) -> SquadScores {
     assert!(!questions.is_empty(), "questions to measure");
-    let points = |question: &&&Question| match predictions.get(&question.id) {
-        Some(predicted) => points(question, predicted, rules),
-        None => (0.0, 0.0),
-    };
     let share = |keep: fn(&Question) -> bool| {
-        let points: Vec<(f64, f64)> =
-            questions.iter().filter(|question| keep(question)).map(|q| points(&q)).collect();
-        let mean = |part: fn(&(f64, f64)) -> f64| {
-            100.0 * points.iter().map(part).sum::<f64>() / points.len() as f64
-        };
-        (!points.is_empty()).then(|| Share {
-            exact: mean(|p| p.0),
-            f1: mean(|p| p.1),
-            total: points.len(),
-        })
+        let kept = questions.iter().filter(|question| keep(question));
+        let points = kept.map(|question| match predictions.get(&question.id) {
+            Some(predicted) => points(question, predicted, rules),
+            None => Points::default(),
+        });
+        Share::of(&points.collect::<Vec<_>>())
     };
     let part = |keep| if rules == Rules::Two { share(keep) } else { None };
+
+    let missing = questions.iter().filter(|question| !predictions.contains_key(&question.id));
     SquadScores {
         all: share(|_| true).expect("questions to measure"),
         has_answer: part(has_answer),
         no_answer: part(|question| !has_answer(question)),
-        missing: questions
-            .iter()
-            .filter(|question| !predictions.contains_key(&question.id))
-            .count(),
+        missing: missing.count(),
     }
 }
 
-/// 1 where both are the same after [`normalize`], else 0.
+/// Exact match and F1 of an answer, from 0 to 1.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Points {
+    pub exact: f64,
+    pub f1: f64,
+}
+
+impl Share {
+    /// The means over the points of some questions; none without questions.
+    fn of(points: &[Points]) -> Option<Self> {
+        let mean = |metric: fn(&Points) -> f64| {
+            100.0 * points.iter().map(metric).sum::<f64>() / points.len() as f64
+        };
+        (!points.is_empty()).then(|| Self {
+            exact: mean(|points| points.exact),
+            f1: mean(|points| points.f1),
+            total: points.len(),
+        })
+    }
+}
+
+/// 1 where both answers are equal after [`normalize`], else 0.
 pub fn exact_match(predicted: &str, gold: &str) -> f64 {
     f64::from(u8::from(normalize(predicted) == normalize(gold)))
 }
 
-/// F1 of the words that two answers share after [`normalize`], each as often as both have it; 0
-/// where they share none. Of an empty answer the script of 2.0 says 1 when both are empty; that of
-/// 1.1 does not know such.
+/// F1 of the words that two answers share after [`normalize`], counted as often as both have them;
+/// 0 where they share none. If one answer is empty, the script of 2.0 scores 1 when both are empty,
+/// else 0; that of 1.1 has no such case.
 pub fn word_f1(predicted: &str, gold: &str, rules: Rules) -> f64 {
     let (predicted, gold) = (words(predicted), words(gold));
     if rules == Rules::Two && (predicted.is_empty() || gold.is_empty()) {
         return f64::from(u8::from(predicted == gold));
     }
+
     let mut left: HashMap<&str, usize> = HashMap::new();
     for word in &gold {
         *left.entry(word).or_default() += 1;
     }
+
     let mut shared = 0;
     for word in &predicted {
         if let Some(count) = left.get_mut(word.as_str()).filter(|count| **count > 0) {
@@ -104,14 +119,15 @@ pub fn word_f1(predicted: &str, gold: &str, rules: Rules) -> f64 {
     if shared == 0 {
         return 0.0;
     }
+
     let precision = f64::from(shared) / predicted.len() as f64;
     let recall = f64::from(shared) / gold.len() as f64;
     2.0 * precision * recall / (precision + recall)
 }
 
-/// Exact match and F1 of a prediction: of each the most over the gold answers. Under [`Rules::Two`]
-/// gold answers of nothing but articles and punctuation are none.
-pub(super) fn points(question: &Question, predicted: &str, rules: Rules) -> (f64, f64) {
+/// Exact match and F1 of a prediction, each the maximum over the gold answers. Under [`Rules::Two`]
+/// gold answers of only articles and punctuation are ignored.
+pub(super) fn points(question: &Question, predicted: &str, rules: Rules) -> Points {
     let mut golds: Vec<&str> = question.answers.iter().map(|answer| answer.text.as_str()).collect();
     if rules == Rules::Two {
         golds.retain(|gold| !words(gold).is_empty());
@@ -119,9 +135,10 @@ pub(super) fn points(question: &Question, predicted: &str, rules: Rules) -> (f64
             golds.push("");
         }
     }
-    let most =
-        |score: &dyn Fn(&str) -> f64| golds.iter().map(|gold| score(gold)).fold(0.0, f64::max);
-    (most(&|gold| exact_match(predicted, gold)), most(&|gold| word_f1(predicted, gold, rules)))
+
+    let exact = golds.iter().map(|gold| exact_match(predicted, gold));
+    let f1 = golds.iter().map(|gold| word_f1(predicted, gold, rules));
+    Points { exact: exact.fold(0.0, f64::max), f1: f1.fold(0.0, f64::max) }
 }
 
 /// Whether annotators gave an answer.
@@ -185,6 +202,7 @@ pub(super) mod tests {
             question("d", &["the"]),
         ];
         let given = predictions(&[("a", "mill"), ("b", ""), ("c", "mill"), ("d", "")]);
+
         let scores = squad(&questions.iter().collect::<Vec<_>>(), &given, Rules::Two);
         let share = |exact, total| Share { exact, f1: exact, total };
         assert_eq!(scores.all, share(75.0, 4));

@@ -5,33 +5,35 @@ use std::ops::Range;
 /// The location of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Location {
-    /// Where the file says.
+    /// At the stated position.
     AsStated(Range<usize>),
-    /// Elsewhere: the occurrence whose beginning is nearest, of two as near the earlier.
+    /// Elsewhere: the occurrence nearest to the stated position, the earlier of two equally near.
     Nearest(Range<usize>),
-    /// Nowhere.
+    /// Not in the context.
     Nowhere,
 }
 
-/// Finds an answer that begins at the character `stated` of the context, or elsewhere; the range is in bytes,
-/// without white space at the answer's ends.
+/// Finds an answer that begins at the character `stated` of the context, or elsewhere. The range is
+/// in bytes, without white space at the answer's ends.
 pub fn locate(context: &str, answer: &str, stated: usize) -> Location {
     let text = answer.trim();
     if text.is_empty() {
         return Location::Nowhere;
     }
+
     let byte = context.char_indices().nth(stated).map_or(context.len(), |(byte, _)| byte);
     if context[byte..].starts_with(answer) {
         let start = byte + answer.len() - answer.trim_start().len();
         return Location::AsStated(start..start + text.len());
     }
+
     match occurrences(context, text).min_by_key(|start| start.abs_diff(byte)) {
         Some(start) => Location::Nearest(start..start + text.len()),
         None => Location::Nowhere,
     }
 }
 
-/// Where a text begins in the context, overlapping or not.
+/// The beginnings of all occurrences of a text in the context; they may overlap.
 fn occurrences<'a>(context: &'a str, text: &'a str) -> impl Iterator<Item = usize> + use<'a> {
     context.char_indices().map(|(at, _)| at).filter(move |at| context[*at..].starts_with(text))
 }
@@ -54,7 +56,7 @@ mod tests {
         assert_eq!(locate("aba aba aba", "aba", 99), Location::Nearest(8..11));
         assert_eq!(locate("ab ab", "ab", 6), Location::Nearest(3..5));
         assert_eq!(locate("aaab", "aab", 0), Location::Nearest(1..4));
-        // As near on both sides: the earlier.
+        // Two occurrences are equally near: the earlier.
         assert_eq!(locate("x..x", "x", 1), Location::Nearest(0..1));
         assert_eq!(locate("a b c", "b ", 0), Location::Nearest(2..3));
     }

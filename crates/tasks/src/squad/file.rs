@@ -9,7 +9,8 @@ use super::anchor::{Location, locate};
 use super::questions::{Answer, Misplaced, Paragraph, Question, Squad};
 use crate::error::{self, Error, Result, utf8};
 
-/// As in the file. Any field may be missing, so that the message can say of which question.
+/// The file as written. Every field is optional, so that the message on a missing one can name the
+/// question.
 #[derive(Deserialize)]
 struct File {
     data: Option<Vec<Article>>,
@@ -49,6 +50,7 @@ pub fn read(path: &Path) -> Result<Squad> {
     let at_fault = |message: String| Error::data(format!("{}: {message}", path.display()));
     let file: File = serde_json::from_str(utf8(&bytes, path, 1)?)
         .map_err(|error| at_fault(format!("this is no SQuAD file: {error}")))?;
+
     let articles =
         file.data.ok_or_else(|| at_fault("no field `data` with the articles".to_owned()))?;
     let squad = articles_of(articles).map_err(at_fault)?;
@@ -64,29 +66,41 @@ fn articles_of(articles: Vec<Article>) -> std::result::Result<Squad, String> {
     for (number, article) in articles.into_iter().enumerate() {
         let title = article.title.unwrap_or_default();
         let location = format!("article {number} ({title})");
-        for (number, paragraph) in
-            required(article.paragraphs, "paragraphs", &location)?.into_iter().enumerate()
-        {
+        let paragraphs = required(article.paragraphs, "paragraphs", &location)?;
+
+        for (number, paragraph) in paragraphs.into_iter().enumerate() {
             let location = format!("{location}, paragraph {number}");
             let context = required(paragraph.context, "context", &location)?;
-            let mut questions = Vec::new();
-            for (number, question) in
-                required(paragraph.qas, "qas", &location)?.into_iter().enumerate()
-            {
-                let question =
-                    read_question(question, &context, number, &location, &mut squad.misplaced)?;
-                if !ids.insert(question.id.clone()) {
-                    return Err(format!(
-                        "{location}: the question id {} is there twice; give each its own",
-                        question.id
-                    ));
-                }
-                questions.push(question);
-            }
+            let questions = required(paragraph.qas, "qas", &location)?;
+            let questions =
+                questions_of(questions, &context, &location, &mut ids, &mut squad.misplaced)?;
             squad.paragraphs.push(Paragraph { title: title.clone(), context, questions });
         }
     }
     Ok(squad)
+}
+
+/// The questions of a paragraph, whose ids join `ids`.
+fn questions_of(
+    questions: Vec<RawQuestion>,
+    context: &str,
+    paragraph: &str,
+    ids: &mut HashSet<String>,
+    misplaced: &mut Vec<Misplaced>,
+) -> std::result::Result<Vec<Question>, String> {
+    let mut read = Vec::with_capacity(questions.len());
+    for (number, question) in questions.into_iter().enumerate() {
+        let question = read_question(question, context, number, paragraph, misplaced)?;
+
+        if !ids.insert(question.id.clone()) {
+            return Err(format!(
+                "{paragraph}: the question id {} is there twice; give each its own",
+                question.id
+            ));
+        }
+        read.push(question);
+    }
+    Ok(read)
 }
 
 fn read_question(
@@ -99,24 +113,24 @@ fn read_question(
     let id = required(question.id, "id", &format!("{paragraph}, question {number}"))?;
     let location = format!("{paragraph}, question {id}");
     let text = required(question.question, "question", &location)?;
+
     let mut answers = Vec::new();
     for answer in question.answers {
         let text = required(answer.text, "text", &format!("{location}, an answer"))?;
-        let stated = required(
-            answer.answer_start,
-            "answer_start",
-            &format!("{location}, the answer `{text}`"),
-        )?;
-        let mut elsewhere =
-            |found| misplaced.push(Misplaced { id: id.clone(), text: text.clone(), stated, found });
+        let location = format!("{location}, the answer `{text}`");
+        let stated = required(answer.answer_start, "answer_start", &location)?;
+
+        let mut note = |found| {
+            misplaced.push(Misplaced { id: id.clone(), text: text.clone(), stated, found });
+        };
         let range = match locate(context, &text, stated) {
             Location::AsStated(range) => Some(range),
             Location::Nearest(range) => {
-                elsewhere(Some(context[..range.start].chars().count()));
+                note(Some(context[..range.start].chars().count()));
                 Some(range)
             }
             Location::Nowhere => {
-                elsewhere(None);
+                note(None);
                 None
             }
         };
@@ -156,14 +170,20 @@ mod tests {
     #[test]
     fn questions_with_and_without_answers_are_read() {
         let squad = open(&file(&json!([
-            {"id": "a", "question": "Who?", "answers": [{"text": "Čech ", "answer_start": 8}], "is_impossible": false},
-            {"id": "b", "question": "Why?", "answers": [], "is_impossible": true, "plausible_answers": [
-                {"text": "Brno", "answer_start": 16}
-            ]},
+            {
+                "id": "a", "question": "Who?", "is_impossible": false,
+                "answers": [{"text": "Čech ", "answer_start": 8}]
+            },
+            {
+                "id": "b", "question": "Why?", "is_impossible": true, "answers": [],
+                "plausible_answers": [{"text": "Brno", "answer_start": 16}]
+            },
         ])))
         .unwrap();
+
         let questions: Vec<&Question> = squad.questions().map(|(_, question)| question).collect();
-        assert_eq!(questions[0].answers, [Answer { text: "Čech ".to_owned(), range: Some(9..14) }]);
+        let answer = Answer { text: "Čech ".to_owned(), range: Some(9..14) };
+        assert_eq!(questions[0].answers, [answer]);
         assert_eq!(questions[0].target(), Some(&(9..14)));
         assert_eq!((questions[1].impossible, questions[1].target()), (true, None));
         assert!(squad.has_impossible() && squad.misplaced.is_empty());
@@ -172,9 +192,12 @@ mod tests {
     #[test]
     fn answers_out_of_place_are_moved_and_told() {
         let squad = open(&file(&json!([{"id": "a", "question": "Who?", "answers": [
-            {"text": "Oslo", "answer_start": 3}, {"text": "Čech", "answer_start": 21}, {"text": "Zoë", "answer_start": 0},
+            {"text": "Oslo", "answer_start": 3},
+            {"text": "Čech", "answer_start": 21},
+            {"text": "Zoë", "answer_start": 0},
         ]}])))
         .unwrap();
+
         let misplaced = |text: &str, stated, found| Misplaced {
             id: "a".to_owned(),
             text: text.to_owned(),
@@ -190,17 +213,20 @@ mod tests {
     fn a_missing_field_is_told_with_its_location() {
         let question = |question: Value| fault(&file(&json!([question])));
         let location = "article 0 (Brno), paragraph 0, question";
+
         assert_eq!(question(json!({"question": "Who?"})), format!("{location} 0: no field `id`"));
         assert_eq!(question(json!({"id": "q7"})), format!("{location} q7: no field `question`"));
         assert_eq!(
             question(json!({"id": "q7", "question": "Who?", "answers": [{"text": "Zoë"}]})),
             format!("{location} q7, the answer `Zoë`: no field `answer_start`")
         );
+
         assert_eq!(fault(&json!({})), "no field `data` with the articles");
         assert_eq!(
             fault(&json!({"data": [{"title": "A"}]})),
             "article 0 (A): no field `paragraphs`"
         );
+
         assert!(fault(&json!([])).starts_with("this is no SQuAD file: "));
         assert_eq!(fault(&json!({"data": []})), "there are no questions");
         let twice = json!([{"id": "x", "question": "?"}, {"id": "x", "question": "?"}]);

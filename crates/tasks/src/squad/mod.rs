@@ -14,8 +14,9 @@ impl Squad {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it cannot be read, is no JSON, has no question, two questions have one id, or a field
-    /// is missing; the message names the article, the paragraph and the question.
+    /// When the file cannot be read, is no JSON, or has no question, when two questions have the
+    /// same id, or when a field is missing; the message names the article, the paragraph and the
+    /// question.
     pub fn open(path: &Path) -> Result<Self> {
         file::read(path)
     }

@@ -5,58 +5,57 @@ use std::ops::Range;
 /// The paragraphs of a file with their questions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Squad {
-    /// They, in the order of the file; with at least one question in all.
+    /// The paragraphs in the order of the file, with at least one question in all.
     pub paragraphs: Vec<Paragraph>,
-    /// The answers that do not stand where the file says.
+    /// The answers that are not at the position that the file states.
     pub misplaced: Vec<Misplaced>,
 }
 
 /// A paragraph and the questions about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paragraph {
-    /// Of its article.
+    /// The title of the article.
     pub title: String,
-    /// Its text.
+    /// The text of the paragraph.
     pub context: String,
-    /// The questions, each with an id that is the only one of the file.
+    /// The questions, whose ids are unique in the file.
     pub questions: Vec<Question>,
 }
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// What predictions call it.
+    /// The id, which predictions refer to.
     pub id: String,
-    /// Its text.
+    /// The text of the question.
     pub text: String,
-    /// What annotators answered; none where they say that there is no answer, and in data that is
-    /// to be predicted.
+    /// The answers of the annotators; empty where they found none, and in data to predict.
     pub answers: Vec<Answer>,
-    /// Whether the paragraph does not answer it; always false in SQuAD 1.1.
+    /// Whether the paragraph does not answer the question; always false in SQuAD 1.1.
     pub impossible: bool,
 }
 
 /// An answer of an annotator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Its text, as the file has it.
+    /// The text as written in the file.
     pub text: String,
-    /// The bytes of the context it stands in, without white space at its ends. The file counts
-    /// Unicode characters. `None` where the context does not have it.
+    /// The bytes of the answer in the context, without white space at its ends (the file counts
+    /// Unicode characters). `None` where the context does not contain it.
     pub range: Option<Range<usize>>,
 }
 
-/// An answer that does not stand where the file says.
+/// An answer that is not at the position that the file states.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misplaced {
-    /// Of the question.
+    /// The id of the question.
     pub id: String,
-    /// Of the answer.
+    /// The text of the answer.
     pub text: String,
     /// The beginning that the file states, in characters of the context.
     pub stated: usize,
-    /// The beginning of the nearest occurrence, in characters, which is taken instead. `None` if
-    /// there is none.
+    /// The beginning of the nearest occurrence, in characters, which is taken instead; `None` if
+    /// the context does not contain the answer.
     pub found: Option<usize>,
 }
 
@@ -75,8 +74,8 @@ impl Squad {
 }
 
 impl Question {
-    /// The answer to learn: the first one that stands in the context; `None` for a question without
-    /// one.
+    /// The answer to learn: the first one that the context contains; `None` for a question without
+    /// such an answer.
     pub fn target(&self) -> Option<&Range<usize>> {
         if self.impossible {
             None

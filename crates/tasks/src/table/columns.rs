@@ -1,6 +1,6 @@
 //! Which columns of a table are read, and how.
 
-/// Whether the label names a class or is a number to be predicted.
+/// Whether labels are classes or numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelKind {
     /// Classification.
@@ -12,21 +12,21 @@ pub enum LabelKind {
 /// Whether the first line of TSV or CSV names the columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Header {
-    /// It does.
+    /// The first line names the columns.
     #[default]
     Present,
-    /// It is an example already; the columns are called 0, 1, 2 and so on.
+    /// The first line is an example; the columns are called 0, 1, 2 and so on.
     Absent,
 }
 
-/// What to do with a row that has another number of fields than the header (without a header: than
-/// the first row), or with a JSON line that lacks a column. GLUE's QQP has a few.
+/// What to do with a row that has another number of fields than the first line, or with a JSON line
+/// that lacks a column. GLUE's QQP has a few such rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ragged {
-    /// An error.
+    /// Report an error.
     #[default]
     Refuse,
-    /// Leave it out, and tell its line in [`Table::skipped`](super::Table::skipped).
+    /// Leave the row out, and list its line in [`Table::skipped`](super::Table::skipped).
     Skip,
 }
 
@@ -37,7 +37,7 @@ pub struct Columns {
     pub text: String,
     /// The column with the other text of a pair.
     pub pair: Option<String>,
-    /// The column with the label; `None` for data that is to be predicted.
+    /// The column with the label; `None` for data to predict.
     pub label: Option<String>,
     /// What the label is.
     pub kind: LabelKind,
@@ -61,12 +61,12 @@ impl Columns {
     }
 }
 
-/// That a column is missing: which one, the flag that chooses it, and those there are.
+/// The message on a missing column: its name, the flag that chooses it, and the columns there are.
 pub fn missing(role: Role, name: &str, there: &[&str]) -> String {
     format!("no column `{name}`; choose one with {}: {}", role.flag(), there.join(", "))
 }
 
-/// What a column is read for.
+/// The role of a column.
 #[derive(Clone, Copy)]
 pub enum Role {
     Text,
@@ -75,6 +75,7 @@ pub enum Role {
 }
 
 impl Role {
+    /// The flag that chooses the column.
     pub fn flag(self) -> &'static str {
         match self {
             Self::Text => "--text",

@@ -1,16 +1,16 @@
-//! What the rows of a table become.
+//! The examples of a table.
 
 use std::path::Path;
 
 use super::columns::LabelKind;
 use crate::error::{Result, utf8};
 
-/// A text or a pair of texts, and perhaps what it is labelled with.
+/// A text or a pair of texts, perhaps with a label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableRow {
-    /// Where it begins in its file, from 1.
+    /// The line of the file on which the row begins, from 1.
     pub line: usize,
-    /// The text, as written; it may be empty.
+    /// The text as written, possibly empty.
     pub first: String,
     /// The other text of a pair.
     pub second: Option<String>,
@@ -18,19 +18,19 @@ pub struct TableRow {
     pub label: Option<Label>,
 }
 
-/// What an example is labelled with.
+/// The label of an example.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Label {
     /// The name of a class, never empty.
     Class(String),
-    /// A finite number to be predicted.
+    /// A finite number.
     Score(f64),
 }
 
 /// The examples of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    /// They, in the order of the file; at least one.
+    /// The examples in the order of the file, at least one.
     pub examples: Vec<TableRow>,
     /// The lines that [`Ragged::Skip`](super::Ragged::Skip) left out.
     pub skipped: Vec<usize>,
@@ -42,17 +42,19 @@ pub fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-/// A label as it is written.
+/// Reads a label.
 pub fn label(written: &str, kind: LabelKind) -> std::result::Result<Label, String> {
     if written.trim().is_empty() {
         return Err("the label is empty; fill it in, or take the row out".to_owned());
     }
+
     match kind {
         LabelKind::Class => Ok(Label::Class(written.to_owned())),
         LabelKind::Score => match written.trim().parse::<f64>() {
             Ok(score) if score.is_finite() => Ok(Label::Score(score)),
             _ => Err(format!(
-                "the label `{written}` is no number; write one such as 3.5, or take labels as classes"
+                "the label `{written}` is no number; write one such as 3.5, or take labels as \
+                 classes"
             )),
         },
     }

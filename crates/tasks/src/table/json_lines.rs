@@ -1,4 +1,4 @@
-//! Tables of one JSON object on each line.
+//! Tables with one JSON object on each line.
 
 use std::path::Path;
 
@@ -17,13 +17,15 @@ pub fn read(path: &Path, columns: &Columns) -> Result<Table> {
         if written.trim().is_empty() {
             continue;
         }
+
         let fields: Map<String, Value> = serde_json::from_str(written).map_err(|error| {
             Error::line(path, line, format!("no JSON object on one line: {error}"))
         })?;
-        if columns.ragged == Ragged::Skip && !complete(&fields, columns) {
+        if columns.ragged == Ragged::Skip && !is_complete(&fields, columns) {
             table.skipped.push(line);
             continue;
         }
+
         let example =
             example(line, &fields, columns).map_err(|message| Error::line(path, line, message))?;
         table.examples.push(example);
@@ -31,7 +33,8 @@ pub fn read(path: &Path, columns: &Columns) -> Result<Table> {
     Ok(table)
 }
 
-fn complete(fields: &Map<String, Value>, columns: &Columns) -> bool {
+/// Whether a line has all columns.
+fn is_complete(fields: &Map<String, Value>, columns: &Columns) -> bool {
     let names = [Some(&columns.text), columns.pair.as_ref(), columns.label.as_ref()];
     names.into_iter().flatten().all(|name| fields.contains_key(name))
 }
@@ -45,6 +48,7 @@ fn example(
         Value::String(text) => Ok(text.clone()),
         other => Err(format!("`{name}` is {other}, not a text in quotes")),
     };
+
     let written = |name: &String| {
         let written = match field(Role::Label, name, fields)? {
             Value::String(written) => written.clone(),
@@ -56,6 +60,7 @@ fn example(
         };
         label(&written, columns.kind)
     };
+
     Ok(TableRow {
         line,
         first: text(Role::Text, &columns.text)?,

@@ -1,4 +1,4 @@
-//! Labelled texts and pairs of texts out of tables with named columns: TSV, CSV and JSON lines.
+//! Labelled texts and pairs of texts from tables with named columns: TSV, CSV and JSON lines.
 
 mod columns;
 mod delimited;
@@ -13,13 +13,13 @@ pub use columns::{Columns, Header, LabelKind, Ragged};
 pub use example::{Label, Table, TableRow};
 
 impl Table {
-    /// Reads a table: TSV, where quotes are characters, CSV, where they quote, or JSON lines, told
-    /// by the ending of the name (`.tsv`, `.txt`, `.csv`, `.jsonl`). Blank lines are no rows.
+    /// Reads a table: TSV, where quotes are plain characters, CSV, where they quote, or JSON lines.
+    /// The ending of the name decides (`.tsv`, `.txt`, `.csv`, `.jsonl`). Blank lines are no rows.
     ///
     /// # Errors
-    /// When the file cannot be read, is not UTF-8 or empty, lacks a column, or a row has too few or
-    /// too many fields, a label that is empty, or a score that is no number; each names the file
-    /// and the line.
+    /// When the file cannot be read, is not UTF-8, is empty or lacks a column, or when a row has
+    /// too few or too many fields, an empty label, or a score that is no number; the message names
+    /// the file and the line.
     pub fn open(path: &Path, columns: &Columns) -> Result<Self> {
         let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         let table = match ending.as_str() {
@@ -34,6 +34,7 @@ impl Table {
                 )))
             }
         }?;
+
         if table.examples.is_empty() {
             return Err(Error::data(format!("{} holds no examples", path.display())));
         }
@@ -53,7 +54,7 @@ mod tests {
         Table::open(&path, columns)
     }
 
-    /// What is said after the file's name.
+    /// The error message after the name of the file.
     fn fault(name: &str, content: impl AsRef<[u8]>, columns: &Columns) -> String {
         let message = table(name, content, columns).unwrap_err().to_string();
         message.split_once(name).expect("the message names the file").1.to_owned()
@@ -83,6 +84,7 @@ mod tests {
             table("a.tsv", tsv, &simple()).unwrap().examples,
             [example(2, "\"Open", "yes"), example(4, " say \"\"so\"\", ", "no")]
         );
+
         let csv = "label,sentence\r\nyes,\"a, \"\"b\"\"\nc\"\r\n\r\n\r\nno,d\n";
         assert_eq!(
             table("a.csv", csv, &simple()).unwrap().examples,
@@ -98,6 +100,7 @@ mod tests {
             table("a.jsonl", lines, &simple()).unwrap().examples,
             [example(1, "a\tb", "1"), example(3, "", "true")]
         );
+
         let scores = Columns { kind: LabelKind::Score, ..simple() };
         let read = table("a.jsonl", "{\"label\": 2.5, \"sentence\": \"a\"}", &scores).unwrap();
         assert_eq!(read.examples[0].label, Some(Label::Score(2.5)));
@@ -106,16 +109,12 @@ mod tests {
     #[test]
     fn columns_without_names_are_numbers() {
         let columns = Columns { header: Header::Absent, ..Columns::classes("3", "1") };
+        let tsv = "\u{feff}gj04\t1\t\tBirds sing.\ngj04\t0\t*\tSing birds the.\n";
         assert_eq!(
-            table(
-                "cola.tsv",
-                "\u{feff}gj04\t1\t\tBirds sing.\ngj04\t0\t*\tSing birds the.\n",
-                &columns
-            )
-            .unwrap()
-            .examples,
+            table("cola.tsv", tsv, &columns).unwrap().examples,
             [example(1, "Birds sing.", "1"), example(2, "Sing birds the.", "0")]
         );
+
         let columns = Columns { header: Header::Absent, ..Columns::classes("7", "1") };
         assert_eq!(
             fault("a.tsv", "x\ty\n", &columns),
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_column_is_told_with_its_flag_and_the_columns_there_are() {
+    fn a_missing_column_is_reported_with_its_flag_and_the_columns_there_are() {
         let tsv = "\u{feff}a\ttarget\nx\ty\n";
         assert_eq!(
             fault("a.tsv", tsv, &simple()),
@@ -147,11 +146,13 @@ mod tests {
             fault("a.tsv", tsv, &pairs()),
             ":1: no column `b`; choose one with --pair: a, target"
         );
+
         let labels = Columns::classes("a", "label");
         assert_eq!(
             fault("a.tsv", tsv, &labels),
             ":1: no column `label`; choose one with --label: a, target"
         );
+
         let lines = "{\"sentence\": \"a\", \"label\": 0}\n{\"sentence\": \"a\", \"gold\": 0}\n";
         assert_eq!(
             fault("a.jsonl", lines, &simple()),
@@ -160,12 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_another_length_is_refused_or_left_out_by_name() {
+    fn a_row_of_another_length_is_refused_or_left_out() {
         let tsv = "sentence\tlabel\na\t1\nb\nc\t0\t9\nd\t0\n";
         assert_eq!(
             fault("a.tsv", tsv, &simple()),
             ":3: 1 fields where the first line has 2; mend the row or take it out"
         );
+
         let skip = Columns { ragged: Ragged::Skip, ..simple() };
         let read = table("a.tsv", tsv, &skip).unwrap();
         assert_eq!((read.examples.len(), read.skipped), (2, vec![3, 4]));
@@ -179,25 +181,27 @@ mod tests {
             fault("a.tsv", b"sentence\tlabel\na\t1\nb\xe9\t0\n", &simple()),
             ":3: not UTF-8 (byte 0xe9); convert the file, such as with `iconv -t UTF-8`"
         );
+
         assert_eq!(fault("a.tsv", "", &simple()), " holds no examples");
         assert_eq!(fault("a.csv", "sentence,label\n", &simple()), " holds no examples");
         assert_eq!(
             fault("a.csv", "sentence,label\na, \n", &simple()),
             ":2: the label is empty; fill it in, or take the row out"
         );
+
         let scores = Columns { kind: LabelKind::Score, ..simple() };
         assert_eq!(
             fault("a.csv", "sentence,label\na,4.5\nb,inf\n", &scores),
             ":3: the label `inf` is no number; write one such as 3.5, or take labels as classes"
         );
-        assert!(
-            fault("a.jsonl", "{\"sentence\": \"a\"\n", &simple())
-                .starts_with(":1: no JSON object on one line: ")
-        );
+
+        let message = fault("a.jsonl", "{\"sentence\": \"a\"\n", &simple());
+        assert!(message.starts_with(":1: no JSON object on one line: "), "{message}");
         assert_eq!(
             fault("a.jsonl", "{\"sentence\": 3, \"label\": 1}\n", &simple()),
             ":1: `sentence` is 3, not a text in quotes"
         );
+
         assert_eq!(fault("a.xlsx", "", &simple()), " is; tables end in .tsv, .csv or .jsonl");
         let gone = Table::open(Path::new("no/such.tsv"), &simple()).unwrap_err();
         assert!(gone.to_string().starts_with("cannot read no/such.tsv: "), "{gone}");

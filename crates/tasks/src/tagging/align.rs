@@ -1,19 +1,20 @@
-//! Words to tokens: a word's label is learnt and predicted at its first token (Devlin et al. 2019,
-//! section 5.3).
+//! The tokens of words: the label of a word is learnt and predicted at its first token (Devlin et
+//! al. 2019, section 5.3).
 
 use corpus::Tokenizer;
 
 /// The tokens of a sentence of words, without special tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aligned {
-    /// Their ids.
+    /// Token ids.
     pub tokens: Vec<u32>,
-    /// By word, its first token's position; shorter than the words where a long sentence was cut.
+    /// The position of the first token of each word; words that were cut off a long sentence have
+    /// none.
     pub firsts: Vec<usize>,
 }
 
 impl Aligned {
-    /// By token, the label to learn: its word's at the first token of a word, none at the others.
+    /// The label of each token: that of its word for the first token of a word, none for others.
     ///
     /// # Panics
     /// With fewer labels than words.
@@ -26,9 +27,9 @@ impl Aligned {
     }
 }
 
-/// The tokens of words, at most `room` of them. Every word has a space before it
-/// (`add_prefix_space`, as transformers' `run_ner.py` has it for RoBERTa); a word that the
-/// tokenizer makes nothing of is unknown, so that it has a position for its label.
+/// The tokens of words, at most `room` of them. A space precedes every word (`add_prefix_space`, as
+/// in transformers' `run_ner.py` for RoBERTa). A word without tokens becomes the unknown token, so
+/// that its label has a position.
 pub fn align(tokenizer: &Tokenizer, words: &[String], room: usize) -> Aligned {
     let mut aligned = Aligned::default();
     for word in words {
@@ -39,6 +40,7 @@ pub fn align(tokenizer: &Tokenizer, words: &[String], room: usize) -> Aligned {
         if tokens.is_empty() {
             tokens.push(tokenizer.specials().unk);
         }
+
         aligned.firsts.push(aligned.tokens.len());
         aligned.tokens.extend(tokens);
     }
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_of_nothing_is_unknown() {
+    fn a_word_without_tokens_is_unknown() {
         let tokenizer = wordpiece(&["a"]);
         let aligned = align(&tokenizer, &words("a \u{200b} a"), 10);
         assert_eq!(aligned.tokens[1], tokenizer.specials().unk);
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_sentence_is_cut_and_tells_its_words() {
+    fn a_long_sentence_is_cut_and_lists_the_words_left() {
         let tokenizer = wordpiece(&["a", "##a"]);
         let aligned = align(&tokenizer, &words("aaa a aa a"), 5);
         assert_eq!((aligned.tokens.len(), aligned.firsts.as_slice()), (5, [0, 3, 4].as_slice()));

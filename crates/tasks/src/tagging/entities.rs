@@ -1,9 +1,9 @@
-//! Scores of predicted tags: entities as CoNLL-2003's `conlleval` counts them (Tjong Kim Sang and
-//! De Meulder 2003), else the share of words.
+//! Scores of predicted tags: the share of right words, and entities as CoNLL-2003's `conlleval`
+//! counts them (Tjong Kim Sang and De Meulder 2003).
 
 use std::collections::BTreeSet;
 
-/// How tags are meant.
+/// The meaning of tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// `B-x` begins an entity of kind x, `I-x` continues it, `O` is outside.
@@ -13,18 +13,18 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The scheme of a set of tags: [`Bio`](Self::Bio) when all are `O`, `B-` or `I-` and one is
-    /// not `O`.
+    /// The scheme of a set of tags: [`Bio`](Self::Bio) if all are `O`, `B-x` or `I-x` and not all
+    /// are `O`.
     pub fn of<'a>(tags: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut kinds = false;
+        let mut has_entities = false;
         for tag in tags {
             match Tag::of(tag) {
-                Some(Tag::Begin(_) | Tag::Inside(_)) => kinds = true,
+                Some(Tag::Begin(_) | Tag::Inside(_)) => has_entities = true,
                 Some(Tag::Outside) => {}
                 None => return Self::Plain,
             }
         }
-        if kinds { Self::Bio } else { Self::Plain }
+        if has_entities { Self::Bio } else { Self::Plain }
     }
 }
 
@@ -33,32 +33,32 @@ impl Scheme {
 pub struct TagScores {
     /// The share of words with the right tag.
     pub accuracy: f64,
-    /// Of [`Scheme::Bio`].
+    /// The scores of entities; none for [`Scheme::Plain`].
     pub entities: Option<EntityScores>,
 }
 
-/// How well entities are found: one is right when its kind, its beginning and its end are.
+/// Scores of predicted entities; an entity is right if its kind, its beginning and its end are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EntityScores {
-    /// Right ones of those predicted; 0 where none is.
+    /// The share of right entities among those predicted; 0 where none is predicted.
     pub precision: f64,
-    /// Right ones of those there are; 0 where there are none.
+    /// The share of right entities among the gold ones; 0 where there are none.
     pub recall: f64,
-    /// Their harmonic mean; 0 where both are.
+    /// The harmonic mean of precision and recall; 0 where both are 0.
     pub f1: f64,
-    /// How many there are.
+    /// The number of gold entities.
     pub gold: usize,
-    /// How many were predicted.
+    /// The number of predicted entities.
     pub predicted: usize,
-    /// How many of these are right.
+    /// The number of right entities.
     pub right: usize,
 }
 
 /// Scores the predicted tags of sentences against the gold ones.
 ///
 /// # Panics
-/// When a sentence has another number of predicted tags than of gold ones; a word that was cut off
-/// has the prediction `O`.
+/// When a sentence has another number of predicted tags than of gold ones. Words that were cut off
+/// need the prediction `O`.
 pub fn score<'a>(
     scheme: Scheme,
     sentences: impl IntoIterator<Item = (&'a [&'a str], &'a [&'a str])>,
@@ -69,17 +69,19 @@ pub fn score<'a>(
         assert_eq!(predictions.len(), tags.len(), "a predicted tag for each word");
         words += tags.len();
         equal += predictions.iter().zip(tags).filter(|(predicted, tag)| predicted == tag).count();
+
         let (found, there) = (entities(predictions), entities(tags));
         gold += there.len();
         predicted += found.len();
         right += found.intersection(&there).count();
     }
+
     let entities = match scheme {
         Scheme::Plain => None,
         Scheme::Bio => Some(EntityScores {
             precision: share(right, predicted),
             recall: share(right, gold),
-            // 2PR/(P+R), without rounding twice.
+            // 2PR/(P+R), rounded once.
             f1: share(2 * right, predicted + gold),
             gold,
             predicted,
@@ -93,22 +95,34 @@ fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// The entities of a sentence: first word, the word after the last, kind. An `I-x` that continues
-/// nothing of kind x begins an entity, as in `conlleval`.
-fn entities<'a>(tags: &[&'a str]) -> BTreeSet<(usize, usize, &'a str)> {
+/// An entity of a sentence: its kind, its first word and the word after its last.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Entity<'a> {
+    start: usize,
+    end: usize,
+    kind: &'a str,
+}
+
+/// The entities of a sentence. An `I-x` that continues nothing of kind x begins an entity, as in
+/// `conlleval`.
+fn entities<'a>(tags: &[&'a str]) -> BTreeSet<Entity<'a>> {
     let mut found = BTreeSet::new();
-    let mut open: Option<(usize, &str)> = None;
+    let mut open: Option<Entity<'_>> = None;
     for (word, tag) in tags.iter().enumerate() {
-        let continues = matches!((Tag::of(tag), open), (Some(Tag::Inside(kind)), Some((_, same))) if kind == same);
-        if continues {
+        let tag = Tag::of(tag);
+        if let (Some(Tag::Inside(kind)), Some(entity)) = (&tag, &mut open)
+            && *kind == entity.kind
+        {
+            entity.end = word + 1;
             continue;
         }
-        found.extend(open.take().map(|(start, kind)| (start, word, kind)));
-        if let Some(Tag::Begin(kind) | Tag::Inside(kind)) = Tag::of(tag) {
-            open = Some((word, kind));
+
+        found.extend(open.take());
+        if let Some(Tag::Begin(kind) | Tag::Inside(kind)) = tag {
+            open = Some(Entity { start: word, end: word + 1, kind });
         }
     }
-    found.extend(open.map(|(start, kind)| (start, tags.len(), kind)));
+    found.extend(open);
     found
 }
 
@@ -135,7 +149,8 @@ mod tests {
     use super::*;
 
     fn found(tags: &str) -> Vec<(usize, usize, &str)> {
-        entities(&tags.split(' ').collect::<Vec<_>>()).into_iter().collect()
+        let entities = entities(&tags.split(' ').collect::<Vec<_>>());
+        entities.into_iter().map(|Entity { start, end, kind }| (start, end, kind)).collect()
     }
 
     fn scores(scheme: Scheme, sentences: &[(&str, &str)]) -> TagScores {
@@ -166,6 +181,7 @@ mod tests {
             // Not found.
             ("O O", "B-LOC O"),
         ];
+
         let scores = scores(Scheme::Bio, &sentences);
         assert_eq!(scores.accuracy, 5.0 / 8.0);
         let entities = scores.entities.unwrap();

@@ -1,4 +1,4 @@
-//! Sentences of tagged words out of files in columns, as CoNLL's, or of JSON lines.
+//! Sentences of tagged words from files in columns, as of CoNLL, or from JSON lines.
 
 use std::path::Path;
 
@@ -9,31 +9,31 @@ use crate::error::{self, Error, Result, utf8};
 /// A sentence of words with their tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaggedSentence {
-    /// Where it begins in its file, from 1.
+    /// The line of the file on which the sentence begins, from 1.
     pub line: usize,
-    /// Its words, none empty; at least one.
+    /// The words, at least one and none empty.
     pub words: Vec<String>,
-    /// The tag of each word; none at all where the file is read without tags.
+    /// The tag of each word; empty where the file is read without tags.
     pub tags: Vec<String>,
 }
 
-/// Where words and tags stand.
+/// The location of words and tags in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TagSource {
-    /// A word on each line, a blank line between sentences, as CoNLL-2003. Columns count from 0 and
-    /// are separated by tabs, in lines without one by spaces; comments are not known. Lines with
-    /// `-DOCSTART-` are left out.
+    /// A word on each line and a blank line between sentences, as in CoNLL-2003. Columns count from
+    /// 0; they are separated by tabs, or by spaces in lines without a tab. Lines with `-DOCSTART-`
+    /// are left out; there are no comments.
     Columns {
         /// The column of the word.
         word: usize,
-        /// The column of the tag; `None` for data that is to be predicted.
+        /// The column of the tag; `None` for data to predict.
         tag: Option<usize>,
     },
     /// An object on each line.
     JsonLines {
         /// The field with the list of words.
         tokens: String,
-        /// The field with the list of tags; `None` for data that is to be predicted.
+        /// The field with the list of tags; `None` for data to predict.
         tags: Option<String>,
     },
 }
@@ -41,12 +41,13 @@ pub enum TagSource {
 /// Reads the sentences of a file.
 ///
 /// # Errors
-/// When it cannot be read, is not UTF-8, holds no sentence, or a line lacks a column, a field or a
-/// tag; each names the file and the line.
+/// When the file cannot be read, is not UTF-8, or holds no sentence, or a line lacks a column, a
+/// field or a tag; the message names the file and the line.
 pub fn read(path: &Path, source: &TagSource) -> Result<Vec<TaggedSentence>> {
     let bytes = error::read(path)?;
     let text = utf8(&bytes, path, 1)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+
     let sentences = match source {
         TagSource::Columns { word, tag } => columns(path, text, *word, *tag),
         TagSource::JsonLines { tokens, tags } => json_lines(path, text, tokens, tags.as_deref()),
@@ -65,37 +66,23 @@ fn columns(
 ) -> Result<Vec<TaggedSentence>> {
     let mut sentences = Vec::new();
     let mut sentence = TaggedSentence { line: 0, words: Vec::new(), tags: Vec::new() };
-    // A blank line behind the last one ends its sentence.
+    // A blank line after the last line ends the last sentence.
     for (number, written) in text.lines().chain([""]).enumerate() {
         let line = number + 1;
         if written.trim().is_empty() {
             if !sentence.words.is_empty() {
-                sentences.push(TaggedSentence {
-                    line: sentence.line,
-                    words: std::mem::take(&mut sentence.words),
-                    tags: std::mem::take(&mut sentence.tags),
-                });
+                let next = TaggedSentence { line: 0, words: Vec::new(), tags: Vec::new() };
+                sentences.push(std::mem::replace(&mut sentence, next));
             }
             continue;
         }
         if written.starts_with("-DOCSTART-") {
             continue;
         }
-        let fields: Vec<&str> = if written.contains('\t') {
-            written.split('\t').collect()
-        } else {
-            written.split_whitespace().collect()
-        };
-        let field = |column: usize, what: &str| match fields.get(column).map(|field| field.trim()) {
-            Some(field) if !field.is_empty() => Ok(field.to_owned()),
-            _ => {
-                let there = fields.len();
-                Err(Error::line(
-                    path,
-                    line,
-                    format!("no {what} in column {column}; columns there are: 0 to {}", there - 1),
-                ))
-            }
+
+        let fields = fields_of(written);
+        let field = |column, what| {
+            field(&fields, column, what).map_err(|message| Error::line(path, line, message))
         };
         if sentence.words.is_empty() {
             sentence.line = line;
@@ -108,6 +95,22 @@ fn columns(
     Ok(sentences)
 }
 
+/// The fields of a line, separated by tabs if it has some, else by white space.
+fn fields_of(line: &str) -> Vec<&str> {
+    if line.contains('\t') { line.split('\t').collect() } else { line.split_whitespace().collect() }
+}
+
+/// The field in a column, which holds `what`.
+fn field(fields: &[&str], column: usize, what: &str) -> std::result::Result<String, String> {
+    match fields.get(column).map(|field| field.trim()) {
+        Some(field) if !field.is_empty() => Ok(field.to_owned()),
+        _ => {
+            let last = fields.len() - 1;
+            Err(format!("no {what} in column {column}; columns there are: 0 to {last}"))
+        }
+    }
+}
+
 fn json_lines(
     path: &Path,
     text: &str,
@@ -115,13 +118,13 @@ fn json_lines(
     tags: Option<&str>,
 ) -> Result<Vec<TaggedSentence>> {
     let mut sentences = Vec::new();
-    for (number, written) in
-        text.lines().enumerate().filter(|(_, written)| !written.trim().is_empty())
-    {
+    let lines = text.lines().enumerate().filter(|(_, written)| !written.trim().is_empty());
+    for (number, written) in lines {
         let line = number + 1;
         let at = |message: String| Error::line(path, line, message);
         let fields: Map<String, Value> = serde_json::from_str(written)
             .map_err(|error| at(format!("no JSON object on one line: {error}")))?;
+
         let words = names(&fields, tokens).map_err(at)?;
         let tags =
             tags.map(|tags| names(&fields, tags)).transpose().map_err(at)?.unwrap_or_default();
@@ -135,13 +138,14 @@ fn json_lines(
     Ok(sentences)
 }
 
-/// A list of names or integers, none empty.
+/// The list in a field, of names or integers, none empty.
 fn names(fields: &Map<String, Value>, name: &str) -> std::result::Result<Vec<String>, String> {
     let there = || fields.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let list = fields
         .get(name)
         .ok_or_else(|| format!("no field `{name}`; fields there are: {}", there()))?;
     let list = list.as_array().ok_or_else(|| format!("`{name}` is no list"))?;
+
     let one = |value: &Value| match value {
         Value::String(one) if !one.trim().is_empty() => Ok(one.clone()),
         Value::Number(one) => Ok(one.to_string()),
@@ -178,27 +182,24 @@ mod tests {
             "-DOCSTART- -X- -X- O\n\n\nAnna NNP B-NP B-PER\nsings VBZ B-VP O\n \n# SYM O O\n";
         let expected = [sentence(4, "Anna sings", "B-PER O"), sentence(7, "#", "O")];
         assert_eq!(sentences(text, &conll).unwrap(), expected);
+
         let tabs = TagSource::Columns { word: 1, tag: None };
-        let found = sentences("1\tNew York\r\n2\tcity\r\n", &tabs).unwrap();
-        assert_eq!(
-            found,
-            [TaggedSentence {
-                line: 1,
-                words: vec!["New York".into(), "city".into()],
-                tags: Vec::new()
-            }]
-        );
+        let words = vec!["New York".into(), "city".into()];
+        let expected = TaggedSentence { line: 1, words, tags: Vec::new() };
+        assert_eq!(sentences("1\tNew York\r\n2\tcity\r\n", &tabs).unwrap(), [expected]);
     }
 
     #[test]
     fn json_lines_hold_two_lists() {
         let source =
             TagSource::JsonLines { tokens: "words".to_owned(), tags: Some("ner".to_owned()) };
-        let text = "{\"words\": [\"Anna\", \"sings\"], \"ner\": [\"B-PER\", \"O\"]}\n\n{\"words\": [\"a\"], \"ner\": [3]}\n";
+        let text = "{\"words\": [\"Anna\", \"sings\"], \"ner\": [\"B-PER\", \"O\"]}\n\n\
+                    {\"words\": [\"a\"], \"ner\": [3]}\n";
         assert_eq!(
             sentences(text, &source).unwrap(),
             [sentence(1, "Anna sings", "B-PER O"), sentence(3, "a", "3")]
         );
+
         assert_eq!(
             fault("{\"words\": [\"a\", \"b\"], \"ner\": [\"O\"]}", &source),
             ":1: 1 tags for 2 words"
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_tag_is_told() {
+    fn a_line_without_a_tag_is_refused() {
         let conll = TagSource::Columns { word: 0, tag: Some(1) };
         assert_eq!(
             fault("Anna O\nsings\n", &conll),
