@@ -91,7 +91,8 @@ impl Backend {
                 reason = "which backends are left depends on the features"
             )]
             missing => Err(NoDevice(format!(
-                "this build has no backend {missing}; build it with `cargo build --release --features {missing}`"
+                "this build has no backend {missing}; build it with `cargo build --release \
+                 --features {missing}`"
             ))),
         }
     }
@@ -107,7 +108,7 @@ fn ndarray() -> Device {
 mod wgpu {
     //! The wgpu device of this process, opened once.
 
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::panic::catch_unwind;
     use std::sync::OnceLock;
 
     use burn::tensor::Device;
@@ -118,20 +119,22 @@ mod wgpu {
 
     pub fn open() -> Result<Device, NoDevice> {
         let init = || {
-            let opened = catch_unwind(AssertUnwindSafe(|| {
-                Device::wgpu_options().init().map_err(|e| e.to_string())
-            }));
-            opened.unwrap_or_else(|_| {
+            catch_unwind(look).unwrap_or_else(|_| {
                 Err("the graphics library stopped while it looked for a GPU".to_owned())
             })
         };
         OPENED.get_or_init(init).clone().map_err(|error| {
             NoDevice(format!(
-                "backend wgpu: no usable GPU. Looked for Vulkan, Metal and DirectX 12 adapters: {error}. Install the \
-                 GPU's driver (on Linux its Vulkan part; mesa-vulkan-drivers gives a slow software one), or use \
-                 --backend cpu"
+                "backend wgpu: no usable GPU. Looked for Vulkan, Metal and DirectX 12 \
+                 adapters: {error}. Install the GPU's driver (on Linux its Vulkan part; \
+                 mesa-vulkan-drivers gives a slow software one), or use --backend cpu"
             ))
         })
+    }
+
+    /// Looks for a GPU; the graphics library may panic on the way.
+    fn look() -> Result<Device, String> {
+        Device::wgpu_options().init().map_err(|error| error.to_string())
     }
 }
 
@@ -153,8 +156,8 @@ mod cuda {
         };
         catch_unwind(AssertUnwindSafe(probe)).map_err(|_| {
             NoDevice(
-                "backend cuda: no usable NVIDIA GPU. Looked for the CUDA driver and device 0; check `nvidia-smi`, or \
-                 use --backend cpu"
+                "backend cuda: no usable NVIDIA GPU. Looked for the CUDA driver and \
+                 device 0; check `nvidia-smi`, or use --backend cpu"
                     .to_owned(),
             )
         })

@@ -36,16 +36,20 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
         (cause.is::<settings::Error>(), 3),
         (cause.is::<trunk::ConfigError>(), 3),
     ];
+
     if let Some((_, code)) = own.into_iter().find(|(is, _)| *is) {
         return Some(code);
     }
+
     if let Some(Interrupted(signal)) = cause.downcast_ref() {
         return Some(128 + signal);
     }
-    // A file that was named and does not exist.
+
+    // Only a named file that does not exist is an input error.
     if let Some(error) = cause.downcast_ref::<std::io::Error>() {
         return (error.kind() == std::io::ErrorKind::NotFound).then_some(3);
     }
+
     of_crates(cause)
 }
 
@@ -57,6 +61,7 @@ fn of_crates(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = cause.downcast_ref::<checkpoint::Error>() {
         return of_checkpoint(error);
     }
+
     if let Some(error) = cause.downcast_ref::<hub::Error>() {
         return match error {
             hub::Error::Data(_) => Some(3),
@@ -65,6 +70,7 @@ fn of_crates(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             hub::Error::Tokenizer(error) => of_corpus(error),
         };
     }
+
     if let Some(error) = cause.downcast_ref::<train::Error>() {
         return match error {
             train::Error::Data(_) => Some(3),
@@ -78,6 +84,7 @@ fn of_crates(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             }
         };
     }
+
     if let Some(error) = cause.downcast_ref::<eval::Error>() {
         return match error {
             eval::Error::Interrupted => Some(of_interrupt()),
@@ -85,6 +92,7 @@ fn of_crates(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             eval::Error::Io { .. } => None,
         };
     }
+
     let is_bad_data = matches!(cause.downcast_ref(), Some(tasks::Error::Data(_)))
         || matches!(cause.downcast_ref(), Some(augment::Error::Data(_)))
         || matches!(cause.downcast_ref(), Some(report::Error::Data(_)));

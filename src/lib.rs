@@ -3,10 +3,22 @@
 //! The library behind the command `bert-variants`: what joins the crates for a user. [`cli`] turns
 //! flags into calls and prints what comes back; [`config`] is everything a run is told; [`run`]
 //! trains in a run's folder; [`model`] finds and loads what a folder holds; [`registry`] knows the
-//! objectives, one line each. Everything below has a crate of its own: the text (`corpus`), labelled
-//! data (`tasks`), the encoder (`kernels`, `trunk`), the contract of an objective (`objective`) and
-//! the objectives, the training loop (`train`), evaluation (`eval`), Hugging Face folders (`hub`),
-//! weights on disk (`checkpoint`), and comparisons (`report`).
+//! objectives, one line each. Everything below has a crate of its own: the text (`corpus`),
+//! labelled data (`tasks`), the encoder (`kernels`, `trunk`), the contract of an objective
+//! (`objective`) and the objectives, the training loop (`train`), evaluation (`eval`), Hugging Face
+//! folders (`hub`), weights on disk (`checkpoint`), and comparisons (`report`).
+//!
+//! ```no_run
+//! use bert_variants::{model, registry};
+//! use burn::tensor::Device;
+//!
+//! let source = model::find(std::path::Path::new("runs/demo"))?;
+//! let loaded = (registry::of_model(&source)?.load)(&source, &Device::flex())?;
+//! let text = "The [MASK] opened the door.";
+//! let masks = eval::fill_mask::fill_mask(loaded.model.as_ref(), text, 3)?;
+//! println!("{:?}", masks[0]);
+//! # Ok::<(), anyhow::Error>(())
+//! ```
 
 pub mod backend;
 pub mod cli;

@@ -35,7 +35,8 @@ struct Stage {
     done: u64,
     unit: Unit,
     started: Instant,
-    said: Instant,
+    /// When the last plain line was printed, or the stage began.
+    reported: Instant,
     bar: Option<ProgressBar>,
 }
 
@@ -78,19 +79,22 @@ impl ProgressObserver for Progress {
         self.finish();
         let unit = self.unit;
         let bar = self.animated.then(|| bar(name, total, unit));
+
         let now = Instant::now();
         let name = name.to_owned();
-        *self.stage() = Some(Stage { name, total, done: 0, unit, started: now, said: now, bar });
+        *self.stage() =
+            Some(Stage { name, total, done: 0, unit, started: now, reported: now, bar });
     }
 
     fn advance(&self, done: u64) {
         let mut stage = self.stage();
         let Some(stage) = stage.as_mut() else { return };
         stage.done += done;
+
         match &stage.bar {
             Some(bar) => bar.set_position(stage.done),
-            None if stage.said.elapsed() >= LINE_EVERY => {
-                stage.said = Instant::now();
+            None if stage.reported.elapsed() >= LINE_EVERY => {
+                stage.reported = Instant::now();
                 anstream::eprintln!("{}", stage.line());
             }
             None => {}
@@ -102,6 +106,7 @@ impl ProgressObserver for Progress {
         if let Some(bar) = &stage.bar {
             bar.finish_and_clear();
         }
+
         let seconds = stage.started.elapsed().as_secs_f64();
         if seconds >= 1.0 {
             anstream::eprintln!(
@@ -127,6 +132,7 @@ impl Stage {
             self.unit.amount(self.done),
             self.unit.amount(rate as u64)
         );
+
         match self.total {
             Some(total) if rate > 0.0 => {
                 let left = Duration::from_secs_f64(total.saturating_sub(self.done) as f64 / rate);
@@ -147,6 +153,7 @@ fn bar(name: &str, total: Option<u64>, unit: Unit) -> ProgressBar {
         (None, Unit::Bytes) => "{msg} {spinner} {bytes} {bytes_per_sec}",
         (None, Unit::Things) => "{msg} {spinner} {human_pos} {per_sec}",
     };
+
     bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
     bar.set_message(name.to_owned());
     bar

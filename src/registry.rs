@@ -73,23 +73,39 @@ pub const fn entry<O: Objective>() -> Entry {
         needs_teacher: O::NEEDS_TEACHER,
         tasks: O::TASKS,
         family: O::FAMILY,
-        resolve: |knobs| {
-            let config: O::Config = settings::parse(knobs, "objective.")?;
-            Ok(Table::try_from(config).expect("a configuration is a TOML table"))
-        },
+        resolve: complete_knobs::<O>,
         knobs: ModelSource::knobs::<O>,
         load: model::load::<O>,
-        export: |knobs, trained, family| {
-            Ok(O::export(&settings::parse(knobs, "objective.")?, trained, family)?)
-        },
+        export: export::<O>,
         pretrain: run::pretrain::<O>,
         inspect: run::inspect::<O>,
-        trials: |context, encoder, examples, device| {
-            let objective = O::new(O::Config::default(), context).expect("the defaults are valid");
-            let (encoder, examples, device) = (encoder.clone(), examples.to_vec(), device.clone());
-            Bench { objective: &objective, encoder, examples, device }.run();
-        },
+        trials: run_trials::<O>,
     }
+}
+
+fn complete_knobs<O: Objective>(knobs: Table) -> Result<Table, settings::Error> {
+    let config: O::Config = settings::parse(knobs, "objective.")?;
+    Ok(Table::try_from(config).expect("a configuration is a TOML table"))
+}
+
+fn export<O: Objective>(
+    knobs: Table,
+    trained: TrainedModel<'_>,
+    family: Option<Family>,
+) -> Result<Vec<ExportedModel>> {
+    let config: O::Config = settings::parse(knobs, "objective.")?;
+    Ok(O::export(&config, trained, family)?)
+}
+
+fn run_trials<O: Objective>(
+    context: &Context,
+    encoder: &EncoderConfig,
+    examples: &[Example],
+    device: &Device,
+) {
+    let objective = O::new(O::Config::default(), context).expect("the defaults are valid");
+    let (encoder, examples, device) = (encoder.clone(), examples.to_vec(), device.clone());
+    Bench { objective: &objective, encoder, examples, device }.run();
 }
 
 /// All objectives.
@@ -177,6 +193,7 @@ mod tests {
             let source = ModelSource::Hub { folder, model: Box::new(model.clone()) };
             all().filter(|entry| (entry.knobs)(&source).is_some()).count()
         };
+
         let (encoder, weights) = (EncoderConfig::default(), checkpoint::Weights::new());
         for architecture in hub::Architecture::ALL {
             for family in Family::ALL.into_iter().filter(|it| architecture.is_of(*it)) {
@@ -188,6 +205,7 @@ mod tests {
                     regression: false,
                     head_dropout: 0.1,
                 };
+
                 let weights = weights.clone();
                 let model = hub::HubModel { config, architecture, weights, unused: Vec::new() };
                 assert_eq!(claims(&model), 1, "{}", model.class());

@@ -23,6 +23,7 @@ static NOTICED: AtomicBool = AtomicBool::new(false);
 pub fn listen() -> Result<()> {
     let received = RECEIVED.get_or_init(Default::default);
     let armed = Arc::new(AtomicBool::new(false));
+
     for signal in [SIGINT, SIGTERM] {
         let install = || -> std::io::Result<()> {
             flag::register_conditional_shutdown(signal, 128 + signal, armed.clone())?;
@@ -41,6 +42,7 @@ pub fn received() -> Option<Interrupted> {
     if signal == 0 {
         return None;
     }
+
     if !NOTICED.swap(true, Ordering::Relaxed) {
         let name = if signal == SIGTERM as usize { "SIGTERM" } else { "Ctrl-C" };
         anstream::eprintln!("{name}: stopping at the next safe point; once more stops at once");

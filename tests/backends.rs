@@ -25,14 +25,16 @@ fn follows_the_cpu(backend: &str) {
     let expected = losses(&sandbox, "cpu");
     let got = losses(&sandbox, backend);
     assert_eq!(got.len(), 5);
+
     for (step, (got, want)) in got.iter().zip(&expected).enumerate() {
+        let ((loss, norm), (want_loss, want_norm)) = (got, want);
         assert!(
-            (got.0 - want.0).abs() < TOLERANCE,
-            "{backend}, step {step}: loss {got:?} is not {want:?}"
+            (loss - want_loss).abs() < TOLERANCE,
+            "{backend}, step {step}: loss {loss} is not {want_loss}"
         );
         assert!(
-            (got.1 - want.1).abs() < 2e-3 * want.1,
-            "{backend}, step {step}: norm {got:?} is not {want:?}"
+            (norm - want_norm).abs() < 2e-3 * want_norm,
+            "{backend}, step {step}: norm {norm} is not {want_norm}"
         );
     }
 }

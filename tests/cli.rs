@@ -11,8 +11,10 @@ fn a_run_leaves_everything_that_was_promised() {
     let sandbox = Sandbox::new(12);
     let flags = ["--eval-every", "10", "--checkpoint-every", "10", "--json"];
     let run = sandbox.pretrain("runs/a", 20).args(flags).assert().success();
+
     let summary = json(&run);
     assert_eq!(summary["step"], 20);
+
     let folder = sandbox.path("runs/a");
     for file in [
         "run.toml",
@@ -25,6 +27,7 @@ fn a_run_leaves_everything_that_was_promised() {
     ] {
         assert!(folder.join(file).is_file(), "{file}");
     }
+
     let metrics = sandbox.records("runs/a", "metrics.jsonl");
     assert_eq!(metrics.len(), 20);
     for key in
@@ -32,13 +35,16 @@ fn a_run_leaves_everything_that_was_promised() {
     {
         assert!(metrics[5].get(key).is_some(), "{key}");
     }
+
     let evals = sandbox.records("runs/a", "evals.jsonl");
     assert_eq!(
         evals.iter().map(|e| e["step"].as_u64().expect("a step")).collect::<Vec<_>>(),
         [10, 20]
     );
+
     let rows = fs::read_to_string(sandbox.path("runs/runs.csv")).expect("runs.csv");
     assert_eq!(rows.lines().count(), 2, "a header and a row");
+
     // The resolved configuration can be run again, to the same weights.
     let again = sandbox
         .command("pretrain")
@@ -52,12 +58,15 @@ fn a_run_leaves_everything_that_was_promised() {
 fn the_loss_falls_and_eval_agrees_with_the_log() {
     let sandbox = Sandbox::new(30);
     sandbox.pretrain("run", 150).args(["--eval-every", "25"]).assert().success();
+
     let evals = sandbox.records("run", "evals.jsonl");
     let loss = |i: usize| evals[i]["loss"].as_f64().expect("a loss");
     let first = sandbox.records("run", "metrics.jsonl")[0]["loss"].as_f64().expect("a loss");
+
     // From about ln(vocabulary) to below the entropy of the words, which were drawn evenly.
     let last = loss(evals.len() - 1);
     assert!(last < loss(0) && last < first - 1.0, "{first}, {}, {last}", loss(0));
+
     let eval = sandbox
         .command("eval")
         .args(["--model", "run", "--task", "loss", "--json"])
@@ -65,9 +74,11 @@ fn the_loss_falls_and_eval_agrees_with_the_log() {
         .success();
     let again = json(&eval)["loss"].as_f64().expect("a loss");
     assert!((again - last).abs() < 1e-5, "{again} is not {last}");
+
     let pll = sandbox.path("sentences.txt");
     fs::write(&pll, "the old house falls.\na cold river runs under the bridge.\n")
         .expect("written");
+
     let mut eval = sandbox.command("eval");
     eval.args([
         "--model",
@@ -78,6 +89,7 @@ fn the_loss_falls_and_eval_agrees_with_the_log() {
         "sentences.txt",
     ]);
     eval.args(["--output", "scores.jsonl"]).assert().success();
+
     let scores = fs::read_to_string(sandbox.path("scores.jsonl")).expect("scores");
     let first: serde_json::Value =
         serde_json::from_str(scores.lines().next().expect("a line")).expect("JSON");
@@ -98,6 +110,7 @@ fn accumulated_micro_batches_train_like_one_batch() {
         let loss = |record: &serde_json::Value| record["loss"].as_f64().expect("a loss");
         sandbox.records(out, "metrics.jsonl").iter().map(loss).collect()
     };
+
     for (a, b) in losses("one", "32").iter().zip(losses("four", "8")) {
         // The same masks and the same dropout; only the order of sums differs.
         assert!((a - b).abs() < 1e-4, "{a} is not {b}");
@@ -114,10 +127,13 @@ fn budgets_end_runs_in_their_own_unit() {
             .args(budget);
         json(&command.assert().success())
     };
+
     let tokens = summary("tokens", ["--tokens", "3000"])["tokens"].as_u64().expect("tokens");
     assert!((3000..3300).contains(&tokens), "{tokens}");
+
     let epochs = summary("epochs", ["--epochs", "2"])["epochs"].as_f64().expect("epochs");
     assert!((2.0..2.5).contains(&epochs), "{epochs}");
+
     let seconds = summary("minutes", ["--minutes", "0.02"])["seconds"].as_f64().expect("seconds");
     assert!((1.2..10.0).contains(&seconds), "{seconds}");
 }
@@ -137,11 +153,14 @@ fn a_dry_run_tells_and_writes_nothing() {
 fn a_folder_of_another_run_is_refused() {
     let sandbox = Sandbox::new(12);
     sandbox.pretrain("run", 5).assert().success();
+
     let other = sandbox.pretrain("run", 5).args(["--seed", "9"]).assert().code(3);
     assert!(stderr(&other).contains("these differ: seed"), "{}", stderr(&other));
     sandbox.pretrain("run", 5).args(["--resume", "never"]).assert().code(3);
+
     let done = sandbox.pretrain("run", 5).assert().success();
     assert!(stderr(&done).contains("finished"), "{}", stderr(&done));
+
     fs::create_dir(sandbox.path("full")).expect("made");
     fs::write(sandbox.path("full/notes"), "mine").expect("written");
     let full = sandbox.pretrain("full", 5).assert().code(3);
@@ -156,6 +175,7 @@ fn bad_input_is_named_with_its_exit_code() {
     fs::write(sandbox.path("cut.txt.gz"), b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x4b")
         .expect("written");
     fs::write(sandbox.path("a-file"), "x").expect("written");
+
     let cases: &[(&[&str], i32, &str)] = &[
         (&["--corpus", "none.txt"], 3, "no such file or folder: none.txt"),
         (&["--corpus", "empty.txt"], 3, "empty"),
@@ -184,6 +204,7 @@ fn bad_input_is_named_with_its_exit_code() {
         (&["--stepz", "3"], 2, "--steps"),
         (&["--objective", "nsp"], 2, "mlm"),
     ];
+
     for (arguments, code, message) in cases {
         let mut command = sandbox.command("pretrain");
         command.args(["--config", "small.toml"]);
@@ -192,6 +213,7 @@ fn bad_input_is_named_with_its_exit_code() {
                 command.args(default);
             }
         }
+
         let run = command.args(*arguments).assert().code(*code);
         let error = stderr(&run);
         assert!(error.contains(message), "{arguments:?}: {error}");
@@ -213,9 +235,11 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint() 
     ];
     let lamb = ["--set", "optimizer.learning_rate=1e30", "--set", "checkpoint.keep=2"];
     let run = command.args(flags).args(lamb).assert().code(4);
+
     let error = stderr(&run);
     assert!(error.contains("not finite at step") && error.contains("passages ["), "{error}");
     assert!(error.contains("learning rate"), "{error}");
+
     // A checkpoint is there although the last evaluation came after it.
     let mut command = sandbox.pretrain("later", 200);
     let flags = ["--checkpoint-every", "5", "--eval-every", "7", "--learning-rate", "1e3"];
@@ -228,6 +252,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint() 
 fn a_damaged_shard_is_named_and_built_again() {
     let sandbox = Sandbox::new(12);
     sandbox.pretrain("one", 5).assert().success();
+
     let cache = sandbox.path("cache/bert-variants");
     let folders =
         fs::read_dir(&cache).expect("a cache").map(|entry| entry.expect("an entry").path());
@@ -237,6 +262,7 @@ fn a_damaged_shard_is_named_and_built_again() {
         bytes[7] ^= 0xff;
         fs::write(&shard, bytes).expect("written");
     }
+
     let run = sandbox.pretrain("two", 5).assert().success();
     assert!(
         stderr(&run).contains("tokens-00000.bin is damaged; it is built again"),
@@ -252,23 +278,29 @@ fn the_other_commands_answer() {
     let devices = json(&sandbox.command("devices").arg("--json").assert().success());
     assert_eq!(devices["backends"][0]["backend"], "cpu");
     assert_eq!(devices["backends"][0]["usable"], true);
+
     let small = ["--tokenizer", "train:wordpiece:300", "--corpus", "train.txt"];
     let stats =
         json(&sandbox.command("corpus").arg("stats").args(small).arg("--json").assert().success());
     assert_eq!(stats["documents"], 12);
     assert!(stats["unigram_entropy"].as_f64().expect("entropy") > 1.0);
+
     let mut train = sandbox.command("tokenizer");
     train.arg("train").args(small).args(["--out", "t.json"]).assert().success();
     assert!(sandbox.path("t.json").is_file());
+
     let inspect =
         sandbox.command("inspect").args(small).args(["--max-length", "32"]).assert().success();
     assert!(stdout(&inspect).contains("[MASK]("), "{}", stdout(&inspect));
+
     let man = stdout(&sandbox.command("man").assert().success());
     assert!(man.contains(".TH") && man.contains(".SH BERT-VARIANTS CORPUS STATS"), "{man}");
+
     sandbox.command("man").args(["--to", "pages"]).assert().success();
     let page = fs::read_to_string(sandbox.path("pages/bert-variants-corpus-stats.1"))
         .expect("a page for each command");
     assert!(page.contains("bert\\-variants\\-corpus\\-stats"), "{page}");
+
     let bash = stdout(&sandbox.command("completions").arg("bash").assert().success());
     assert!(bash.contains("bert-variants"));
 }
@@ -289,12 +321,15 @@ fn spans_of_an_annotation_are_masked() {
         let spans: String = text.lines().map(span).collect();
         fs::write(sandbox.path(&format!("{name}.spans")), spans).expect("written");
     };
+
     let flags = ["--set", "corpus.annotations=spans", "--set", "objective.masking.unit=annotated"];
     let missing = sandbox.pretrain("run", 2).args(flags).assert().code(3);
     assert!(stderr(&missing).contains("train.txt.spans"), "{}", stderr(&missing));
+
     annotate("train.txt");
     annotate("valid.txt");
     sandbox.pretrain("run", 2).args(flags).assert().success();
+
     let without = sandbox.pretrain("other", 2).args(&flags[2..]).assert().code(3);
     assert!(stderr(&without).contains("corpus.annotations = \"spans\""), "{}", stderr(&without));
 }

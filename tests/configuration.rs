@@ -16,7 +16,8 @@ use toml::{Table, Value};
 const INTRODUCTION: &str = "# Configuration\n
 Every key of a run's configuration (`run.toml`), of `--config FILE` and of `--set KEY.PATH=VALUE`. \
 Values are TOML. A preset, a file and flags are laid over the defaults in this order; the run's \
-folder keeps the result, which can be run again. A key that is left out has its default. A list of values is given where its key first stands.\n
+folder keeps the result, which can be run again. A key that is left out has its default. \
+A list of values is given where its key first stands.\n
 This page is generated from the code by `make configuration`, and a test fails where it is not \
 current. [objectives.md](objectives.md) tells the ideas behind the knobs of the objectives.\n";
 
@@ -142,6 +143,7 @@ impl Types {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let crates = fs::read_dir(root.join("crates")).expect("a folder");
         let crates = crates.map(|entry| entry.expect("an entry").path());
+
         let mut types = Self::default();
         for folder in crates.chain([root.to_owned()]) {
             let krate = folder.file_name().expect("a name").to_string_lossy();
@@ -194,6 +196,7 @@ impl Types {
             let name = field.ident.as_ref()?.to_string();
             Some(Key { name, kind, doc: doc(&field.attrs) })
         };
+
         let fields = fields.named.iter().map(field).collect::<Option<Vec<Key>>>();
         let name = TypeName { krate: krate.to_owned(), name: item.ident.to_string() };
         if let Some(fields) = fields {
@@ -220,6 +223,7 @@ impl Types {
         if !of_objective {
             return;
         }
+
         let name = item.items.iter().find_map(|item| match item {
             ImplItem::Const(constant) if constant.ident == "NAME" => match &constant.expr {
                 Expr::Lit(literal) => match &literal.lit {
@@ -230,10 +234,12 @@ impl Types {
             },
             _ => None,
         });
+
         let config = item.items.iter().find_map(|item| match item {
             ImplItem::Type(alias) if alias.ident == "Config" => Some(type_name(&alias.ty)?.0),
             _ => None,
         });
+
         if let (Some(name), Some(config)) = (name, config) {
             let config = TypeName { krate: krate.to_owned(), name: config };
             self.objectives.insert(name, config);
@@ -312,6 +318,7 @@ impl Types {
         let mut defaults = Table::try_from(RunConfig::default()).expect("a table");
         let data = Table::try_from(finetune::DataConfig::default()).expect("a table");
         defaults.insert("data".to_owned(), Value::Table(data));
+
         page.push_str("\n## Every run\n");
         self.write(&mut page, "", &self.root(), &defaults);
         for (name, config) in &self.objectives {
@@ -384,6 +391,7 @@ fn the_page_is_current() {
 #[test]
 fn the_page_lists_the_keys_that_set_knows_and_no_others() {
     let types = Types::read();
+
     let check = |root: &str, kind: &TypeName, objective: &str| {
         let keys = types.keys(root, kind);
         let is_table = |path: &String| keys.iter().any(|key| key.starts_with(&format!("{path}.")));
@@ -399,6 +407,7 @@ fn the_page_lists_the_keys_that_set_knows_and_no_others() {
             assert_eq!(listed, known_keys(&table, objective), "[{table}] of {objective}");
         }
     };
+
     check("", &types.root(), registry::DEFAULT);
     for (name, config) in &types.objectives {
         check("objective", config, name);

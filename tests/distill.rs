@@ -55,6 +55,7 @@ fn a_distilbert_starts_from_its_teacher_comes_nearer_to_it_and_is_exported() {
         "the transform is new: {}",
         stderr(&run)
     );
+
     let evals = sandbox.records("student", "evals.jsonl");
     for name in ["distilbert/divergence", "distilbert/cosine"] {
         let at =
@@ -62,15 +63,18 @@ fn a_distilbert_starts_from_its_teacher_comes_nearer_to_it_and_is_exported() {
         let (first, last) = (at(&evals[0]), at(&evals[evals.len() - 1]));
         assert!(last < 0.8 * first, "{name}: from {first} to {last}");
     }
+
     let config = fs::read_to_string(sandbox.path("student/run.toml")).expect("a configuration");
     assert!(
         config.contains("layers = 2") && config.contains("segments = 0"),
         "half of the layers: {config}"
     );
+
     sandbox.command("export").args(["--model", "student", "--to", "exported"]).assert().success();
     let exported =
         fs::read_to_string(sandbox.path("exported/config.json")).expect("a configuration");
     assert!(exported.contains("DistilBertForMaskedLM"));
+
     let shown = [
         "--objective",
         "distilbert",
@@ -81,6 +85,7 @@ fn a_distilbert_starts_from_its_teacher_comes_nearer_to_it_and_is_exported() {
     ];
     let text = ["--corpus", "train.txt", "--config", "small.toml"];
     sandbox.command("inspect").args(shown).args(text).assert().success();
+
     // Without its teacher it is still a masked language model.
     fs::rename(sandbox.path("teacher"), sandbox.path("gone")).expect("moved");
     let eval = sandbox
@@ -101,11 +106,13 @@ fn tinybert_goes_from_text_to_the_inside_of_a_task_to_its_predictions() {
         .args(["--model", "general", "--corpus", "train.txt"])
         .assert()
         .success();
+
     for task in ["units", "trade-off"] {
         let eval =
             sandbox.command("eval").args(["--model", "general", "--task", task]).assert().code(3);
         assert!(stderr(&eval).contains("predicts no"), "{task}: {}", stderr(&eval));
     }
+
     sandbox
         .command("export")
         .args(["--model", "general", "--to", "general-exported"])
@@ -114,6 +121,7 @@ fn tinybert_goes_from_text_to_the_inside_of_a_task_to_its_predictions() {
     let exported =
         fs::read_to_string(sandbox.path("general-exported/config.json")).expect("a configuration");
     assert!(exported.contains("\"BertModel\""), "{exported}");
+
     tune(&sandbox);
     let run = sandbox
         .command("distill")
@@ -132,16 +140,19 @@ fn tinybert_goes_from_text_to_the_inside_of_a_task_to_its_predictions() {
         .args(TASK)
         .assert()
         .success();
+
     let results = json(&run);
     for metric in ["accuracy", "agreement"] {
         let value = results["mean"]["dev"][metric].as_f64().expect("a metric");
         assert!(value > 0.9, "{metric}: {results}");
     }
+
     let inside = sandbox.records("student-intermediate", "evals.jsonl");
     let loss = |record: &Value| record["loss"].as_f64().expect("a loss");
     assert!(loss(&inside[inside.len() - 1]) < loss(&inside[0]));
     let export = ["--model", "student", "--to", "exported"];
     sandbox.command("export").args(export).assert().success();
+
     distill(&sandbox, "distilbert", "halved").args(layers).assert().success();
     let again = [
         "--method",
@@ -154,6 +165,7 @@ fn tinybert_goes_from_text_to_the_inside_of_a_task_to_its_predictions() {
         "halved",
     ];
     sandbox.command("distill").args(again).args(["--out", "adapted"]).args(TASK).assert().success();
+
     sandbox
         .command("export")
         .args(["--model", "adapted", "--to", "adapted-exported"])
@@ -162,6 +174,7 @@ fn tinybert_goes_from_text_to_the_inside_of_a_task_to_its_predictions() {
     let exported =
         fs::read_to_string(sandbox.path("adapted-exported/config.json")).expect("a configuration");
     assert!(exported.contains("\"DistilBertForSequenceClassification\""), "{exported}");
+
     let untuned = sandbox
         .command("distill")
         .args(["--method", "bilstm", "--teacher", "teacher", "--out", "none"])
@@ -201,22 +214,26 @@ fn trade_off(sandbox: &Sandbox, model: &str, flags: &[&str]) -> Value {
 fn a_masked_language_model_is_put_beside_its_teacher() {
     let sandbox = sandbox();
     distill(&sandbox, "distilbert", "student").args(["--steps", "20"]).assert().success();
+
     let itself = trade_off(&sandbox, "teacher", &["--teacher", "teacher"]);
     for name in ["parameters", "megabytes", "flops", "loss", "accuracy"] {
         assert_eq!(itself["ratio"][name], 1.0, "{name}");
     }
     assert_eq!(itself["agreement"], 1.0);
+
     let megabytes = itself["parameters"].as_f64().expect("a number") * 4e-6;
     let file = itself["megabytes"].as_f64().expect("a size");
     assert!(
         file > megabytes && file < megabytes + 0.02,
         "four bytes a parameter and a header: {file}"
     );
+
     let loss = ["--model", "teacher", "--task", "loss", "--json"];
     let loss = json(&sandbox.command("eval").args(loss).assert().success());
     let (one, other) =
         (itself["loss"].as_f64().expect("a loss"), loss["mlm/loss"].as_f64().expect("a loss"));
     assert!((one - other).abs() < 1e-4, "{one} is not {other}");
+
     let student = trade_off(&sandbox, "student", &["--teacher", "teacher"]);
     // Two layers of four; the rest is the token table and the head.
     let layer = 4 * (32 * 32 + 32) + 2 * 32 * 64 + 64 + 32 + 4 * 32;
@@ -244,6 +261,7 @@ fn a_student_of_a_task_is_put_beside_its_teacher_and_into_the_page() {
         .args(["--learning-rate", "3e-3"])
         .assert()
         .success();
+
     for seed in ["bag/seed-1", "bag/seed-2"] {
         let found = trade_off(&sandbox, seed, &["--teacher", "tuned", "--limit", "15"]);
         assert_eq!(found["rows"], 15);
@@ -256,6 +274,7 @@ fn a_student_of_a_task_is_put_beside_its_teacher_and_into_the_page() {
         fs::write(sandbox.path(seed).join("eval-trade-off.json"), found.to_string())
             .expect("written");
     }
+
     let compare = ["bag/seed-1", "bag/seed-2", "--html", "page.html", "--json"];
     let compared = json(&sandbox.command("compare").args(compare).assert().success());
     assert_eq!(compared["arms"][0]["arm"], "bag", "seeds of one folder are an arm: {compared}");
@@ -264,11 +283,13 @@ fn a_student_of_a_task_is_put_beside_its_teacher_and_into_the_page() {
         metrics["eval/trade-off/agreement"]["mean"].is_f64()
             && metrics["dev/accuracy"]["mean"].is_f64()
     );
+
     let page = fs::read_to_string(sandbox.path("page.html")).expect("a page");
     assert!(
         page.contains("What quality costs") && page.contains("fill=\"#000000\""),
         "the teacher is a black dot"
     );
+
     let unlike = ["--model", "teacher", "--task", "trade-off", "--teacher", "tuned"];
     let refused = sandbox.command("eval").args(unlike).assert().code(3);
     assert!(stderr(&refused).contains("give two of a kind"), "{}", stderr(&refused));
@@ -278,6 +299,7 @@ fn a_student_of_a_task_is_put_beside_its_teacher_and_into_the_page() {
 fn simple_networks_learn_what_a_teacher_says_and_predict() {
     let sandbox = sandbox();
     tune(&sandbox);
+
     for method in ["bilstm", "textcnn", "bag"] {
         let run = |out: &str, threads: &str| {
             let mut command = sandbox.command("distill");
@@ -296,21 +318,25 @@ fn simple_networks_learn_what_a_teacher_says_and_predict() {
                 .args(TASK);
             command
         };
+
         let staged = stderr(&run("staged", "1").args(["--stage", "prediction"]).assert().code(2));
         assert!(staged.contains("only tinybert-task has stages"), "{staged}");
         let deeper =
             stderr(&run("deeper", "1").args(["--set", "encoder.layers=2"]).assert().code(2));
         assert!(deeper.contains("a simple network has no encoder"), "{deeper}");
+
         let (one, two) = (format!("{method}-1"), format!("{method}-2"));
         let found = json(&run(&one, "1").args(["--seeds", "1", "--json"]).assert().success());
         let accuracy = found["mean"]["dev"]["accuracy"].as_f64().expect("an accuracy");
         assert!(accuracy > 0.9, "{method}: {found}");
         run(&two, "2").assert().success();
         assert_eq!(sandbox.weights(&one), sandbox.weights(&two), "{method}: one thread and two");
+
         let predict = ["--model", one.as_str(), "--input", "dev.tsv", "--output", "said.jsonl"];
         sandbox.command("predict").args(predict).assert().success();
         assert_eq!(sandbox.records("", "said.jsonl").len(), 20);
     }
+
     // Embeddings from a file, of the width that the configuration says.
     fs::write(sandbox.path("vectors.txt"), "river 1 2 3\nhouse 3 2 1\n").expect("written");
     let with = |width: &str| {
@@ -328,16 +354,17 @@ fn simple_networks_learn_what_a_teacher_says_and_predict() {
             .args(TASK);
         command.assert()
     };
+
     assert!(stderr(&with("3").success()).contains("tokens have a vector"));
     assert!(stderr(&with("4").code(3)).contains("have 3 numbers"));
 }
 
 #[test]
-fn augmented_files_are_the_same_for_any_number_of_threads_with_every_row_first_and_no_variant_twice()
- {
+fn augmented_files_are_the_same_for_any_number_of_threads_and_repeat_no_variant() {
     let sandbox = sandbox();
     fs::write(sandbox.path("tags.tsv"), "river\tN\nhouse\tN\nold\tA\ncold\tA\nnew\tA\nfalls\tV\n")
         .expect("written");
+
     for (method, tags) in [("tinybert", &[][..]), ("tang", &["--tags", "tags.tsv"])] {
         let run = |output: &str, threads: &str| {
             let mut command = sandbox.command("augment");
@@ -355,12 +382,15 @@ fn augmented_files_are_the_same_for_any_number_of_threads_with_every_row_first_a
             command.assert().success();
             fs::read_to_string(sandbox.path(output)).expect("a file")
         };
+
         let [one, two, four] =
             ["1", "2", "4"].map(|threads| run(&format!("{method}-{threads}.tsv"), threads));
         assert!(one == two && one == four, "{method}");
+
         let lines: Vec<&str> = one.lines().collect();
         assert_eq!(lines[0], "sentence\tlabel");
         let originals: Vec<String> = table(60, 0).lines().skip(1).map(str::to_owned).collect();
+
         let (mut rest, mut seen) = (originals.as_slice(), HashSet::new());
         let (mut label, mut copies) = (None, 0);
         for line in &lines[1..] {
@@ -380,15 +410,18 @@ fn augmented_files_are_the_same_for_any_number_of_threads_with_every_row_first_a
             };
             assert!(copies <= 5, "{method}: five copies at most");
         }
+
         assert!(rest.is_empty(), "{method}: every row is there");
         assert!(lines.len() > 2 * originals.len(), "{method}: {} lines", lines.len());
     }
+
     fs::write(sandbox.path("commas.tsv"), "sentence\tlabel\nthe old, \"cold\" river\twet\n")
         .expect("written");
     for output in ["commas.csv", "commas.jsonl"] {
         let varied =
             ["--method", "tang", "--model", "teacher", "--input", "commas.tsv", "--output", output];
         sandbox.command("augment").args(varied).args(["--tags", "tags.tsv"]).assert().success();
+
         let table =
             ["--model", "teacher", "--method", "tang", "--tags", "tags.tsv", "--copies", "1"];
         let back = ["--input", output, "--output", &format!("{output}.tsv")];
@@ -400,6 +433,7 @@ fn augmented_files_are_the_same_for_any_number_of_threads_with_every_row_first_a
             "{output} is read back"
         );
     }
+
     let again = [
         "--method",
         "tang",
@@ -420,11 +454,13 @@ fn a_teacher_that_is_missing_or_does_not_fit_is_named() {
     let sandbox = sandbox();
     let none = sandbox.pretrain("none", 5).args(["--objective", "distilbert"]).assert().code(3);
     assert!(stderr(&none).contains("give --teacher DIR"), "{}", stderr(&none));
+
     let wide = distill(&sandbox, "distilbert", "wide")
         .args(["--set", "encoder.hidden=16", "--steps", "5"])
         .assert()
         .code(3);
     assert!(stderr(&wide).contains("make them equal"), "{}", stderr(&wide));
+
     let table =
         distill(&sandbox, "distilbert", "wrong").args(["--train", "train.tsv"]).assert().code(2);
     assert!(stderr(&table).contains("learns from --corpus"), "{}", stderr(&table));

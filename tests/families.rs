@@ -56,6 +56,7 @@ impl Expected {
                 }
             }
         }
+
         let len = file.tensor("input_ids").expect("ids").shape()[1];
         let ids = |name: &str| -> Vec<u32> {
             integers
@@ -63,6 +64,7 @@ impl Expected {
                 .map(|ids| ids.iter().map(|id| *id as u32).collect())
                 .unwrap_or_default()
         };
+
         let lengths =
             ids("attention_mask").chunks(len).map(|row| row.iter().sum::<u32>() as usize).collect();
         let sequences =
@@ -112,13 +114,16 @@ impl<O: Objective> Case<O> {
     fn open(name: &'static str) -> Self {
         let hub = hub::read(&folder(name)).expect("read");
         assert_eq!(hub.unused, Vec::<String>::new(), "{name}: every tensor is known");
+
         let tokenizer = Tokenizer::open(&folder(name)).expect("a tokenizer");
         let config = O::import(&hub).expect("a model of the objective");
         let (encoder, counts) = (&hub.config.encoder, vec![1; tokenizer.vocabulary_size()]);
         let context = Context::new(&tokenizer, counts, encoder.positions, encoder);
+
         let objective = O::new(config, &context).expect("an objective");
         let device = Device::flex().autodiff();
         let model = objective.init(&hub.config.encoder, &mut ChaCha8Rng::seed_from_u64(0), &device);
+
         let mut weights = hub.weights.clone();
         let wanted = weights::collect(&model);
         weights.retain(|name, _| wanted.contains_key(name));
@@ -151,16 +156,19 @@ impl<O: Objective> Case<O> {
                     .insert(name, HostTensor { shape: weight.shape, values: values(gradient) });
             }
         }
+
         let there = tempfile::tempdir().expect("a folder");
         let written = HubModel { weights: gradients, ..self.hub.clone() };
         let tokenizer = Tokenizer::open(&folder(self.name)).expect("a tokenizer");
         hub::write(there.path(), &written, &tokenizer).expect("written");
         let written = weights::read(&there.path().join("model.safetensors")).expect("read");
+
         let expected = self
             .expected
             .floats
             .iter()
             .filter_map(|(name, want)| Some((name.strip_prefix("grad.")?, want)));
+
         let mut count = 0;
         for (name, want) in expected {
             let largest = want.iter().fold(0f32, |a, b| a.max(b.abs()));
@@ -221,10 +229,12 @@ fn models_of_pairs_are_equal() {
         let case: Case<Sop> = Case::open(name);
         case.hidden_states_are_equal(&case.model.encoder);
         logits_are_equal(&case);
+
         let input = case.expected.sequences.input(&case.device);
         let firsts: Vec<u32> = (0..3).map(|row| row * case.expected.sequences.len as u32).collect();
         let pairs = case.model.pair.forward(case.model.encoder.forward_at(&input, &firsts, None));
         assert_equal(&case.what("pairs"), &values(pairs), &case.expected.floats["pair_logits"]);
+
         let pair_labels = case.expected.labels(labels);
         let batch = SopBatch { mlm: masked(&case.expected), rows: vec![0, 1, 2], pair_labels };
         case.loss_and_gradients_are_equal(&batch);
@@ -239,11 +249,13 @@ fn the_discriminator_is_equal() {
     let scores =
         case.objective.token_scores(&case.model, sequences, &case.device).expect("a discriminator");
     assert_equal(&case.what("logits"), &scores.concat(), &case.expected.at_real("logits"));
+
     let RtdModel { encoder, discriminator, .. } = &case.model;
     let logits = discriminator
         .as_ref()
         .expect("a head")
         .forward(encoder.forward(&sequences.input(&case.device), None));
+
     let labels = &case.expected.integers["labels"];
     let replaced: Vec<bool> = case
         .expected
@@ -261,12 +273,15 @@ fn fine_tuned_models_are_equal() {
     let names = |kind: &str| families.map(|family| format!("{family}-{kind}"));
     let all =
         [names("sequence").to_vec(), names("token").to_vec(), names("question").to_vec()].concat();
+
     for name in all.into_iter().chain(["bert-regression".to_owned()]) {
         let case: Case<Finetune> = Case::open(name.leak());
         case.hidden_states_are_equal(&case.model.encoder);
+
         let Expected { integers, floats, sequences, .. } = &case.expected;
         let (outputs, _) = case.objective.outputs(&case.model, sequences, None, &case.device);
         let outputs = values(outputs);
+
         let labels = match case.hub.architecture {
             Architecture::Question => {
                 let expected = |name: &str| case.expected.at_real(name);
@@ -291,6 +306,7 @@ fn fine_tuned_models_are_equal() {
                 }
             }
         };
+
         case.loss_and_gradients_are_equal(&TaskBatch {
             sequences: sequences.clone(),
             labels,
@@ -304,6 +320,7 @@ fn encoders_without_heads_are_equal_from_new_files_and_from_old_pickles() {
     for name in ["bert-encoder", "spanbert-encoder"] {
         let hub = hub::read(&folder(name)).expect("read");
         assert_eq!(hub.architecture, Architecture::Encoder, "{name}");
+
         let device = Device::flex();
         let fresh = Encoder::init(&hub.config.encoder, &mut ChaCha8Rng::seed_from_u64(0), &device);
         let own: Weights = hub
@@ -313,6 +330,7 @@ fn encoders_without_heads_are_equal_from_new_files_and_from_old_pickles() {
                 Some((name.strip_prefix("encoder.")?.to_owned(), weight.clone()))
             })
             .collect();
+
         let encoder = weights::load(fresh, &own).expect("loaded");
         hidden_states_are_equal(name, &encoder, &Expected::read(name), &device);
     }
@@ -322,20 +340,24 @@ fn encoders_without_heads_are_equal_from_new_files_and_from_old_pickles() {
 fn tensors_are_the_same_after_import_and_export() {
     let names =
         fs::read_dir(folder("")).expect("fixtures").map(|entry| entry.expect("an entry").path());
+
     let mut count = 0;
     for from in names.filter(|path| path.join("config.json").is_file()) {
         let hub = hub::read(&from).expect("read");
         let tokenizer = Tokenizer::open(&from).expect("a tokenizer");
         let there = tempfile::tempdir().expect("a folder");
         let (native, back) = (there.path().join("native"), there.path().join("back"));
+
         hub::write_native(&native, &hub, &tokenizer).expect("imported");
         let imported = hub::read_native(&native).expect("read");
         assert!(imported.weights == hub.weights, "{}", from.display());
+
         hub::write(&back, &imported, &Tokenizer::open(&native).expect("a tokenizer"))
             .expect("exported");
         let again = hub::read(&back).expect("read");
         assert!(again.weights == hub.weights, "{}", from.display());
         assert_eq!(again.config.encoder, hub.config.encoder, "{}", from.display());
+
         if let (Ok(mut there), Ok(back)) = (
             weights::read(&from.join("model.safetensors")),
             weights::read(&back.join("model.safetensors")),
@@ -357,9 +379,11 @@ fn heads_that_a_file_has_are_read_whatever_its_class() {
     for name in ["config.json", "model.safetensors", "vocab.txt"] {
         fs::copy(folder("bert-pretraining").join(name), there.path().join(name)).expect("copied");
     }
+
     let config = fs::read_to_string(there.path().join("config.json")).expect("read");
     let config = config.replace("BertForPreTraining", "BertForMaskedLM");
     fs::write(there.path().join("config.json"), config).expect("written");
+
     let hub = hub::read(there.path()).expect("read");
     assert_eq!((hub.architecture, hub.unused.len()), (Architecture::PreTraining, 0));
     assert!(hub.weights == hub::read(&folder("bert-pretraining")).expect("read").weights);
@@ -371,6 +395,7 @@ fn alberts_sentencepiece_model_is_read_as_transformers_converts_it() {
     let ours = Tokenizer::open(&folder.join("spiece.model")).expect("read");
     let theirs = Tokenizer::open(&folder.join("tokenizer.json")).expect("read");
     assert_eq!(ours.specials(), theirs.specials());
+
     let sentences =
         fs::read_to_string(self::folder("bert").join("sentences.txt")).expect("sentences");
     let odd = [
@@ -379,6 +404,7 @@ fn alberts_sentencepiece_model_is_read_as_transformers_converts_it() {
         "9, 10,000 and A",
         "\u{4e2d}\u{6587}",
     ];
+
     for text in sentences.lines().chain(odd) {
         assert_eq!(ours.encode(text), theirs.encode(text), "{text:?}");
     }
@@ -401,6 +427,7 @@ fn pseudo_log_likelihoods_are_equal_for_every_family() {
         let records = lines(&folder(name).join("pll.jsonl"));
         let texts: Vec<&str> =
             records.iter().map(|record| record["text"].as_str().expect("a text")).collect();
+
         for (record, score) in
             records.iter().zip(pll::score(loaded.model.as_ref(), &texts).expect("scored"))
         {
@@ -457,6 +484,7 @@ fn what_is_wrong_with_a_folder_is_said_and_what_to_do() {
             },
         }
     };
+
     let config = |from: &'static str, to: &'static str| {
         move |folder: &Path| {
             let path = folder.join("config.json");
@@ -465,32 +493,41 @@ fn what_is_wrong_with_a_folder_is_said_and_what_to_do() {
             fs::write(&path, text.replace(from, to)).expect("written");
         }
     };
+
     let message = refuse(&|folder: &Path| {
         fs::remove_file(folder.join("model.safetensors")).expect("removed")
     });
     assert!(message.contains("has no weights: expected model.safetensors"), "{message}");
+
     let message = refuse(&config("\"model_type\": \"bert\"", "\"model_type\": \"roberta\""));
     assert!(
         message.contains("architectures") || message.contains("seem to be of `bert`"),
         "{message}"
     );
+
     let message = refuse(&config("\"model_type\": \"bert\"", "\"model_type\": \"gpt2\""));
     assert!(message.contains("known: bert, roberta"), "{message}");
+
     let message = refuse(&config("\"hidden_act\": \"gelu\"", "\"hidden_act\": \"silu\""));
     assert!(message.contains("\"silu\"; known: gelu"), "{message}");
+
     let message = refuse(&config("\"intermediate_size\": ", "\"intermediate_size\": 1"));
     assert!(message.contains("has the shape"), "{message}");
+
     let message = refuse(&config("\"vocab_size\": ", "\"vocab\": "));
     assert!(message.contains("`vocab_size` is missing"), "{message}");
+
     let message =
         refuse(&|folder: &Path| fs::remove_file(folder.join("vocab.txt")).expect("removed"));
     assert!(message.contains("tokenizer.json, vocab.txt"), "{message}");
+
     let message = refuse(&|folder: &Path| {
         let path = folder.join("vocab.txt");
         let more: String = (0..100).map(|i| format!("more{i}\n")).collect();
         fs::write(&path, fs::read_to_string(&path).expect("read") + &more).expect("written");
     });
     assert!(message.contains("use the tokenizer that belongs to the model"), "{message}");
+
     let message = refuse(&|folder: &Path| {
         let path = folder.join("model.safetensors");
         let mut tensors = weights::read(&path).expect("read");
@@ -505,6 +542,7 @@ fn a_header_that_lies_is_refused() {
     let bytes = fs::read(folder("bert-sequence").join("model.safetensors")).expect("read");
     let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
     let header = String::from_utf8(bytes[8..8 + length].to_vec()).expect("text");
+
     let with = |header: &str, length: u64| {
         [
             &length.to_le_bytes()[..],
@@ -513,6 +551,7 @@ fn a_header_that_lies_is_refused() {
         ]
         .concat()
     };
+
     let larger = header.replacen("\"shape\":[", "\"shape\":[9", 1);
     let other = header.replacen("\"F32\"", "\"F64\"", 1);
     let lies = [
@@ -521,6 +560,7 @@ fn a_header_that_lies_is_refused() {
         ("a type of another size", with(&other, other.len() as u64)),
         ("a file that ends early", bytes[..bytes.len() - 10].to_vec()),
     ];
+
     for (what, bytes) in lies {
         let there = tempfile::tempdir().expect("a folder");
         fs::copy(folder("bert-sequence").join("config.json"), there.path().join("config.json"))

@@ -42,10 +42,12 @@ fn a_class_is_learnt_predicted_and_exported() {
         .args(CLASSES)
         .args(["--out", "runs", "--seeds", "2", "--json"])
         .assert();
+
     let results = json(&run.success());
     let accuracy = results["mean"]["dev"]["accuracy"].as_f64().expect("an accuracy");
     assert!(accuracy > 0.9, "{results}");
     assert!(results["deviation"]["dev"]["accuracy"].is_f64(), "a spread over two seeds");
+
     fs::write(sandbox.path("new.txt"), "the old river falls near.\nthe new house falls under.\n")
         .expect("written");
     let predict = ["--model", "runs/seed-1", "--input", "new.txt", "--output", "said.jsonl"];
@@ -55,10 +57,12 @@ fn a_class_is_learnt_predicted_and_exported() {
         said.iter().map(|row| row["label"].as_str().expect("a label")).collect::<Vec<_>>(),
         ["wet", "dry"]
     );
+
     // A test set can be given later; nothing is trained again.
     let test = ["--out", "runs", "--seeds", "2", "--test", "dev.tsv", "--json"];
     let later = json(&sandbox.command("finetune").args(CLASSES).args(test).assert().success());
     assert_eq!(later["mean"]["test"]["accuracy"], results["mean"]["dev"]["accuracy"]);
+
     fs::write(
         sandbox.path("gap.txt"),
         "the old river falls near.\n\nthe new house falls under.\n\n",
@@ -70,11 +74,13 @@ fn a_class_is_learnt_predicted_and_exported() {
         .assert()
         .code(3);
     assert!(stderr(&gap).contains("gap.txt, line 2: it is empty"));
+
     let none = ["--model", "runs/seed-1", "--input", "new.txt", "--batch", "0"];
     assert!(
         stderr(&sandbox.command("predict").args(none).assert().code(2))
             .contains("--batch 0: must be at least 1")
     );
+
     let none = sandbox
         .command("finetune")
         .args(CLASSES)
@@ -82,8 +88,10 @@ fn a_class_is_learnt_predicted_and_exported() {
         .assert()
         .code(3);
     assert!(stderr(&none).contains("batch.size = 0: must be at least 1"));
+
     let eval = ["--model", "runs/seed-1", "--task", "loss"];
     assert!(stderr(&sandbox.command("eval").args(eval).assert().code(3)).contains("fine-tuned"));
+
     // The folder that transformers reads says the same, with the names of the classes.
     sandbox.command("export").args(["--model", "runs/seed-1", "--to", "there"]).assert().success();
     let config: Value =
@@ -91,6 +99,7 @@ fn a_class_is_learnt_predicted_and_exported() {
             .expect("JSON");
     assert_eq!(config["architectures"][0], "BertForSequenceClassification");
     assert_eq!(config["id2label"]["1"], "wet");
+
     let again = ["--model", "there", "--input", "new.txt", "--output", "again.jsonl"];
     sandbox.command("predict").args(again).assert().success();
     assert_eq!(sandbox.records("", "again.jsonl"), said);
@@ -111,7 +120,9 @@ fn a_killed_run_continues_to_the_same_weights_with_any_number_of_threads() {
         ]);
         command
     };
+
     finetune("whole", "1").assert().success();
+
     let program = assert_cmd::cargo::cargo_bin("bert-variants");
     let mut killed = std::process::Command::new(program)
         .arg("finetune")
@@ -122,13 +133,16 @@ fn a_killed_run_continues_to_the_same_weights_with_any_number_of_threads() {
         .stdout(Stdio::null())
         .spawn()
         .expect("started");
+
     while !sandbox.path("killed/latest").is_file() {
         std::thread::sleep(Duration::from_millis(5));
     }
     killed.kill().expect("killed");
     killed.wait().expect("ended");
+
     finetune("killed", "2").assert().success();
     assert!(sandbox.weights("whole") == sandbox.weights("killed"), "the weights differ");
+
     let finished = finetune("killed", "2").assert().success();
     assert!(stderr(&finished).contains("model: "), "a finished run is only measured again");
 }
@@ -144,6 +158,7 @@ fn tags_and_answers_are_learnt() {
     ];
     let more =
         ["--label", "1", "--epochs", "12", "--learning-rate", "3e-3", "--out", "tags", "--json"];
+
     let results = json(&sandbox.command("finetune").args(flags).args(more).assert().success());
     let f1 = results["mean"]["dev"]["entity_f1"].as_f64().expect("F1");
     assert!(f1 > 0.9, "{results}");
@@ -155,10 +170,17 @@ fn tags_and_answers_are_learnt() {
             ("house", "the house falls.")
         };
         let answer = serde_json::json!({"text": word, "answer_start": 4});
-        serde_json::json!({"context": context, "qas": [{"id": i.to_string(), "question": "what falls?", "answers": [answer]}]})
+        let question = serde_json::json!({
+            "id": i.to_string(), "question": "what falls?", "answers": [answer],
+        });
+        serde_json::json!({"context": context, "qas": [question]})
     };
-    let squad = serde_json::json!({"version": "1.1", "data": [{"title": "t", "paragraphs": (0..40).map(question).collect::<Vec<_>>()}]});
+
+    let paragraphs: Vec<Value> = (0..40).map(question).collect();
+    let data = serde_json::json!({"title": "t", "paragraphs": paragraphs});
+    let squad = serde_json::json!({"version": "1.1", "data": [data]});
     fs::write(sandbox.path("squad.json"), squad.to_string()).expect("written");
+
     let flags = [
         "--model",
         "model",
@@ -173,9 +195,11 @@ fn tags_and_answers_are_learnt() {
     ];
     let more =
         ["--epochs", "12", "--learning-rate", "3e-3", "--set", "data.max_question=8", "--json"];
+
     let results = json(&sandbox.command("finetune").args(flags).args(more).assert().success());
     let exact = results["mean"]["dev"]["exact_match"].as_f64().expect("EM");
     assert!(exact > 90.0, "{results}");
+
     let answers: Value = serde_json::from_str(
         &fs::read_to_string(sandbox.path("qa/answers-dev.json")).expect("read"),
     )
@@ -193,6 +217,7 @@ fn bad_data_is_refused_with_what_to_do() {
         for (name, text) in files {
             fs::write(sandbox.path(name), text).expect("written");
         }
+
         let mut flags: Vec<&str> = CLASSES.to_vec();
         flags.extend(["--out", "refused"]);
         for (flag, value) in change {
@@ -201,10 +226,12 @@ fn bad_data_is_refused_with_what_to_do() {
                 None => flags.extend([flag, value]),
             }
         }
+
         let refused = sandbox.command("finetune").args(&flags).assert().code(code);
         assert!(!sandbox.path("refused").exists(), "nothing is written");
         stderr(&refused)
     };
+
     let message = refuse(&[("--label", "class")], &[], 3);
     assert!(
         message.contains("class")
@@ -212,6 +239,7 @@ fn bad_data_is_refused_with_what_to_do() {
             && message.contains("--label"),
         "{message}"
     );
+
     let message =
         refuse(&[("--dev", "odd.tsv")], &[("odd.tsv", "sentence\tlabel\na river.\tsalty\n")], 3);
     assert!(
@@ -220,17 +248,23 @@ fn bad_data_is_refused_with_what_to_do() {
             && message.contains("known: dry, wet"),
         "{message}"
     );
+
     let message = refuse(&[("--train", "none.tsv")], &[], 3);
     assert!(message.contains("none.tsv"), "{message}");
+
     let message =
         refuse(&[("--train", "one.tsv")], &[("one.tsv", "sentence\tlabel\na\twet\nb\twet\n")], 3);
     assert!(message.contains("every label is `wet`"), "{message}");
+
     let message = refuse(&[("--task", "pair")], &[], 2);
     assert!(message.contains("--pair"), "{message}");
+
     let message = refuse(&[("--max-length", "999")], &[], 3);
     assert!(message.contains("corpus.max_length = 999: the position table has"), "{message}");
+
     let message = refuse(&[("--model", "train.tsv")], &[], 3);
     assert!(message.contains("is no model"), "{message}");
+
     let predict = sandbox
         .command("predict")
         .args(["--model", "model", "--input", "dev.tsv"])
@@ -245,6 +279,7 @@ fn bad_data_is_refused_with_what_to_do() {
 fn a_model_of_other_classes_gives_its_encoder_and_not_its_answers() {
     let sandbox = sandbox();
     sandbox.command("finetune").args(CLASSES).args(["--out", "first"]).assert().success();
+
     for (file, rows) in [("train.tsv", 60), ("dev.tsv", 20)] {
         // The same rows, whose classes now sort the other way round, and a third one.
         let renamed = table(rows, 0).replace("\tdry", "\tz-dry").replace("\twet", "\ta-wet");
@@ -252,6 +287,7 @@ fn a_model_of_other_classes_gives_its_encoder_and_not_its_answers() {
         fs::write(sandbox.path(&format!("three-{file}")), renamed + "the sun is out.\tneither\n")
             .expect("written");
     }
+
     let from = |model: &str, data: &str, out: &str| {
         let [train, dev] = ["train", "dev"].map(|split| format!("{data}{split}.tsv"));
         let mut command = sandbox.command("finetune");
@@ -268,10 +304,12 @@ fn a_model_of_other_classes_gives_its_encoder_and_not_its_answers() {
         command.args(["--epochs", "1", "--batch", "8", "--out", out, "--learning-rate", "1e-6"]);
         stderr(&command.assert().success())
     };
+
     for data in ["renamed-", "three-"] {
         let told = from("first", data, data);
         assert!(told.contains("new weights for task.output.bias, task.output.weight"), "{told}");
     }
+
     let told = from("first", "", "same");
     assert!(!told.contains("new weights"), "{told}");
 }
@@ -295,18 +333,22 @@ fn a_run_is_not_continued_with_other_data() {
         ]);
         command
     };
+
     finetune().assert().success();
     let weights = sandbox.weights("tuned");
     cut("tuned", "step-00000075");
+
     let rows = fs::read_to_string(sandbox.path("train.tsv")).expect("read");
     let swapped =
         rows.replace("\twet", "\tWET").replace("\tdry", "\twet").replace("\tWET", "\tdry");
     fs::write(sandbox.path("train.tsv"), swapped).expect("written");
     assert!(stderr(&finetune().assert().code(3)).contains("the run was begun with other data"));
+
     fs::write(sandbox.path("train.tsv"), table(40, 0)).expect("written");
     let fewer = stderr(&finetune().assert().code(3));
     assert!(fewer.contains("with 40 training rows, an epoch of 5 steps"), "{fewer}");
     assert!(fewer.contains("these differ: evaluation.every"), "{fewer}");
+
     fs::write(sandbox.path("train.tsv"), rows).expect("written");
     let told = stderr(&finetune().assert().success());
     assert!(told.contains("its last checkpoint is gone or damaged"), "{told}");
@@ -319,6 +361,7 @@ fn a_run_is_not_continued_with_other_data() {
     };
     pretrain().assert().success();
     cut("text", "step-00000010");
+
     let tokenizer = fs::read(sandbox.path("text/tokenizer.json")).expect("read");
     let text = fs::read_to_string(sandbox.path("train.txt")).expect("read");
     fs::write(sandbox.path("train.txt"), text.replace("river", "brook")).expect("written");
@@ -335,9 +378,11 @@ fn a_run_is_not_continued_with_other_data() {
 fn an_untied_output_layer_is_refused() {
     let sandbox = sandbox();
     sandbox.command("export").args(["--model", "model", "--to", "there"]).assert().success();
+
     let path = sandbox.path("there/model.safetensors");
     let bytes = fs::read(&path).expect("read");
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+
     let with = |change: f32| {
         let table = file.tensor("bert.embeddings.word_embeddings.weight").expect("the table");
         let mut own = table.data().to_vec();
@@ -352,14 +397,17 @@ fn an_untied_output_layer_is_refused() {
         command.args(["--model", "there", "--text", "the old [MASK] falls."]);
         command
     };
+
     let import = |to: &str| {
         let mut command = sandbox.command("import");
         command.args(["--from", "there", "--to", to]);
         command
     };
+
     with(0.0).assert().success();
     import("imported").assert().success();
     assert!(stderr(&with(0.5).assert().code(3)).contains("tie_word_embeddings = false"));
+
     // What could not be used afterwards is not imported either.
     let config = sandbox.path("there/config.json");
     let text = fs::read_to_string(&config).expect("read");
@@ -379,6 +427,7 @@ fn masks_are_filled_and_a_text_without_one_is_refused() {
     assert_eq!((masks.len(), masks[0].as_array().map(Vec::len)), (2, Some(3)));
     let probability = |i: usize| masks[0][i]["probability"].as_f64().expect("a number");
     assert!(probability(0) >= probability(1) && probability(0) <= 1.0);
+
     let refused = sandbox
         .command("fill-mask")
         .args(["--model", "model", "--text", "the river."])
@@ -391,18 +440,25 @@ fn masks_are_filled_and_a_text_without_one_is_refused() {
 fn an_exported_model_scores_as_the_run_does() {
     let sandbox = sandbox();
     fs::write(sandbox.path("lines.txt"), "the old river falls.\n").expect("written");
+
     let score = |model: &str| {
         let flags = ["--task", "pll", "--input", "lines.txt", "--json"];
-        json(&sandbox.command("eval").args(["--model", model]).args(flags).assert().success())["pll"].as_f64()
+        let mut command = sandbox.command("eval");
+        let scored = command.args(["--model", model]).args(flags).assert().success();
+        json(&scored)["pll"].as_f64()
     };
+
     sandbox.command("export").args(["--model", "model", "--to", "there"]).assert().success();
     sandbox.command("import").args(["--from", "there", "--to", "here"]).assert().success();
+
     let first = score("model");
     assert!(first.is_some());
     assert_eq!((score("there"), score("here")), (first, first));
+
     let full =
         sandbox.command("export").args(["--model", "model", "--to", "there"]).assert().code(3);
     assert!(stderr(&full).contains("is not empty"), "{}", stderr(&full));
+
     // Any objective continues from it; what it lacks is new, and named.
     let continued = sandbox
         .pretrain("more", 2)
@@ -418,6 +474,7 @@ fn a_roberta_of_any_tokenizer_scores_as_it_did_before_its_export() {
     let sandbox = Sandbox::new(12);
     fs::write(sandbox.path("lines.txt"), "the old river falls near.\nthe new house.\n")
         .expect("written");
+
     for tokenizer in ["train:wordpiece:300", "train:bpe:400", "train:unigram:300"] {
         let name = tokenizer.replace(':', "-");
         let mut pretrain = sandbox.pretrain(&name, 5);
@@ -425,8 +482,10 @@ fn a_roberta_of_any_tokenizer_scores_as_it_did_before_its_export() {
             .args(["--tokenizer", tokenizer, "--set", "encoder.position_offset=2"])
             .assert()
             .success();
+
         let there = format!("{name}-there");
         sandbox.command("export").args(["--model", &name, "--to", &there]).assert().success();
+
         let pll = |model: &str| {
             let eval = ["--model", model, "--task", "pll", "--input", "lines.txt", "--json"];
             json(&sandbox.command("eval").args(eval).assert().success())["pll"]
@@ -452,6 +511,7 @@ fn a_file_is_predicted_as_it_is_read_in_training() {
         sandbox.command("predict").args(files).args(flags).assert().success();
         sandbox.records("", "said.jsonl")
     };
+
     let tune = |data: &[&str], out: &str| {
         let mut command = sandbox.command("finetune");
         command.args([
@@ -469,6 +529,7 @@ fn a_file_is_predicted_as_it_is_read_in_training() {
         command.args(data).assert().success();
         sandbox.records(out, "predictions-dev.jsonl")
     };
+
     // The label first, in a text file without header.
     let swap = |table: String| -> String {
         let row =
@@ -477,16 +538,19 @@ fn a_file_is_predicted_as_it_is_read_in_training() {
     };
     fs::write(sandbox.path("train.txt"), swap(table(60, 0))).expect("written");
     fs::write(sandbox.path("dev.txt"), swap(table(20, 7))).expect("written");
+
     let columns =
         ["--train", "train.txt", "--dev", "dev.txt", "--no-header", "--text", "1", "--label", "0"];
     let dev = tune(&columns, "txt");
     assert_eq!(predict("txt", "dev.txt", &[]), dev);
     assert_eq!(predict("txt", "dev.txt", &["--text", "1"]), dev);
+
     // A line of text is a sentence, tabs included.
     tune(&["--train", "train.tsv", "--dev", "dev.tsv"], "tsv");
     fs::write(sandbox.path("tab.txt"), "the old river\tfalls near.\n").expect("written");
     fs::write(sandbox.path("space.txt"), "the old river falls near.\n").expect("written");
     assert_eq!(predict("tsv", "tab.txt", &[]), predict("tsv", "space.txt", &[]));
+
     // Pairs in the columns of their task.
     fs::create_dir(sandbox.path("qnli")).expect("made");
     let row = |i: usize| {
@@ -501,8 +565,10 @@ fn a_file_is_predicted_as_it_is_read_in_training() {
         let text = format!("index\tquestion\tsentence\tlabel\n{rows}");
         fs::write(sandbox.path(&format!("qnli/{name}.tsv")), text).expect("written");
     }
+
     let dev = tune(&["--glue", "QNLI", "--data", "qnli"], "glue");
     assert_eq!(predict("glue", "qnli/dev.tsv", &[]), dev);
+
     let flops = |flags: &[&str]| {
         let eval = ["--model", "glue", "--task", "trade-off", "--json"];
         json(&sandbox.command("eval").args(eval).args(flags).assert().success())["flops"]

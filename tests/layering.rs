@@ -66,6 +66,7 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output();
     let metadata: Value = serde_json::from_slice(&output.expect("cargo").stdout).expect("JSON");
+
     let array = |value: &Value| value.as_array().expect("an array").clone();
     let name = |value: &Value| value["name"].as_str().expect("a name").to_owned();
     let of = |package: &Value| {
@@ -73,6 +74,7 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         let normal = dependencies.iter().filter(|dependency| dependency["kind"].is_null());
         (name(package), normal.map(name).collect())
     };
+
     array(&metadata["packages"]).iter().map(of).collect()
 }
 
@@ -137,6 +139,7 @@ fn tests_and_benchmarks_use_the_programs_build_of_its_dependencies() {
     let members = dependencies();
     let selections =
         members.keys().map(|name| vec!["--package", name]).chain([vec!["--workspace"]]);
+
     for selection in selections {
         for (dependency, features) in
             built(&[&selection[..], &["--edges", "normal,build,dev"]].concat())
@@ -144,7 +147,8 @@ fn tests_and_benchmarks_use_the_programs_build_of_its_dependencies() {
             let Some(of_program) = program.get(&dependency) else { continue };
             assert!(
                 features.is_subset(of_program),
-                "{}: {} has {features:?}, in the program {of_program:?}; crates/feature-set lacks what asks for the difference",
+                "{}: {} has {features:?}, in the program {of_program:?}; crates/feature-set lacks \
+                 what asks for the difference",
                 selection.join(" "),
                 dependency.0,
             );

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, File, Item, ItemMod, ItemUse, UseTree, Visibility};
 
-/// The path of a module within its crate, such as `["tokenizer", "open"]`; of the crate itself `[]`.
+/// The path of a module within its crate, such as `["tokenizer", "open"]`; of the crate itself
+/// `[]`.
 type ModulePath = Vec<String>;
 
 /// What one file names of its own crate.

@@ -48,8 +48,10 @@ fn floats(file: &SafeTensors<'_>, name: &str) -> Vec<f32> {
 fn batch(file: &SafeTensors<'_>) -> Batch {
     let shape = file.tensor("input_ids").expect("ids").shape().to_vec();
     let (rows, len) = (shape[0], shape[1]);
+
     let ids: Vec<u32> =
         numbers(file, "input_ids").expect("ids").iter().map(|id| *id as u32).collect();
+
     let mask = numbers(file, "attention_mask").expect("a mask");
     let lengths = mask.chunks(len).map(|row| row.iter().sum::<i64>() as usize).collect();
     let segments =
@@ -67,14 +69,17 @@ fn real_positions(batch: &Batch) -> Vec<u32> {
 fn logits_are_equal(family: &str, backend: Backend) {
     let Some(device) = common::open(backend) else { return };
     let loaded = load(family, &device);
+
     let bytes = fs::read(folder(family).join("expected.safetensors")).expect("expected");
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
     let batch = batch(&file);
+
     let positions = real_positions(&batch);
     let predicted = loaded.model.predict(&batch.sequences, &positions);
     let logits = predicted.expect("a masked language model").logits();
     let vocabulary = logits.dims()[1];
     let got: Vec<f32> = logits.into_data().iter::<f32>().collect();
+
     let expected = floats(&file, "logits");
     for (row, flat) in got.chunks(vocabulary).zip(&positions) {
         let expected = &expected[*flat as usize * vocabulary..][..vocabulary];
@@ -112,6 +117,7 @@ fn scores_are_equal(family: &str) {
         .collect();
     let texts: Vec<&str> =
         records.iter().map(|record| record["text"].as_str().expect("a text")).collect();
+
     for (record, text) in records.iter().zip(&texts) {
         let ids: Vec<u64> = record["ids"]
             .as_array()
@@ -123,6 +129,7 @@ fn scores_are_equal(family: &str) {
             loaded.model.tokenizer().encode(text).tokens.iter().map(|id| u64::from(*id)).collect();
         assert_eq!(got, ids[1..ids.len() - 1], "{family}: tokens of {text}");
     }
+
     for (record, score) in
         records.iter().zip(pll::score(loaded.model.as_ref(), &texts).expect("scored"))
     {
@@ -154,22 +161,28 @@ fn gradients_are_equal(family: &str) {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let fresh = MlmModel::init(&hub.config.encoder, &mut rng, &device);
     let model = weights::load(fresh, &hub.weights).expect("loaded");
+
     let bytes = fs::read(folder(family).join("expected.safetensors")).expect("expected");
     let batch = batch(&SafeTensors::deserialize(&bytes).expect("safetensors"));
+
     let bytes = fs::read(folder(family).join("gradients.safetensors")).expect("gradients");
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
+
     let labels = numbers(&file, "labels").expect("labels");
     let positions: Vec<u32> =
         (0..labels.len()).filter(|i| labels[*i] >= 0).map(|i| i as u32).collect();
     let labels: Vec<u32> = positions.iter().map(|i| labels[*i as usize] as u32).collect();
+
     let hidden = model.encoder.forward_at(&batch.sequences.input(&device), &positions, None);
     let count = labels.len();
     let targets = kernels::Targets { labels, weights: None };
     let loss =
         model.head.loss(hidden, model.encoder.embeddings.tokens.val(), targets) / count as f64;
+
     let expected = floats(&file, "loss")[0];
     let got = loss.clone().into_scalar::<f32>();
     assert!((got - expected).abs() < TOLERANCE, "{family}: loss {got} is not {expected}");
+
     let grads = loss.backward();
     let check = |name: &str, got: Vec<f32>| {
         let expected = floats(&file, name);
@@ -181,18 +194,22 @@ fn gradients_are_equal(family: &str) {
             );
         }
     };
+
     let values =
         |tensor: burn::tensor::Tensor<2>| tensor.into_data().iter::<f32>().collect::<Vec<_>>();
+
     let embeddings = &model.encoder.embeddings;
     let table = embeddings.tokens.grad(&grads).expect("a gradient");
     check(&format!("{family}.embeddings.word_embeddings.weight"), values(table));
     let positions = embeddings.places.positions.grad(&grads).expect("a gradient");
     check(&format!("{family}.embeddings.position_embeddings.weight"), values(positions));
+
     let query = model.encoder.stack.attention[1].query.weight.grad(&grads).expect("a gradient");
     check(
         &format!("{family}.encoder.layer.1.attention.self.query.weight"),
         values(query.transpose()),
     );
+
     let inner = model.encoder.stack.feed_forward[0].inner.weight.grad(&grads).expect("a gradient");
     check(
         &format!("{family}.encoder.layer.0.intermediate.dense.weight"),
@@ -215,6 +232,7 @@ fn padding_does_not_change_a_logit() {
     let device = Device::flex();
     let loaded = load("bert", &device);
     let sentence: Vec<u32> = vec![11, 85, 13, 100, 293, 12];
+
     let logits = |rows: &[Vec<u32>]| {
         let sequences = Sequences::pad(rows, loaded.model.tokenizer().specials().pad);
         let positions: Vec<u32> = (0..6).collect();
@@ -222,9 +240,11 @@ fn padding_does_not_change_a_logit() {
         let logits = predicted.expect("a masked language model").logits();
         logits.into_data().iter::<f32>().collect::<Vec<_>>()
     };
+
     let alone = logits(std::slice::from_ref(&sentence));
     let long: Vec<u32> = [vec![11], vec![90; 30], vec![12]].concat();
     let padded = logits(&[sentence, long]);
+
     // Zeros are added to sums of another length; nothing else differs.
     for (a, b) in alone.iter().zip(&padded) {
         assert!((a - b).abs() < 1e-5, "{a} is not {b}");

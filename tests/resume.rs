@@ -18,6 +18,7 @@ fn the_same_seed_gives_the_same_weights_for_any_number_of_threads() {
         sandbox.pretrain(&out, 20).args(["--threads", threads, "--set", &set]).assert().success();
         sandbox.weights(&out)
     };
+
     let [one, rounded] = ["f32", "bf16"].map(|precision| {
         let one = weights(precision, "1");
         assert_eq!(one, weights(precision, "2"));
@@ -25,6 +26,7 @@ fn the_same_seed_gives_the_same_weights_for_any_number_of_threads() {
         one
     });
     assert_ne!(one, rounded, "another precision gives other weights");
+
     sandbox.pretrain("other-seed", 20).args(["--seed", "2"]).assert().success();
     assert_ne!(one, sandbox.weights("other-seed"), "another seed gives other weights");
 }
@@ -34,13 +36,16 @@ fn a_killed_run_continues_to_the_same_weights() {
     let sandbox = Sandbox::new(20);
     let steps = 60;
     sandbox.pretrain("whole", steps).args(["--checkpoint-every", "7"]).assert().success();
+
     // Kill at different moments, among them the start, then let the same command finish.
     for (i, wait) in [10, 150, 300, 450].into_iter().enumerate() {
         let mut child = kill_after(&sandbox, steps, Duration::from_millis(wait + 13 * i as u64));
         child.wait().expect("the killed process");
     }
+
     sandbox.pretrain("killed", steps).args(["--checkpoint-every", "7"]).assert().success();
     assert_eq!(sandbox.weights("whole"), sandbox.weights("killed"));
+
     let losses = |out: &str| -> Vec<(u64, f64)> {
         let pair = |r: &serde_json::Value| {
             (r["step"].as_u64().expect("a step"), r["loss"].as_f64().expect("a loss"))
@@ -65,6 +70,7 @@ fn a_run_of_which_a_part_is_not_trained_continues_to_the_same_weights() {
             }
             command.assert().success();
         };
+
         let (whole, part) = (format!("{name}-whole"), format!("{name}-part"));
         run(10, &whole);
         run(10, &part);
@@ -72,6 +78,7 @@ fn a_run_of_which_a_part_is_not_trained_continues_to_the_same_weights() {
             .expect("removed");
         std::fs::remove_file(sandbox.path(&part).join("summary.json")).expect("removed");
         run(10, &part);
+
         assert_eq!(sandbox.weights(&whole), sandbox.weights(&part), "{name}");
         assert_eq!(last_step(&sandbox.path(&part)), 10);
     }
@@ -88,27 +95,32 @@ fn an_evaluation_that_was_cut_short_is_made_up_for() {
             .assert()
             .success()
     };
+
     run();
     let all = sandbox.records("run", "evals.jsonl");
     let file = sandbox.path("run/evals.jsonl");
     let text = std::fs::read_to_string(&file).expect("evaluations");
+
     for left in [1, 0] {
         let lines: Vec<&str> = text.lines().take(left).collect();
         std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>())
             .expect("written");
         std::fs::remove_file(sandbox.path("run/summary.json")).expect("removed");
+
         // With the checkpoint of step 5 the evaluation of step 5 is missing; with that of step 10
         // the one of step 10.
         if left == 0 {
             std::fs::remove_dir_all(sandbox.path("run/checkpoints/step-00000010"))
                 .expect("removed");
         }
+
         run();
         let again = sandbox.records("run", "evals.jsonl");
         let losses = |records: &[serde_json::Value]| -> Vec<_> {
             records.iter().map(|record| (record["step"].clone(), record["loss"].clone())).collect()
         };
         assert_eq!(losses(&again), losses(&all), "{left} of two evaluations were left");
+
         let summary = std::fs::read_to_string(sandbox.path("run/summary.json")).expect("a summary");
         let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
         assert_eq!(summary["valid_loss"], all[1]["loss"]);
@@ -126,6 +138,7 @@ fn kill_after(sandbox: &Sandbox, steps: u64, wait: Duration) -> std::process::Ch
         .stderr(Stdio::null())
         .spawn()
         .expect("started");
+
     sleep(wait);
     child.kill().expect("SIGKILL");
     child
@@ -136,6 +149,7 @@ fn kill_after(sandbox: &Sandbox, steps: u64, wait: Duration) -> std::process::Ch
 fn a_signal_saves_and_the_same_command_continues() {
     let sandbox = Sandbox::new(20);
     sandbox.pretrain("whole", 200).assert().success();
+
     let command = sandbox.pretrain("stopped", 200);
     let mut child = Command::new(command.get_program())
         .args(command.get_args())
@@ -145,13 +159,16 @@ fn a_signal_saves_and_the_same_command_continues() {
         .stderr(Stdio::null())
         .spawn()
         .expect("started");
+
     while last_step(&sandbox.path("stopped")) < 3 {
         sleep(Duration::from_millis(5));
         assert!(child.try_wait().expect("a process").is_none(), "it ended before the signal");
     }
+
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
     let status = child.wait().expect("a process");
     assert_eq!(status.code(), Some(143));
+
     let reached = last_step(&sandbox.path("stopped"));
     assert!(reached < 200, "it stopped early");
     sandbox.pretrain("stopped", 200).assert().success();
@@ -165,10 +182,12 @@ fn a_damaged_checkpoint_is_reported_and_the_run_still_ends_the_same() {
     let damaged =
         sandbox.pretrain("damaged", 30).args(["--checkpoint-every", "10"]).assert().success();
     drop(damaged);
+
     let checkpoints = sandbox.path("damaged").join("checkpoints");
     std::fs::write(checkpoints.join("step-00000030").join("model.safetensors"), "damage")
         .expect("written");
     std::fs::remove_file(sandbox.path("damaged").join("summary.json")).expect("removed");
+
     let again =
         sandbox.pretrain("damaged", 30).args(["--checkpoint-every", "10"]).assert().success();
     let message = String::from_utf8_lossy(&again.get_output().stderr).into_owned();
@@ -241,12 +260,15 @@ fn a_run_is_not_continued_with_other_validation_text() {
         command.args(["--checkpoint-every", "5"]);
         command.assert()
     };
+
     run().success();
     std::fs::remove_dir_all(sandbox.path("run/checkpoints/step-00000010")).expect("removed");
+
     let text = std::fs::read_to_string(sandbox.path("valid.txt")).expect("read");
     std::fs::write(sandbox.path("valid.txt"), text.replace("river", "brook")).expect("written");
     let message = stderr(&run().code(3));
     assert!(message.contains("its validation text or rows changed since"), "{message}");
+
     std::fs::write(sandbox.path("valid.txt"), text).expect("written");
     run().success();
 }

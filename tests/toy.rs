@@ -1,5 +1,5 @@
-//! Another objective takes a module like `examples/custom_objective.rs` and one line of the registry,
-//! and nothing else.
+//! Another objective takes a module like `examples/custom_objective.rs` and one line of the
+//! registry, and nothing else.
 
 mod common;
 #[allow(dead_code, reason = "the example's `main` is not called here")]

@@ -90,6 +90,7 @@ impl ConfigArgs {
                 layers.set(path, value.clone());
             }
         };
+
         text(&mut layers, "objective.name", &self.objective);
         text(&mut layers, "corpus.document", &self.document);
         text(&mut layers, "corpus.text_field", &self.text_field);
@@ -99,6 +100,7 @@ impl ConfigArgs {
             "corpus.cache",
             &self.cache.as_ref().map(|path| path.display().to_string()),
         );
+
         for (path, value) in
             [("corpus.max_length", self.max_length), ("seed", self.seed), ("threads", self.threads)]
         {
@@ -106,12 +108,15 @@ impl ConfigArgs {
                 layers.set(path, value as i64);
             }
         }
+
         if !self.corpus.is_empty() {
             layers.set("corpus.paths", self.corpus.clone());
         }
+
         for assignment in &self.set {
             layers.assign(assignment)?;
         }
+
         registry::resolve(layers.resolve()?)
     }
 }

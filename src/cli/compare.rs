@@ -82,6 +82,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// The finished runs in `paths`, each once.
 fn read(paths: &[PathBuf]) -> Result<Vec<Run>> {
     let (mut runs, mut seen) = (Vec::new(), BTreeSet::new());
+
     for folder in &paths.iter().flat_map(|path| folders(path)).collect::<Vec<_>>() {
         let name = folder.display();
         if !seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
@@ -91,12 +92,14 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Run>> {
         if !folder.join("run.toml").is_file() {
             return Err(BadInput(format!("{name} is no run: it has no run.toml")).into());
         }
+
         let config = registry::resolve(*model::run_config(folder)?)?;
         match Run::read(folder, Table::try_from(&config)?)? {
             Some(run) => runs.push(run),
             None => tracing::warn!("{name} is not finished and is left out"),
         }
     }
+
     if runs.is_empty() {
         return Err(BadInput("none of these runs is finished".to_owned()).into());
     }
@@ -130,13 +133,14 @@ fn write_csv(path: &Path, arms: &[Arm], metrics: &[String]) -> Result<()> {
     Ok(file.flush()?)
 }
 
-/// The runs that a path stands for: itself, or where it is none those in the folder, such as one
-/// for each seed. The file of all runs that lies beside them is none.
+/// The runs that a path stands for: itself, or where it is no run the runs in the folder, such as
+/// one for each seed. The file `runs.csv` beside them stands for none.
 fn folders(path: &Path) -> Vec<PathBuf> {
     let is_run = |path: &Path| path.join("run.toml").is_file();
     if path.file_name().is_some_and(|name| name == "runs.csv") {
         return Vec::new();
     }
+
     let inside = path.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let mut inside: Vec<PathBuf> = inside.filter(|path| is_run(path)).collect();
     inside.sort();
@@ -145,8 +149,8 @@ fn folders(path: &Path) -> Vec<PathBuf> {
 
 /// The metrics that are compared.
 fn metrics(asked: &[String], runs: &[Run]) -> Result<Vec<String>> {
-    let all = |name: &str| runs.iter().any(|run| run.value(name).is_some());
-    if let Some(strange) = asked.iter().find(|name| !all(name)) {
+    let is_known = |name: &str| runs.iter().any(|run| run.value(name).is_some());
+    if let Some(strange) = asked.iter().find(|name| !is_known(name)) {
         let mut known: Vec<&str> = runs.iter().flat_map(Run::metrics).collect();
         known.sort_unstable();
         known.dedup();
@@ -159,19 +163,22 @@ fn metrics(asked: &[String], runs: &[Run]) -> Result<Vec<String>> {
     if !asked.is_empty() {
         return Ok(asked.to_vec());
     }
+
     let telling = |name: &&str| {
         let last = name.rsplit('/').next().unwrap_or(name);
         let known =
             ["accuracy", "f1", "auc", "overall", "exact_match", "matthews", "pearson", "spearman"];
-        // answer_f1 and entity_f1 too.
+        // The ends of answer_f1 and entity_f1 count too.
         let ends = known.iter().any(|known| last == *known || last.ends_with(&format!("_{known}")));
         let quality = !name.starts_with(TRADE_OFF) && ends;
         *name == "loss" || traded(name).is_some() || quality
     };
+
     let mut names: Vec<&str> = runs.iter().flat_map(Run::metrics).filter(telling).collect();
     // The loss first, then by name.
     names.sort_unstable_by_key(|name| (*name != "loss", *name));
     names.dedup();
+
     Ok(names.into_iter().map(str::to_owned).collect())
 }
 
@@ -183,12 +190,22 @@ fn all_metrics(arms: &[Arm]) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
 
-/// Quantities of the budget: their name, field in the summary, unit, and what they are divided by.
-const BUDGET: [(&str, &str, f64); 4] = [
-    ("parameters, M", "parameters", 1e6),
-    ("tokens, M", "tokens", 1e6),
-    ("FLOPs, T", "flops", 1e12),
-    ("minutes", "seconds", 60.0),
+/// A quantity of the budget.
+struct BudgetColumn {
+    /// The name in the table, with the unit.
+    title: &'static str,
+    /// The field in a run's summary.
+    field: &'static str,
+    /// What the field is divided by.
+    unit: f64,
+}
+
+/// The quantities of the budget that every table ends with.
+const BUDGET: [BudgetColumn; 4] = [
+    BudgetColumn { title: "parameters, M", field: "parameters", unit: 1e6 },
+    BudgetColumn { title: "tokens, M", field: "tokens", unit: 1e6 },
+    BudgetColumn { title: "FLOPs, T", field: "flops", unit: 1e12 },
+    BudgetColumn { title: "minutes", field: "seconds", unit: 60.0 },
 ];
 
 /// The table for people: its header, and a row for each arm.
@@ -200,7 +217,7 @@ fn rows(arms: &[Arm], metrics: &[String]) -> (Vec<String>, Vec<Vec<String>>) {
             header.push("difference".to_owned());
         }
     }
-    header.extend(BUDGET.map(|(name, ..)| name.to_owned()));
+    header.extend(BUDGET.map(|column| column.title.to_owned()));
 
     let row = |arm: &Arm| {
         let mut row = vec![arm.name.clone(), arm.runs.len().to_string()];
@@ -210,10 +227,7 @@ fn rows(arms: &[Arm], metrics: &[String]) -> (Vec<String>, Vec<Vec<String>>) {
                 row.push(difference_text(arm, &arms[0], metric));
             }
         }
-        row.extend(BUDGET.map(|(_, field, unit)| {
-            let mean = arm.summary(field).map(|(mean, _)| mean / unit);
-            mean.map_or("-".to_owned(), |mean| format!("{mean:.2}"))
-        }));
+        row.extend(BUDGET.map(|column| budget_text(arm, &column)));
         row
     };
     (header, arms.iter().map(row).collect())
@@ -224,6 +238,14 @@ fn mean_text(arm: &Arm, metric: &str) -> String {
     match arm.summary(metric) {
         Some((mean, Some(deviation))) => format!("{mean:.4} ± {deviation:.4}"),
         Some((mean, None)) => format!("{mean:.4}"),
+        None => "-".to_owned(),
+    }
+}
+
+/// The mean of a quantity of the budget, in the unit of the table.
+fn budget_text(arm: &Arm, column: &BudgetColumn) -> String {
+    match arm.summary(column.field) {
+        Some((mean, _)) => format!("{:.2}", mean / column.unit),
         None => "-".to_owned(),
     }
 }
@@ -249,28 +271,33 @@ fn csv_header(metrics: &[String]) -> Vec<String> {
     };
     let mut header = vec!["arm".to_owned(), "runs".to_owned()];
     header.extend(metrics.iter().flat_map(of));
-    header.extend(BUDGET.map(|(_, field, _)| field.to_owned()));
+    header.extend(BUDGET.map(|column| column.field.to_owned()));
     header
 }
 
 fn csv_row(arm: &Arm, baseline: &Arm, metrics: &[String]) -> Vec<String> {
     let text = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+
     let mut row = vec![arm.name.clone(), arm.runs.len().to_string()];
     for metric in metrics {
         let summary = arm.summary(metric);
         let difference = arm.difference(baseline, metric);
         let bound = |sign: f64| difference.and_then(|d| Some(d.mean + sign * d.interval?));
+
         row.push(text(summary.map(|(mean, _)| mean)));
         row.push(text(summary.and_then(|(_, deviation)| deviation)));
         row.push(text(difference.map(|d| d.mean)));
         row.extend([-1.0, 1.0].map(|sign| text(bound(sign))));
     }
-    row.extend(BUDGET.map(|(_, field, _)| text(arm.summary(field).map(|(mean, _)| mean))));
+
+    let mean = |field: &str| arm.summary(field).map(|(mean, _)| mean);
+    row.extend(BUDGET.map(|column| text(mean(column.field))));
     row
 }
 
 fn document(arm: &Arm, baseline: &Arm, metrics: &[String]) -> Value {
     let mut found = json!({});
+
     for metric in metrics {
         let difference = arm.difference(baseline, metric);
         let summary = arm.summary(metric);
@@ -282,9 +309,11 @@ fn document(arm: &Arm, baseline: &Arm, metrics: &[String]) -> Value {
             "interval": difference.and_then(|d| Some([d.mean - d.interval?, d.mean + d.interval?])),
         });
     }
-    let budget = BUDGET
-        .map(|(_, field, _)| (field.to_owned(), json!(arm.summary(field).map(|(mean, _)| mean))));
-    let folders: Vec<_> = arm.runs.iter().map(|run| run.folder.display().to_string()).collect();
+
+    let mean = |field: &str| json!(arm.summary(field).map(|(mean, _)| mean));
+    let budget = BUDGET.map(|column| (column.field.to_owned(), mean(column.field)));
     let budget: serde_json::Map<String, Value> = budget.into_iter().collect();
+    let folders: Vec<_> = arm.runs.iter().map(|run| run.folder.display().to_string()).collect();
+
     json!({"arm": arm.name, "runs": folders, "metrics": found, "budget": budget})
 }

@@ -43,19 +43,24 @@ pub fn run(command: Command) -> Result<()> {
     if !args.valid.is_empty() {
         layers.set("corpus.valid", args.valid.clone());
     }
+
     let config = args.config.resolve(layers)?;
     use_threads(config.threads)?;
+
     let text = PreparedText::new(&config, &Progress::default())?;
     let train = &text.train.corpus;
     let mut document = json!({"folder": train.folder(), "tokenizer": text.tokenizer.hash()});
+
     if let Command::Stats(_) = command {
         for (name, value) in
             serde_json::to_value(train.statistics())?.as_object().into_iter().flatten()
         {
             document[name] = value.clone();
         }
+
         let counts = train.token_counts();
         document["unigram_entropy"] = json!(corpus::unigram_cross_entropy(counts, counts, 0.0));
+
         if let Some(valid) = &text.valid {
             let counts = valid.corpus.token_counts();
             document["valid_tokens"] = json!(valid.corpus.tokens());
@@ -68,5 +73,6 @@ pub fn run(command: Command) -> Result<()> {
         document["tokens"] = json!(train.tokens());
         document["documents"] = json!(train.documents());
     }
+
     report(OutputFormat::of_flag(args.json), &document)
 }

@@ -63,6 +63,7 @@ impl DataArgs {
         };
         let named =
             |given: &Option<String>, usual: &str| given.clone().unwrap_or_else(|| usual.to_owned());
+
         DataConfig {
             glue: self.glue.clone().unwrap_or_default(),
             folder: path(&self.data),

@@ -22,6 +22,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let found = Backend::ALL
         .map(|backend| (backend, backend.open().map(|device| backend.describe(&device))));
+
     if args.json {
         let entry = |(backend, found): &(Backend, Result<String, _>)| match found {
             Ok(name) => json!({"backend": backend, "usable": true, "device": name}),
@@ -32,11 +33,13 @@ pub fn run(args: &Args) -> Result<()> {
         let entries: Vec<_> = found.iter().map(entry).collect();
         return print_json(&json!({ "backends": entries }));
     }
+
     for (backend, found) in found {
         match found {
             Ok(name) => print(&format!("{backend:<8} yes  {name}"))?,
             Err(error) => print(&format!("{backend:<8} no   {error}"))?,
         }
     }
+
     Ok(())
 }

@@ -39,6 +39,7 @@ fn families() -> impl TypedValueParser<Value = Family> {
 pub fn run(args: &Args) -> Result<()> {
     let source = model::find(&args.model)?;
     anstream::eprintln!("model: {}", source.describe());
+
     let tokenizer = source.tokenizer()?;
     let models = match &source {
         ModelSource::Run { config, .. } => {

@@ -45,6 +45,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.top == 0 {
         return Err(Usage("--top 0: must be at least 1".to_owned()).into());
     }
+
     use_threads(args.threads)?;
     let source = model::find(&args.model)?;
     anstream::eprintln!("model: {}", source.describe());
@@ -63,7 +64,10 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn document(text: &str, masks: &[Vec<TokenProbability>]) -> Value {
-    let token = |TokenProbability { token, probability }: &TokenProbability| json!({"token": token, "probability": probability});
+    let token = |found: &TokenProbability| {
+        let TokenProbability { token, probability } = found;
+        json!({"token": token, "probability": probability})
+    };
     let masks: Vec<Value> = masks.iter().map(|mask| mask.iter().map(token).collect()).collect();
     json!({"text": text, "masks": masks})
 }

@@ -102,6 +102,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.seeds == 0 {
         return Err(Usage("--seeds 0: must be at least 1".to_owned()).into());
     }
+
     args.data.check()?;
     let source = model::find(&args.model)?;
     anstream::eprintln!("model: {}", source.describe());
@@ -158,6 +159,7 @@ fn configuration(args: &Args, source: &ModelSource, seed: u64) -> Result<RunConf
         layers.set("backend", backend.to_string());
     }
     layers.set("objective", objective_table(args, source, kind, &encoder)?);
+
     let usual = if kind == TaskKind::Question { 384 } else { 128 };
     let max_length = args.max_length.unwrap_or(encoder.positions.min(usual) as u64);
     layers.set("encoder", Table::try_from(&encoder)?);
@@ -190,6 +192,7 @@ fn objective_table(
         Some(style) => style.clone(),
         None => head_style(source)?.name().to_owned(),
     };
+
     Ok(Table::from_iter([
         ("name".to_owned(), Finetune::NAME.into()),
         ("kind".to_owned(), toml::Value::try_from(kind)?),
@@ -246,6 +249,7 @@ pub fn print_results(out: &Path, runs: &[Value], json: bool) -> Result<()> {
             }
         }
     }
+
     if json { print_json(&summary) } else { print(&rows.to_string()) }
 }
 

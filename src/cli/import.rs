@@ -32,10 +32,11 @@ pub fn run(args: &Args) -> Result<()> {
     if !hub::is_hub_folder(&args.from) {
         return Err(BadInput(format!("{} has no config.json", args.from.display())).into());
     }
+
     let model = hub::read(&args.from)?;
     let tokenizer = Tokenizer::open(&args.from)?;
     let source = ModelSource::Hub { folder: args.from.clone(), model: Box::new(model.clone()) };
-    // Loaded once, so that a model that cannot be used is refused.
+    // A trial load refuses a model that cannot be used.
     (registry::of_model(&source)?.load)(&source, &Backend::Cpu.open()?)?;
 
     hub::write_native(&args.to, &model, &tokenizer)?;

@@ -51,6 +51,7 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(source) = &source {
         lay_model(&mut layers, source)?;
     }
+
     let config = args.config.resolve(layers)?;
     use_threads(config.threads)?;
 
@@ -63,6 +64,7 @@ pub fn run(args: &Args) -> Result<()> {
         epoch: args.epoch,
         model: source.as_ref(),
     })?;
+
     if args.json {
         let passages: Vec<Value> =
             shown.iter().map(|example| document(example, &text.tokenizer)).collect();
@@ -85,6 +87,7 @@ fn lay_model(layers: &mut Layers, source: &ModelSource) -> Result<()> {
         let message = "inspect --model needs a run's folder or a checkpoint in it";
         return Err(Usage(message.to_owned()).into());
     };
+
     layers.set("objective", config.objective.clone());
     layers.set("encoder", Table::try_from(&config.encoder)?);
     layers.set("corpus.max_length", config.corpus.max_length as i64);

@@ -18,8 +18,8 @@ pub struct Args {
     to: Option<PathBuf>,
 }
 
-/// Runs `man` for `command`: one page with a section for each subcommand on stdout, or a page for each into a
-/// folder.
+/// Runs `man` for `command`: one page with a section for each subcommand on stdout, or a page for
+/// each subcommand into a folder.
 ///
 /// # Errors
 /// When stdout or the folder cannot be written.

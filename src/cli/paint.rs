@@ -12,6 +12,7 @@ pub fn paint(row: &[Shown], tokenizer: &Tokenizer) -> String {
     for shown in row {
         let style = style(shown.mark);
         let style = if shown.segment > 0 { style.underline() } else { style };
+
         let token = word(shown.token);
         let text_of_token = match shown.label {
             Some(label) if label != shown.token => format!("{token}({})", word(label)),

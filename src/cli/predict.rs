@@ -54,6 +54,7 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Usage("--batch 0: must be at least 1".to_owned()).into());
     }
     use_threads(args.threads)?;
+
     let source = model::find(&args.model)?;
     anstream::eprintln!("model: {}", source.describe());
     let entry = registry::of_model(&source)?;
@@ -106,11 +107,12 @@ fn read(
     let TaskOutputs { kind, labels } = outputs;
     let encoder = TextEncoder::new(loaded.model.tokenizer(), source.max_length());
     let is_text = |path: &Path| path.extension().is_some_and(|ending| ending == "txt");
-    // Where the training data were a table with this ending, so is the input.
+    // A .txt input is a table where the training data were a .txt table.
     let is_table = args.text.is_some()
         || args.pair.is_some()
         || !trained.pair.is_empty()
         || is_text(&trained.train);
+
     if is_text(&args.input) && kind.of_sequence() && !is_table {
         return Ok(read_lines(&args.input, encoder)?);
     }

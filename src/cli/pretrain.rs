@@ -109,6 +109,7 @@ impl Args {
         self.lay_tokenizer(&mut layers)?;
         let config = self.config.resolve(layers)?;
         use_threads(config.threads)?;
+
         let entry = registry::find(config.objective_name()?)?;
         let Self { out, resume, dry_run, .. } = self;
         let job = PretrainJob { config: &config, out, resume, dry_run: *dry_run };
@@ -155,6 +156,7 @@ impl Args {
                 layers.set(path, value as i64);
             }
         }
+
         let real = [
             ("budget.minutes", self.budget.minutes),
             ("budget.epochs", self.budget.epochs),
@@ -167,6 +169,7 @@ impl Args {
                 layers.set(path, value);
             }
         }
+
         if !self.valid.is_empty() {
             layers.set("corpus.valid", self.valid.clone());
         }
@@ -188,6 +191,7 @@ fn print_plan(format: OutputFormat, plan: &Plan, tokenizer: &Tokenizer) -> Resul
     if format == OutputFormat::Json {
         return Ok(());
     }
+
     print(&format!("\nwhat the model is shown:  {}", legend()))?;
     for ShownExample { tokens, caption } in &plan.shown {
         print(&format!("\n{}", paint(tokens, tokenizer)))?;

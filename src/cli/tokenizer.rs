@@ -43,11 +43,13 @@ pub fn run(command: Command) -> Result<()> {
     if !config.corpus.tokenizer.starts_with("train:") {
         return Err(Usage("tokenizer train needs --tokenizer train:MODEL:SIZE".to_owned()).into());
     }
+
     use_threads(config.threads)?;
     let text = open_text(&config.corpus, &config.corpus.paths)?;
     let cache = cache_folder(&config.corpus)?;
     let tokenizer = open_tokenizer(&config.corpus, Some(&text), &cache, &Progress::default())?;
     tokenizer.save(&args.out)?;
+
     let document = json!({
         "file": args.out, "tokens": tokenizer.vocabulary_size(), "hash": tokenizer.hash(),
     });

@@ -70,6 +70,7 @@ impl Default for RunConfig {
     fn default() -> Self {
         let mut objective = toml::Table::new();
         objective.insert("name".to_owned(), "mlm".into());
+
         Self {
             seed: 1,
             init: PathBuf::new(),
@@ -273,6 +274,7 @@ impl RunConfig {
                  or raise encoder.positions"
             )));
         }
+
         for table in ["masking", "evaluation"] {
             let unit = self.objective.get(table).and_then(|masking| masking.get("unit")?.as_str());
             if unit == Some("annotated") && self.corpus.annotations == Annotations::None {
@@ -282,6 +284,7 @@ impl RunConfig {
                 )));
             }
         }
+
         if self.encoder.precision != Precision::F32 && self.backend != Backend::Cpu {
             return Err(BadInput(format!(
                 "encoder.precision = \"bf16\": only the backend cpu computes in it, not {}; write \
@@ -289,6 +292,7 @@ impl RunConfig {
                 self.backend
             )));
         }
+
         Ok(())
     }
 }
@@ -303,6 +307,7 @@ impl CorpusConfig {
             let length = self.max_length;
             return Err(BadInput(format!("corpus.max_length = {length}: must be at least 8")));
         }
+
         let shares = [
             ("corpus.valid_fraction", self.valid_fraction),
             ("corpus.short_share", self.short_share),

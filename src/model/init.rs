@@ -29,6 +29,7 @@ pub fn initialise<O: Objective>(
                       would mean nothing; leave corpus.tokenizer out to take its tokenizer";
         return Err(refuse(reason).into());
     }
+
     let mut available = source.weights()?;
     if let Some(knobs) = source.knobs::<O>() {
         let other: O::Config = settings::parse(knobs, "objective.")?;
@@ -37,15 +38,18 @@ pub fn initialise<O: Objective>(
 
     let mut initial = weights::collect(&model);
     let fresh = take_over(objective, &mut initial, &available).map_err(|error| refuse(&error))?;
+
     let layers = |name: &&String| name.starts_with("encoder.stack.");
     if initial.keys().filter(layers).count() == fresh.iter().filter(layers).count() {
         let reason = "no parameter of its layers has a name of this model's; it was written by \
                       another version";
         return Err(refuse(reason).into());
     }
+
     if !fresh.is_empty() {
         tracing::warn!("--init {}: new weights for {}", folder.display(), fresh.join(", "));
     }
+
     Ok(weights::load(model, &initial)?)
 }
 
@@ -57,6 +61,7 @@ fn take_over<O: Objective>(
     available: &Weights,
 ) -> Result<Vec<String>, String> {
     let mut fresh = Vec::new();
+
     for (name, weight) in initial {
         let sources = objective.init_sources(name);
         match sources.iter().find_map(|source| available.get(source)) {
@@ -71,5 +76,6 @@ fn take_over<O: Objective>(
             None => fresh.push(name.clone()),
         }
     }
+
     Ok(fresh)
 }

@@ -38,10 +38,12 @@ pub fn load<O: Objective>(source: &ModelSource, device: &Device) -> Result<Loade
     let knobs = source.knobs::<O>().ok_or_else(|| {
         BadInput(format!("{} is no model of the objective `{}`", source.describe(), O::NAME))
     })?;
+
     let (tokenizer, encoder) = (source.tokenizer()?, source.encoder()?);
     let token_counts = source.token_counts(tokenizer.vocabulary_size())?;
     // Unknown counts are taken to be equal, which matters to training masks only.
     let counts = token_counts.clone().unwrap_or_else(|| vec![1; tokenizer.vocabulary_size()]);
+
     let mut context = Context::new(&tokenizer, counts, encoder.positions, &encoder);
     if let ModelSource::Run { config, .. } = source {
         context.teacher = teacher::open(&config.teacher, device).unwrap_or_else(|error| {
@@ -86,6 +88,7 @@ fn load_parts<O: Objective>(
         ))
         .into());
     }
+
     weights.retain(|name, _| wanted.contains_key(name));
     Ok(weights::load(model, &weights)
         .map_err(|error| BadInput(format!("{described}: config.json and weights: {error}")))?)

@@ -38,7 +38,7 @@ pub enum ModelSource {
 /// Finds out what `folder` holds.
 ///
 /// # Errors
-/// When it is none of the three, or a run without a good checkpoint.
+/// When it holds no model, or a run without a good checkpoint.
 pub fn find(folder: &Path) -> Result<ModelSource> {
     if folder.join("run.toml").is_file() {
         return find_run(folder);
@@ -108,6 +108,7 @@ pub fn run_config(run: &Path) -> Result<Box<RunConfig>> {
     let table = text
         .parse()
         .map_err(|error: toml::de::Error| BadInput(format!("{}: {error}", path.display())))?;
+
     let config: RunConfig = settings::parse(table, "")?;
     config.validate()?;
     Ok(Box::new(config))
@@ -185,6 +186,7 @@ impl ModelSource {
         let Self::Run { run, .. } = self else { return Ok(None) };
         let path = run.join(TOKEN_COUNTS);
         let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
+
         let counts = serde_json::from_str(&text).ok();
         let counts = counts.filter(|counts: &Vec<u64>| counts.len() == size).ok_or_else(|| {
             BadInput(format!("{}: expected {size} numbers, one for each token", path.display()))
@@ -224,6 +226,7 @@ impl ModelSource {
             }
             Self::Hub { folder, .. } => folder,
         };
+
         let entries = std::fs::read_dir(folder)
             .with_context(|| format!("cannot read {}", folder.display()))?;
         let (mut safetensors, mut pickled) = (0, 0);
@@ -235,6 +238,7 @@ impl ModelSource {
                 _ => {}
             }
         }
+
         // A folder with both holds the parameters twice.
         Ok(if safetensors > 0 { safetensors } else { pickled })
     }
@@ -264,8 +268,8 @@ pub fn fit_vocabulary(encoder: &mut EncoderConfig, tokenizer: &Tokenizer) -> Res
     }
     if encoder.vocabulary < size {
         return Err(BadInput(format!(
-            "encoder.vocabulary = {}: the tokenizer has {size} tokens; raise it (0 takes the tokenizer's size), or use \
-             the tokenizer that belongs to the model",
+            "encoder.vocabulary = {}: the tokenizer has {size} tokens; raise it (0 takes the \
+             tokenizer's size), or use the tokenizer that belongs to the model",
             encoder.vocabulary
         )));
     }

@@ -23,6 +23,7 @@ pub fn open(folder: &Path, device: &Device) -> Result<Option<Arc<Teacher>>> {
     if folder.as_os_str().is_empty() {
         return Ok(None);
     }
+
     let context = || format!("--teacher {}", folder.display());
     let source = find(folder).with_context(context)?;
     let config = source.encoder()?;
@@ -42,6 +43,7 @@ fn assemble(
         .contains_key("head.transform.weight")
         .then(|| MlmHead::init(config, &mut rng, device));
     let teacher = TeacherModel { encoder, head };
+
     let wanted = weights::collect(&teacher);
     weights.retain(|name, _| wanted.contains_key(name));
     Ok(weights::load(teacher, &weights)?.valid())

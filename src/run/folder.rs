@@ -67,6 +67,7 @@ pub fn inspect(
 ) -> Result<FolderState> {
     let out = folder.display();
     let refuse = |reason: String| BadInput(format!("--out {out} {reason}"));
+
     if !is_occupied(folder)? {
         return Ok(FolderState::Empty);
     }
@@ -94,6 +95,7 @@ pub fn inspect(
     };
     let summary: Value =
         serde_json::from_str(&text).context("summary.json is damaged; remove it")?;
+
     let newest = folder::latest_good(folder)?.checkpoint.map(|checkpoint| checkpoint.step);
     if newest != summary["step"].as_u64() {
         tracing::warn!(
@@ -102,10 +104,11 @@ pub fn inspect(
         );
         return Ok(FolderState::Unfinished);
     }
+
     Ok(FolderState::Finished(summary))
 }
 
-/// Whether the folder holds more than a run leaves that was killed before its first write.
+/// Whether the folder holds more than the leftovers of a run killed before its first write.
 fn is_occupied(folder: &Path) -> Result<bool, BadInput> {
     match fs::read_dir(folder) {
         Ok(mut entries) => {

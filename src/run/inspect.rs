@@ -34,6 +34,7 @@ pub struct InspectJob<'a> {
 pub fn inspect<O: Objective>(job: &InspectJob<'_>) -> Result<Vec<ShownExample>> {
     let InspectJob { config, text, count, epoch, model } = *job;
     let device = config.backend.open()?;
+
     let mut encoder = config.encoder.clone();
     model::fit_vocabulary(&mut encoder, &text.tokenizer)?;
     let mut context = text.context(config.corpus.max_length, &encoder);

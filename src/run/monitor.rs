@@ -86,6 +86,7 @@ impl<O: Objective> RunMonitor<O> {
                  evaluation masks"
             );
         }
+
         report.evaluation.loss = Some(means.loss);
         report.evaluation.score = match self.objective.goal() {
             Goal::LowestLoss => -means.loss,
@@ -124,6 +125,7 @@ impl<O: Objective> RunMonitor<O> {
             workers: workers.clone(),
             is_interrupted: signals::is_interrupted,
         };
+
         let mut report =
             Report { evaluation: Evaluation::default(), line: format!("step {step:>6}") };
         if !self.valid.is_empty() {
@@ -132,6 +134,7 @@ impl<O: Objective> RunMonitor<O> {
         if !self.blimp.as_os_str().is_empty() {
             self.evaluate_blimp(&model, &mut report)?;
         }
+
         Ok(report)
     }
 }
@@ -144,17 +147,20 @@ impl Report {
     fn add_means(&mut self, means: &Means) {
         self.set("loss", json!(means.loss));
         self.line += &format!("  valid loss {:.4}", means.loss);
+
         if let Some(uncertainty) = means.uncertainty {
             self.set("bits", json!(uncertainty.bits));
             self.set("perplexity", json!(uncertainty.perplexity));
             self.line += &format!("  perplexity {:.2}", uncertainty.perplexity);
         }
+
         let is_told = |metric: &&Metric| {
             TOLD.iter().any(|end| metric.name.ends_with(end)) && !metric.name.contains("masked")
         };
         for metric in means.metrics.iter().filter(is_told) {
             self.line += &format!("  {} {:.4}", metric.name, metric.mean);
         }
+
         let all: Map<String, Value> =
             means.metrics.iter().map(|metric| (metric.name.clone(), json!(metric.mean))).collect();
         self.evaluation.record.extend(all);
@@ -171,6 +177,7 @@ impl<O: Objective> Monitor<O> for RunMonitor<O> {
         if self.valid.is_empty() && self.blimp.as_os_str().is_empty() {
             return Ok(Outcome::Nothing);
         }
+
         match self.report(model, workers, progress.step) {
             Ok(Report { evaluation, line }) => {
                 anstream::eprintln!("{}{line}", if animated() { "\r\x1b[2K" } else { "" });
@@ -191,6 +198,7 @@ impl<O: Objective> Monitor<O> for RunMonitor<O> {
             line.learning_rate,
             line.tokens_per_second,
         );
+
         if animated() {
             anstream::eprint!("\r\x1b[2K{text}");
         } else if line.step.is_multiple_of(self.log_every * RECORDS_PER_LINE) {

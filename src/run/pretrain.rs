@@ -108,15 +108,18 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<PretrainOutcome> 
     let device = config.backend.open()?;
     let progress = Progress::default();
     let text = PreparedText::new(config, &progress)?;
+
     let mut encoder = config.encoder.clone();
     model::fit_vocabulary(&mut encoder, &text.tokenizer)?;
     let mut context = text.context(config.corpus.max_length, &encoder);
     context.teacher = model::open_teacher(&config.teacher, &device)?;
+
     if O::NEEDS_TEACHER && context.teacher.is_none() {
         let name = O::NAME;
         let message = format!("the objective `{name}` needs a teacher: give --teacher DIR");
         return Err(BadInput(message).into());
     }
+
     let objective = O::new(settings::parse(config.objective_knobs(), "objective.")?, &context)?;
 
     let packing = objective.packing();
@@ -130,6 +133,7 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<PretrainOutcome> 
         }
         None => Vec::new(),
     };
+
     let material = Material {
         objective,
         encoder,
@@ -140,6 +144,7 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<PretrainOutcome> 
         initial: Weights::new(),
         device,
     };
+
     train(job, &state, material)
 }
 
@@ -154,8 +159,8 @@ pub fn train<O: Objective>(
 ) -> Result<PretrainOutcome> {
     let config = job.config;
     check(config, &material.encoder)?;
-    let tokenizer = Arc::new(material.tokenizer.clone());
-    let token_counts = material.token_counts.clone();
+
+    let tokenizer = Arc::new(material.tokenizer);
     let objective = Arc::new(material.objective);
     let mut monitor = RunMonitor::new(
         config,
@@ -166,12 +171,7 @@ pub fn train<O: Objective>(
         &material.device,
     );
 
-    let device = material.device.autodiff();
-    let device = if material.encoder.gradient_checkpointing {
-        device.gradient_checkpointing()
-    } else {
-        device
-    };
+    let device = training_device(&material.device, &material.encoder);
     let encoder = material.encoder;
     let model =
         initial_model(config, objective.as_ref(), &encoder, &tokenizer, material.initial, &device)?;
@@ -187,21 +187,43 @@ pub fn train<O: Objective>(
         sources,
         device,
     };
+
     if job.dry_run {
         return Ok(PretrainOutcome::Planned(plan(config, run), tokenizer));
     }
 
+    train_in_folder(job, state, run, &mut monitor, &tokenizer, &material.token_counts)
+}
+
+/// The device to train on: `device` with derivatives, and with gradient checkpointing where
+/// `encoder` asks for it.
+fn training_device(device: &Device, encoder: &EncoderConfig) -> Device {
+    let device = device.clone().autodiff();
+    if encoder.gradient_checkpointing { device.gradient_checkpointing() } else { device }
+}
+
+/// Trains `run` to its end and writes the files beside its checkpoints.
+fn train_in_folder<O: Objective>(
+    job: &PretrainJob<'_>,
+    state: &FolderState,
+    run: Run<O>,
+    monitor: &mut RunMonitor<O>,
+    tokenizer: &Tokenizer,
+    token_counts: &[u64],
+) -> Result<PretrainOutcome> {
     let _lock = lock(job.out)?;
     if let FolderState::Empty = state {
-        write_aside(&job.out.join("run.toml"), toml::to_string(config)?.as_bytes())?;
+        write_aside(&job.out.join("run.toml"), toml::to_string(job.config)?.as_bytes())?;
     }
+
     let session = start(job, run)?;
-    // Not before it is known that they are the run's own.
+    // `start` has checked by now that the tokenizer and the counts are the run's own.
     tokenizer.save(&job.out.join("tokenizer.json"))?;
     if !token_counts.is_empty() {
         write_json(&job.out.join(TOKEN_COUNTS), &token_counts)?;
     }
-    let summary = match session.train(&mut monitor) {
+
+    let summary = match session.train(monitor) {
         Err(train::Error::Interrupted) => {
             signals::check()?;
             return Err(train::Error::Interrupted.into());
@@ -220,9 +242,11 @@ fn check(config: &RunConfig, encoder: &EncoderConfig) -> Result<()> {
              faster here"
         );
     }
+
     if !config.evaluation.blimp.as_os_str().is_empty() {
         eval::blimp::files(&config.evaluation.blimp)?;
     }
+
     if matches!(config.backend, Backend::Cpu | Backend::Ndarray) {
         config.memory_estimate().check(encoder)?;
     }
@@ -239,13 +263,16 @@ fn initial_model<O: Objective>(
     device: &Device,
 ) -> Result<O::Model> {
     let mut model = objective.init(encoder, &mut ChaCha8Rng::seed_from_u64(config.seed), device);
+
     if !config.init.as_os_str().is_empty() {
         model = model::initialise(objective, model, &config.init, tokenizer)?;
     }
+
     if !given.is_empty() {
         let initial = weights::collect(&model).into_iter().chain(given).collect();
         model = weights::load(model, &initial)?;
     }
+
     Ok(model)
 }
 
@@ -307,6 +334,7 @@ fn finish(job: &PretrainJob<'_>, summary: &Summary) -> Result<()> {
         version: env!("CARGO_PKG_VERSION"),
         config: serde_json::to_string(job.config)?,
     };
+
     let out = job.out.canonicalize().ok();
     let beside = out.and_then(|out| out.parent().map(|parent| parent.join("runs.csv")));
     append_row(&beside.unwrap_or_else(|| PathBuf::from("runs.csv")), &row)?;

@@ -29,8 +29,8 @@ pub struct TaskLesson<'a> {
     pub initial: Weights,
 }
 
-/// Trains the objective `O` in `out` as `config` says, which is complete but for what the number of
-/// rows determines, or continues; the complete configuration.
+/// Trains the objective `O` in `out`, or continues a run there. `config` is complete except for
+/// what the number of rows determines; the result is the complete configuration.
 ///
 /// # Errors
 /// Bad configuration, another run in the folder, divergence, an interruption.
@@ -39,12 +39,13 @@ pub fn train<O: Objective>(
     out: &Path,
     lesson: &mut TaskLesson<'_>,
 ) -> Result<RunConfig> {
-    // Once an epoch, unless told otherwise.
+    // Evaluation and checkpoints default to once an epoch.
     let rows = lesson.data.train.len();
     let epoch = (rows as u64).div_ceil(config.batch.size.max(1) as u64).max(1);
     for every in [&mut config.evaluation.every, &mut config.checkpoint.every] {
         *every = if *every == 0 { epoch } else { *every };
     }
+
     let config = complete::<O>(config)?;
     config.validate()?;
 
@@ -70,6 +71,7 @@ fn material<O: Objective>(config: &RunConfig, lesson: &mut TaskLesson<'_>) -> Re
     let splits = lesson.data.dev.iter();
     let valid = splits.flat_map(|split| LabelledSequence::evaluation_set(&split.rows)).collect();
     let train = std::mem::take(&mut lesson.data.train);
+
     Ok(Material {
         objective: O::new(settings::parse(config.objective_knobs(), "objective.")?, &context)?,
         encoder,
@@ -95,12 +97,15 @@ pub fn learn<O: Objective>(
     let config = train::<O>(config, out, &mut lesson)?;
     let best = model::find(out)?;
     let loaded = model::load::<O>(&best, &config.backend.open()?)?;
+
     let data = config.data.clone().unwrap_or_default();
     let batch = config.evaluation.batch;
+
     let mut results = json!({"run": out, "seed": config.seed, "checkpoint": best.describe()});
     for split in lesson.data.dev.iter().chain(&lesson.data.test) {
         results[&split.name] = measure(&loaded, &lesson.outputs, &data, split, batch, out)?;
     }
+
     write_json(&out.join("task.json"), &results)?;
     Ok(results)
 }
@@ -115,9 +120,11 @@ fn measure(
     out: &Path,
 ) -> Result<Value> {
     let scored = task::score(loaded.model.as_ref(), outputs, data, split, batch)?;
+
     let file = |kind: &str, ending: &str| out.join(format!("{kind}-{}.{ending}", split.name));
     let lines: String = scored.predictions.iter().map(|line| format!("{line}\n")).collect();
     write_aside(&file("predictions", "jsonl"), lines.as_bytes())?;
+
     if let Some(answers) = &scored.answers {
         write_json(&file("answers", "json"), &answers.answers)?;
         write_json(&file("nbest", "json"), &answers.n_best)?;

@@ -75,6 +75,7 @@ impl PreparedText {
             }
             (part(Subset::All), None)
         };
+
         Ok(Self { tokenizer, train, valid })
     }
 
@@ -104,6 +105,7 @@ impl TextSource {
             short_share: config.short_share,
             seed: SPLIT_SEED,
         };
+
         Ok(Examples::Text(Passages::open(&self.corpus, self.subset, packing, observer)?))
     }
 }
@@ -133,12 +135,14 @@ pub fn open_tokenizer(
     let Some(request) = config.tokenizer.strip_prefix("train:") else {
         return Ok(Tokenizer::open(Path::new(&config.tokenizer))?);
     };
+
     let (model, vocabulary) = parse_request(request).ok_or_else(|| {
         BadInput(format!(
             "corpus.tokenizer = \"train:{request}\": write train:MODEL:SIZE, with MODEL one of \
              wordpiece, bpe, unigram and SIZE a number of tokens"
         ))
     })?;
+
     let text = text.context("a tokenizer can only be trained with a corpus")?;
     let training = TrainConfig { model, vocabulary, lowercase: config.lowercase };
     Ok(Tokenizer::train_cached(text, &training, cache, observer)?)
@@ -164,10 +168,12 @@ pub fn cache_folder(config: &CorpusConfig) -> Result<PathBuf> {
     if !config.cache.as_os_str().is_empty() {
         return Ok(config.cache.clone());
     }
+
     let folder =
         |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || folder("HOME").map(|home| home.join(".cache"));
     let base = folder("XDG_CACHE_HOME").or_else(home).or_else(|| folder("LOCALAPPDATA"));
+
     let message = "there is no home folder to keep tokenised text in: give --cache FOLDER";
     Ok(base.context(message)?.join("bert-variants"))
 }

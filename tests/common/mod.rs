@@ -93,10 +93,10 @@ every = 1
 
 /// Random sentences over a small vocabulary, cut into documents; nothing but the seed decides.
 pub fn text(documents: usize, seed: u64) -> String {
-    let words: Vec<&str> = "the a small old river house tree wind child door stone bridge runs falls sees opens \
-                            closes under over beside slowly often never green cold bright and but while"
-        .split_whitespace()
-        .collect();
+    let words = "the a small old river house tree wind child door stone bridge runs falls sees \
+                 opens closes under over beside slowly often never green cold bright and but while";
+    let words: Vec<&str> = words.split_whitespace().collect();
+
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = |n: usize| {
         state ^= state << 13;
@@ -104,6 +104,7 @@ pub fn text(documents: usize, seed: u64) -> String {
         state ^= state << 17;
         (state % n as u64) as usize
     };
+
     let mut text = String::new();
     for _ in 0..documents {
         for _ in 0..3 {

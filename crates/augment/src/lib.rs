@@ -15,6 +15,11 @@
 //! the original sentence beside the masked one, and the candidates of a word do not include the
 //! word itself; words with punctuation in them and stop words are replaced too; both sentences of a
 //! pair are varied from the original row; an n-gram may end with the sentence.
+//!
+//! ```
+//! // The number of variants that TinyBERT's authors make of a sentence of this task.
+//! assert_eq!(augment::copies_of("CoLA"), Some(30));
+//! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 

@@ -1,4 +1,4 @@
-//! Small files that are there whole or not at all.
+//! Small files that are written completely or not at all.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// Writes a small file aside, flushes and renames it, so that it is there whole or not at all.
+/// Writes a small file under another name, flushes and renames it, so that it is never seen half
+/// written.
 ///
 /// # Errors
 /// When the disk is full or the folder cannot be written.
@@ -26,10 +27,10 @@ pub fn write_aside(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(Error::io(format!("cannot write {}", path.display())))
 }
 
-/// As [`write_aside`], `value` as indented JSON.
+/// Writes `value` as indented JSON with [`write_aside`].
 ///
 /// # Errors
-/// As [`write_aside`], and when `value` has no JSON form, such as a map whose keys are no strings.
+/// As [`write_aside`], and when `value` has no JSON form, such as a map whose keys are not strings.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Error::Data(format!("{}: {error}", path.display())))?;

@@ -1,4 +1,5 @@
-//! The checkpoints of a run: written aside, flushed, verified, renamed; damaged ones are passed over.
+//! The checkpoints of a run: each is written under another name, flushed, verified and renamed;
+//! damaged ones are skipped.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,12 +12,12 @@ use serde_json::Value;
 use crate::aside::write_aside;
 use crate::error::{Error, Result};
 
-/// What a checkpoint's `manifest.json` says about its other files.
+/// The content of `manifest.json` of a checkpoint.
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest {
     /// Version of this program.
     version: String,
-    /// blake3 and size of each file.
+    /// Hash and size of each other file.
     files: BTreeMap<String, FileDigest>,
 }
 
@@ -29,20 +30,20 @@ struct FileDigest {
 /// A verified checkpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// Its folder.
+    /// Folder of the checkpoint.
     pub path: PathBuf,
-    /// The step it was written at.
+    /// The step at which it was written.
     pub step: u64,
     /// The state of the run at that step.
     pub state: Value,
 }
 
-/// The newest good checkpoint of a run, and what was wrong with newer ones.
+/// The newest good checkpoint of a run, and what is wrong with newer ones.
 #[derive(Debug, Default)]
 pub struct Newest {
     /// The checkpoint, if there is a good one.
     pub checkpoint: Option<Checkpoint>,
-    /// One line for each checkpoint that was passed over.
+    /// One line for each checkpoint that was skipped.
     pub warnings: Vec<String>,
 }
 
@@ -54,8 +55,8 @@ const LATEST: &str = "latest";
 /// Writes the checkpoint of `step` into the run's folder `run`, then points `latest` to it.
 ///
 /// # Errors
-/// When the disk is full or the folder cannot be written; earlier checkpoints are untouched, the
-/// remains are removed.
+/// When the disk is full or the folder cannot be written. Earlier checkpoints are then untouched,
+/// and the unfinished one is removed.
 pub fn write(
     run: &Path,
     step: u64,
@@ -69,13 +70,12 @@ pub fn write(
     let write = || -> io::Result<()> {
         remove_remains(&folder)?;
         write_folder(&aside, files, state)?;
-        // A folder of this step that exists already was passed over as damaged.
+        // A folder of this step that exists already was skipped as damaged.
         remove(&path)?;
         fs::rename(&aside, &path)?;
         sync_folder(&folder)
     };
-    let written = write();
-    if let Err(error) = written {
+    if let Err(error) = write() {
         let _ = remove(&aside);
         let message =
             format!("cannot write the checkpoint {}; earlier ones are untouched", path.display());
@@ -86,8 +86,9 @@ pub fn write(
     Ok(Checkpoint { path, step, state: state.clone() })
 }
 
-/// Points `latest` to the checkpoint of `step`. A run that was killed between a checkpoint and this
-/// continues from the checkpoint, and may have nothing more to write.
+/// Points `latest` to the checkpoint of `step`. Needed for a run that was killed after it wrote its
+/// last checkpoint and before it updated `latest`: it continues from that checkpoint and may have
+/// no other to write.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -95,8 +96,8 @@ pub fn point_to(run: &Path, step: u64) -> Result<()> {
     write_aside(&run.join(LATEST), name(step).as_bytes())
 }
 
-/// The newest checkpoint that is whole. Changes nothing, so that a run can be evaluated while it is
-/// trained.
+/// The newest undamaged checkpoint. Changes nothing, so that a run can be evaluated during
+/// training.
 ///
 /// # Errors
 /// When the folder cannot be listed.
@@ -121,7 +122,7 @@ pub fn latest_good(run: &Path) -> Result<Newest> {
     Ok(newest)
 }
 
-/// What is wrong with the file `latest`, given the `steps` of the checkpoints that exist.
+/// Warnings about the file `latest`, given the `steps` of the checkpoints that exist.
 fn pointer_warnings(run: &Path, steps: &[u64]) -> Vec<String> {
     let pointer = run.join(LATEST);
     let named = fs::read_to_string(&pointer).ok();
@@ -164,14 +165,15 @@ pub fn verify(path: &Path) -> Result<Value> {
             return Err(Error::Data(message));
         }
     }
+
     if !manifest.files.contains_key(STATE) {
         return Err(Error::Data(format!("{MANIFEST} does not list {STATE}")));
     }
     read_json(&path.join(STATE))
 }
 
-/// Removes all checkpoints but the last `keep` up to the step `current` and that of the step
-/// `best`. Later ones, which were passed over as damaged before the run came to `current`, go too.
+/// Removes all checkpoints up to the step `current` except the last `keep` and that of the step
+/// `best`. Also removes later ones, which were skipped as damaged before the run came to `current`.
 ///
 /// # Errors
 /// When a folder cannot be removed.
@@ -213,7 +215,7 @@ fn list(folder: &Path) -> Result<Vec<u64>> {
     Ok(steps)
 }
 
-/// Removes what interrupted writes left.
+/// Removes what interrupted writes left behind.
 fn remove_remains(folder: &Path) -> io::Result<()> {
     let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
     for entry in entries {
@@ -225,6 +227,7 @@ fn remove_remains(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes the files, reads each back, and adds the manifest.
 fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)], state: &Value) -> io::Result<()> {
     remove(folder)?;
     fs::create_dir_all(folder)?;
@@ -236,6 +239,7 @@ fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)], state: &Value) -> io::
     for (name, bytes) in files.chain([(STATE, state.as_slice())]) {
         let path = folder.join(name);
         write_file(&path, bytes)?;
+
         let blake3 = blake3::hash(bytes).to_hex().to_string();
         let written = FileDigest { blake3, bytes: bytes.len() as u64 };
         if digest(&path)? != written {
@@ -255,7 +259,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Flushes the list of a folder's files. Windows has no such operation.
+/// Flushes the directory entries of a folder. Windows has no such operation.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
@@ -273,6 +277,7 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
     serde_json::from_str(&text).map_err(|error| Error::Data(format!("{name} is damaged: {error}")))
 }
 
+/// Removes a folder, if it exists, with its content.
 fn remove(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -295,7 +300,8 @@ mod tests {
         folder
     }
 
-    fn found(run: &TempDir) -> (Option<u64>, String) {
+    /// The step of the newest good checkpoint, and the warnings.
+    fn newest(run: &TempDir) -> (Option<u64>, String) {
         let newest = latest_good(run.path()).expect("listed");
         (newest.checkpoint.map(|checkpoint| checkpoint.step), newest.warnings.join("\n"))
     }
@@ -315,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_run_without_checkpoints_has_none() {
-        assert_eq!(found(&run(&[])), (None, String::new()));
+        assert_eq!(newest(&run(&[])), (None, String::new()));
     }
 
     #[test]
@@ -336,10 +342,11 @@ mod tests {
                 fs::remove_file(model.with_file_name(MANIFEST)).expect("removed");
             }),
         ];
+
         for (message, damage) in damages {
             let run = run(&[3, 12]);
             damage(&file(&run, 12, "model.safetensors"));
-            let (step, warnings) = found(&run);
+            let (step, warnings) = newest(&run);
             assert_eq!(step, Some(3), "{message}");
             assert!(warnings.contains("step-00000012") && warnings.contains(message), "{warnings}");
         }
@@ -352,7 +359,7 @@ mod tests {
         {
             let run = run(&[3]);
             fs::write(run.path().join(LATEST), content).expect("written");
-            let (step, warnings) = found(&run);
+            let (step, warnings) = newest(&run);
             assert_eq!(step, Some(3));
             assert!(warnings.contains(message), "{warnings}");
         }
@@ -364,8 +371,9 @@ mod tests {
         let remains = run.path().join(FOLDER).join(".step-00000004.tmp");
         fs::create_dir(&remains).expect("made");
         fs::write(remains.join("model.safetensors"), "half").expect("written");
-        assert_eq!(found(&run), (Some(3), String::new()));
+        assert_eq!(newest(&run), (Some(3), String::new()));
         assert!(remains.exists(), "reading changes nothing");
+
         write(run.path(), 5, &[("model.safetensors", vec![5])], &json!({})).expect("written");
         assert!(!remains.exists());
     }
@@ -379,7 +387,7 @@ mod tests {
         let error = write(run.path(), 4, &[("model.safetensors", vec![1])], &json!({}))
             .expect_err("refused");
         assert!(error.to_string().contains("step-00000004"), "{error}");
-        assert_eq!(found(&run).0, Some(3));
+        assert_eq!(newest(&run).0, Some(3));
     }
 
     #[test]

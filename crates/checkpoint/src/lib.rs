@@ -1,11 +1,11 @@
 //! Weights and checkpoints on disk.
 //!
-//! [`Weights`] are the parameters of a burn module on the host, by the dotted path of their fields;
-//! [`weights`] takes them out of a module, puts them into one, and reads and writes safetensors
-//! files. [`folder`] keeps the checkpoints of a run: each is written aside, flushed, read back and
-//! renamed, so that a kill or a full disk leaves the earlier ones as they were; a manifest of
-//! hashes tells a damaged one apart, and the newest good one is found. [`write_aside`] gives the
-//! same promise for a single small file.
+//! [`Weights`] are the parameters of a burn module on the host, by the dotted path of their fields.
+//! The module [`weights`] collects them from a burn module, loads them into one, and reads and
+//! writes safetensors files. The module [`folder`] keeps the checkpoints of a run: each is written
+//! under another name, flushed, read back and renamed, so that a kill or a full disk leaves the
+//! earlier ones untouched. A manifest of hashes reveals a damaged checkpoint, and the newest good
+//! one is found. [`write_aside`] makes the same promise for a single small file.
 //!
 //! ```
 //! let run = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The parameters of a module by name, on the host and in safetensors files.
+//! The parameters of a burn module by name, on the host and in safetensors files.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 /// A tensor on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostTensor {
-    /// Length of each axis.
+    /// Length of each dimension.
     pub shape: Vec<usize>,
-    /// The elements, last axis fastest.
+    /// The elements in row-major order.
     pub values: Vec<f32>,
 }
 
@@ -34,23 +34,21 @@ pub fn collect<M: Module>(module: &M) -> Weights {
 /// Replaces the parameters of `module`.
 ///
 /// # Errors
-/// Names a parameter that is missing, of another shape, or not the module's.
+/// Names a parameter that is missing, has another shape, or is unknown to the module.
 pub fn load<M: Module>(module: M, weights: &Weights) -> Result<M> {
     let mut loader = Loader { path: FieldPath::default(), weights, loaded: 0, error: None };
     let module = module.map(&mut loader);
     if let Some(error) = loader.error {
         return Err(Error::Data(error));
     }
-    if loader.loaded != weights.len() {
-        let known = collect(&module);
-        let strange: Vec<&str> =
-            weights.keys().filter(|name| !known.contains_key(*name)).map(String::as_str).collect();
-        return Err(Error::Data(format!(
-            "the weights are of another model: it has no {}",
-            strange.join(", ")
-        )));
+    if loader.loaded == weights.len() {
+        return Ok(module);
     }
-    Ok(module)
+
+    let known = collect(&module);
+    let unknown: Vec<&str> =
+        weights.keys().filter(|name| !known.contains_key(*name)).map(String::as_str).collect();
+    Err(Error::Data(format!("the weights are of another model: it has no {}", unknown.join(", "))))
 }
 
 /// The bytes of a safetensors file; the same weights give the same bytes.
@@ -83,29 +81,29 @@ impl View for &HostTensor {
 /// Reads a safetensors file.
 ///
 /// # Errors
-/// When it cannot be read, is damaged, or holds another type than 32-bit floats.
+/// When it cannot be read, is damaged, or holds elements other than 16- or 32-bit floats.
 pub fn read(path: &Path) -> Result<Weights> {
     let bad = |error: &dyn std::fmt::Display| Error::Data(format!("{}: {error}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| bad(&error))?;
+
     file.tensors()
         .into_iter()
         .map(|(name, view)| Ok((name, HostTensor::read(&view).map_err(|e| bad(&e))?)))
         .collect()
 }
 
-/// Little-endian floats of 16 or 32 bits.
+/// Decodes little-endian floats of 16 or 32 bits.
 ///
 /// # Errors
-/// When `dtype` is another.
+/// When `dtype` is of another kind.
 pub fn decode(dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>> {
     let half =
         |value: fn([u8; 2]) -> f32| bytes.chunks_exact(2).map(|b| value([b[0], b[1]])).collect();
+    let single = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+
     match dtype {
-        Dtype::F32 => Ok(bytes
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect()),
+        Dtype::F32 => Ok(bytes.chunks_exact(4).map(single).collect()),
         Dtype::F16 => Ok(half(|b| f16::from_le_bytes(b).to_f32())),
         Dtype::BF16 => Ok(half(|b| bf16::from_le_bytes(b).to_f32())),
         other => Err(Error::Data(format!("holds {other:?}; known: F32, F16, BF16"))),
@@ -116,16 +114,16 @@ impl HostTensor {
     /// A tensor of a safetensors file.
     ///
     /// # Errors
-    /// When its elements are no floats of 16 or 32 bits.
+    /// When its elements are not floats of 16 or 32 bits.
     pub fn read(view: &TensorView<'_>) -> Result<Self> {
         Ok(Self { shape: view.shape().to_vec(), values: decode(view.dtype(), view.data())? })
     }
 
-    /// The matrix turned: linear weights are `[out, in]` in Hugging Face's files and `[in, out]`
-    /// here.
+    /// The transpose of a matrix. Linear weights are `[out, in]` in Hugging Face files and
+    /// `[in, out]` here.
     ///
     /// # Errors
-    /// When it has not two axes.
+    /// When the tensor does not have two dimensions.
     pub fn transposed(&self) -> Result<Self> {
         let [rows, columns] = self.shape[..] else {
             return Err(Error::Data(format!("a linear weight has two axes, not {:?}", self.shape)));
@@ -140,23 +138,23 @@ impl HostTensor {
         Self { shape, values: tensor.into_data().iter::<f32>().collect() }
     }
 
-    /// The same on a device.
+    /// Shape and values as burn takes them.
     pub fn data(&self) -> TensorData {
         TensorData::new(self.values.clone(), self.shape.clone())
     }
 }
 
-/// The path of the field a visitor or mapper is in.
+/// The path of the field that a visitor or mapper is in.
 #[derive(Debug, Default)]
 pub struct FieldPath(Vec<String>);
 
 impl FieldPath {
-    /// Goes into a field.
+    /// Enters a field.
     pub fn enter(&mut self, name: &str) {
         self.0.push(name.to_owned());
     }
 
-    /// Comes out of it.
+    /// Leaves the innermost field.
     pub fn exit(&mut self) {
         self.0.pop();
     }
@@ -205,6 +203,7 @@ impl ModuleMapper for Loader<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.name();
         let shape = param.dims();
+
         match self.weights.get(&name) {
             Some(tensor) if tensor.shape == shape => {
                 self.loaded += 1;
@@ -248,22 +247,22 @@ mod tests {
         std::fs::write(&path, bytes(&weights).expect("bytes")).expect("written");
         let read = read(&path).expect("read");
         assert_eq!(read, weights);
+
         let loaded = load(layer(2), &read).expect("loaded");
         assert_eq!(collect(&loaded), weights);
+
         let x = Tensor::<2>::ones([1, 2], &Device::flex().autodiff());
         let grads = loaded.forward(x).sum().backward();
         assert!(loaded.weight.grad(&grads).is_some(), "a loaded parameter has a gradient");
     }
 
     #[test]
-    fn linear_weights_are_turned() {
+    fn linear_weights_are_transposed() {
         let tensor = HostTensor { shape: vec![2, 3], values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0] };
-        let turned = tensor.transposed().expect("two axes");
-        assert_eq!(
-            (turned.shape.clone(), &turned.values[..]),
-            (vec![3, 2], &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0][..])
-        );
-        assert_eq!(turned.transposed().expect("two axes"), tensor);
+        let transposed = tensor.transposed().expect("two dimensions");
+        assert_eq!(transposed.shape, [3, 2]);
+        assert_eq!(transposed.values, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        assert_eq!(transposed.transposed().expect("two dimensions"), tensor);
     }
 
     #[test]
@@ -283,12 +282,14 @@ mod tests {
             change(&mut weights);
             load(layer(2), &weights).expect_err("refused").to_string()
         };
+
         assert_eq!(message(|w| drop(w.remove("bias"))), "the weights have no `bias`");
         let shape = message(|w| w.get_mut("bias").expect("there").shape = vec![1, 3]);
         assert_eq!(shape, "`bias` has the shape [1, 3], the model needs [3]");
-        let strange = message(|w| {
+
+        let unknown = message(|w| {
             drop(w.insert("pooler".into(), HostTensor { shape: vec![1], values: vec![0.0] }))
         });
-        assert!(strange.ends_with("it has no pooler"), "{strange}");
+        assert!(unknown.ends_with("it has no pooler"), "{unknown}");
     }
 }

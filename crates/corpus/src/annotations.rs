@@ -1,5 +1,5 @@
-//! Spans that the user annotated, read beside the text: from `NAME.txt.spans`, or the field `spans`
-//! of a JSON line.
+//! Spans annotated by the user, read from `NAME.txt.spans` beside the text or from the field
+//! `spans` of a JSON line.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::lines::{Line, Lines};
 
-/// What is read beside the text.
+/// Which annotations are read with the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Annotations {
@@ -18,27 +18,28 @@ pub enum Annotations {
     #[default]
     None,
     /// Spans, such as named entities and noun phrases (SpanBERT, Joshi et al. 2020, table 6).
-    /// Beside a text file `NAME.txt` lies `NAME.txt.spans` (or `.spans.gz`, `.spans.zst`): a line
-    /// for each of its lines, with `start:end` pairs between blanks. In a JSON line they are the
-    /// optional field `spans`, `[[start, end], ...]`. Offsets count the characters of the line
-    /// (without byte order mark and line break) or of the text field, from 0, the end exclusive;
-    /// the spans of a line are ascending and do not overlap.
+    /// The spans of a text file `NAME.txt` are in `NAME.txt.spans` (or `.spans.gz`, `.spans.zst`),
+    /// which has a line for each line of the text, with `start:end` pairs separated by blanks. The
+    /// spans of a JSON line are in its optional field `spans`, `[[start, end], ...]`. Offsets count
+    /// the characters of the line (without byte order mark and line break) or of the text field,
+    /// from 0, the end exclusive; the spans of a line are ascending and do not overlap.
     Spans,
 }
 
-/// Ranges of a text, handed out part by part of the text.
+/// Hands out the ranges of a text part by part.
 pub struct Parts {
     rest: VecDeque<Range<usize>>,
 }
 
 impl Parts {
-    /// Ranges, ascending and apart.
+    /// `ranges` are ascending and disjoint.
     pub fn new(ranges: Vec<Range<usize>>) -> Self {
         Self { rest: ranges.into() }
     }
 
-    /// The ranges inside the next part, counted from its beginning. Those that end in it but begin
-    /// before it are counted in `dropped`; those that go on after it stay for later parts.
+    /// Takes the ranges inside the next part; their offsets count from the beginning of the part.
+    /// Ranges that end in the part but begin before it are counted in `dropped`; ranges that end
+    /// after it are kept for later parts.
     pub fn take(&mut self, part: Range<usize>, dropped: &mut u64) -> Vec<Range<usize>> {
         let mut inside = Vec::new();
         while let Some(range) = self.rest.pop_front_if(|range| range.end <= part.end) {
@@ -52,14 +53,21 @@ impl Parts {
     }
 }
 
-/// The annotation of a text file, line by line.
+/// Reads the annotation of a text file line by line.
 pub struct SpanLines {
     lines: Lines,
     path: PathBuf,
     number: usize,
-    /// What is left of the current line, in characters, and how many characters of it were handed
-    /// out.
-    open: Option<(Parts, usize)>,
+    /// The rest of a line of which only a piece was read.
+    open: Option<OpenLine>,
+}
+
+/// A line of which only a piece was read.
+struct OpenLine {
+    /// Its spans, in characters.
+    spans: Parts,
+    /// Number of characters read.
+    read: usize,
 }
 
 impl SpanLines {
@@ -67,58 +75,61 @@ impl SpanLines {
         Self { lines, path: path.to_owned(), number: 0, open: None }
     }
 
-    /// The spans of the next line of the text, or of the next piece of a line that is cut, in bytes
-    /// of it. Those that are lost are counted in `dropped`.
+    /// The spans, in bytes, of the next line of the text or of the next piece of a line that is
+    /// cut. Spans that are lost are counted in `dropped`.
     pub fn next(
         &mut self,
         line: &Line,
         text: &Path,
         dropped: &mut u64,
     ) -> Result<Vec<Range<usize>>> {
-        let (mut parts, from) = match self.open.take() {
+        let OpenLine { mut spans, read: from } = match self.open.take() {
             Some(open) => open,
-            None => (Parts::new(self.read(text)?), 0),
+            None => OpenLine { spans: Parts::new(self.read(text)?), read: 0 },
         };
         let to = from + line.text.chars().count();
-        let inside = parts.take(from..to, dropped);
+        let inside = spans.take(from..to, dropped);
+
         if !line.complete {
-            self.open = Some((parts, to));
-        } else if let Some(span) = parts.rest.front() {
+            self.open = Some(OpenLine { spans, read: to });
+        } else if let Some(span) = spans.rest.front() {
             return Err(beyond(span, to, &location(&self.path, self.number)));
         }
         Ok(to_bytes(&line.text, &inside, dropped))
     }
 
+    /// The spans of the next line of the annotation, in characters.
     fn read(&mut self, text: &Path) -> Result<Vec<Range<usize>>> {
         let Some(line) = self.lines.next(&self.path)? else {
             return Err(Error::data(format!(
-                "{} ends after line {}, but {} goes on; write a line for each line of the text, empty where there is no \
-                 span, each with a line break",
+                "{} ends after line {}, but {} goes on; write a line for each line of the text, \
+                 empty where there is no span, each with a line break",
                 self.path.display(),
                 self.number,
                 text.display()
             )));
         };
+
         self.number += 1;
         parse(&line.text, &location(&self.path, self.number))
     }
 
-    /// The text is over: so must the annotation be.
+    /// Checks that the annotation ends where the text does.
     pub fn finish(&mut self, text: &Path) -> Result<()> {
-        match self.lines.next(&self.path)? {
-            None => Ok(()),
-            Some(_) => Err(Error::data(format!(
-                "{} goes on after line {}, but {} ends there; write a line for each line of the text",
-                self.path.display(),
-                self.number,
-                text.display()
-            ))),
+        if self.lines.next(&self.path)?.is_none() {
+            return Ok(());
         }
+        Err(Error::data(format!(
+            "{} goes on after line {}, but {} ends there; write a line for each line of the text",
+            self.path.display(),
+            self.number,
+            text.display()
+        )))
     }
 }
 
-/// The spans of a JSON line with the document `text`, in bytes of it. Those that are lost are
-/// counted in `dropped`.
+/// The spans, in bytes, of a JSON line with the document `text`. Spans that are lost are counted in
+/// `dropped`.
 pub fn of_record(
     field: Option<&serde_json::Value>,
     text: &str,
@@ -131,6 +142,7 @@ pub fn of_record(
         Error::data(format!("{location}: the field `spans` holds no spans ({error}); {form}"))
     })?;
     let spans = checked(pairs.into_iter().map(|[start, end]| start..end), location)?;
+
     let Some(last) = spans.last() else { return Ok(spans) };
     let length = text.chars().count();
     if last.end > length {
@@ -140,28 +152,32 @@ pub fn of_record(
     }
 }
 
-/// A file's line, as errors name it.
+/// The line of a file, as errors name it.
 pub fn location(path: &Path, number: usize) -> String {
     format!("{}, line {number}", path.display())
 }
 
+/// The spans of a line of the annotation.
 fn parse(line: &str, location: &str) -> Result<Vec<Range<usize>>> {
-    let pair = |word: &str| {
-        let pair = word
-            .split_once(':')
-            .and_then(|(start, end)| Some(start.parse().ok()?..end.parse().ok()?));
-        pair.ok_or_else(|| {
-            Error::data(format!(
-                "{location}: `{word}` is no span; write start:end, numbers of characters"
-            ))
+    let span = |word: &str| {
+        parse_span(word).ok_or_else(|| {
+            let hint = "write start:end, numbers of characters";
+            Error::data(format!("{location}: `{word}` is no span; {hint}"))
         })
     };
-    let spans = line.split_whitespace().map(pair).collect::<Result<Vec<_>>>()?;
+    let spans = line.split_whitespace().map(span).collect::<Result<Vec<_>>>()?;
     checked(spans.into_iter(), location)
 }
 
+/// The span that `start:end` describes.
+fn parse_span(word: &str) -> Option<Range<usize>> {
+    let (start, end) = word.split_once(':')?;
+    Some(start.parse().ok()?..end.parse().ok()?)
+}
+
+/// Refuses spans that are empty, overlap, or are not ascending.
 fn checked(spans: impl Iterator<Item = Range<usize>>, location: &str) -> Result<Vec<Range<usize>>> {
-    let mut found: Vec<Range<usize>> = Vec::new();
+    let mut checked: Vec<Range<usize>> = Vec::new();
     for Range { start, end } in spans {
         if start >= end {
             let hint = "the end is exclusive, and greater than the start";
@@ -169,28 +185,31 @@ fn checked(spans: impl Iterator<Item = Range<usize>>, location: &str) -> Result<
                 "{location}: the span {start}:{end} is empty; {hint}"
             )));
         }
-        if let Some(last) = found.last().filter(|last| start < last.end) {
+
+        if let Some(last) = checked.last().filter(|last| start < last.end) {
             let hint = "write them ascending and without overlap";
             let Range { start: from, end: to } = last;
             return Err(Error::data(format!(
                 "{location}: the span {start}:{end} begins before {from}:{to} ends; {hint}"
             )));
         }
-        found.push(start..end);
+        checked.push(start..end);
     }
-    Ok(found)
+    Ok(checked)
 }
 
+/// The error for a span that ends after the text, which has `length` characters.
 fn beyond(span: &Range<usize>, length: usize, location: &str) -> Error {
     let Range { start, end } = span;
     let hint = "count characters, not bytes or tokens";
     Error::data(format!(
-        "{location}: the span {start}:{end} ends beyond the text, which has {length} characters; {hint}"
+        "{location}: the span {start}:{end} ends beyond the text, \
+         which has {length} characters; {hint}"
     ))
 }
 
-/// Ranges of characters as ranges of bytes, without white space at their ends. Those of nothing but
-/// white space are dropped.
+/// Turns ranges of characters into ranges of bytes, without white space at either end. Ranges of
+/// nothing but white space are counted in `dropped`.
 fn to_bytes(text: &str, spans: &[Range<usize>], dropped: &mut u64) -> Vec<Range<usize>> {
     let (mut characters, mut bytes) = (0, 0);
     let mut byte = |wanted: usize| {
@@ -198,34 +217,40 @@ fn to_bytes(text: &str, spans: &[Range<usize>], dropped: &mut u64) -> Vec<Range<
         characters = wanted;
         bytes
     };
-    let mut found = Vec::with_capacity(spans.len());
+
+    let mut ranges = Vec::with_capacity(spans.len());
     for span in spans {
         let (start, end) = (byte(span.start), byte(span.end));
         let start = end - text[start..end].trim_start().len();
         let end = start + text[start..end].trim_end().len();
         if start < end {
-            found.push(start..end);
+            ranges.push(start..end);
         } else {
             *dropped += 1;
         }
     }
-    found
+    ranges
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lines::LongLine;
     use crate::random::{below, keyed_rng};
+    use crate::text::Compression;
 
-    /// The spans of a text file's lines as they read, and how many were dropped.
+    /// The texts of the spans of each line, and the number of dropped spans.
     fn read(text: &[u8], spans: &str, limit: usize) -> Result<(Vec<Vec<String>>, u64)> {
-        let lines = |bytes: &[u8], limit, cuts| {
-            Lines::new(Box::new(std::io::Cursor::new(bytes.to_vec())), limit, cuts, false)
+        let lines = |bytes: &[u8], limit, long_line| {
+            let reader = Box::new(std::io::Cursor::new(bytes.to_vec()));
+            Lines::new(reader, limit, long_line, Compression::None)
         };
-        let (path, mut dropped, mut found) = (Path::new("a.txt"), 0, Vec::new());
-        let mut text = lines(text, limit, true);
-        let mut spans =
-            SpanLines::new(lines(spans.as_bytes(), 1 << 20, false), Path::new("a.txt.spans"));
+        let path = Path::new("a.txt");
+        let mut text = lines(text, limit, LongLine::Cut);
+        let spans = lines(spans.as_bytes(), 1 << 20, LongLine::Refuse);
+        let mut spans = SpanLines::new(spans, Path::new("a.txt.spans"));
+
+        let (mut dropped, mut found) = (0, Vec::new());
         while let Some(line) = text.next(path)? {
             let ranges = spans.next(&line, path, &mut dropped)?;
             found.push(ranges.into_iter().map(|range| line.text[range].to_owned()).collect());
@@ -279,17 +304,20 @@ mod tests {
             let text: String =
                 (0..60).map(|_| ["a", "é", "東", "b ", "\t"][below(5, rng)]).collect();
             let length = text.chars().count();
+
             let mut ends: Vec<usize> = (0..20).map(|_| below(length + 1, rng)).collect();
             ends.sort_unstable();
             ends.dedup();
             let pairs: Vec<&[usize]> = ends.chunks_exact(2).collect();
             let line: Vec<String> =
                 pairs.iter().map(|pair| format!("{}:{}", pair[0], pair[1])).collect();
+
             let characters: Vec<char> = text.chars().collect();
             let whole = |pair: &&[usize]| {
                 characters[pair[0]..pair[1]].iter().collect::<String>().trim().to_owned()
             };
             let mut wanted = pairs.iter().map(whole);
+
             let (found, dropped) = read(text.as_bytes(), &line.join(" "), 12).expect("read");
             let found: Vec<String> = found.into_iter().flatten().collect();
             assert_eq!(found.len() as u64 + dropped, pairs.len() as u64);
@@ -305,6 +333,7 @@ mod tests {
         let message = |text: &str, spans: &str| {
             read(text.as_bytes(), spans, 9).expect_err("refused").to_string()
         };
+
         assert!(
             message("a\nb\n", "0:1\n")
                 .starts_with("a.txt.spans ends after line 1, but a.txt goes on; ")
@@ -317,6 +346,7 @@ mod tests {
             message("a\nb\n", "\n0-1\n")
                 .starts_with("a.txt.spans, line 2: `0-1` is no span; write start:end")
         );
+
         assert!(message("ab", "-1:1").contains("`-1:1` is no span"));
         assert!(message("ab", "1:1").starts_with("a.txt.spans, line 1: the span 1:1 is empty; "));
         assert!(

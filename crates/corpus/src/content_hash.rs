@@ -9,7 +9,7 @@ use crate::observer::{ProgressObserver, check};
 use crate::text::Text;
 
 impl Text {
-    /// blake3 of every file as it lies on disk, in hexadecimal. Computed once.
+    /// blake3 of every file as stored on disk, in hexadecimal. Computed once.
     ///
     /// # Errors
     /// When a file cannot be read or the caller stops.
@@ -17,6 +17,7 @@ impl Text {
         if let Some(hashes) = self.hashes.get() {
             return Ok(hashes);
         }
+
         observer.stage("reading", Some(self.bytes()));
         let hashes =
             self.inputs.iter().map(|input| hash(&input.path, observer)).collect::<Result<_>>()?;
@@ -41,6 +42,7 @@ fn hash(path: &Path, observer: &dyn ProgressObserver) -> Result<String> {
     let mut file = File::open(path).map_err(Error::io("open", path))?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 20];
+
     loop {
         check(observer)?;
         let read = file.read(&mut buffer).map_err(Error::io("read", path))?;

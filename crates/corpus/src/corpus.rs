@@ -24,7 +24,7 @@ pub struct Corpus {
     counts: Vec<u64>,
 }
 
-/// What is in a text, for people.
+/// Figures that describe a text, to be shown to people.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Statistics {
     /// Documents.
@@ -45,19 +45,19 @@ pub struct Statistics {
     pub cut_paragraphs: u64,
     /// Annotated spans.
     pub spans: u64,
-    /// Annotated spans that were left out, as
+    /// Annotated spans that were left out; see
     /// [`Counts::dropped_spans`](crate::Counts::dropped_spans).
     pub dropped_spans: u64,
-    /// Tokens in a word.
+    /// Mean number of tokens per word.
     pub tokens_per_word: f64,
-    /// Median, and 95th percentile, of the tokens of a sentence.
+    /// Median and 95th percentile of the number of tokens of a sentence.
     pub sentence_tokens: [u64; 2],
-    /// Median, and 95th percentile, of the tokens of a document.
+    /// Median and 95th percentile of the number of tokens of a document.
     pub document_tokens: [u64; 2],
 }
 
 impl Corpus {
-    /// Opens a corpus and checks every file of it against the manifest.
+    /// Opens a corpus and checks each of its files against the manifest.
     ///
     /// # Errors
     /// Names the file that is missing or damaged.
@@ -68,21 +68,8 @@ impl Corpus {
         let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| {
             Error::data(format!("the manifest {} is damaged: {error}", path.display()))
         })?;
-        let open = |name: &str| -> Result<Map> {
-            let path = folder.join(name);
-            let entry = manifest.files.get(name);
-            let entry = entry
-                .ok_or_else(|| Error::data(format!("{} is not in the manifest", path.display())))?;
-            let map = Map::open(&path)
-                .map_err(|error| Error::data(format!("the shard is damaged: {error}")))?;
-            let same = map.bytes().len() as u64 == entry.bytes
-                && blake3::hash(map.bytes()).to_hex().as_str() == entry.blake3;
-            if same {
-                Ok(map)
-            } else {
-                Err(Error::data(format!("the shard {} is damaged", path.display())))
-            }
-        };
+
+        let open = |name: &str| open_file(folder, &manifest, name);
         let number = manifest.counts.tokens.div_ceil(SHARD_TOKENS);
         let shards = (0..number)
             .into_par_iter()
@@ -95,6 +82,7 @@ impl Corpus {
             Annotations::Spans => open(SPANS)?,
         };
         let counts = open("counts.bin")?.numbers().to_vec();
+
         Ok(Self {
             folder: folder.to_owned(),
             shards,
@@ -107,12 +95,12 @@ impl Corpus {
         })
     }
 
-    /// Where it lies.
+    /// The folder that holds the corpus.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// What it was made from and what is in it.
+    /// The content of `manifest.json`: sources, counts and files.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -137,10 +125,12 @@ impl Corpus {
         let wide = is_wide(self.manifest.vocabulary);
         let mut tokens = Vec::with_capacity((range.end - range.start) as usize);
         let mut at = range.start;
+
         while at < range.end {
             let bytes = self.shards[(at / SHARD_TOKENS) as usize].bytes();
             let from = (at % SHARD_TOKENS) as usize;
             let to = (from as u64 + range.end - at).min(SHARD_TOKENS) as usize;
+
             if wide {
                 let id =
                     |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
@@ -151,6 +141,7 @@ impl Corpus {
             }
             at += (to - from) as u64;
         }
+
         tokens
     }
 
@@ -159,25 +150,26 @@ impl Corpus {
         self.words.bytes()[(token / 8) as usize] >> (token % 8) & 1 == 1
     }
 
-    /// The tokens that sentences start with, rising.
+    /// Positions of the tokens that begin a sentence, ascending.
     pub(crate) fn sentence_starts(&self) -> &[u64] {
         self.sentences.numbers()
     }
 
-    /// The tokens that documents start with, rising.
+    /// Positions of the tokens that begin a document, ascending.
     pub(crate) fn document_starts(&self) -> &[u64] {
         self.documents.numbers()
     }
 
-    /// Start and end of each annotated span, in tokens, rising.
+    /// Start and end of each annotated span, in tokens, ascending.
     pub(crate) fn spans(&self) -> &[[u64; 2]] {
         self.spans.pairs()
     }
 
-    /// What is in the text.
+    /// Figures that describe the text.
     pub fn statistics(&self) -> Statistics {
         let counts = &self.manifest.counts;
         let share = |count: u64, of: u64| count as f64 / of.max(1) as f64;
+
         Statistics {
             documents: counts.documents,
             duplicates: counts.duplicates,
@@ -196,8 +188,25 @@ impl Corpus {
     }
 }
 
-/// Median and 95th percentile of the gaps between `starts` and up to `end`. Lengths are counted,
-/// not sorted, and the longest are put together, so that memory does not grow with the text.
+/// Opens the file `name` of a corpus and checks it against the manifest.
+fn open_file(folder: &Path, manifest: &Manifest, name: &str) -> Result<Map> {
+    let path = folder.join(name);
+    let Some(entry) = manifest.files.get(name) else {
+        return Err(Error::data(format!("{} is not in the manifest", path.display())));
+    };
+
+    let map =
+        Map::open(&path).map_err(|error| Error::data(format!("the shard is damaged: {error}")))?;
+    if entry.matches(&map) {
+        Ok(map)
+    } else {
+        Err(Error::data(format!("the shard {} is damaged", path.display())))
+    }
+}
+
+/// Median and 95th percentile of the lengths of the stretches that begin at `starts`, the last one
+/// ending at `end`. Lengths go into a histogram whose last bin collects all longer ones, so that
+/// memory does not grow with the text.
 fn percentiles(starts: &[u64], end: u64) -> [u64; 2] {
     let mut histogram = vec![0u64; 1 << 16];
     let ends = starts.iter().skip(1).copied().chain([end]);
@@ -205,6 +214,7 @@ fn percentiles(starts: &[u64], end: u64) -> [u64; 2] {
         let last = histogram.len() - 1;
         histogram[((end - start) as usize).min(last)] += 1;
     }
+
     [0.5, 0.95].map(|share| {
         let wanted = (share * starts.len() as f64).ceil() as u64;
         let mut seen = 0;
@@ -216,9 +226,9 @@ fn percentiles(starts: &[u64], end: u64) -> [u64; 2] {
     })
 }
 
-/// The cross-entropy in nats per token of a text with the token counts `text` under the unigram
-/// distribution of the token counts `model`, `added` to each. Of a text under its own counts, with
-/// 0 added: its entropy.
+/// Cross-entropy, in nats per token, of a text with the token counts `text` under the unigram
+/// distribution estimated from the token counts `model` with additive smoothing by `added`. A text
+/// under its own counts, without smoothing, has its own entropy.
 pub fn unigram_cross_entropy(model: &[u64], text: &[u64], added: f64) -> f64 {
     let total: f64 = model.iter().map(|count| *count as f64 + added).sum();
     let tokens: f64 = text.iter().map(|count| *count as f64).sum();
@@ -226,6 +236,7 @@ pub fn unigram_cross_entropy(model: &[u64], text: &[u64], added: f64) -> f64 {
         0 => 0.0,
         t => -(*t as f64) * ((*m as f64 + added) / total).ln(),
     };
+
     model.iter().zip(text).map(nats).sum::<f64>() / tokens.max(1.0)
 }
 
@@ -244,9 +255,9 @@ mod tests {
         assert!(
             (unigram_cross_entropy(&[9, 9, 9, 9], &[1, 2, 3, 4], 1.0) - 4f64.ln()).abs() < 1e-12
         );
-        // (3 + 1) / 8 and (3 + 1) / 8 of eight: one bit.
+        // Two tokens of equal probability: one bit.
         assert!((unigram_cross_entropy(&[3, 3], &[5, 0], 1.0) - 2f64.ln()).abs() < 1e-12);
-        // Of two tokens once each: its own entropy, whatever the vocabulary.
+        // A text of two tokens once each has its own entropy, whatever the vocabulary.
         assert!((unigram_cross_entropy(&[1, 0, 1], &[1, 0, 1], 0.0) - 2f64.ln()).abs() < 1e-12);
     }
 }

@@ -1,17 +1,17 @@
 //! Counting documents that occur more than once, in bounded memory.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
 const BUCKETS: usize = 64;
-/// Hashes held in memory before they are written out.
+/// Number of hashes held in memory before they are written out.
 const HELD: usize = 1 << 20;
 
-/// Counts documents whose text, white space aside, occurred before. Their 64-bit hashes are spread
-/// over bucket files, and each bucket is sorted alone.
+/// Counts documents that repeat an earlier one up to white space. The 64-bit hashes of the
+/// documents are spread over bucket files, and each bucket is sorted by itself.
 pub struct Duplicates {
     folder: PathBuf,
     buckets: Vec<Vec<u64>>,
@@ -22,7 +22,7 @@ pub struct Duplicates {
 }
 
 impl Duplicates {
-    /// Bucket files go to `folder`.
+    /// No document yet; bucket files will go to `folder`.
     pub fn new(folder: &Path) -> Self {
         let buckets = vec![Vec::new(); BUCKETS];
         Self {
@@ -34,7 +34,7 @@ impl Duplicates {
         }
     }
 
-    /// A paragraph of the current document.
+    /// Adds a paragraph to the current document.
     pub fn paragraph(&mut self, text: &str) {
         self.words.clear();
         for word in text.split_whitespace() {
@@ -44,11 +44,12 @@ impl Duplicates {
         self.document.update(self.words.as_bytes());
     }
 
-    /// The current document is over.
+    /// Ends the current document.
     pub fn end(&mut self) -> Result<()> {
         let hash = self.document.finalize();
         self.document.reset();
         let hash = u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight bytes"));
+
         self.buckets[hash as usize % BUCKETS].push(hash);
         self.held += 1;
         if self.held == HELD { self.spill() } else { Ok(()) }
@@ -58,11 +59,13 @@ impl Duplicates {
         self.folder.join(format!("duplicates-{bucket:02}.tmp"))
     }
 
+    /// Appends the hashes in memory to the bucket files.
     fn spill(&mut self) -> Result<()> {
         for bucket in 0..BUCKETS {
             let path = self.path(bucket);
             let bytes: Vec<u8> =
                 self.buckets[bucket].drain(..).flat_map(u64::to_le_bytes).collect();
+
             let append =
                 || OpenOptions::new().create(true).append(true).open(&path)?.write_all(&bytes);
             append().map_err(Error::io("write", &path))?;
@@ -76,21 +79,25 @@ impl Duplicates {
         let mut count = 0;
         for bucket in 0..BUCKETS {
             let mut hashes = std::mem::take(&mut self.buckets[bucket]);
-            let path = self.path(bucket);
-            if path.exists() {
-                let mut bytes = Vec::new();
-                let mut read = || File::open(&path)?.read_to_end(&mut bytes);
-                read().map_err(Error::io("read", &path))?;
-                let number =
-                    |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-                hashes.extend(bytes.chunks_exact(8).map(number));
-                std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-            }
+            hashes.extend(take_file(&self.path(bucket))?);
+
             hashes.sort_unstable();
             count += hashes.windows(2).filter(|pair| pair[0] == pair[1]).count() as u64;
         }
         Ok(count)
     }
+}
+
+/// The hashes in a bucket file, which is removed. None if there is no such file.
+fn take_file(path: &Path) -> Result<Vec<u64>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    fs::remove_file(path).map_err(Error::io("remove", path))?;
+
+    let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    Ok(bytes.chunks_exact(8).map(number).collect())
 }
 
 #[cfg(test)]
@@ -108,7 +115,8 @@ mod tests {
                 duplicates.spill().expect("written");
             }
         }
+
         assert_eq!(duplicates.count().expect("counted"), 3);
-        assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 0);
+        assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 0);
     }
 }

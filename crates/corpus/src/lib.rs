@@ -2,19 +2,32 @@
 //!
 //! [`Text`] finds files of plain text, JSON lines and Parquet, compressed or not, and reads their
 //! documents paragraph by paragraph. A [`Tokenizer`] is opened or trained. A [`Builder`] tokenises
-//! the text on all cores in bounded memory into a [`Corpus`]: shards of token ids with the positions
-//! where words, sentences and documents start, found again by the content hashes of text and
-//! tokenizer. Spans that the user annotated come along ([`Annotations`]). [`Passages`] packs whole
-//! sentences up to a length, as RoBERTa's DOC-SENTENCES or FULL-SENTENCES (Liu et al. 2019, section
-//! 4.2), and [`Permutation`] shuffles them for every epoch; both find number N in constant time, so
-//! nothing is replayed to resume.
+//! the text on all cores in bounded memory into a [`Corpus`]: shards of token ids with the
+//! positions where words, sentences and documents start, cached under the content hashes of text
+//! and tokenizer. Spans annotated by the user are carried along ([`Annotations`]). [`Passages`]
+//! packs whole sentences up to a length, as RoBERTa's DOC-SENTENCES or FULL-SENTENCES (Liu et al.
+//! 2019, section 4.2), and [`Permutation`] shuffles the passages for every epoch. Both look up the
+//! N-th passage in constant time, so resuming a run replays nothing.
 //!
-//! Knows nothing of objectives and nothing of tensors.
+//! The crate depends neither on objectives nor on tensors.
+//!
+//! ```
+//! let paragraph = "Dr. Who came. He left.";
+//! let sentences = corpus::sentences(paragraph);
+//! let sentences: Vec<&str> = sentences.into_iter().map(|range| &paragraph[range]).collect();
+//! assert_eq!(sentences, ["Dr. Who came.", "He left."]);
+//!
+//! // Seven passages in an order of their own for each epoch; any of them is found at once.
+//! let order = corpus::Permutation::new(7, 1);
+//! let mut epoch: Vec<u64> = (0..7).map(|i| order.at(2, i)).collect();
+//! epoch.sort_unstable();
+//! assert_eq!(epoch, [0, 1, 2, 3, 4, 5, 6]);
+//! ```
 
 mod annotations;
 mod builder;
 mod content_hash;
-#[allow(clippy::module_inception, reason = "the type after which the crate is called")]
+#[allow(clippy::module_inception, reason = "the type that the crate is named after")]
 mod corpus;
 mod duplicates;
 mod error;

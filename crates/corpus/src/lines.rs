@@ -4,6 +4,7 @@ use std::io::{BufRead, ErrorKind};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::text::Compression;
 
 /// A line, or a piece of one that is too long.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,13 +15,22 @@ pub struct Line {
     pub complete: bool,
 }
 
+/// What is done with a line that is longer than the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongLine {
+    /// It is cut at white space.
+    Cut,
+    /// It is an error.
+    Refuse,
+}
+
 /// Reads lines of at most a given length.
 pub struct Lines {
     reader: Box<dyn BufRead + Send>,
     limit: usize,
-    /// Whether a longer line is cut (at white space) or an error.
-    cuts: bool,
-    compressed: bool,
+    long_line: LongLine,
+    /// Compression of the file; `reader` gives decompressed bytes.
+    compression: Compression,
     /// Offset of `buffer` in the (decompressed) text.
     offset: u64,
     buffer: Vec<u8>,
@@ -30,10 +40,10 @@ impl Lines {
     pub fn new(
         reader: Box<dyn BufRead + Send>,
         limit: usize,
-        cuts: bool,
-        compressed: bool,
+        long_line: LongLine,
+        compression: Compression,
     ) -> Self {
-        Self { reader, limit, cuts, compressed, offset: 0, buffer: Vec::new() }
+        Self { reader, limit, long_line, compression, offset: 0, buffer: Vec::new() }
     }
 
     /// The next line; none at the end.
@@ -42,24 +52,28 @@ impl Lines {
         if self.buffer.is_empty() {
             return Ok(None);
         }
-        if !ended && !self.cuts {
+        if !ended && self.long_line == LongLine::Refuse {
             let (at, limit) = (self.offset, self.limit >> 20);
             return Err(Error::data(format!(
                 "{}: the line at byte {at} is longer than {limit} MiB",
                 path.display()
             )));
         }
+
         let cut = if ended { self.buffer.len() } else { self.cut() };
         let rest = self.buffer.split_off(cut);
         let piece = std::mem::replace(&mut self.buffer, rest);
         let offset = self.offset;
         self.offset += piece.len() as u64;
+
+        let compressed = self.compression != Compression::None;
         let mut text = String::from_utf8(piece).map_err(|error| {
             let at = offset + error.utf8_error().valid_up_to() as u64;
             let hint = "convert the file to UTF-8";
-            let inside = if self.compressed { " of the decompressed text" } else { "" };
+            let inside = if compressed { " of the decompressed text" } else { "" };
             Error::data(format!("{} is not UTF-8 at byte {at}{inside}; {hint}", path.display()))
         })?;
+
         while ended && text.ends_with(['\n', '\r']) {
             text.pop();
         }
@@ -69,8 +83,10 @@ impl Lines {
         Ok(Some(Line { text, complete: ended }))
     }
 
-    /// Fills the buffer up to a line break, the end of the text (both: true) or the limit (false).
+    /// Fills the buffer up to a line break or the end of the text (returns true), or up to the
+    /// limit (returns false).
     fn fill(&mut self, path: &Path) -> Result<bool> {
+        let compressed = self.compression != Compression::None;
         loop {
             if self.buffer.ends_with(b"\n") {
                 return Ok(true);
@@ -78,15 +94,17 @@ impl Lines {
             if self.buffer.len() >= self.limit {
                 return Ok(false);
             }
+
             let chunk = match self.reader.fill_buf() {
                 Ok(chunk) => chunk,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if self.compressed => return Err(broken(&error, path)),
+                Err(error) if compressed => return Err(broken(&error, path)),
                 Err(error) => return Err(Error::io("read", path)(error)),
             };
             if chunk.is_empty() {
                 return Ok(true);
             }
+
             let room = self.limit - self.buffer.len();
             let chunk = &chunk[..chunk.len().min(room)];
             let line =
@@ -96,14 +114,15 @@ impl Lines {
         }
     }
 
-    /// Where to cut a full buffer: after the last space or tab; else before a character that may go
-    /// on.
+    /// Where to cut a full buffer: after the last space or tab, else before a character that may be
+    /// incomplete.
     fn cut(&self) -> usize {
         let space =
             self.buffer.iter().rev().take(10_000).position(|byte| matches!(byte, b' ' | b'\t'));
         if let Some(back) = space {
             return self.buffer.len() - back;
         }
+
         match std::str::from_utf8(&self.buffer) {
             Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => {
                 error.valid_up_to()
@@ -113,6 +132,7 @@ impl Lines {
     }
 }
 
+/// The error for a compressed file that cannot be read on.
 fn broken(error: &std::io::Error, path: &Path) -> Error {
     let path = path.display();
     if error.kind() == ErrorKind::UnexpectedEof || error.to_string().contains("incomplete frame") {
@@ -129,7 +149,8 @@ mod tests {
     use std::io::Cursor;
 
     fn read(bytes: &[u8], limit: usize) -> Result<Vec<Line>> {
-        let mut lines = Lines::new(Box::new(Cursor::new(bytes.to_vec())), limit, true, false);
+        let reader = Box::new(Cursor::new(bytes.to_vec()));
+        let mut lines = Lines::new(reader, limit, LongLine::Cut, Compression::None);
         std::iter::from_fn(|| lines.next(Path::new("x.txt")).transpose()).collect()
     }
 

@@ -13,17 +13,17 @@ use crate::text::TextConfig;
 pub struct Manifest {
     /// Version of the layout.
     pub format: u32,
-    /// Where the text was when it was read; not part of its identity.
+    /// How the text was read. The paths in it are not part of the identity of the corpus.
     pub text: TextConfig,
     /// blake3 of each file of text.
     #[serde(rename = "content")]
     pub content_hashes: Vec<String>,
-    /// blake3 of each file of spans beside the text, where spans are read.
+    /// blake3 of each file of spans; empty where no spans are read.
     #[serde(default)]
     pub annotations: Vec<String>,
     /// blake3 of the tokenizer.
     pub tokenizer: String,
-    /// Token ids of the tokenizer.
+    /// Vocabulary size of the tokenizer.
     pub vocabulary: usize,
     /// Counts.
     pub counts: Counts,
@@ -31,7 +31,7 @@ pub struct Manifest {
     pub files: BTreeMap<String, FileEntry>,
 }
 
-/// What is in a text.
+/// Counts of what a text contains.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
     /// Documents with at least one token.
@@ -46,20 +46,20 @@ pub struct Counts {
     pub bytes: u64,
     /// Documents that repeat an earlier one.
     pub duplicates: u64,
-    /// Tokens that stand for what is not in the vocabulary.
+    /// Unknown tokens.
     pub unknown: u64,
     /// Paragraphs that were cut because they were longer than 1 MiB.
     pub cut: u64,
-    /// Annotated spans, as tokens; those that share a word are one.
+    /// Annotated spans; spans that share a word count as one.
     #[serde(default)]
     pub spans: u64,
-    /// Annotated spans that were left out: they go over a line break or a cut, or hold nothing that
-    /// became a token.
+    /// Annotated spans that were left out because they cross a line break or a cut, or contain no
+    /// token.
     #[serde(default)]
     pub dropped_spans: u64,
 }
 
-/// The file of the manifest in a corpus's `folder`.
+/// The file of the manifest of the corpus in `folder`.
 pub fn manifest_path(folder: &Path) -> PathBuf {
     folder.join("manifest.json")
 }

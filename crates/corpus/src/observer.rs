@@ -4,9 +4,9 @@ use crate::error::{Error, Result};
 
 /// Follows long work, and may stop it.
 pub trait ProgressObserver: Sync {
-    /// A stage begins: its name and its total in bytes, when known.
+    /// A stage begins, with its total in bytes when known.
     fn stage(&self, name: &str, total: Option<u64>);
-    /// `done` more bytes are done.
+    /// `done` more bytes have been processed.
     fn advance(&self, done: u64);
     /// The stage ends.
     fn finish(&self);
@@ -27,6 +27,7 @@ impl ProgressObserver for Quiet {
     }
 }
 
+/// An error if the caller asks to stop.
 pub(crate) fn check(observer: &dyn ProgressObserver) -> Result<()> {
     if observer.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
 }

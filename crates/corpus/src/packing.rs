@@ -20,14 +20,14 @@ pub enum Across {
 /// How passages are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PackingConfig {
-    /// Most tokens of a passage, special tokens not counted.
+    /// Greatest number of tokens in a passage, special tokens not counted.
     pub max_tokens: usize,
     /// Whether a passage may cross documents.
     pub across: Across,
-    /// Whether the sentence that reaches the length still belongs to the passage, for whoever asks
-    /// to cut it (BERT's and ALBERT's chunks). Otherwise a passage ends before it.
+    /// Whether the sentence that reaches the length still belongs to the passage, which the caller
+    /// cuts (BERT's and ALBERT's chunks). Otherwise the passage ends before that sentence.
     pub overfill: bool,
-    /// Tokens kept free for each document that begins inside a passage.
+    /// Number of tokens kept free for each document that begins inside a passage.
     pub separator_room: usize,
     /// Share of passages that aim at a length drawn uniformly from 2 to `max_tokens`. BERT: 0.1.
     pub short_share: f64,
@@ -36,11 +36,12 @@ pub struct PackingConfig {
 }
 
 impl PackingConfig {
-    /// How many tokens passage `number` is to be filled with.
+    /// The number of tokens that passage `number` aims at.
     pub(crate) fn target(&self, number: u64) -> usize {
         if self.short_share == 0.0 {
             return self.max_tokens;
         }
+
         let rng = &mut keyed_rng("short", self.seed, number, 0);
         let short = uniform(rng) < self.short_share;
         if short {
@@ -54,19 +55,21 @@ impl PackingConfig {
 /// Greedy packing: whole sentences while they fit, with overfill until the length is reached.
 pub struct Packer {
     config: PackingConfig,
-    /// The passages that are full.
+    /// Completed passages that the caller has not taken yet.
     pub done: Vec<Range<u64>>,
+    /// Number of passages completed so far.
     finished: u64,
     open: Option<Range<u64>>,
-    /// Room taken by separators in the open passage.
+    /// Number of tokens taken by separators in the open passage.
     separators: usize,
     /// Whether the next sentence begins a document.
-    begins: bool,
+    begins_document: bool,
+    /// The number of tokens that the open passage aims at.
     target: usize,
 }
 
 impl Packer {
-    /// With nothing packed.
+    /// A packer without passages.
     pub fn new(config: PackingConfig) -> Self {
         let target = config.target(0);
         Self {
@@ -75,20 +78,20 @@ impl Packer {
             finished: 0,
             open: None,
             separators: 0,
-            begins: false,
+            begins_document: false,
             target,
         }
     }
 
-    /// The next sentence begins a document.
+    /// Notes that the next sentence begins a document.
     pub fn start_document(&mut self) {
         if self.config.across == Across::Document {
             self.close();
         }
-        self.begins = true;
+        self.begins_document = true;
     }
 
-    /// A document that is left out stands in between: a passage cannot go over it.
+    /// Notes that a document is left out here, which no passage may span.
     pub fn gap(&mut self) {
         self.close();
     }
@@ -105,37 +108,53 @@ impl Packer {
 
     /// Packs the next sentence.
     pub fn sentence(&mut self, mut sentence: Range<u64>) {
-        let len = |range: &Range<u64>| (range.end - range.start) as usize;
-        let PackingConfig { max_tokens, overfill, separator_room, .. } = self.config;
-        let separator =
-            |packer: &Self| if packer.begins && packer.open.is_some() { separator_room } else { 0 };
-        let used = |packer: &Self| packer.open.as_ref().map_or(0, len) + packer.separators;
-        // What does not even fit alone is cut, with overfill only what no passage would hold.
-        let most = |packer: &Self| if overfill { max_tokens } else { packer.target };
-        let fits = used(self) + separator(self) + len(&sentence) <= self.target;
+        let PackingConfig { max_tokens, overfill, .. } = self.config;
+
+        let fits = self.used() + self.separator() + len(&sentence) <= self.target;
         if self.open.is_some() && !fits && (!overfill || len(&sentence) > max_tokens) {
             self.close();
         }
-        while len(&sentence) > most(self) {
-            let cut = sentence.start + most(self) as u64;
+        while len(&sentence) > self.longest_sentence() {
+            let cut = sentence.start + self.longest_sentence() as u64;
             self.open = Some(sentence.start..cut);
             self.close();
             sentence.start = cut;
         }
         if sentence.is_empty() {
-            self.begins = false;
+            self.begins_document = false;
             return;
         }
-        self.separators += separator(self);
-        self.begins = false;
+
+        self.separators += self.separator();
+        self.begins_document = false;
         match &mut self.open {
             Some(open) => open.end = sentence.end,
             None => self.open = Some(sentence),
         }
-        if overfill && used(self) >= self.target {
+        if overfill && self.used() >= self.target {
             self.close();
         }
     }
+
+    /// Number of tokens in the open passage, separators included.
+    fn used(&self) -> usize {
+        self.open.as_ref().map_or(0, len) + self.separators
+    }
+
+    /// Number of tokens that a separator before the next sentence takes.
+    fn separator(&self) -> usize {
+        if self.begins_document && self.open.is_some() { self.config.separator_room } else { 0 }
+    }
+
+    /// Length above which a sentence is cut: the target of the passage or, with overfill, the
+    /// greatest length of any passage.
+    fn longest_sentence(&self) -> usize {
+        if self.config.overfill { self.config.max_tokens } else { self.target }
+    }
+}
+
+fn len(range: &Range<u64>) -> usize {
+    (range.end - range.start) as usize
 }
 
 #[cfg(test)]
@@ -183,8 +202,9 @@ mod tests {
         assert_eq!(
             pack(overfill(10), &[&[4, 25, 3]]),
             [0..4, 4..14, 14..24, 24..32],
-            "but for one of more than all"
+            "except one longer than any passage"
         );
+
         let short = PackingConfig { short_share: 0.9, ..overfill(10) };
         let sentences = [4; 400];
         let ranges = pack(short, &[&sentences]);
@@ -219,10 +239,12 @@ mod tests {
                 .map(|_| (0..1 + draw(8.0)).map(|_| 1 + draw(30.0)).collect())
                 .collect();
             let documents: Vec<&[u64]> = documents.iter().map(Vec::as_slice).collect();
+
             for across in [Across::Document, Across::Corpus] {
                 let packing = PackingConfig { short_share: 0.3, seed, ..config(12, across) };
                 let ranges = pack(packing, &documents);
                 let total: u64 = documents.iter().flat_map(|document| document.iter()).sum();
+
                 assert_eq!(ranges[0].start, 0);
                 assert_eq!(ranges[ranges.len() - 1].end, total);
                 assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start));
@@ -232,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_asked_share_of_passages_is_short() {
+    fn the_configured_share_of_passages_is_short() {
         let sentences = vec![1u64; 200_000];
         let packing = PackingConfig { short_share: 0.1, ..config(100, Across::Document) };
         let ranges = pack(packing, &[&sentences]);

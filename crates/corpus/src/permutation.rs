@@ -3,9 +3,9 @@
 /// A permutation of 0..len for every epoch, keyed by a seed.
 ///
 /// A Feistel network of eight rounds permutes the smallest even number of bits that holds `len`;
-/// numbers outside are put through it again until they fall inside ("cycle walking", Black and
-/// Rogaway 2002), which takes fewer than four rounds on average. So the passage at any position of any
-/// epoch is found in constant time, and nothing is replayed to resume.
+/// results outside 0..len are permuted again until they fall inside ("cycle walking", Black and
+/// Rogaway 2002), which takes fewer than four rounds on average. The passage at any position of any
+/// epoch is thus found in constant time, and resuming replays nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Permutation {
     len: u64,
@@ -14,7 +14,7 @@ pub struct Permutation {
 }
 
 impl Permutation {
-    /// The order of `len` things under `seed`.
+    /// The permutations of 0..`len` under `seed`.
     ///
     /// # Panics
     /// When `len` is 0.
@@ -24,12 +24,13 @@ impl Permutation {
         Self { len, half: bits.div_ceil(2).max(1), seed }
     }
 
-    /// What stands at `position` in `epoch`.
+    /// The element at `position` in `epoch`.
     ///
     /// # Panics
     /// When `position` is not below the length.
     pub fn at(&self, epoch: u64, position: u64) -> u64 {
         assert!(position < self.len, "a position in the order");
+
         let mut x = self.permute(epoch, position);
         while x >= self.len {
             x = self.permute(epoch, x);
@@ -41,6 +42,7 @@ impl Permutation {
         let mask = (1u64 << self.half) - 1;
         let key = mix(self.seed ^ mix(epoch));
         let (mut left, mut right) = (x >> self.half, x & mask);
+
         for round in 0..8u64 {
             (left, right) = (right, left ^ (mix(key ^ mix(right ^ (round << 60))) & mask));
         }
@@ -83,12 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_filled_evenly_over_epochs() {
+    fn a_position_is_filled_evenly_over_epochs() {
         let (len, epochs) = (10u64, 20_000u64);
         let mut counts = vec![0f64; len as usize];
         for epoch in 0..epochs {
             counts[Permutation::new(len, 3).at(epoch, 0) as usize] += 1.0;
         }
+
         let expected = epochs as f64 / len as f64;
         let chi: f64 = counts.iter().map(|c| (c - expected).powi(2) / expected).sum();
         // Nine degrees of freedom: 27.9 is exceeded once in a thousand.

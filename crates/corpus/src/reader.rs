@@ -1,4 +1,4 @@
-//! Documents out of files of every kind, paragraph by paragraph, in bounded memory.
+//! Documents from files of every format, paragraph by paragraph, in bounded memory.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -12,29 +12,30 @@ use flate2::read::MultiGzDecoder;
 
 use crate::annotations::{Annotations, Parts, SpanLines, location, of_record};
 use crate::error::{Error, Result};
-use crate::lines::{Line, Lines};
+use crate::lines::{Line, Lines, LongLine};
 use crate::table::Rows;
 use crate::text::{
     Compression, DocumentBoundary, FileFormat, Text, TextConfig, TextFile, spans_compression,
 };
 
-/// The longest JSON line that is read.
+/// Size in bytes of the longest JSON line that is read.
 const LONGEST_RECORD: usize = 256 << 20;
-/// The longest paragraph that is handed out whole; longer ones are cut at white space.
+/// Size in bytes of the longest paragraph that is returned whole; longer ones are cut at white
+/// space.
 const LONGEST_PARAGRAPH: usize = 1 << 20;
 
-/// A piece of the stream of documents.
+/// An item in the stream of documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A paragraph.
     Paragraph {
         /// Never blank, without line breaks.
         text: String,
-        /// What the user annotated, in bytes of the text: ascending, apart, without white space at
-        /// their ends.
+        /// Spans annotated by the user, as byte ranges of the text: ascending, disjoint, without
+        /// white space at either end.
         spans: Vec<Range<usize>>,
     },
-    /// The document that the paragraphs before belong to is over.
+    /// The end of the document that the preceding paragraphs belong to.
     EndOfDocument,
 }
 
@@ -43,24 +44,82 @@ pub struct Documents<'a> {
     text: &'a Text,
     next_input: usize,
     source: Option<OpenFile>,
+    /// Events that were read and not yet returned.
     ready: VecDeque<Event>,
+    /// Whether the current document has a paragraph.
     open: bool,
+    /// Bytes read from disk.
     consumed: Arc<AtomicU64>,
+    /// Bytes that [`Documents::progress`] has reported.
     reported: u64,
-    /// Paragraphs that were cut because they were too long.
+    /// Number of paragraphs that were cut because they were too long.
     pub cut: u64,
-    /// Annotated spans that hold nothing but white space, or go over a line break or a cut.
+    /// Number of annotated spans that hold nothing but white space, or cross a line break or a cut.
     pub dropped_spans: u64,
 }
 
+/// A document with line breaks, and its spans in bytes.
+struct Record {
+    text: String,
+    spans: Vec<Range<usize>>,
+}
+
+/// The next part of a file.
+enum FilePart {
+    Line { line: Line, spans: Vec<Range<usize>> },
+    Document(Record),
+}
+
 enum OpenFile {
-    Plain(Lines, Option<SpanLines>),
-    JsonLines(Lines, usize),
+    Plain { lines: Lines, annotation: Option<SpanLines> },
+    JsonLines { lines: Lines, number: usize },
     Parquet(Rows),
 }
 
+impl OpenFile {
+    /// The next part of the file, which lies in `path`; none at the end.
+    fn next(
+        &mut self,
+        path: &Path,
+        config: &TextConfig,
+        dropped_spans: &mut u64,
+    ) -> Result<Option<FilePart>> {
+        match self {
+            Self::Plain { lines, annotation } => {
+                let Some(line) = lines.next(path)? else {
+                    if let Some(annotation) = annotation {
+                        annotation.finish(path)?;
+                    }
+                    return Ok(None);
+                };
+
+                let spans = match annotation {
+                    Some(annotation) => annotation.next(&line, path, dropped_spans)?,
+                    None => Vec::new(),
+                };
+                Ok(Some(FilePart::Line { line, spans }))
+            }
+            Self::JsonLines { lines, number } => {
+                while let Some(Line { text, .. }) = lines.next(path)? {
+                    *number += 1;
+                    if !text.trim().is_empty() {
+                        let location = location(path, *number);
+                        let record = record(&text, config, &location, dropped_spans)?;
+                        return Ok(Some(FilePart::Document(record)));
+                    }
+                }
+                Ok(None)
+            }
+            Self::Parquet(rows) => {
+                let record = |text| Record { text, spans: Vec::new() };
+                Ok(rows.next(path)?.map(|text| FilePart::Document(record(text))))
+            }
+        }
+    }
+}
+
 impl<'a> Documents<'a> {
-    /// The documents of `text`, from the first paragraph on.
+    /// The documents of `text`, from its beginning.
     pub fn new(text: &'a Text) -> Self {
         Self {
             text,
@@ -78,67 +137,38 @@ impl<'a> Documents<'a> {
     /// Bytes read from disk since the last call.
     pub fn progress(&mut self) -> u64 {
         let consumed = self.consumed.load(Ordering::Relaxed);
-        let news = consumed - self.reported;
+        let new = consumed - self.reported;
         self.reported = consumed;
-        news
+        new
     }
 
+    /// Opens the next file, or reads on in the open one. Returns false at the end of the text.
     fn advance(&mut self) -> Result<bool> {
+        let config = &self.text.config;
         let Some(source) = &mut self.source else {
             let Some(input) = self.text.inputs.get(self.next_input) else { return Ok(false) };
             self.source = Some(open(input, self.text, &self.consumed)?);
             self.next_input += 1;
             return Ok(true);
         };
+
         let path = &self.text.inputs[self.next_input - 1].path;
-        let more = match source {
-            OpenFile::Plain(lines, annotation) => match (lines.next(path)?, annotation) {
-                (Some(line), annotation) => {
-                    let spans = annotation
-                        .as_mut()
-                        .map(|spans| spans.next(&line, path, &mut self.dropped_spans));
-                    let spans = spans.transpose()?.unwrap_or_default();
-                    self.plain(&line, spans);
-                    true
-                }
-                (None, Some(annotation)) => {
-                    annotation.finish(path)?;
-                    false
-                }
-                (None, None) => false,
-            },
-            OpenFile::JsonLines(lines, number) => match lines.next(path)? {
-                Some(line) => {
-                    *number += 1;
-                    let (number, line) = (*number, line.text);
-                    if !line.trim().is_empty() {
-                        let location = location(path, number);
-                        let (text, spans) =
-                            record(&line, &self.text.config, &location, &mut self.dropped_spans)?;
-                        self.document(&text, spans);
-                    }
-                    true
-                }
-                None => false,
-            },
-            OpenFile::Parquet(rows) => match rows.next(path)? {
-                Some(text) => {
-                    self.document(&text, Vec::new());
-                    true
-                }
-                None => false,
-            },
-        };
-        if !more {
-            self.end();
-            self.source = None;
+        match source.next(path, config, &mut self.dropped_spans)? {
+            Some(FilePart::Line { line, spans }) => self.plain(&line, spans),
+            Some(FilePart::Document(Record { text, spans })) => self.document(&text, spans),
+            None => {
+                self.end();
+                self.source = None;
+            }
         }
         Ok(true)
     }
 
+    /// Queues the events of a line, or of a piece of one, of a plain text file.
     fn plain(&mut self, line: &Line, spans: Vec<Range<usize>>) {
         self.cut += u64::from(!line.complete);
         let blank = line.text.trim().is_empty();
+
         match self.text.config.document {
             DocumentBoundary::BlankLine if blank => self.end(),
             _ if blank => {}
@@ -151,7 +181,7 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// A document whose lines are paragraphs.
+    /// Queues the events of a document whose lines are paragraphs.
     fn document(&mut self, text: &str, spans: Vec<Range<usize>>) {
         let mut spans = Parts::new(spans);
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -167,16 +197,19 @@ impl<'a> Documents<'a> {
         self.end();
     }
 
-    /// A paragraph that is a part of `whole`, with the spans in it.
+    /// Queues a paragraph, which is a slice of `whole`, with the spans in it.
     fn paragraph(&mut self, whole: &str, text: &str, spans: &mut Parts) {
-        if !text.is_empty() {
-            let start = text.as_ptr().addr() - whole.as_ptr().addr();
-            let spans = spans.take(start..start + text.len(), &mut self.dropped_spans);
-            self.ready.push_back(Event::Paragraph { text: text.to_owned(), spans });
-            self.open = true;
+        if text.is_empty() {
+            return;
         }
+
+        let start = text.as_ptr().addr() - whole.as_ptr().addr();
+        let spans = spans.take(start..start + text.len(), &mut self.dropped_spans);
+        self.ready.push_back(Event::Paragraph { text: text.to_owned(), spans });
+        self.open = true;
     }
 
+    /// Ends the current document if it has a paragraph.
     fn end(&mut self) {
         if std::mem::take(&mut self.open) {
             self.ready.push_back(Event::EndOfDocument);
@@ -192,11 +225,12 @@ impl Iterator for Documents<'_> {
             if let Some(event) = self.ready.pop_front() {
                 return Some(Ok(event));
             }
+
             match self.advance() {
                 Ok(true) => {}
                 Ok(false) => return None,
                 Err(error) => {
-                    // Nothing can follow a broken file.
+                    // Nothing is read after a broken file.
                     self.next_input = self.text.inputs.len();
                     self.source = None;
                     return Some(Err(error));
@@ -218,31 +252,28 @@ fn open(input: &TextFile, text: &Text, consumed: &Arc<AtomicU64>) -> Result<Open
     let path = &input.path;
     let file = File::open(path).map_err(Error::io("open", path))?;
     if input.kind == FileFormat::Parquet {
-        return Ok(OpenFile::Parquet(Rows::open(
-            file,
-            path,
-            &text.config.text_field,
-            consumed.clone(),
-        )?));
+        let rows = Rows::open(file, path, &text.config.text_field, consumed.clone())?;
+        return Ok(OpenFile::Parquet(rows));
     }
-    let reader =
-        decompressed(Counted { file, consumed: consumed.clone() }, path, input.compression)?;
-    let compressed = input.compression != Compression::None;
+
+    let counted = Counted { file, consumed: consumed.clone() };
+    let compression = input.compression;
+    let reader = decompressed(counted, path, compression)?;
     if input.kind == FileFormat::JsonLines {
-        return Ok(OpenFile::JsonLines(Lines::new(reader, LONGEST_RECORD, false, compressed), 0));
+        let lines = Lines::new(reader, LONGEST_RECORD, LongLine::Refuse, compression);
+        return Ok(OpenFile::JsonLines { lines, number: 0 });
     }
-    let spans = input.spans.as_deref().map(open_spans).transpose()?;
-    Ok(OpenFile::Plain(Lines::new(reader, LONGEST_PARAGRAPH, true, compressed), spans))
+
+    let lines = Lines::new(reader, LONGEST_PARAGRAPH, LongLine::Cut, compression);
+    let annotation = input.spans.as_deref().map(open_spans).transpose()?;
+    Ok(OpenFile::Plain { lines, annotation })
 }
 
 fn open_spans(path: &Path) -> Result<SpanLines> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let compression = spans_compression(path);
     let reader = decompressed(file, path, compression)?;
-    Ok(SpanLines::new(
-        Lines::new(reader, LONGEST_RECORD, false, compression != Compression::None),
-        path,
-    ))
+    Ok(SpanLines::new(Lines::new(reader, LONGEST_RECORD, LongLine::Refuse, compression), path))
 }
 
 fn decompressed<R: Read + Send + 'static>(
@@ -260,18 +291,19 @@ fn decompressed<R: Read + Send + 'static>(
     })
 }
 
-/// The text of a JSON line, and its spans where they are asked for.
+/// The document of a JSON line, with its spans if `config` asks for them.
 fn record(
     line: &str,
     config: &TextConfig,
     location: &str,
     dropped_spans: &mut u64,
-) -> Result<(String, Vec<Range<usize>>)> {
+) -> Result<Record> {
     let value: serde_json::Value = serde_json::from_str(line)
         .map_err(|error| Error::data(format!("{location}: no JSON: {error}")))?;
     let Some(object) = value.as_object() else {
         return Err(Error::data(format!("{location}: not a JSON object")));
     };
+
     let field = &config.text_field;
     match object.get(field) {
         Some(serde_json::Value::String(text)) => {
@@ -281,7 +313,7 @@ fn record(
                     of_record(object.get("spans"), text, location, dropped_spans)?
                 }
             };
-            Ok((text.clone(), spans))
+            Ok(Record { text: text.clone(), spans })
         }
         Some(_) => Err(Error::data(format!("{location}: the field `{field}` is no string"))),
         None => {

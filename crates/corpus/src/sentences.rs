@@ -8,16 +8,18 @@ const ABBREVIATIONS: [&str; 24] = [
     "hon", "messrs", "e.g", "i.e", "cf", "vs", "no", "vol", "pp", "fig",
 ];
 
-/// The sentences of a paragraph as byte ranges, without the space around them. Together they hold
-/// everything but that space.
+/// The sentences of a paragraph as byte ranges, without the white space around them. Everything
+/// but that white space belongs to a sentence.
 pub fn sentences(paragraph: &str) -> Vec<std::ops::Range<usize>> {
     let mut found: Vec<std::ops::Range<usize>> = Vec::new();
     let mut joins = false;
+
     for (start, text) in paragraph.split_sentence_bound_indices() {
         let trimmed = text.trim();
         if trimmed.is_empty() {
             continue;
         }
+
         let begin = start + (text.len() - text.trim_start().len());
         let end = begin + trimmed.len();
         match found.last_mut() {
@@ -26,6 +28,7 @@ pub fn sentences(paragraph: &str) -> Vec<std::ops::Range<usize>> {
         }
         joins = ends_in_abbreviation(trimmed);
     }
+
     found
 }
 

@@ -14,19 +14,26 @@ use crate::error::{Error, Result};
 
 /// Tokens of a shard; the last one of a corpus has fewer.
 pub const SHARD_TOKENS: u64 = 1 << 26;
-
-/// The file of spans.
+/// Name of the file of spans.
 pub const SPANS: &str = "spans.bin";
-/// Bytes of a file that are hashed and written at once.
+/// Number of bytes that are hashed and written at once.
 const HELD_BYTES: usize = 1 << 18;
 
 /// Size and hash of a file, in the manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
-    /// Its size.
+    /// Size.
     pub bytes: u64,
-    /// Its blake3 in hexadecimal.
+    /// blake3 in hexadecimal.
     pub blake3: String,
+}
+
+impl FileEntry {
+    /// Whether the content of `map` has this size and hash.
+    pub(crate) fn matches(&self, map: &Map) -> bool {
+        map.bytes().len() as u64 == self.bytes
+            && blake3::hash(map.bytes()).to_hex().as_str() == self.blake3
+    }
 }
 
 /// A file that is hashed while it is written.
@@ -71,22 +78,36 @@ impl Hashed {
     }
 }
 
-/// Writes tokens (two bytes each where the vocabulary allows, else four), word starts (a bit a
-/// token), and where sentences and documents start (eight bytes each, counted in tokens); where
-/// asked for, where spans start and end (the same, two numbers each).
+/// The last byte of the word starts, while it has fewer than eight bits.
+#[derive(Default)]
+struct PartialByte {
+    bits: u8,
+    filled: u8,
+}
+
+/// The shard that is being filled.
+struct OpenShard {
+    name: String,
+    file: Hashed,
+}
+
+/// Writes the files of a corpus: tokens (two bytes each where the vocabulary allows, else four),
+/// word starts (one bit per token), and the positions of the tokens that begin a sentence or a
+/// document (eight bytes each). With annotations, also the start and the end of each span (eight
+/// bytes each).
 pub struct ShardWriter {
     folder: PathBuf,
     wide: bool,
-    shard: Option<(String, Hashed)>,
+    shard: Option<OpenShard>,
+    /// Number of tokens in `shard`.
     in_shard: u64,
     words: Hashed,
-    /// Bits of the byte of `words` that is not yet full.
-    bits: (u8, u8),
+    partial_byte: PartialByte,
     sentences: Hashed,
     documents: Hashed,
     spans: Option<Hashed>,
     files: BTreeMap<String, FileEntry>,
-    /// Tokens written.
+    /// Number of tokens written.
     pub tokens: u64,
 }
 
@@ -96,13 +117,14 @@ impl ShardWriter {
             Annotations::None => None,
             Annotations::Spans => Some(Hashed::create(&folder.join(SPANS))?),
         };
+
         Ok(Self {
             folder: folder.to_owned(),
             wide: is_wide(vocabulary),
             shard: None,
             in_shard: 0,
             words: Hashed::create(&folder.join("words.bin"))?,
-            bits: (0, 0),
+            partial_byte: PartialByte::default(),
             sentences: Hashed::create(&folder.join("sentences.bin"))?,
             documents: Hashed::create(&folder.join("documents.bin"))?,
             spans,
@@ -115,7 +137,7 @@ impl ShardWriter {
         self.documents.write(&self.tokens.to_le_bytes())
     }
 
-    /// The spans of the paragraph that comes next, counted from its first token.
+    /// Writes the spans of the next paragraph, counted from its first token.
     pub fn spans(&mut self, spans: &[Range<u32>]) -> Result<()> {
         let Some(file) = &mut self.spans else { return Ok(()) };
         spans
@@ -124,8 +146,8 @@ impl ShardWriter {
             .try_for_each(|token| file.write(&(self.tokens + u64::from(token)).to_le_bytes()))
     }
 
-    /// A paragraph's tokens, word starts and sentence starts (counted from the paragraph's first
-    /// token).
+    /// Writes the tokens, word starts and sentence starts (counted from the first token) of a
+    /// paragraph.
     pub fn paragraph(
         &mut self,
         tokens: &[u32],
@@ -135,20 +157,32 @@ impl ShardWriter {
         for start in sentence_starts {
             self.sentences.write(&(self.tokens + u64::from(*start)).to_le_bytes())?;
         }
+        self.word_starts(word_starts)?;
+        self.token_ids(tokens)
+    }
+
+    fn word_starts(&mut self, word_starts: &[bool]) -> Result<()> {
         for starts in word_starts {
-            self.bits = (self.bits.0 | u8::from(*starts) << self.bits.1, self.bits.1 + 1);
-            if self.bits.1 == 8 {
-                self.words.write(&[self.bits.0])?;
-                self.bits = (0, 0);
+            let byte = &mut self.partial_byte;
+            byte.bits |= u8::from(*starts) << byte.filled;
+            byte.filled += 1;
+            if byte.filled == 8 {
+                self.words.write(&[byte.bits])?;
+                *byte = PartialByte::default();
             }
         }
+        Ok(())
+    }
+
+    fn token_ids(&mut self, tokens: &[u32]) -> Result<()> {
         let mut rest = tokens;
         while !rest.is_empty() {
             if self.shard.is_none() {
                 let name = shard_name(self.tokens / SHARD_TOKENS);
                 let file = Hashed::create(&self.folder.join(&name))?;
-                self.shard = Some((name, file));
+                self.shard = Some(OpenShard { name, file });
             }
+
             let room = (SHARD_TOKENS - self.in_shard) as usize;
             let (part, later) = rest.split_at(rest.len().min(room));
             let bytes: Vec<u8> = if self.wide {
@@ -156,9 +190,10 @@ impl ShardWriter {
             } else {
                 part.iter().flat_map(|token| (*token as u16).to_le_bytes()).collect()
             };
-            if let Some((_, file)) = &mut self.shard {
-                file.write(&bytes)?;
+            if let Some(shard) = &mut self.shard {
+                shard.file.write(&bytes)?;
             }
+
             self.in_shard += part.len() as u64;
             self.tokens += part.len() as u64;
             if self.in_shard == SHARD_TOKENS {
@@ -170,18 +205,20 @@ impl ShardWriter {
     }
 
     fn close_shard(&mut self) -> Result<()> {
-        if let Some((name, file)) = self.shard.take() {
+        if let Some(OpenShard { name, file }) = self.shard.take() {
             self.files.insert(name, file.finish()?);
         }
         self.in_shard = 0;
         Ok(())
     }
 
+    /// Completes every file; returns their entries for the manifest.
     pub fn finish(mut self) -> Result<BTreeMap<String, FileEntry>> {
         self.close_shard()?;
-        if self.bits.1 > 0 {
-            self.words.write(&[self.bits.0])?;
+        if self.partial_byte.filled > 0 {
+            self.words.write(&[self.partial_byte.bits])?;
         }
+
         for (name, file) in [
             ("words.bin", self.words),
             ("sentences.bin", self.sentences),
@@ -212,8 +249,8 @@ pub struct Map(Option<Mmap>);
 impl Map {
     #[allow(
         unsafe_code,
-        reason = "mapping a file is unsafe because another process may change it meanwhile; files of a \
-                                   corpus are written once, under another name, and never changed"
+        reason = "mapping a file is unsafe because another process may change it meanwhile; \
+                  files of a corpus are written once, under another name, and never changed"
     )]
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("open", path))?;
@@ -221,6 +258,7 @@ impl Map {
         if bytes == 0 {
             return Ok(Self(None));
         }
+
         // SAFETY: see the reason above.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
         Ok(Self(Some(map)))
@@ -232,13 +270,13 @@ impl Map {
 
     /// The eight-byte numbers of the file.
     pub fn numbers(&self) -> &[u64] {
-        // A map begins at a page, and the file's size was checked.
+        // A map is aligned to a page, and the size of the file was checked.
         bytemuck::cast_slice(self.bytes())
     }
 
-    /// The eight-byte numbers of the file, two by two.
+    /// The eight-byte numbers of the file, in pairs.
     pub fn pairs(&self) -> &[[u64; 2]] {
-        // An empty slice of bytes need not lie where numbers may.
+        // An empty slice of bytes need not be aligned as numbers are.
         self.0.as_deref().map(bytemuck::cast_slice).unwrap_or_default()
     }
 }

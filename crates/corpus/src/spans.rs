@@ -1,54 +1,56 @@
-//! From annotated bytes of a paragraph to the tokens of the words they touch.
+//! From annotated byte ranges of a paragraph to the tokens of the words they touch.
 
 use std::ops::Range;
 
 use crate::tokenizer::{Encoded, Tokenizer};
 
-/// The spans of a paragraph in its tokens.
+/// The spans of a paragraph as ranges of its tokens.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct TokenSpans {
-    /// Ascending and apart.
+    /// Ascending and disjoint.
     pub ranges: Vec<Range<u32>>,
-    /// Spans that touch no token.
+    /// Number of spans that touch no token.
     pub dropped: u64,
 }
 
-/// The tokens of the words that each of `spans` (bytes of `text`, ascending and apart) touches.
-/// Spans that share a word become one. `encoded` is what the tokenizer makes of `text`.
+/// The tokens of the words that each of `spans` (byte ranges of `text`, ascending and disjoint)
+/// touches. Spans that share a word become one. `encoded` is `text` as tokenised by `tokenizer`.
 pub fn token_spans(
     tokenizer: &Tokenizer,
     text: &str,
     encoded: &Encoded,
     spans: &[Range<usize>],
 ) -> TokenSpans {
-    let mut found = TokenSpans::default();
-    // Most paragraphs may have none, and offsets cost as much as the tokens.
+    let mut result = TokenSpans::default();
+    // Offsets cost as much as the tokens, and most paragraphs may have no span.
     if spans.is_empty() {
-        return found;
+        return result;
     }
+
     let (_, offsets) = tokenizer.encode_offsets(text);
     for span in spans {
-        match (touched(&offsets, &encoded.word_starts, span), found.ranges.last_mut()) {
-            (None, _) => found.dropped += 1,
+        match (touched(&offsets, &encoded.word_starts, span), result.ranges.last_mut()) {
+            (None, _) => result.dropped += 1,
             (Some(range), Some(last)) if range.start < last.end => last.end = range.end,
-            (Some(range), _) => found.ranges.push(range),
+            (Some(range), _) => result.ranges.push(range),
         }
     }
-    found
+    result
 }
 
-/// The tokens of the words that hold the bytes of `span`; none where no token does.
+/// The tokens of the words that `span` overlaps, or `None` if it overlaps no token.
 fn touched(
     offsets: &[Range<usize>],
     word_starts: &[bool],
     span: &Range<usize>,
 ) -> Option<Range<u32>> {
-    // Starts and ends of tokens rise; a token of white space is empty and holds nothing.
+    // Starts and ends of tokens ascend. A token of white space has an empty range.
     let from = offsets.partition_point(|token| token.end <= span.start);
     let to = offsets.partition_point(|token| token.start < span.end);
     let mut inside = (from..to).filter(|token| !offsets[*token].is_empty());
     let first = inside.next()?;
     let last = inside.next_back().unwrap_or(first);
+
     let start = (0..=first).rev().find(|token| word_starts[*token]).unwrap_or(0);
     let end = (last + 1..offsets.len()).find(|token| word_starts[*token]).unwrap_or(offsets.len());
     Some(start as u32..end as u32)
@@ -64,6 +66,7 @@ mod tests {
         let offsets = [0..3, 4..7, 7..8, 8..9, 10..13, 13..16];
         let words = [true, true, false, true, true, true];
         let words_of = |span: Range<usize>| touched(&offsets, &words, &span);
+
         assert_eq!(words_of(4..8), Some(1..3));
         assert_eq!(words_of(4..5), Some(1..3), "the beginning of a word");
         assert_eq!(words_of(7..8), Some(1..3), "its end");

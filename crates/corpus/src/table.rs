@@ -1,4 +1,4 @@
-//! Documents out of the rows of a Parquet file.
+//! Documents from the rows of a Parquet file.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,10 +12,12 @@ use parquet::schema::types::Type;
 
 use crate::error::{Error, Result};
 
-/// The text column of a Parquet file, row by row.
+/// Reads the text column of a Parquet file row by row.
 pub struct Rows {
     rows: RowIter<'static>,
+    /// Size of the file.
     bytes: u64,
+    /// Number of rows, at least 1.
     total: u64,
     consumed: Arc<AtomicU64>,
 }
@@ -26,6 +28,7 @@ impl Rows {
         let damaged = |error: &dyn std::fmt::Display| {
             Error::data(format!("{} is no whole Parquet file: {error}", path.display()))
         };
+
         let reader = SerializedFileReader::new(file).map_err(|error| damaged(&error))?;
         let total = reader.metadata().file_metadata().num_rows().max(1) as u64;
         let schema = reader.metadata().file_metadata().schema();
@@ -37,6 +40,7 @@ impl Rows {
                 names.join(", ")
             )));
         };
+
         let projection = Type::group_type_builder(schema.name())
             .with_fields(vec![field.clone()])
             .build()
@@ -51,6 +55,7 @@ impl Rows {
         self.consumed.fetch_add(self.bytes / self.total, Ordering::Relaxed);
         let row =
             row.map_err(|error| Error::data(format!("{} is damaged: {error}", path.display())))?;
+
         match row.get_column_iter().next() {
             Some((_, Field::Str(text))) => Ok(Some(text.clone())),
             Some((_, Field::Bytes(bytes))) => match std::str::from_utf8(bytes.data()) {

@@ -1,4 +1,4 @@
-//! Where text lies: files, folders and globs, and how files are cut into documents.
+//! Finding text files (files, folders and globs), and how they are cut into documents.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -21,7 +21,7 @@ pub enum DocumentBoundary {
     File,
 }
 
-/// Where text lies and how it is cut.
+/// Which text is read and how it is cut into documents.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextConfig {
     /// Files, folders and globs.
@@ -35,14 +35,14 @@ pub struct TextConfig {
     pub annotations: Annotations,
 }
 
-/// What a file holds, by its name.
+/// The format of a file, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFormat {
-    /// Paragraphs, one a line.
+    /// One paragraph per line.
     Plain,
-    /// A JSON object a line, each a document.
+    /// One JSON object per line, each a document.
     JsonLines,
-    /// A table with a document a row.
+    /// A table with one document per row.
     Parquet,
 }
 
@@ -60,22 +60,22 @@ pub enum Compression {
 /// A file of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextFile {
-    /// Where it lies.
+    /// Path.
     pub path: PathBuf,
-    /// What it holds.
+    /// Format.
     pub kind: FileFormat,
-    /// How it is compressed.
+    /// Compression.
     pub compression: Compression,
-    /// Its size on disk.
+    /// Size on disk.
     pub bytes: u64,
-    /// The file of its spans, where these are asked for and do not lie in the file itself.
+    /// The file of its spans, if spans are read and are not in the text file itself.
     pub spans: Option<PathBuf>,
 }
 
-/// Text files, found and checked, not yet read.
+/// Text files that were found and checked, but not yet read.
 #[derive(Clone, Debug)]
 pub struct Text {
-    /// How they are cut.
+    /// The configuration by which they were found.
     pub config: TextConfig,
     /// The files, in a fixed order.
     pub inputs: Vec<TextFile>,
@@ -83,17 +83,18 @@ pub struct Text {
 }
 
 impl Text {
-    /// Finds the files that `config` names. Folders are searched through, and only files of known
-    /// kinds taken from them.
+    /// Finds the files that `config` names. Folders are searched recursively for files of known
+    /// formats.
     ///
     /// # Errors
     /// When a path names nothing, a folder holds no text file, or a file lacks the annotations that
-    /// are asked for.
+    /// `config` asks for.
     pub fn open(config: TextConfig) -> Result<Self> {
         let mut inputs = Vec::new();
         for path in &config.paths {
             inputs.extend(find(path)?);
         }
+
         if inputs.is_empty() {
             return Err(Error::data("no text was given: name at least one file, folder or glob"));
         }
@@ -105,6 +106,7 @@ impl Text {
                 Ok(())
             })?;
         }
+
         Ok(Self { config, inputs, hashes: OnceLock::new() })
     }
 
@@ -116,50 +118,52 @@ impl Text {
 
 const KNOWN: &str = ".txt, .jsonl, .json (each also with .gz or .zst) and .parquet";
 
+/// The files that a path or a glob names.
 fn find(given: &str) -> Result<Vec<TextFile>> {
     let path = Path::new(given);
     if path.is_dir() {
         return folder(path);
     }
     if path.exists() {
-        return Ok(vec![input(
-            path,
-            classify(path).unwrap_or((FileFormat::Plain, Compression::None)),
-        )?]);
+        let kind = classify(path).unwrap_or((FileFormat::Plain, Compression::None));
+        return Ok(vec![input(path, kind)?]);
     }
-    let matches = if given.contains(['*', '?', '[']) {
-        let pattern = glob::glob(given)
-            .map_err(|error| Error::data(format!("the glob {given} is wrong: {error}")))?;
-        let mut paths: Vec<PathBuf> = pattern.filter_map(std::result::Result::ok).collect();
-        paths.sort();
-        paths
-    } else {
+    if !given.contains(['*', '?', '[']) {
         return Err(Error::data(format!("no such file or folder: {given}")));
-    };
+    }
+
+    let pattern = glob::glob(given)
+        .map_err(|error| Error::data(format!("the glob {given} is wrong: {error}")))?;
+    let mut matches: Vec<PathBuf> = pattern.filter_map(std::result::Result::ok).collect();
+    matches.sort();
     if matches.is_empty() {
         return Err(Error::data(format!("no file matches the glob {given}")));
     }
+
     let found =
         matches.iter().map(|path| find(&path.to_string_lossy())).collect::<Result<Vec<_>>>()?;
     Ok(found.into_iter().flatten().collect())
 }
 
+/// The text files in a folder and below it, hidden ones left out.
 fn folder(path: &Path) -> Result<Vec<TextFile>> {
     let hidden = |entry: &walkdir::DirEntry| {
         entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.')
     };
-    let mut inputs = Vec::new();
-    for entry in walkdir::WalkDir::new(path)
+    let entries = walkdir::WalkDir::new(path)
         .sort_by_file_name()
         .into_iter()
-        .filter_entry(|entry| !hidden(entry))
-    {
+        .filter_entry(|entry| !hidden(entry));
+
+    let mut inputs = Vec::new();
+    for entry in entries {
         let entry = entry
             .map_err(|error| Error::data(format!("cannot list {}: {error}", path.display())))?;
         if let Some(kind) = classify(entry.path()).filter(|_| entry.file_type().is_file()) {
             inputs.push(input(entry.path(), kind)?);
         }
     }
+
     if inputs.is_empty() {
         return Err(Error::data(format!(
             "the folder {} holds no text; known are {KNOWN}",
@@ -174,6 +178,7 @@ fn input(path: &Path, (kind, compression): (FileFormat, Compression)) -> Result<
     Ok(TextFile { path: path.to_owned(), kind, compression, bytes: metadata.len(), spans: None })
 }
 
+/// Format and compression of a file by its name; none if the name is not of a text file.
 fn classify(path: &Path) -> Option<(FileFormat, Compression)> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
     let (stem, compression) = compression(&name);
@@ -181,7 +186,7 @@ fn classify(path: &Path) -> Option<(FileFormat, Compression)> {
         Some("txt") => FileFormat::Plain,
         Some("jsonl" | "json") => FileFormat::JsonLines,
         Some("parquet") if compression == Compression::None => FileFormat::Parquet,
-        // A compressed file without an extension of its own is taken for plain text.
+        // Without another extension, a compressed file is taken for plain text.
         None if compression != Compression::None => FileFormat::Plain,
         _ => return None,
     };
@@ -197,7 +202,7 @@ fn compression(name: &str) -> (&str, Compression) {
     }
 }
 
-/// How the file of spans is compressed.
+/// The compression of a file of spans, by its name.
 pub(crate) fn spans_compression(path: &Path) -> Compression {
     compression(&path.to_string_lossy()).1
 }
@@ -206,6 +211,7 @@ fn is_annotation(path: &Path) -> bool {
     compression(&path.to_string_lossy()).0.ends_with(".spans")
 }
 
+/// The file of spans beside a plain text file; none for JSON lines, which hold their spans.
 fn find_spans(input: &TextFile) -> Result<Option<PathBuf>> {
     let path = input.path.display();
     match input.kind {
@@ -218,11 +224,13 @@ fn find_spans(input: &TextFile) -> Result<Option<PathBuf>> {
         }
         FileFormat::Plain => {}
     }
+
     let name = input.path.to_string_lossy();
     let name = if input.compression == Compression::None { &name } else { compression(&name).0 };
     let candidates =
         ["", ".gz", ".zst"].map(|extension| PathBuf::from(format!("{name}.spans{extension}")));
     let mut found = candidates.into_iter().filter(|path| path.exists());
+
     match (found.next(), found.next()) {
         (Some(found), None) => Ok(Some(found)),
         (Some(one), Some(other)) => Err(Error::data(format!(
@@ -231,7 +239,8 @@ fn find_spans(input: &TextFile) -> Result<Option<PathBuf>> {
             other.display()
         ))),
         (None, _) => Err(Error::data(format!(
-            "{path} has no spans: there is no {name}.spans (or .spans.gz, .spans.zst); write it, or set annotations to none"
+            "{path} has no spans: there is no {name}.spans (or .spans.gz, .spans.zst); \
+             write it, or set annotations to none"
         ))),
     }
 }
@@ -266,6 +275,7 @@ mod tests {
                 .map(|i| i.path.file_name().expect("a name").to_string_lossy().into_owned())
                 .collect()
         };
+
         assert_eq!(names(folder.path()), ["a.jsonl.gz", "c.parquet", "z.txt"]);
         assert_eq!(names(&folder.path().join("*.txt")), ["z.txt"]);
         assert_eq!(
@@ -280,6 +290,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let message =
             |name: &str| open(&[&folder.path().join(name)]).expect_err("refused").to_string();
+
         assert!(message("none.txt").starts_with("no such file or folder: "));
         assert!(message("*.txt").starts_with("no file matches the glob "));
         assert!(message("").contains("holds no text; known are .txt"));

@@ -98,13 +98,15 @@ fn spans_become_the_tokens_of_the_words_they_touch() {
     // Tokens: 0 zoe, 1 met, 2 the, 3 old, 4 cat, 5 ##s, 6 in, 7 東, 8 京, 9 .; 10 the, 11 cat, 12
     // ##s, 13 .
     let text = "\u{feff} Zoë met the old cats in 東京.\r\n\r\nThe cats.\r\n";
-    // Zoë; "he old cat", the middle of a word at both ends; 東京 without its full stop; in the next
-    // document "s."
+    // Spans: "Zoë"; "he old cat", in the middle of a word at both ends; "東京" without its full stop;
+    // in the next document "s."
     let spans = "0:4 10:20 25:27\r\n\r\n7:9\r\n";
     bench.write("a.txt", text.as_bytes());
     bench.write("a.txt.spans", spans.as_bytes());
+
     let corpus = bench.spans("a.txt").expect("built");
     assert_eq!(whole(&corpus).spans, [0..1, 2..6, 7..9, 11..14]);
+
     let each = passages(&corpus, 20, Across::Document);
     assert_eq!(each[0].spans, [0..1, 2..6, 7..9]);
     assert_eq!(each[1].spans, [Range { start: 1, end: 4 }]);
@@ -132,11 +134,13 @@ fn every_kind_of_file_carries_the_same_spans() {
     bench.write("b.txt.spans.zst", &zstd(spans));
     bench.write("c.txt.zst", &zstd(text));
     bench.write("c.txt.spans.gz", &gzip(spans.as_bytes()));
+
     let record =
         |text: &str, spans: &str| format!("{{\"text\": \"{text}\", \"spans\": {spans}}}\n");
     let lines =
         record("Zoë met\\nthe cats.", "[[0, 3], [12, 16]]") + &record("the cat", "[[0, 7]]");
     bench.write("d.jsonl", lines.as_bytes());
+
     for name in ["a.txt", "b.txt.gz", "c.txt.zst", "d.jsonl", "a.tx*", "a.*"] {
         let corpus = bench.spans(name).expect("built");
         assert_eq!(whole(&corpus).spans, [0..1, 3..5, 6..8], "{name}");
@@ -146,8 +150,13 @@ fn every_kind_of_file_carries_the_same_spans() {
 #[test]
 fn a_span_of_a_json_line_does_not_go_over_a_line_break() {
     let bench = Bench::new();
-    let record = "{\"text\": \"the cat \\n met. \", \"spans\": [[0, 3], [4, 13], [14, 15]]}\n{\"text\": \"cats\"}\n";
-    bench.write("a.jsonl", format!("{record}{{\"text\": \"the\", \"spans\": null}}\n").as_bytes());
+    let lines = [
+        r#"{"text": "the cat \n met. ", "spans": [[0, 3], [4, 13], [14, 15]]}"#,
+        r#"{"text": "cats"}"#,
+        r#"{"text": "the", "spans": null}"#,
+    ];
+    bench.write("a.jsonl", (lines.join("\n") + "\n").as_bytes());
+
     let corpus = bench.spans("a.jsonl").expect("built");
     assert_eq!(whole(&corpus).spans, [Range { start: 0, end: 1 }]);
     assert_eq!(
@@ -161,59 +170,72 @@ fn a_span_of_a_json_line_does_not_go_over_a_line_break() {
 fn a_paragraph_that_is_cut_keeps_its_spans() {
     let bench = Bench::new();
     let words = 600_000;
-    // Pairs of words, so that a cut may fall into one.
+    // Each span is a pair of words, so that a cut may fall into it.
     let text = "cats ".repeat(words);
     let spans: Vec<Range<usize>> = (0..words / 2).map(|pair| 10 * pair..10 * pair + 9).collect();
+
     let line: Vec<String> =
         spans.iter().map(|span| format!("{}:{}", span.start, span.end)).collect();
     let list: Vec<[usize; 2]> = spans.iter().map(|span| [span.start, span.end]).collect();
     bench.write("a.txt", text.as_bytes());
     bench.write("a.txt.spans", line.join(" ").as_bytes());
     bench.write("b.jsonl", serde_json::json!({"text": text, "spans": list}).to_string().as_bytes());
+
     for name in ["a.txt", "b.jsonl"] {
         let corpus = bench.spans(name).expect("built");
         let counts = &corpus.manifest().counts;
         assert_eq!(counts.cut, 2, "{name}");
         assert_eq!(counts.spans + counts.dropped_spans, words as u64 / 2, "{name}");
+
         let all = whole(&corpus).spans;
         assert_eq!(all.len() as u64, counts.spans);
         assert!(all.iter().all(|span| span.start % 4 == 0 && span.end == span.start + 4), "{name}");
-        assert!(counts.dropped_spans <= 2, "{name}: at most one a cut");
+        assert!(counts.dropped_spans <= 2, "{name}: at most one per cut");
         assert!(counts.spans < words as u64 / 2 || counts.dropped_spans == 0);
     }
 }
 
 #[test]
-fn what_is_wrong_with_annotations_is_named() {
+fn what_is_wrong_with_an_annotation_file_is_named() {
     let bench = Bench::new();
     bench.write("a.txt", b"the cat\n");
     assert!(bench.refused("a.txt").starts_with("a.txt has no spans: there is no a.txt.spans (or "));
+
     bench.write("a.txt.spans", b"0:3\n4:5\n");
     assert!(
         bench
             .refused("a.txt")
             .starts_with("a.txt.spans goes on after line 1, but a.txt ends there")
     );
+
     bench.write("a.txt.spans", b"");
     assert!(bench.refused("a.txt").starts_with("a.txt.spans ends after line 0, but a.txt goes on"));
+
     bench.write("a.txt.spans", b"0:3 6:9\n");
     assert!(
         bench
             .refused("a.txt")
             .starts_with("a.txt.spans, line 1: the span 6:9 ends beyond the text, which has 7 ")
     );
+
     bench.write("a.txt.spans.gz", &gzip(b"0:3\n"));
     assert!(
         bench
             .refused("a.txt")
             .starts_with("a.txt.spans and a.txt.spans.gz annotate a.txt; keep one")
     );
+
     bench.write("p.parquet", b"PAR1");
     assert!(
         bench
             .refused("p.parquet")
             .starts_with("p.parquet: spans are read beside text files and from JSON lines; ")
     );
+}
+
+#[test]
+fn what_is_wrong_with_the_spans_of_a_json_line_is_named() {
+    let bench = Bench::new();
     for (spans, message) in [
         ("[[0, 2], [1, 3]]", "the span 1:3 begins before 0:2 ends"),
         ("[[4, 8]]", "the span 4:8 ends beyond the text, which has 7 characters"),
@@ -222,14 +244,12 @@ fn what_is_wrong_with_annotations_is_named() {
         ("[[-1, 2]]", "the field `spans` holds no spans ("),
         ("\"0:1\"", "the field `spans` holds no spans ("),
     ] {
-        bench.write(
-            "j.jsonl",
-            format!("{{\"text\": \"a\"}}\n{{\"text\": \"the cat\", \"spans\": {spans}}}")
-                .as_bytes(),
-        );
+        let second = format!("{{\"text\": \"the cat\", \"spans\": {spans}}}");
+        bench.write("j.jsonl", format!("{{\"text\": \"a\"}}\n{second}").as_bytes());
         let refused = bench.refused("j.jsonl");
         assert!(refused.starts_with(&format!("j.jsonl, line 2: {message}")), "{refused}");
     }
+
     let corpus = bench
         .build("j.jsonl", &bench.tokenizer(), Annotations::None)
         .expect("not read unless asked for");
@@ -242,15 +262,16 @@ fn without_annotations_a_corpus_is_found_where_it_was_before_there_were_any() {
     let tokenizer = bench.tokenizer();
     bench.write("a.txt", b"the cat\n");
     bench.write("a.txt.spans", b"0:3\n");
-    let build = |annotations| bench.build("a.txt", &tokenizer, annotations).expect("built");
-    let plain = build(Annotations::None);
+    let plain = bench.build("a.txt", &tokenizer, Annotations::None).expect("built");
+
     // The key of version 0.1.0, written out.
     let (hash, content) = (tokenizer.hash(), blake3::hash(b"the cat\n").to_hex());
     let identity = format!("[1,\"blank-line\",\"text\",\"{hash}\"][\"PlainNone\"][\"{content}\"]");
     let key = blake3::hash(identity.as_bytes()).to_hex();
     assert!(plain.folder().ends_with(&key[..16]));
     assert!(!plain.manifest().files.contains_key("spans.bin"));
-    // And its manifest.
+
+    // The manifest of version 0.1.0 lacks what concerns annotations.
     let path = plain.folder().join("manifest.json");
     let mut manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
@@ -261,10 +282,21 @@ fn without_annotations_a_corpus_is_found_where_it_was_before_there_were_any() {
     }
     fs::write(&path, manifest.to_string()).expect("written");
     assert_eq!(Corpus::open(plain.folder()).expect("opened").manifest(), plain.manifest());
+}
+
+#[test]
+fn other_annotations_give_another_corpus() {
+    let bench = Bench::new();
+    let tokenizer = bench.tokenizer();
+    bench.write("a.txt", b"the cat\n");
+    bench.write("a.txt.spans", b"0:3\n");
+    let build = |annotations| bench.build("a.txt", &tokenizer, annotations).expect("built");
+    let plain = build(Annotations::None);
 
     let first = build(Annotations::Spans);
     assert_ne!(first.folder(), plain.folder());
     assert_eq!(build(Annotations::Spans).folder(), first.folder());
+
     bench.write("a.txt.spans", b"4:7\n");
     let second = build(Annotations::Spans);
     assert_ne!(second.folder(), first.folder());
@@ -281,6 +313,7 @@ fn damaged_spans_are_named_and_built_again() {
     let shard = bench.spans("a.txt").expect("built").folder().join("spans.bin");
     let good = fs::read(&shard).expect("read");
     assert_eq!(good, [0u64, 1, 1, 2].map(u64::to_le_bytes).concat());
+
     fs::write(&shard, &good[..16]).expect("written");
     let error = Corpus::open(shard.parent().expect("a folder")).expect_err("refused").to_string();
     assert!(error.contains("spans.bin is damaged"), "{error}");
@@ -295,10 +328,11 @@ const STORY: [&str; 4] = [
     "A cart went over the bridge; the bridge held. The driver never knew how old it was.",
 ];
 
-/// The story many times over with drawn spans; returns the lines and the spans of each.
+/// Writes the story `times` times with drawn spans; returns each line with its spans.
 fn story(bench: &Bench, times: usize) -> Vec<(&'static str, Vec<Range<usize>>)> {
     let rng = &mut keyed_rng("story", 0, 0, 0);
     let (mut text, mut annotation, mut lines) = (String::new(), String::new(), Vec::new());
+
     for line in STORY.iter().copied().cycle().take(STORY.len() * times) {
         let (mut at, mut spans) = (0, Vec::new());
         loop {
@@ -309,12 +343,14 @@ fn story(bench: &Bench, times: usize) -> Vec<(&'static str, Vec<Range<usize>>)> 
             }
             spans.push(start..at);
         }
+
         text += &format!("{line}\n");
         let pairs: Vec<String> =
             spans.iter().map(|span| format!("{}:{}", span.start, span.end)).collect();
         annotation += &format!("{}\n", pairs.join(" "));
         lines.push((line, spans));
     }
+
     bench.write("story.txt", text.as_bytes());
     bench.write("story.txt.spans", annotation.as_bytes());
     lines
@@ -329,8 +365,8 @@ fn train(bench: &Bench, (model, vocabulary): (TokenizerModel, usize)) -> Tokeniz
         .expect("trained")
 }
 
-/// The spans of a text in words, where a word begins with each character for which `begins` holds,
-/// told the one before it.
+/// The spans of a text in words. A word begins with each character for which `begins`, given the
+/// character before it and the character, holds.
 fn in_words(
     lines: &[(&str, Vec<Range<usize>>)],
     begins: impl Fn(char, char) -> bool,
@@ -346,6 +382,7 @@ fn in_words(
                 (character != ' ').then(|| words - 1)
             })
             .collect();
+
         for span in spans {
             let mut touched = word_of[span.clone()].iter().flatten();
             let Some(first) = touched.next() else { continue };
@@ -374,12 +411,14 @@ fn spans_of_every_model_are_the_words_they_touch() {
             .filter(|(_, starts)| **starts)
             .map(|(token, _)| token);
         let starts: Vec<usize> = starts.chain([passage.tokens.len()]).collect();
+
         let word = |token: u32| starts.binary_search(&(token as usize)).expect("a word begins");
         let found: Vec<Range<usize>> =
             passage.spans.iter().map(|span| word(span.start)..word(span.end)).collect();
         assert!(found.windows(2).all(|pair| pair[0].end <= pair[1].start), "{model:?}");
         assert_eq!(corpus.manifest().counts.spans, found.len() as u64);
-        // Where words begin in a text of letters, spaces and punctuation.
+
+        // Each model's rule for a text of letters, spaces and punctuation.
         match model.0 {
             TokenizerModel::Wordpiece => {
                 let begins = |before: char, c: char| {
@@ -391,7 +430,7 @@ fn spans_of_every_model_are_the_words_they_touch() {
                 let begins = |before: char, c: char| before == ' ' && c != ' ';
                 assert_eq!(found, in_words(&lines, begins));
             }
-            // Its vocabulary decides whether punctuation is a word.
+            // Whether punctuation is a word depends on the vocabulary.
             TokenizerModel::Unigram => assert!(found.len() > 500),
         }
     }
@@ -404,6 +443,7 @@ fn a_passage_holds_every_span_that_its_edges_do_not_cut() {
     let tokenizer = train(&bench, MODELS[0]);
     let corpus = bench.build("story.txt", &tokenizer, Annotations::Spans).expect("built");
     let all = whole(&corpus).spans;
+
     for (max_tokens, across) in
         [(7, Across::Document), (16, Across::Corpus), (64, Across::Document)]
     {
@@ -415,6 +455,7 @@ fn a_passage_holds_every_span_that_its_edges_do_not_cut() {
             let inside: Vec<Range<u32>> =
                 inside.map(|span| span.start - from..span.end - from).collect();
             assert_eq!(passage.spans, inside);
+
             cut += all.iter().filter(|span| span.start < to && to < span.end).count();
             from = to;
         }
@@ -437,10 +478,12 @@ fn spans_are_the_same_bytes_for_any_number_of_threads() {
         assert!(corpus.manifest().counts.spans > 50_000);
         corpus.manifest().files.clone()
     };
+
     let first = files(1);
     assert!(first.contains_key("spans.bin"));
     assert_eq!(files(2), first);
     assert_eq!(files(4), first);
+
     let plain = bench.build("story.txt", &tokenizer, Annotations::None).expect("built");
     assert!(
         plain.manifest().files.iter().all(|(name, entry)| first[name] == *entry),

@@ -17,9 +17,9 @@ const PAIRS_AT_ONCE: usize = 100;
 /// A sentence and a twin that is not acceptable.
 #[derive(Clone, Debug, Deserialize)]
 pub struct MinimalPair {
-    /// The acceptable one.
+    /// The acceptable sentence.
     pub sentence_good: String,
-    /// The other.
+    /// The sentence that is not acceptable.
     pub sentence_bad: String,
     /// The phenomenon's tag.
     pub linguistics_term: String,
@@ -38,7 +38,7 @@ pub struct Accuracies {
     pub phenomena: BTreeMap<String, f64>,
     /// The mean over paradigms.
     pub overall: f64,
-    /// The same with the later pieces of a word masked too.
+    /// As `overall`, with the later pieces of a word masked too.
     pub overall_l2r: f64,
 }
 
@@ -51,7 +51,7 @@ pub struct Accuracy {
     pub pairs: usize,
     /// Share of pairs won.
     pub accuracy: f64,
-    /// The same with the later pieces of a word masked too.
+    /// As `accuracy`, with the later pieces of a word masked too.
     pub accuracy_l2r: f64,
 }
 
@@ -73,6 +73,7 @@ pub fn score(
             accuracies.paradigms.insert(uid, accuracy);
         }
     }
+
     accuracies.summarise();
     Ok(accuracies)
 }
@@ -84,8 +85,10 @@ impl Accuracies {
         for paradigm in self.paradigms.values() {
             by_phenomenon.entry(paradigm.phenomenon.clone()).or_default().push(paradigm.accuracy);
         }
+
         self.phenomena =
             by_phenomenon.into_iter().map(|(name, values)| (name, mean(&values))).collect();
+
         let all =
             |of: fn(&Accuracy) -> f64| mean(&self.paradigms.values().map(of).collect::<Vec<_>>());
         (self.overall, self.overall_l2r) = (all(|a| a.accuracy), all(|a| a.accuracy_l2r));
@@ -100,16 +103,18 @@ fn phenomenon(tag: &str) -> String {
 /// The files in BLiMP's folder.
 ///
 /// # Errors
-/// When it cannot be opened or holds none.
+/// When the folder cannot be opened or holds none.
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let cannot_open = |error: std::io::Error| {
         Error::Data(format!("cannot open the BLiMP folder {}: {error}", folder.display()))
     };
+
     let entries = std::fs::read_dir(folder).map_err(cannot_open)?;
     let files = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>();
     let mut files = files.map_err(cannot_open)?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
     files.sort();
+
     if files.is_empty() {
         return Err(Error::Data(format!(
             "{} holds no .jsonl file; give the folder with BLiMP's 67 files (its `data` folder)",
@@ -148,12 +153,14 @@ fn score_file(
     let cannot = |what: &str| Error::io(format!("cannot {what} {}", path.display()));
     let file = File::open(path).map_err(cannot("open"))?;
     let limit = if pairs == 0 { usize::MAX } else { pairs };
+
     let (mut wins, mut waiting) = (BTreeMap::new(), Vec::new());
     for (number, line) in BufReader::new(file).lines().take(limit).enumerate() {
         let line = line.map_err(cannot("read"))?;
         let pair: MinimalPair = serde_json::from_str(&line).map_err(|error| {
             Error::Data(format!("{}, line {}: {error}", path.display(), number + 1))
         })?;
+
         waiting.push(pair);
         if waiting.len() == PAIRS_AT_ONCE {
             count(model, &mut waiting, &mut wins)?;
@@ -173,7 +180,9 @@ fn count(
         .iter()
         .flat_map(|pair| [pair.sentence_good.as_str(), pair.sentence_bad.as_str()])
         .collect();
+
     let scores = pll::score(model, &sentences)?;
+
     for (pair, scores) in pairs.drain(..).zip(scores.chunks(2)) {
         let paradigm = wins.entry(pair.uid).or_default();
         paradigm.phenomenon = phenomenon(&pair.linguistics_term);
@@ -181,6 +190,7 @@ fn count(
         paradigm.won += usize::from(scores[0].pll > scores[1].pll);
         paradigm.won_l2r += usize::from(scores[0].pll_l2r > scores[1].pll_l2r);
     }
+
     Ok(())
 }
 
@@ -196,12 +206,14 @@ mod tests {
             accuracy,
             accuracy_l2r: accuracy / 2.0,
         };
+
         let mut accuracies = Accuracies::default();
         for (uid, tag, value) in
             [("a", "argument_structure", 1.0), ("b", "s-selection", 0.5), ("c", "binding", 0.0)]
         {
             accuracies.paradigms.insert(uid.to_owned(), accuracy(tag, value));
         }
+
         accuracies.summarise();
         assert_eq!(accuracies.phenomena["argument_structure"], 0.75, "s-selection is merged");
         assert_eq!(

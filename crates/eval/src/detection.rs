@@ -2,13 +2,14 @@
 
 use objective::Decisions;
 
-/// The metrics by name, those left out that would divide by 0. A logit above 0 is a yes.
+/// The metrics by name, without those that would divide by 0. A logit above 0 is a yes.
 pub fn detection(decisions: &Decisions) -> Vec<(String, f64)> {
     let count = |predicted: bool, label: bool| {
         let pairs = decisions.scores.iter().zip(&decisions.labels);
         pairs.filter(|(score, is)| (**score > 0.0) == predicted && **is == label).count() as f64
     };
     let (found, wrong, missed) = (count(true, true), count(true, false), count(false, true));
+
     let ratio = |part: f64, whole: f64| (whole > 0.0).then_some(part / whole);
     let metrics = [
         ("precision", ratio(found, found + wrong)),
@@ -16,6 +17,7 @@ pub fn detection(decisions: &Decisions) -> Vec<(String, f64)> {
         ("f1", ratio(2.0 * found, 2.0 * found + wrong + missed)),
         ("auc", area_under_curve(decisions)),
     ];
+
     let named =
         |(name, value): (&str, Option<f64>)| Some((format!("{}/{name}", decisions.name), value?));
     metrics.into_iter().filter_map(named).collect()
@@ -24,19 +26,22 @@ pub fn detection(decisions: &Decisions) -> Vec<(String, f64)> {
 /// The share of pairs of a yes and a no in which the yes has the higher score, ties counting half:
 /// the statistic of Mann and Whitney, by ranks.
 fn area_under_curve(decisions: &Decisions) -> Option<f64> {
-    let mut sorted: Vec<(f32, bool)> =
-        decisions.scores.iter().copied().zip(decisions.labels.iter().copied()).collect();
-    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let pairs = decisions.scores.iter().copied().zip(decisions.labels.iter().copied());
+    let mut sorted: Vec<(f32, bool)> = pairs.collect();
+    sorted.sort_by(|(score, _), (other, _)| score.total_cmp(other));
+
     let (mut ranks, mut yes) = (0.0, 0.0);
     let mut at = 0;
     while at < sorted.len() {
-        let ties = sorted[at..].iter().take_while(|other| other.0 == sorted[at].0).count();
+        let (score, _) = sorted[at];
+        let ties = sorted[at..].iter().take_while(|(other, _)| *other == score).count();
         let of_yes = sorted[at..at + ties].iter().filter(|(_, label)| *label).count() as f64;
-        // Ranks count from 1; those of ties are shared.
+        // Ranks count from 1; ties share the mean of their ranks.
         ranks += of_yes * (at as f64 + (ties as f64 + 1.0) / 2.0);
         yes += of_yes;
         at += ties;
     }
+
     let no = sorted.len() as f64 - yes;
     (yes > 0.0 && no > 0.0).then(|| (ranks - yes * (yes + 1.0) / 2.0) / (yes * no))
 }
@@ -50,7 +55,8 @@ mod tests {
     }
 
     fn get(metrics: &[(String, f64)], name: &str) -> f64 {
-        metrics.iter().find(|(other, _)| other == name).expect("there").1
+        let (_, value) = metrics.iter().find(|(other, _)| other == name).expect("there");
+        *value
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct LoadedModel<O: Objective> {
     pub device: Device,
     /// What computes batches side by side.
     pub workers: Arc<Workers>,
-    /// Whether a user asked to stop. Looked at before every batch.
+    /// Whether a user asked to stop; called before every batch.
     pub is_interrupted: fn() -> bool,
 }
 
@@ -45,7 +45,7 @@ pub trait Evaluable: Send + Sync {
     /// What computes batches side by side.
     fn workers(&self) -> &Workers;
 
-    /// Checks that nobody asked to stop.
+    /// Checks that no user asked to stop.
     ///
     /// # Errors
     /// [`Error::Interrupted`].

@@ -34,12 +34,14 @@ pub fn fill_mask(
     let best = |row: &[f32]| {
         let mut order: Vec<u32> = (0..row.len() as u32).collect();
         order.sort_by(|a, b| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b)));
+
         let named = |id: &u32| {
             let token = model.tokenizer().token(*id)?.to_owned();
             Some(TokenProbability { token, probability: row[*id as usize] })
         };
         order.iter().filter_map(named).take(top).collect()
     };
+
     Ok(probabilities.chunks(vocabulary).map(best).collect())
 }
 

@@ -9,6 +9,14 @@
 //!
 //! Batches are computed side by side on the cores of the CPU, sorted by length so that little is
 //! padded; sums do not depend on the order or on the number of threads.
+//!
+//! ```no_run
+//! # fn evaluate(model: &dyn eval::Evaluable) -> eval::Result<()> {
+//! let masks = eval::fill_mask::fill_mask(model, "The river [MASK] under the bridge.", 3)?;
+//! println!("{:?}", masks[0]);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod blimp;
 mod detection;

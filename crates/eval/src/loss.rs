@@ -12,7 +12,8 @@ use crate::sums::{Means, Metric, Sums};
 /// # Errors
 /// When the caller asks to stop.
 pub fn evaluate(model: &dyn Evaluable, examples: &[Example], batch: usize) -> Result<Means> {
-    Ok(evaluate_with_outputs(model, examples, batch)?.0)
+    let (means, _) = evaluate_with_outputs(model, examples, batch)?;
+    Ok(means)
 }
 
 /// As [`evaluate`], with the model's outputs for each example, in their order, where the objective
@@ -27,17 +28,20 @@ pub fn evaluate_with_outputs(
 ) -> Result<(Means, Vec<Vec<f32>>)> {
     let mut order: Vec<usize> = (0..examples.len()).collect();
     order.sort_by_key(|i| examples[*i].passage.tokens.len());
+
     let sums_of = |indices: &[usize]| -> Result<_> {
         model.check_interrupt()?;
         let batch: Vec<Example> = indices.iter().map(|i| examples[*i].clone()).collect();
         Ok(model.sums(&batch))
     };
+
     let parts = model.workers().map(order.chunks(batch).collect(), sums_of);
 
     let mut sums = Sums::default();
     for part in parts {
         sums.add(part?);
     }
+
     let mut means = sums.means();
     let mut outputs = vec![Vec::new(); sums.outputs.len()];
     for (i, output) in order.into_iter().zip(sums.outputs) {

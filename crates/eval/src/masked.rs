@@ -47,6 +47,7 @@ fn predict<'m>(model: &'m dyn Evaluable, masked: &[MaskedSequence<'_>]) -> Resul
         let start = (row * sequences.len) as u32;
         positions.extend(masked.positions.iter().map(|position| start + position));
     }
+
     model.predict(&sequences, &positions).ok_or_else(|| {
         let name = model.objective_name();
         Error::Data(format!("a model of the objective `{name}` predicts no masked tokens"))
@@ -122,11 +123,13 @@ impl MaskedSet {
     ) -> Result<Vec<(Vec<usize>, TargetPredictions)>> {
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
         order.sort_by_key(|i| self.rows[*i].tokens.len());
+
         let predict = |part: &[usize]| {
             model.check_interrupt()?;
             let rows: Vec<&MaskedRow> = part.iter().map(|i| &self.rows[*i]).collect();
             Ok((part.to_vec(), predict_rows(model, &rows)?))
         };
+
         model.workers().map(order.chunks(batch).collect(), predict).into_iter().collect()
     }
 
@@ -243,7 +246,8 @@ impl<'a> MaskedLmRunner<'a> {
 
 impl MeasuredModel for MaskedLmRunner<'_> {
     fn parameters(&self) -> usize {
-        self.predictor().1
+        let (_, parameters) = self.predictor();
+        parameters
     }
 
     fn flops(&self) -> f64 {
@@ -285,6 +289,7 @@ mod tests {
         assert!((distribution.log_probability(0).exp() - 0.375).abs() < 1e-6);
         assert!((distribution.log_probability(1).exp() - 0.625).abs() < 1e-6);
         assert_eq!(distribution.best(), 1);
+
         let plain = Distribution::new(&logits, 1, None);
         assert!((plain.log_probability(1).exp() - 0.25).abs() < 1e-6);
         assert_eq!(plain.best(), 0);

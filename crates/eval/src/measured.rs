@@ -46,6 +46,7 @@ impl ModelPredictions {
         if is_regression && let Some((ours, theirs)) = scores(self).zip(scores(other)) {
             return tasks::metrics::pearson(&ours, &theirs).unwrap_or(0.0);
         }
+
         let pairs = self.predictions.iter().zip(&other.predictions);
         let equal = pairs.filter(|(ours, theirs)| ours == theirs).count();
         equal as f64 / self.predictions.len().max(1) as f64
@@ -68,6 +69,7 @@ mod tests {
         let theirs = predictions(&[json!("b"), json!("b"), json!("a"), json!("b")]);
         assert_eq!(ours.agreement(&ours), 1.0);
         assert_eq!(ours.agreement(&theirs), 0.5);
+
         let scores = predictions(&[json!(1.0), json!(2.0), json!(4.0)]);
         let falling = predictions(&[json!(-1.0), json!(-2.0), json!(-4.0)]);
         assert!((scores.agreement(&falling) + 1.0).abs() < 1e-12);

@@ -56,14 +56,16 @@ pub fn score(model: &dyn Evaluable, sentences: &[&str]) -> Result<Vec<SentenceSc
                  model's {positions} positions: shorten it"
             )));
         }
+
         let words = (0..len).filter(|t| *t == 0 || encoded.word_starts[*t]).count();
         scores.push(SentenceScore { pll: 0.0, pll_l2r: 0.0, tokens: len, words });
         let specials = tokenizer.specials();
         copies.extend(mask_each(i, &encoded.tokens, &encoded.word_starts, specials));
     }
 
-    // Stable, so that the sums do not depend on anything but the sentences.
+    // A stable sort, so that the sums depend on nothing but the sentences.
     copies.sort_by_key(|copy| copy.tokens.len());
+
     let parts = split(&copies);
     let computed = model.workers().map(parts.clone(), |part| compute(model, part));
     for (part, values) in parts.into_iter().zip(computed) {
@@ -84,8 +86,8 @@ fn split(copies: &[MaskedCopy]) -> Vec<&[MaskedCopy]> {
         .collect()
 }
 
-/// A copy for each token: masked alone and, where it has later pieces in its word, another with
-/// those masked too.
+/// A copy for each token, in which it is masked alone, and where its word has later pieces another
+/// copy, in which those are masked too.
 fn mask_each(
     sentence: usize,
     tokens: &[u32],
@@ -95,18 +97,22 @@ fn mask_each(
     let mut laid = vec![specials.cls];
     laid.extend(tokens);
     laid.push(specials.sep);
+
     let mut copies = Vec::new();
     for (i, label) in tokens.iter().enumerate() {
         let position = i + 1;
-        let masked = |end: usize, in_pll: bool, in_l2r: bool| {
+        let masked_to = |end: usize| {
             let mut tokens = laid.clone();
             tokens[position..end].fill(specials.mask);
-            MaskedCopy { sentence, tokens, position, label: *label, in_pll, in_l2r }
+            MaskedCopy { sentence, tokens, position, label: *label, in_pll: false, in_l2r: false }
         };
+
         let later = word_starts[i + 1..].iter().take_while(|starts| !**starts).count();
-        copies.push(masked(position + 1, true, later == 0));
+        let alone = masked_to(position + 1);
+        copies.push(MaskedCopy { in_pll: true, in_l2r: later == 0, ..alone });
         if later > 0 {
-            copies.push(masked(position + 1 + later, false, true));
+            let with_rest = masked_to(position + 1 + later);
+            copies.push(MaskedCopy { in_l2r: true, ..with_rest });
         }
     }
     copies
@@ -137,6 +143,7 @@ mod tests {
         let specials = corpus::Specials { cls: 1, sep: 2, pad: 0, unk: 3, mask: 9 };
         // Two words: [10 11 12] [20].
         let copies = mask_each(5, &[10, 11, 12, 20], &[true, false, false, true], specials);
+
         let seen: Vec<_> = copies
             .iter()
             .map(|c| (c.tokens.clone(), c.position, c.label, (c.in_pll, c.in_l2r)))

@@ -37,11 +37,11 @@ pub struct Metric {
     pub name: String,
     /// The mean.
     pub mean: f64,
-    /// The number of things that it is the mean over.
+    /// The number of values that it is the mean of.
     pub count: f64,
 }
 
-/// A named sum and what its mean is over.
+/// A named sum and the number of its summands.
 #[derive(Clone, Debug, PartialEq)]
 struct NamedSum {
     name: &'static str,
@@ -50,7 +50,7 @@ struct NamedSum {
 }
 
 impl NamedSum {
-    /// 0 where there is nothing.
+    /// The mean; 0 where nothing was summed.
     fn mean(&self) -> f64 {
         if self.count > 0.0 { self.sum / self.count } else { 0.0 }
     }
@@ -71,10 +71,12 @@ impl BatchSums {
     pub fn read(step: Step, tokens: u64) -> Self {
         let coefficients = step.terms.iter().map(|term| term.coefficient).collect();
         let tallies = step.terms.into_iter().map(|term| term.tally).chain(step.tallies);
+
         let read = |Tally { name, sum, count }: Tally| {
             let sum = f64::from(sum.into_scalar::<f32>());
             NamedSum { name, sum, count }
         };
+
         Self {
             coefficients,
             entries: tallies.map(read).collect(),
@@ -100,7 +102,8 @@ impl Sums {
     /// Adds a batch.
     pub(crate) fn add(&mut self, part: BatchSums) {
         self.coefficients = part.coefficients;
-        // By name: a batch without a target of some kind may lack the metrics of it.
+
+        // Matched by name: a batch without targets of some kind may lack the metrics of that kind.
         for added in part.entries {
             match self.entries.iter_mut().find(|entry| entry.name == added.name) {
                 Some(entry) => {
@@ -110,11 +113,13 @@ impl Sums {
                 None => self.entries.push(added),
             }
         }
+
         if let Some(decisions) = part.decisions {
             self.decisions.name = decisions.name;
             self.decisions.scores.extend(decisions.scores);
             self.decisions.labels.extend(decisions.labels);
         }
+
         self.outputs.extend(part.outputs);
         self.tokens += part.tokens;
     }

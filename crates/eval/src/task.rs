@@ -98,14 +98,18 @@ fn score_tags(
     for ((sentence, firsts), logits) in sentences.iter().zip(firsts).zip(outputs) {
         let tag = |first: &usize| task.labels[largest(&logits[first * width..][..width])].as_str();
         let mut tags: Vec<&str> = firsts.iter().map(tag).collect();
-        // Words beyond the longest sequence.
+        // Words beyond the longest sequence get the tag O.
         tags.resize(sentence.words.len(), "O");
         predicted.push(tags);
     }
 
     let is_labelled = sentences.iter().any(|sentence| !sentence.tags.is_empty());
     let metrics = if is_labelled { tag_metrics(task, sentences, &predicted) } else { Vec::new() };
-    let row = |(sentence, tags): (&TaggedSentence, &Vec<&str>)| json!({"tokens": sentence.words, "tags": tags});
+
+    let row = |(sentence, tags): (&TaggedSentence, &Vec<&str>)| {
+        let words = &sentence.words;
+        json!({"tokens": words, "tags": tags})
+    };
     let predictions = sentences.iter().zip(&predicted).map(row).collect();
     ScoredSplit { metrics, predictions, answers: None }
 }
@@ -139,8 +143,7 @@ fn score_questions(
     contexts: &[(AnswerContext, Vec<Window>)],
     outputs: &[Vec<f32>],
 ) -> ScoredSplit {
-    let is_second = squad.has_impossible();
-    let (rules, no_answer) = if is_second {
+    let (rules, no_answer) = if squad.has_impossible() {
         (Rules::Two, NoAnswer::Above(data.null_threshold))
     } else {
         (Rules::One, NoAnswer::Never)

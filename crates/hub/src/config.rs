@@ -1,4 +1,4 @@
-//! `config.json` of a Hugging Face folder, both ways.
+//! Reading and writing `config.json` of a Hugging Face folder.
 
 use std::path::Path;
 
@@ -9,24 +9,24 @@ use trunk::{Activation, EmbeddingProjection, EncoderConfig, NormPlacement, Preci
 use crate::error::{Error, Result};
 use crate::family::{Architecture, Family};
 
-/// What `config.json` says, as far as it decides what is computed.
+/// The content of `config.json`, as far as it decides what a model computes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HubConfig {
     /// `model_type`
     pub family: Family,
-    /// From `architectures`, when it is there.
+    /// From `architectures`, if the field is present.
     pub architecture: Option<Architecture>,
     /// Shape of the encoder.
     pub encoder: EncoderConfig,
-    /// `id2label`, in the order of the ids; empty where there is none.
+    /// `id2label` in the order of the ids; empty if the field is missing.
     pub labels: Vec<String>,
-    /// `problem_type` is `regression`, or there is one label.
+    /// Whether `problem_type` is `regression` or, without that field, there is one label.
     pub regression: bool,
     /// Dropout before the classifier of a fine-tuned model.
     pub head_dropout: f64,
 }
 
-/// Names of the fields that DistilBERT calls differently.
+/// Names of the fields for which DistilBERT has names of its own.
 struct Spelling {
     hidden: &'static str,
     layers: &'static str,
@@ -62,8 +62,8 @@ fn spelling(family: Family) -> &'static Spelling {
 }
 
 /// The object in the file. Fields that decide what is computed have no default, because the
-/// classes' defaults differ from the released files; the exceptions are the norm's epsilon, which
-/// the first BERT files lack, and what only old or odd models have.
+/// defaults of the classes differ from the released files. Exceptions are the epsilon of the norms,
+/// which the first BERT files lack, and fields that only old or unusual models have.
 struct Fields<'a> {
     path: &'a Path,
     map: Map<String, Value>,
@@ -74,13 +74,14 @@ impl Fields<'_> {
         Error::of_file(self.path, message)
     }
 
+    /// The value of a field that must be present.
     fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
-        let found = self.find(name)?;
-        found.ok_or_else(|| {
+        self.find(name)?.ok_or_else(|| {
             self.bad(&format!("the field `{name}` is missing; add it as the model was trained"))
         })
     }
 
+    /// The value of a field, if it is present and not null.
     fn find<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         match self.map.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -90,7 +91,7 @@ impl Fields<'_> {
         }
     }
 
-    /// Refuses a model that this program does not compute.
+    /// Refuses a value of a field that this program does not support.
     fn expect(&self, name: &str, known: &[Value]) -> Result<()> {
         match self.map.get(name) {
             None | Some(Value::Null) => Ok(()),
@@ -117,14 +118,14 @@ impl Fields<'_> {
 /// Reads family, class and shape.
 ///
 /// # Errors
-/// Names the field that is missing or asks for what this program does not have.
+/// Names the field that is missing or has a value that this program does not support.
 pub fn read(path: &Path) -> Result<HubConfig> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::of_file(path, error))?;
     let map: Map<String, Value> =
         serde_json::from_str(&text).map_err(|error| Error::of_file(path, error))?;
     let fields = Fields { path, map };
 
-    // TinyBERT's and the first BERT's files do not say what they are.
+    // The files of TinyBERT and of the first BERT lack `model_type`.
     let family = match fields.find::<String>("model_type")? {
         None => Family::Bert,
         Some(name) => Family::find(&name).ok_or_else(|| {
@@ -168,24 +169,28 @@ pub fn read(path: &Path) -> Result<HubConfig> {
     Ok(HubConfig { family, architecture, encoder, labels, regression, head_dropout })
 }
 
+/// The shape of the encoder.
 fn encoder(fields: &Fields<'_>, family: Family) -> Result<EncoderConfig> {
     let names = spelling(family);
-    // RoBERTa numbers positions from the padding id on; the others from 0.
+
+    // RoBERTa counts positions from the padding id on, the others from 0.
     let position_offset = match family {
         Family::Roberta => fields.find::<usize>("pad_token_id")?.unwrap_or(1) + 1,
         _ => 0,
     };
     let rows = fields.get::<usize>("max_position_embeddings")?;
     let positions = rows.checked_sub(position_offset);
+
     let layers = fields.get::<usize>(names.layers)?;
     let inner =
         if family == Family::Albert { fields.find("inner_group_num")?.unwrap_or(1) } else { 1 };
     let epsilon = match family {
-        // Its code has no other.
+        // A constant in its code.
         Family::Distilbert => 1e-12,
         Family::Roberta => fields.get("layer_norm_eps")?,
         _ => fields.find("layer_norm_eps")?.unwrap_or(1e-12),
     };
+
     Ok(EncoderConfig {
         vocabulary: fields.get("vocab_size")?,
         hidden: fields.get(names.hidden)?,
@@ -218,18 +223,19 @@ fn encoder(fields: &Fields<'_>, family: Family) -> Result<EncoderConfig> {
     })
 }
 
-/// `id2label` in the order of its ids.
+/// `id2label` in the order of its ids, or default names for `num_labels` labels.
 fn labels(fields: &Fields<'_>) -> Result<Vec<String>> {
     let Some(names) = fields.find::<Map<String, Value>>("id2label")? else {
         let count = fields.find::<usize>("num_labels")?.unwrap_or(0);
         return Ok((0..count).map(|i| format!("LABEL_{i}")).collect());
     };
+
     let name = |id: usize| names.get(&id.to_string()).and_then(Value::as_str).map(str::to_owned);
     let labels: Option<Vec<String>> = (0..names.len()).map(name).collect();
     labels.ok_or_else(|| fields.bad("`id2label` must map \"0\", \"1\", ... to names without a gap"))
 }
 
-/// Special tokens by id, for the fields that name them.
+/// Ids of special tokens, for the fields that hold them.
 #[derive(Clone, Copy, Debug)]
 pub struct SpecialIds {
     /// `pad_token_id`
@@ -258,7 +264,7 @@ pub fn write(config: &HubConfig, architecture: Architecture, specials: SpecialId
     serde_json::to_string_pretty(&fields).expect("a value is JSON")
 }
 
-/// The fields of the encoder's shape that all families have, under the family's names.
+/// Sets the fields for the shape of the encoder, under the names that the family has for them.
 fn set_shape(set: &mut impl FnMut(&str, Value), config: &HubConfig) {
     let (encoder, names) = (&config.encoder, spelling(config.family));
     let layers = match encoder.sharing {
@@ -281,6 +287,7 @@ fn set_shape(set: &mut impl FnMut(&str, Value), config: &HubConfig) {
     set(names.activation, activation.into());
     set(names.dropout, encoder.dropout.into());
     set(names.attention_dropout, encoder.attention_dropout.into());
+
     if config.family != Family::Distilbert {
         set("layer_norm_eps", encoder.norm_epsilon.into());
         set("type_vocab_size", encoder.segments.into());
@@ -288,13 +295,14 @@ fn set_shape(set: &mut impl FnMut(&str, Value), config: &HubConfig) {
     }
 }
 
-/// The fields that only some families have.
+/// Sets the fields that only some families have.
 fn set_family(set: &mut impl FnMut(&str, Value), config: &HubConfig, specials: SpecialIds) {
     let (encoder, head_dropout) = (&config.encoder, config.head_dropout);
     let (groups, inner) = match encoder.sharing {
         Sharing::Groups { groups, inner } => (groups, inner),
         _ => (1, 1),
     };
+
     match config.family {
         Family::Bert => set("classifier_dropout", head_dropout.into()),
         Family::Roberta => {
@@ -326,13 +334,14 @@ fn set_family(set: &mut impl FnMut(&str, Value), config: &HubConfig, specials: S
     }
 }
 
-/// The fields of a fine-tuned class.
+/// Sets the fields of a fine-tuned class.
 fn set_labels(set: &mut impl FnMut(&str, Value), config: &HubConfig, architecture: Architecture) {
     let ids = || config.labels.iter().enumerate();
     let names: Map<String, Value> = ids().map(|(id, name)| (id.to_string(), json!(name))).collect();
     let numbers: Map<String, Value> = ids().map(|(id, name)| (name.clone(), json!(id))).collect();
     set("id2label", names.into());
     set("label2id", numbers.into());
+
     if architecture == Architecture::Sequence {
         let problem = if config.regression { "regression" } else { "single_label_classification" };
         set("problem_type", problem.into());

@@ -1,13 +1,14 @@
-//! What can go wrong with a folder.
+//! What can go wrong with a Hugging Face folder.
 
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-/// What can go wrong with a folder.
+/// What can go wrong with a Hugging Face folder.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The folder is damaged, holds what this project does not compute, or the other way round.
+    /// The folder is damaged, its model cannot be computed here, or transformers cannot compute a
+    /// model of this project.
     #[error("{0}")]
     Data(String),
     /// The operating system refused something.

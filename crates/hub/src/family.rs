@@ -1,10 +1,10 @@
-//! The model families and classes of transformers that are known here.
+//! The model families and classes of transformers that this project knows.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A model family by its `model_type`. SpanBERT and TinyBERT are of BERT's.
+/// A model family by its `model_type`. SpanBERT and TinyBERT have BERT's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -21,7 +21,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// All of them.
+    /// All families.
     pub const ALL: [Self; 5] =
         [Self::Bert, Self::Roberta, Self::Albert, Self::Electra, Self::Distilbert];
 
@@ -41,12 +41,12 @@ impl Family {
         }
     }
 
-    /// What the names of an encoder's parameters begin with, within a model with heads.
+    /// Prefix of the names of encoder parameters in a model with heads.
     pub fn prefix(self) -> String {
         format!("{self}.")
     }
 
-    /// What the names of its classes begin with.
+    /// Prefix of the names of the classes.
     fn class_prefix(self) -> &'static str {
         match self {
             Self::Bert => "Bert",
@@ -64,11 +64,11 @@ impl fmt::Display for Family {
     }
 }
 
-/// Which heads stand on the encoder.
+/// Which heads a model has on its encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Architecture {
-    /// None; a pooler at most.
+    /// No head, except perhaps a pooler.
     Encoder,
     /// Masked language modelling; ELECTRA's generator.
     MaskedLm,
@@ -80,12 +80,12 @@ pub enum Architecture {
     Sequence,
     /// A class of every token.
     Token,
-    /// The answer's ends in a context.
+    /// Start and end of the answer in a context.
     Question,
 }
 
 impl Architecture {
-    /// All of them.
+    /// All architectures.
     pub const ALL: [Self; 7] = [
         Self::Encoder,
         Self::MaskedLm,
@@ -96,7 +96,7 @@ impl Architecture {
         Self::Question,
     ];
 
-    /// Whether transformers has it for `family`.
+    /// Whether transformers has such a class for `family`.
     pub fn is_of(self, family: Family) -> bool {
         match self {
             Self::PreTraining => matches!(family, Family::Bert | Family::Albert),
@@ -105,7 +105,7 @@ impl Architecture {
         }
     }
 
-    /// The class in transformers.
+    /// The name of the class in transformers.
     pub fn class(self, family: Family) -> String {
         let suffix = match self {
             Self::Encoder => "Model",
@@ -123,7 +123,7 @@ impl Architecture {
         Self::ALL.iter().filter(|it| it.is_of(family)).map(|it| it.class(family)).collect()
     }
 
-    /// What `class` of `family` is; TinyBERT's own classes are BERT's.
+    /// The architecture of the class named `class` of `family`. TinyBERT's own classes are BERT's.
     pub fn of_class(class: &str, family: Family) -> Option<Self> {
         let class = class.strip_prefix("Tiny").unwrap_or(class);
         Self::ALL.into_iter().find(|it| it.is_of(family) && it.class(family) == class)
@@ -145,6 +145,7 @@ mod tests {
             Some(Architecture::PreTraining)
         );
         assert_eq!(Architecture::of_class("RobertaForPreTraining", Family::Roberta), None);
+
         let tiny = Architecture::of_class("TinyBertForSequenceClassification", Family::Bert);
         assert_eq!(tiny, Some(Architecture::Sequence));
         assert_eq!(

@@ -13,11 +13,11 @@ use crate::family::{Architecture, Family};
 pub struct HubModel {
     /// The content of `config.json`.
     pub config: HubConfig,
-    /// Its heads.
+    /// The heads.
     pub architecture: Architecture,
     /// The weights.
     pub weights: Weights,
-    /// Tensors of the file that are not known.
+    /// Names of tensors in the file that are not known.
     pub unused: Vec<String>,
 }
 
@@ -27,13 +27,15 @@ impl HubModel {
         self.architecture.class(self.config.family)
     }
 
-    /// The same model with positions that a RoBERTa counts from `offset`: transformers counts them
-    /// from the padding id on, so that the rows before have no use, and the table is moved.
+    /// The same model with the positions of a RoBERTa counted from `offset`. transformers counts
+    /// them from the padding id on and never uses the rows before, so the used rows of the table
+    /// move.
     pub(crate) fn numbered_from(mut self, offset: usize) -> Self {
         let before = self.config.encoder.position_offset;
         if before == offset {
             return self;
         }
+
         let table = self.weights.get_mut("encoder.embeddings.places.positions");
         if let (Family::Roberta, Some(HostTensor { shape, values })) = (self.config.family, table) {
             let used = values.split_off(before * shape[1]);
@@ -45,7 +47,8 @@ impl HubModel {
         self
     }
 
-    /// RoBERTa's and ELECTRA's heads use the error function whatever the layers do.
+    /// Refuses a head that computes another activation than the layers: RoBERTa's and ELECTRA's
+    /// heads always use the exact GELU.
     pub(crate) fn check_head(&self) -> Result<()> {
         let fixed = matches!(self.config.family, Family::Roberta | Family::Electra);
         let with_head = self.architecture == Architecture::MaskedLm;

@@ -4,12 +4,12 @@ use trunk::{EncoderConfig, Sharing};
 
 use crate::family::{Architecture, Family};
 
-/// A parameter in both worlds.
+/// The name of a parameter here and in a Hugging Face file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
-    /// The name here.
+    /// Name in this project.
     pub ours: String,
-    /// The name there.
+    /// Name in the file.
     pub theirs: String,
     /// Whether the file holds the transpose.
     pub transposed: bool,
@@ -19,18 +19,7 @@ pub struct Name {
 /// encoder.
 pub fn encoder(family: Family, encoder: &EncoderConfig, prefix: &str) -> Vec<Name> {
     let mut names = Names::default();
-    let embeddings = format!("{prefix}embeddings");
-    for (ours, theirs) in
-        [("tokens", "word"), ("places.positions", "position"), ("places.segments", "token_type")]
-    {
-        if ours != "places.segments" || encoder.segments > 0 {
-            names.plain(
-                &format!("encoder.embeddings.{ours}"),
-                &format!("{embeddings}.{theirs}_embeddings.weight"),
-            );
-        }
-    }
-    names.norm("encoder.embeddings.places.norm", &format!("{embeddings}.LayerNorm"));
+    names.embeddings(encoder, &format!("{prefix}embeddings"));
     if encoder.projects() {
         let theirs = match family {
             Family::Albert => "encoder.embedding_hidden_mapping_in",
@@ -38,6 +27,7 @@ pub fn encoder(family: Family, encoder: &EncoderConfig, prefix: &str) -> Vec<Nam
         };
         names.linear("encoder.stack.projection", &format!("{prefix}{theirs}"));
     }
+
     let sublayers = match family {
         Family::Albert => &ALBERT,
         Family::Distilbert => &DISTILBERT,
@@ -46,64 +36,61 @@ pub fn encoder(family: Family, encoder: &EncoderConfig, prefix: &str) -> Vec<Nam
     for layer in 0..encoder.sharing.distinct(encoder.layers).0 {
         let theirs = match (family, encoder.sharing) {
             (Family::Albert, Sharing::Groups { inner, .. }) => {
-                format!(
-                    "{prefix}encoder.albert_layer_groups.{}.albert_layers.{}",
-                    layer / inner,
-                    layer % inner
-                )
+                let (group, layer) = (layer / inner, layer % inner);
+                format!("{prefix}encoder.albert_layer_groups.{group}.albert_layers.{layer}")
             }
             (Family::Distilbert, _) => format!("{prefix}transformer.layer.{layer}"),
             _ => format!("{prefix}encoder.layer.{layer}"),
         };
-        let attention = format!("encoder.stack.attention.{layer}");
-        let network = format!("encoder.stack.feed_forward.{layer}");
-        let [query, key, value, output, norm, inner, outer, last] = sublayers;
-        for (ours, part) in [("query", query), ("key", key), ("value", value), ("output", output)] {
-            names.linear(&format!("{attention}.{ours}"), &format!("{theirs}.{part}"));
-        }
-        names.norm(&format!("{attention}.norm"), &format!("{theirs}.{norm}"));
-        names.linear(&format!("{network}.inner"), &format!("{theirs}.{inner}"));
-        names.linear(&format!("{network}.outer"), &format!("{theirs}.{outer}"));
-        names.norm(&format!("{network}.norm"), &format!("{theirs}.{last}"));
+        names.layer(layer, &theirs, sublayers);
     }
     names.0
 }
 
-/// Query, key, value, output, norm, inner, outer, norm.
-type Sublayers = [&'static str; 8];
+/// Names of the parts of a layer in a Hugging Face file.
+struct Sublayers {
+    query: &'static str,
+    key: &'static str,
+    value: &'static str,
+    attention_output: &'static str,
+    attention_norm: &'static str,
+    inner: &'static str,
+    outer: &'static str,
+    feed_forward_norm: &'static str,
+}
 
-const BERT: Sublayers = [
-    "attention.self.query",
-    "attention.self.key",
-    "attention.self.value",
-    "attention.output.dense",
-    "attention.output.LayerNorm",
-    "intermediate.dense",
-    "output.dense",
-    "output.LayerNorm",
-];
+const BERT: Sublayers = Sublayers {
+    query: "attention.self.query",
+    key: "attention.self.key",
+    value: "attention.self.value",
+    attention_output: "attention.output.dense",
+    attention_norm: "attention.output.LayerNorm",
+    inner: "intermediate.dense",
+    outer: "output.dense",
+    feed_forward_norm: "output.LayerNorm",
+};
 
-const ALBERT: Sublayers = [
-    "attention.query",
-    "attention.key",
-    "attention.value",
-    "attention.dense",
-    "attention.LayerNorm",
-    "ffn",
-    "ffn_output",
-    "full_layer_layer_norm",
-];
+const ALBERT: Sublayers = Sublayers {
+    query: "attention.query",
+    key: "attention.key",
+    value: "attention.value",
+    attention_output: "attention.dense",
+    attention_norm: "attention.LayerNorm",
+    inner: "ffn",
+    outer: "ffn_output",
+    feed_forward_norm: "full_layer_layer_norm",
+};
 
-const DISTILBERT: Sublayers = [
-    "attention.q_lin",
-    "attention.k_lin",
-    "attention.v_lin",
-    "attention.out_lin",
-    "sa_layer_norm",
-    "ffn.lin1",
-    "ffn.lin2",
-    "output_layer_norm",
-];
+const DISTILBERT: Sublayers = Sublayers {
+    query: "attention.q_lin",
+    key: "attention.k_lin",
+    value: "attention.v_lin",
+    attention_output: "attention.out_lin",
+    attention_norm: "sa_layer_norm",
+    inner: "ffn.lin1",
+    outer: "ffn.lin2",
+    feed_forward_norm: "output_layer_norm",
+};
 
 /// The parameters of the heads of `architecture`.
 pub fn heads(family: Family, architecture: Architecture) -> Vec<Name> {
@@ -114,10 +101,10 @@ pub fn heads(family: Family, architecture: Architecture) -> Vec<Name> {
         Architecture::PreTraining => {
             names.masked_lm(family);
             names.pooler("pair.pooler", family, &family.prefix());
-            let theirs = if family == Family::Albert {
-                "sop_classifier.classifier"
-            } else {
-                "cls.seq_relationship"
+
+            let theirs = match family {
+                Family::Albert => "sop_classifier.classifier",
+                _ => "cls.seq_relationship",
             };
             names.linear("pair.classifier", theirs);
         }
@@ -133,6 +120,7 @@ pub fn heads(family: Family, architecture: Architecture) -> Vec<Name> {
                 Family::Roberta | Family::Electra => names.linear("task.dense", "classifier.dense"),
                 Family::Distilbert => names.linear("task.dense", "pre_classifier"),
             }
+
             let nested = matches!(family, Family::Roberta | Family::Electra);
             names.linear("task.output", if nested { "classifier.out_proj" } else { "classifier" });
         }
@@ -142,38 +130,73 @@ pub fn heads(family: Family, architecture: Architecture) -> Vec<Name> {
     names.0
 }
 
-/// What a file may have besides: a pooler (`prefix` as in [`encoder`]), which is a bare encoder's
-/// own and which files of other classes hold by chance, and TinyBERT's map to the teacher's width.
+/// Further parameters that a file may have: a pooler (`prefix` as in [`encoder`]), which belongs to
+/// a bare encoder and is left over in some files of other classes, and TinyBERT's projection to the
+/// width of its teacher.
 pub fn extras(family: Family, architecture: Architecture, prefix: &str) -> Vec<Name> {
     let mut names = Names::default();
     let pools = matches!(family, Family::Bert | Family::Albert | Family::Roberta);
     if pools && !matches!(architecture, Architecture::PreTraining | Architecture::Sequence) {
         names.pooler("pair.pooler", family, prefix);
     }
+
     if family == Family::Bert {
         names.linear("fit", "fit_dense");
     }
     names.0
 }
 
-/// Whether a tensor is the matrix of an output layer, which repeats the token table where the two
-/// are tied.
+/// Whether a tensor is the matrix of an output layer, which repeats the token table if the two are
+/// tied.
 pub fn is_tied(name: &str) -> bool {
     [".decoder.weight", "vocab_projector.weight", "generator_lm_head.weight"]
         .iter()
         .any(|end| name.ends_with(end))
 }
 
-/// Whether a tensor repeats another (a tied one) or holds no parameter.
+/// Whether a tensor repeats another one or holds no parameter.
 pub fn is_redundant(name: &str) -> bool {
     let others = [".decoder.bias", "embeddings.position_ids", "embeddings.token_type_ids"];
     is_tied(name) || others.iter().any(|end| name.ends_with(end))
 }
 
+/// Collects names.
 #[derive(Default)]
 struct Names(Vec<Name>);
 
 impl Names {
+    fn embeddings(&mut self, encoder: &EncoderConfig, theirs: &str) {
+        let ours = "encoder.embeddings";
+        self.plain(&format!("{ours}.tokens"), &format!("{theirs}.word_embeddings.weight"));
+        self.plain(
+            &format!("{ours}.places.positions"),
+            &format!("{theirs}.position_embeddings.weight"),
+        );
+
+        if encoder.segments > 0 {
+            self.plain(
+                &format!("{ours}.places.segments"),
+                &format!("{theirs}.token_type_embeddings.weight"),
+            );
+        }
+        self.norm(&format!("{ours}.places.norm"), &format!("{theirs}.LayerNorm"));
+    }
+
+    /// The parameters of layer number `layer`, which is called `theirs` in the file.
+    fn layer(&mut self, layer: usize, theirs: &str, parts: &Sublayers) {
+        let ours = format!("encoder.stack.attention.{layer}");
+        self.linear(&format!("{ours}.query"), &format!("{theirs}.{}", parts.query));
+        self.linear(&format!("{ours}.key"), &format!("{theirs}.{}", parts.key));
+        self.linear(&format!("{ours}.value"), &format!("{theirs}.{}", parts.value));
+        self.linear(&format!("{ours}.output"), &format!("{theirs}.{}", parts.attention_output));
+        self.norm(&format!("{ours}.norm"), &format!("{theirs}.{}", parts.attention_norm));
+
+        let ours = format!("encoder.stack.feed_forward.{layer}");
+        self.linear(&format!("{ours}.inner"), &format!("{theirs}.{}", parts.inner));
+        self.linear(&format!("{ours}.outer"), &format!("{theirs}.{}", parts.outer));
+        self.norm(&format!("{ours}.norm"), &format!("{theirs}.{}", parts.feed_forward_norm));
+    }
+
     fn plain(&mut self, ours: &str, theirs: &str) {
         self.0.push(Name { ours: ours.to_owned(), theirs: theirs.to_owned(), transposed: false });
     }
@@ -213,6 +236,7 @@ impl Names {
             ),
             Family::Distilbert => ("vocab_transform", "vocab_layer_norm", "vocab_projector.bias"),
         };
+
         self.linear("head.transform", dense);
         self.norm("head.norm", norm);
         self.plain("head.bias", bias);
@@ -232,6 +256,7 @@ mod tests {
             .iter()
             .find(|name| name.ours == "encoder.stack.attention.2.query.weight")
             .expect("there");
+
         assert_eq!(
             third.theirs,
             "albert.encoder.albert_layer_groups.1.albert_layers.0.attention.query.weight"

@@ -1,5 +1,5 @@
-//! An imported model: `model.toml`, `model.safetensors` under this project's names,
-//! `tokenizer.json`.
+//! An imported model in this project's form: `model.toml`, `model.safetensors` under this project's
+//! names, and `tokenizer.json`.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::write::make_empty_folder;
 
 const DESCRIPTION: &str = "model.toml";
 
-/// What `model.toml` holds.
+/// The content of `model.toml`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Description {
@@ -29,7 +29,7 @@ struct Description {
     encoder: EncoderConfig,
 }
 
-/// Whether `folder` is one that [`write_native`] wrote.
+/// Whether `folder` was written by [`write_native`].
 pub fn is_native(folder: &Path) -> bool {
     folder.join(DESCRIPTION).is_file()
 }

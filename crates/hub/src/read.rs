@@ -11,7 +11,7 @@ use crate::model::HubModel;
 use crate::names::Name;
 use crate::{config, names, tensors};
 
-/// Whether `folder` looks like one that transformers wrote.
+/// Whether `folder` looks like one written by transformers.
 pub fn is_hub_folder(folder: &Path) -> bool {
     folder.join("config.json").is_file()
 }
@@ -25,6 +25,7 @@ pub fn read(folder: &Path) -> Result<HubModel> {
     let mut tensors = tensors::read(folder)?;
     let family = config.family;
     let prefix = prefix(folder, family, &tensors)?;
+
     let architecture = match config.architecture {
         // The released BERT claims to be a BertForMaskedLM, and has the heads of both.
         Some(Architecture::MaskedLm) if has_heads(family, Architecture::PreTraining, &tensors) => {
@@ -60,7 +61,7 @@ fn of_tensor(folder: &Path, tensor: &str, reason: &dyn std::fmt::Display) -> Err
     Error::Data(format!("{}: tensor `{tensor}` {reason}", folder.display()))
 }
 
-/// What stands before the names of the encoder's tensors: the family's prefix, or nothing.
+/// Prefix of the names of the encoder's tensors: the family's, or nothing.
 fn prefix(folder: &Path, family: Family, tensors: &Weights) -> Result<String> {
     let table = "embeddings.word_embeddings.weight";
     let has_table = |prefix: &String| tensors.contains_key(&format!("{prefix}{table}"));
@@ -79,7 +80,8 @@ fn prefix(folder: &Path, family: Family, tensors: &Weights) -> Result<String> {
     )))
 }
 
-/// Moves one tensor of the file to `weights`, under the name that it has here; whether it is there.
+/// Moves one tensor of the file to `weights`, under this project's name. Returns false if the file
+/// does not have it.
 fn take(folder: &Path, name: &Name, tensors: &mut Weights, weights: &mut Weights) -> Result<bool> {
     let Some(mut tensor) = tensors.remove(&name.theirs) else { return Ok(false) };
     if name.transposed {
@@ -99,6 +101,7 @@ fn check_tied(
     if !matches!(architecture, Architecture::MaskedLm | Architecture::PreTraining) {
         return Ok(());
     }
+
     let table = weights.get("encoder.embeddings.tokens");
     let untied = rest.iter().find(|(name, tensor)| names::is_tied(name) && Some(*tensor) != table);
     match untied {
@@ -112,7 +115,7 @@ fn check_tied(
     }
 }
 
-/// Gives classes the names that transformers leaves out because it would give them itself.
+/// Gives classes without labels transformers' default names, which its files leave out.
 fn name_classes(config: &mut HubConfig, architecture: Architecture, weights: &Weights) {
     let has_classes = matches!(architecture, Architecture::Sequence | Architecture::Token);
     if has_classes && config.labels.is_empty() {
@@ -135,7 +138,7 @@ fn detect(family: Family, tensors: &Weights) -> Architecture {
     known.into_iter().find(|it| has_heads(family, *it, tensors)).unwrap_or(Architecture::Encoder)
 }
 
-/// Whether `family` has the class and a file every head of it.
+/// Whether `family` has the class, and the file every tensor of its heads.
 fn has_heads(family: Family, architecture: Architecture, tensors: &Weights) -> bool {
     architecture.is_of(family)
         && names::heads(family, architecture).iter().all(|name| tensors.contains_key(&name.theirs))

@@ -16,11 +16,12 @@ const SAFETENSORS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 const PICKLE: &str = "pytorch_model.bin";
 
-/// Every tensor of the folder by its name there, norms under their modern names. A pickle is
+/// Every tensor of the folder by its name in the file, norms under their modern names. A pickle is
 /// parsed, never executed.
 ///
 /// # Errors
-/// When there is no such file, or one is damaged, lies about its sizes, or holds what is no number.
+/// When there is no such file, or one is damaged, states wrong sizes, or holds elements that are
+/// not floats.
 pub fn read(folder: &Path) -> Result<Weights> {
     let tensors = if folder.join(SAFETENSORS).is_file() {
         safetensors(&folder.join(SAFETENSORS))?
@@ -34,10 +35,11 @@ pub fn read(folder: &Path) -> Result<Weights> {
             folder.display()
         )));
     };
+
     Ok(tensors.into_iter().map(|(name, tensor)| (modern(name), tensor)).collect())
 }
 
-/// Checkpoints converted from TensorFlow long ago say gamma and beta.
+/// The modern name of a tensor: old checkpoints converted from TensorFlow have `gamma` and `beta`.
 fn modern(name: String) -> String {
     match (name.strip_suffix(".gamma"), name.strip_suffix(".beta")) {
         (Some(norm), _) => format!("{norm}.weight"),
@@ -52,6 +54,7 @@ fn is_buffer(name: &str) -> bool {
     name.ends_with("position_ids") || name.ends_with("token_type_ids")
 }
 
+/// The parameters in a safetensors file.
 fn safetensors(path: &Path) -> Result<Weights> {
     let bytes = fs::read(path)
         .map_err(|error| Error::Data(format!("cannot read {}: {error}", path.display())))?;
@@ -66,15 +69,18 @@ fn safetensors(path: &Path) -> Result<Weights> {
     parameters.map(read).collect()
 }
 
+/// The parameters in the safetensors files that the index lists.
 fn sharded(folder: &Path) -> Result<Weights> {
     let path = folder.join(INDEX);
     let bad = |error: &dyn std::fmt::Display| Error::Data(format!("{}: {error}", path.display()));
+
     let text = fs::read_to_string(&path).map_err(|error| bad(&error))?;
     let index: Map<String, Value> = serde_json::from_str(&text).map_err(|error| bad(&error))?;
     let map: BTreeMap<String, String> = index
         .get("weight_map")
         .and_then(|map| serde_json::from_value(map.clone()).ok())
         .ok_or_else(|| bad(&"`weight_map` must map the name of each tensor to its file"))?;
+
     let files: BTreeSet<&String> = map.values().collect();
     let mut tensors = Weights::new();
     for file in files {
@@ -83,6 +89,7 @@ fn sharded(folder: &Path) -> Result<Weights> {
         }
         tensors.extend(safetensors(&folder.join(file))?);
     }
+
     match map.keys().find(|name| !is_buffer(name) && !tensors.contains_key(*name)) {
         Some(name) => Err(bad(&format!(
             "tensor `{name}` is not in the file it is said to be in, `{}`",
@@ -92,18 +99,22 @@ fn sharded(folder: &Path) -> Result<Weights> {
     }
 }
 
+/// The parameters in a file that PyTorch pickled.
 fn pickle(path: &Path) -> Result<Weights> {
     let convert = "if transformers can load it, save it again with \
-                   `AutoModel.from_pretrained(DIR).save_pretrained(DIR)`, which writes model.safetensors";
+                   `AutoModel.from_pretrained(DIR).save_pretrained(DIR)`, \
+                   which writes model.safetensors";
     let bad = |error: &dyn std::fmt::Display| {
         Error::Data(format!("{}: {error}; {convert}", path.display()))
     };
+
     let reader = PytorchReader::new(path).map_err(|error| bad(&error))?;
     let mut tensors = Weights::new();
     for (name, tensor) in reader.tensors() {
         if is_buffer(name) {
             continue;
         }
+
         let bytes = tensor.read().map_err(|error| bad(&error))?;
         let dtype = match tensor.dtype() {
             DType::F32 => safetensors::Dtype::F32,
@@ -115,6 +126,7 @@ fn pickle(path: &Path) -> Result<Weights> {
                 )));
             }
         };
+
         let values =
             decode(dtype, &bytes).map_err(|error| bad(&format!("tensor `{name}` {error}")))?;
         tensors.insert(name.clone(), HostTensor { shape: tensor.shape().to_vec(), values });

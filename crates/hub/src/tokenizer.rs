@@ -1,4 +1,4 @@
-//! A tokenizer's files as transformers reads them.
+//! The files of a tokenizer as transformers reads them.
 
 use corpus::Tokenizer;
 use serde_json::{Map, Value, json};
@@ -18,7 +18,7 @@ pub fn ids(tokenizer: &Tokenizer) -> SpecialIds {
 pub fn files(tokenizer: &Tokenizer, model: &HubModel) -> Vec<(&'static str, String)> {
     let mut json: Value = serde_json::from_str(tokenizer.json()).expect("a tokenizer is JSON");
     let segmented = model.config.encoder.segments > 1;
-    // Taggers are given words, each with a space before it.
+    // Taggers receive words, each with a space before it.
     let spaced =
         model.architecture == Architecture::Token && json["pre_tokenizer"]["type"] == "ByteLevel";
     if spaced {
@@ -65,7 +65,7 @@ fn template(tokenizer: &Tokenizer, segmented: bool) -> Value {
     let second = u8::from(segmented);
     let mut pair = vec![piece(&cls, 0), text("A", 0), piece(&sep, 0)];
     if cls == "<s>" {
-        // RoBERTa separates the sentences of a pair by two.
+        // RoBERTa puts two separators between the sentences of a pair.
         pair.push(piece(&sep, 0));
     }
     pair.extend([text("B", second), piece(&sep, second)]);
@@ -81,7 +81,7 @@ fn template(tokenizer: &Tokenizer, segmented: bool) -> Value {
     })
 }
 
-/// The special tokens by transformers' names for them.
+/// The special tokens under transformers' names.
 fn special_names(tokenizer: &Tokenizer) -> Value {
     let specials = tokenizer.specials();
     let mut names = json!({
@@ -91,6 +91,7 @@ fn special_names(tokenizer: &Tokenizer) -> Value {
         "cls_token": name_of(tokenizer, specials.cls),
         "mask_token": name_of(tokenizer, specials.mask),
     });
+
     if names["cls_token"] == "<s>" {
         names["bos_token"] = names["cls_token"].clone();
         names["eos_token"] = names["sep_token"].clone();
@@ -98,7 +99,7 @@ fn special_names(tokenizer: &Tokenizer) -> Value {
     names
 }
 
-/// The vocabulary's files as transformers' older, slower tokenizers read them.
+/// The vocabulary files of transformers' older, slower tokenizers.
 fn vocabulary(tokenizer: &Tokenizer, model: &Value) -> Vec<(&'static str, String)> {
     let ids = 0..tokenizer.vocabulary_size() as u32;
     match model["type"].as_str() {
@@ -115,11 +116,13 @@ fn vocabulary(tokenizer: &Tokenizer, model: &Value) -> Vec<(&'static str, String
     }
 }
 
+/// The token with an id; empty if there is none.
 fn name_of(tokenizer: &Tokenizer, id: u32) -> String {
     tokenizer.token(id).unwrap_or_default().to_owned()
 }
 
-/// A merge is written as a pair, or as both halves with a space between.
+/// The text of `merges.txt`. In `tokenizer.json`, a merge is a pair, or both halves with a space
+/// between them.
 fn merges(merges: &Value) -> String {
     let line = |merge: &Value| match merge.as_array().map(Vec::as_slice) {
         Some([a, b]) => {
@@ -151,6 +154,7 @@ mod tests {
             for (name, text) in files(&tokenizer, &model) {
                 std::fs::write(written.path().join(name), text).expect("written");
             }
+
             let aligned = tagging::align(&tokenizer, &["river".to_owned()], 9).tokens;
             let exported =
                 Tokenizer::open(&written.path().join("tokenizer.json")).expect("a tokenizer");

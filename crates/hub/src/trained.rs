@@ -11,7 +11,7 @@ use crate::model::HubModel;
 /// A model that was trained here.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainedModel<'a> {
-    /// Shape of the encoder, the vocabulary known.
+    /// Shape of the encoder, with the size of the vocabulary.
     pub encoder: &'a EncoderConfig,
     /// The weights.
     pub weights: &'a Weights,
@@ -20,25 +20,26 @@ pub struct TrainedModel<'a> {
 /// A model to be written, and the folder it goes to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExportedModel {
-    /// The folder's name where an objective trains several models.
+    /// Name of the folder if an objective trains several models, else empty.
     pub folder: &'static str,
     /// The model.
     pub model: HubModel,
 }
 
 impl ExportedModel {
-    /// The only model of an objective.
+    /// The model of an objective that trains only one.
     pub fn only(model: HubModel) -> Self {
         Self { folder: "", model }
     }
 }
 
 impl TrainedModel<'_> {
-    /// The first family that computes what the encoder does.
+    /// The first family that computes the same as the encoder.
     pub fn family(&self) -> Family {
         let encoder = self.encoder;
         let shared = matches!(encoder.sharing, Sharing::All | Sharing::Groups { .. });
         let always = encoder.embedding_projection == EmbeddingProjection::Always;
+
         if encoder.position_offset > 0 {
             Family::Roberta
         } else if encoder.segments == 0 {
@@ -52,7 +53,7 @@ impl TrainedModel<'_> {
         }
     }
 
-    /// The model as a class of `family`; where none is given, of [`TrainedModel::family`].
+    /// The model as a class of `family`, or of [`TrainedModel::family`] if none is given.
     ///
     /// # Errors
     /// When transformers has no class that computes the same, with the reason.
@@ -119,7 +120,7 @@ fn check(family: Family, architecture: Architecture, encoder: &EncoderConfig) ->
     } else if family == Family::Distilbert && encoder.norm_epsilon != 1e-12 {
         format!("encoder.norm_epsilon = {}: it has 1e-12", encoder.norm_epsilon)
     } else if family == Family::Electra && projects && !narrow {
-        // ELECTRA has a map where the widths differ, and none where they do not.
+        // ELECTRA has a projection only where the widths differ.
         "encoder.embedding_projection = \"always\" has no counterpart there".to_owned()
     } else {
         return Ok(());
@@ -127,11 +128,12 @@ fn check(family: Family, architecture: Architecture, encoder: &EncoderConfig) ->
     Err(Error::Data(format!("it cannot be written as {family}: {reason}")))
 }
 
-/// Gives every layer its own copy of what it shares.
+/// Gives every layer its own copy of the parameters that it shares.
 fn unshare(encoder: &mut EncoderConfig, weights: &mut Weights, sharing: Sharing) {
     let shared: Vec<String> = weights.keys().filter(|name| is_layer(name)).cloned().collect();
     let taken: Weights =
         shared.into_iter().filter_map(|name| weights.remove_entry(&name)).collect();
+
     for layer in 0..encoder.layers {
         let (attention, feed_forward) = encoder.sharing.of(layer, encoder.layers);
         for (kind, distinct) in [("attention", attention), ("feed_forward", feed_forward)] {
@@ -173,6 +175,7 @@ mod tests {
                 tensor(layer as f32),
             );
         }
+
         unshare(&mut encoder, &mut weights, Sharing::None);
         assert_eq!(weights.len(), 6);
         assert_eq!(weights["encoder.stack.attention.2.query.bias"], tensor(7.0));
@@ -188,6 +191,7 @@ mod tests {
                 .expect_err("refused")
                 .to_string()
         };
+
         let plain = EncoderConfig::default();
         let pre = EncoderConfig { norm: NormPlacement::Pre, ..plain.clone() };
         assert!(refuse(Family::Bert, &pre).contains("encoder.norm = \"pre\""));

@@ -34,7 +34,7 @@ pub fn write(folder: &Path, model: &HubModel, tokenizer: &Tokenizer) -> Result<(
     Ok(())
 }
 
-/// The tensors of the file, under transformers' names.
+/// The tensors of the file under transformers' names.
 fn tensors(model: &HubModel) -> Result<Weights> {
     let family = model.config.family;
     let prefix = match model.architecture {
@@ -59,7 +59,7 @@ fn tensors(model: &HubModel) -> Result<Weights> {
     Ok(tensors)
 }
 
-/// Makes a folder that must not hold anything yet.
+/// Makes a folder, which must be empty if it exists.
 pub fn make_empty_folder(folder: &Path) -> Result<()> {
     if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
         let message = format!("{} is not empty; give another folder", folder.display());

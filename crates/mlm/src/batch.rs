@@ -41,17 +41,18 @@ impl Maskers {
         duplicates: u64,
         context: &Context,
     ) -> Result<Self, Error> {
+        let vocabulary = Vocabulary {
+            size: context.vocabulary,
+            mask: context.specials.mask,
+            unk: context.specials.unk,
+            specials: context.special_ids.clone(),
+            counts: context.token_counts.clone(),
+        };
         let masker = |name: &str, masking: &Masking| {
-            let vocabulary = Vocabulary {
-                size: context.vocabulary,
-                mask: context.specials.mask,
-                unk: context.specials.unk,
-                specials: context.special_ids.clone(),
-                counts: context.token_counts.clone(),
-            };
-            Masker::new(masking.clone(), vocabulary, context.max_length)
+            Masker::new(masking.clone(), vocabulary.clone(), context.max_length)
                 .map_err(|e| Error(format!("{name}.{e}")))
         };
+
         Ok(Self {
             training: masker("masking", training)?,
             evaluation: masker("evaluation", evaluation)?,
@@ -109,6 +110,7 @@ impl MlmBatch {
             let segments: Vec<&[u32]> = laid.iter().map(|laid| laid.segments.as_slice()).collect();
             sequences = sequences.with_segments(&segments);
         }
+
         let mut batch =
             Self { sequences, positions: Vec::new(), labels: Vec::new(), replacements: Vec::new() };
         for (row, masked) in masked.iter().enumerate() {
@@ -137,14 +139,15 @@ impl MlmBatch {
         let token = |position: usize| {
             let flat = row * len + position;
             let token = self.sequences.tokens[flat];
+            let segment = self.sequences.segments.get(flat).copied().unwrap_or(0);
             let (label, mark) = match target(flat) {
                 Some(i) => (Some(self.labels[i]), self.replacements[i].into()),
                 None if special_ids.binary_search(&token).is_ok() => (None, Mark::Special),
                 None => (None, Mark::Plain),
             };
-            let segment = self.sequences.segments.get(flat).copied().unwrap_or(0);
             Shown { token, label, mark, segment }
         };
+
         (0..self.sequences.lengths[row]).map(token).collect()
     }
 }

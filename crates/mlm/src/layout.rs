@@ -33,8 +33,9 @@ impl Laid {
     /// it.
     pub fn passage(passage: &Passage, specials: &Specials, separated: bool) -> Self {
         let mut laid = Self::default();
-        laid.push(specials.cls, true, 0, 0);
         let spans = span_numbers(passage);
+
+        laid.push(specials.cls, true, 0, 0);
         let mut documents = passage.document_starts.iter().peekable();
         for (i, (token, starts)) in passage.tokens.iter().zip(&passage.word_starts).enumerate() {
             let begins = documents.next_if(|start| **start as usize == i).is_some();
@@ -121,6 +122,7 @@ mod tests {
         let laid = Laid::pair(&segment(&[7, 8]), Some(&segment(&[9])), &SPECIALS);
         assert_eq!(laid.tokens, [2, 7, 8, 3, 9, 3]);
         assert_eq!(laid.segments, [0, 0, 0, 0, 1, 1]);
+
         assert_eq!(
             laid.word_starts,
             [true, true, false, true, true, true],

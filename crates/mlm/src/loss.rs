@@ -15,9 +15,9 @@ pub struct MetricNames {
     pub loss: &'static str,
     /// How often the most probable token is the target.
     pub accuracy: &'static str,
-    /// The same over the targets that are replaced by the mask token.
+    /// The accuracy over the targets that are replaced by the mask token.
     pub masked_accuracy: &'static str,
-    /// The loss over these.
+    /// The loss over the targets that are replaced by the mask token.
     pub masked_loss: &'static str,
 }
 
@@ -48,18 +48,25 @@ impl MlmBatch {
         training: bool,
     ) -> (Term, Vec<Tally>) {
         let count = self.labels.len() as f64;
-        let targets = match self.labels.is_empty() {
-            true => Targets { labels: vec![0], weights: Some(vec![0.0]) },
-            false => Targets { labels: self.labels.clone(), weights: None },
+        let targets = if self.labels.is_empty() {
+            Targets { labels: vec![0], weights: Some(vec![0.0]) }
+        } else {
+            Targets { labels: self.labels.clone(), weights: None }
         };
+
         let (sum, tallies) = if training || self.labels.is_empty() {
             (head.loss(hidden, table, targets), Vec::new())
         } else {
             let scores = head.scores(hidden.clone(), table.clone(), &self.labels);
             let tallies = self.tallies(names, &scores);
-            let plain = !hidden.device().is_autodiff();
-            (if plain { scores.losses.sum() } else { head.loss(hidden, table, targets) }, tallies)
+            let sum = if hidden.device().is_autodiff() {
+                head.loss(hidden, table, targets)
+            } else {
+                scores.losses.sum()
+            };
+            (sum, tallies)
         };
+
         (Term { tally: Tally { name: names.loss, sum, count }, coefficient: 1.0 }, tallies)
     }
 
@@ -72,6 +79,7 @@ impl MlmBatch {
         let count = masked.iter().map(|m| f64::from(*m)).sum();
         let n = masked.len();
         let masked = Tensor::<1>::from_data(TensorData::new(masked, [n]), &hits.device());
+
         vec![
             Tally { name: names.accuracy, sum: hits.clone().sum(), count: n as f64 },
             Tally {
@@ -113,12 +121,14 @@ mod tests {
             positions: 8,
             ..Default::default()
         };
+
         let device = Device::flex().autodiff();
         let model = MlmModel::init(&config, &mut ChaCha8Rng::seed_from_u64(1), &device);
         let sequences = Sequences::pad(&[vec![2, 7, 4, 9, 3], vec![2, 4, 8, 3]], 0);
         let replacements = vec![Replacement::Mask; 2];
         let batch =
             MlmBatch { sequences, positions: vec![2, 6], labels: vec![11, 7], replacements };
+
         let input = batch.sequences.input(&device);
         let table = || model.encoder.embeddings.tokens.val();
         let gradient = |input_table: Tensor<2>, output_table: Tensor<2>| -> Vec<f32> {
@@ -128,12 +138,14 @@ mod tests {
             let gradients = term.tally.sum.backward();
             table().grad(&gradients).expect("a gradient").into_data().iter::<f32>().collect()
         };
+
         let both = gradient(table(), table());
         let (of_input, of_output) =
             (gradient(table(), table().detach()), gradient(table().detach(), table()));
         for ((a, b), both) in of_input.iter().zip(&of_output).zip(&both) {
             assert!((a + b - both).abs() < 1e-5, "{a} + {b} is not {both}");
         }
+
         let used =
             |values: &[f32]| values.chunks(16).filter(|row| row.iter().any(|x| *x != 0.0)).count();
         assert_eq!(

@@ -76,6 +76,7 @@ impl Objective for Mlm {
             Laid::passage(&example.passage, &self.context.specials, self.separate_documents)
         };
         let laid: Vec<Laid> = examples.iter().map(lay).collect();
+
         let drawn: Vec<Example> =
             examples.iter().map(|example| self.maskers.drawn(example)).collect();
         self.maskers.batch(&laid, &drawn.iter().collect::<Vec<_>>(), purpose)
@@ -104,6 +105,7 @@ impl Objective for Mlm {
         let input = batch.sequences.input(device);
         let hidden = model.encoder.forward_at(&input, batch.predicted_positions(), noise);
         let table = model.encoder.embeddings.tokens.val();
+
         let (term, tallies) = batch.loss(NAMES, &model.head, table, hidden, is_training);
         Step::new(vec![term], tallies)
     }

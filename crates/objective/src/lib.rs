@@ -11,6 +11,18 @@
 //! - a batch holds no tensors, so collation is tested on plain vectors;
 //! - losses and metrics are sums with their counts, divided only at the very end, so that means
 //!   over micro-batches and evaluation batches are right by construction.
+//!
+//! ```
+//! use objective::{Example, fixtures};
+//! use rand::Rng;
+//!
+//! // What is random about an example repeats, whatever was drawn before.
+//! let examples = fixtures::examples();
+//! let (first, second) = (&examples[0], &examples[1]);
+//! let draw = |example: &Example| example.rng("masks").next_u64();
+//! assert_eq!(draw(first), draw(first));
+//! assert_ne!(draw(first), draw(second));
+//! ```
 
 mod context;
 mod contract;

@@ -9,18 +9,18 @@ use crate::statistics::{deviation, mean, paired_interval, welch_interval};
 /// Runs with one configuration and different seeds.
 #[derive(Clone, Debug)]
 pub struct Arm {
-    /// What it is called.
+    /// The name, see [`arms`].
     pub name: String,
-    /// Its runs, by seed.
+    /// The runs, by seed.
     pub runs: Vec<Run>,
 }
 
 /// How a quantity of an arm differs from that of another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
-    /// Mean of the one minus mean of the other.
+    /// The arm's mean minus that of the other.
     pub mean: f64,
-    /// Half the width of the interval of 95 %; none where there is no spread to tell it from.
+    /// Half the width of the interval of 95 %; none where there is no spread to estimate it from.
     pub interval: Option<f64>,
 }
 
@@ -35,42 +35,55 @@ pub fn arms(runs: Vec<Run>) -> Vec<Arm> {
             None => arms.push(Arm { name: String::new(), runs: vec![run] }),
         }
     }
+
     for arm in &mut arms {
         arm.runs.sort_by_key(|run| run.seed);
     }
+
     let mut names: Vec<String> = arms.iter().map(|arm| shared_name(&arm.runs)).collect();
     let unclear =
         |name: &String| name.is_empty() || names.iter().filter(|other| *other == name).count() > 1;
     if names.iter().any(unclear) {
         names = arms.iter().map(|arm| difference_name(&arms[0], arm)).collect();
     }
+
     for (arm, name) in arms.iter_mut().zip(names) {
         arm.name = name;
     }
+
     arms
 }
 
-/// Whether two runs were told the same, but for their seeds. Runs that they start from or learn
-/// from are the same, or have the same name but for the seed, which is their own.
+/// Whether two runs have one configuration and differ only in their seeds. Runs that they start
+/// from or learn from are the same, or have names that differ only in the seed, which is the run's
+/// own.
 fn alike(one: &Run, other: &Run) -> bool {
-    same_keys((&one.config, one.seed), (&other.config, other.seed))
+    same_table(&one.config, &other.config, Seeds { one: one.seed, other: other.seed })
 }
 
-fn same_keys((one, seed): (&Table, u64), (other, other_seed): (&Table, u64)) -> bool {
-    let same =
-        |((key, value), (other_key, other_value)): ((&String, &Value), (&String, &Value))| {
-            key == other_key
-                && match (value, other_value) {
-                    (Value::Table(one), Value::Table(other)) => {
-                        same_keys((one, seed), (other, other_seed))
-                    }
-                    (Value::String(one), Value::String(other)) => {
-                        one == other || without_seed(one, seed) == without_seed(other, other_seed)
-                    }
-                    _ => value == other_value,
-                }
-        };
-    one.len() == other.len() && one.iter().zip(other).all(same)
+/// The seeds of two runs that are compared.
+#[derive(Clone, Copy)]
+struct Seeds {
+    one: u64,
+    other: u64,
+}
+
+fn same_table(one: &Table, other: &Table, seeds: Seeds) -> bool {
+    let mut pairs = one.iter().zip(other);
+    one.len() == other.len()
+        && pairs.all(|((key, value), (other_key, other_value))| {
+            key == other_key && same_value(value, other_value, seeds)
+        })
+}
+
+fn same_value(one: &Value, other: &Value, seeds: Seeds) -> bool {
+    match (one, other) {
+        (Value::Table(one), Value::Table(other)) => same_table(one, other, seeds),
+        (Value::String(one), Value::String(other)) => {
+            one == other || without_seed(one, seeds.one) == without_seed(other, seeds.other)
+        }
+        _ => one == other,
+    }
 }
 
 /// The text without the seed in the names of runs.
@@ -79,12 +92,14 @@ fn without_seed(text: &str, seed: u64) -> String {
     for named in [format!("seed{seed}"), format!("seed-{seed}")] {
         let mut parts = text.split(named.as_str());
         let mut without = parts.next().unwrap_or_default().to_owned();
+
         for part in parts {
-            // Otherwise it is the beginning of another seed.
+            // A digit after the match means another seed, such as seed12 for seed1.
             let whole = !part.starts_with(|next: char| next.is_ascii_digit());
             without.push_str(if whole { "seed" } else { &named });
             without.push_str(part);
         }
+
         text = without;
     }
     text
@@ -109,15 +124,19 @@ fn difference_name(first: &Arm, arm: &Arm) -> String {
     if keys.is_empty() {
         return "baseline".to_owned();
     }
-    let value = |key: &String| {
-        let find = |table: &Table| {
-            let mut parts = key.split('.');
-            let value = table.get(parts.next()?)?;
-            parts.try_fold(value, |value, part| value.as_table()?.get(part)).cloned()
-        };
-        format!("{key}={}", find(config).map_or("-".to_owned(), |value| value.to_string()))
+
+    let setting = |key: &String| match value_at(config, key) {
+        Some(value) => format!("{key}={value}"),
+        None => format!("{key}=-"),
     };
-    keys.iter().map(value).collect::<Vec<_>>().join(" ")
+    keys.iter().map(setting).collect::<Vec<_>>().join(" ")
+}
+
+/// The value at the dotted path `key`.
+fn value_at<'t>(table: &'t Table, key: &str) -> Option<&'t Value> {
+    let mut parts = key.split('.');
+    let value = table.get(parts.next()?)?;
+    parts.try_fold(value, |value, part| value.as_table()?.get(part))
 }
 
 impl Arm {
@@ -140,13 +159,16 @@ impl Arm {
             let pairs = self.runs.iter().zip(&other.runs);
             let differences: Vec<f64> =
                 pairs.filter_map(|(a, b)| Some(a.value(name)? - b.value(name)?)).collect();
-            let interval = paired_interval(&differences);
-            return (!differences.is_empty())
-                .then(|| Difference { mean: mean(&differences), interval });
+            let is_shared = !differences.is_empty();
+            return is_shared.then(|| Difference {
+                mean: mean(&differences),
+                interval: paired_interval(&differences),
+            });
         }
+
         let (mine, theirs) = (self.values(name), other.values(name));
-        let there = !mine.is_empty() && !theirs.is_empty();
-        there.then(|| Difference {
+        let have_both = !mine.is_empty() && !theirs.is_empty();
+        have_both.then(|| Difference {
             mean: mean(&mine) - mean(&theirs),
             interval: welch_interval(&mine, &theirs),
         })
@@ -216,15 +238,18 @@ mod tests {
             name: String::new(),
             runs: (0..3).map(|seed| run("x", seed, "", losses[seed as usize])).collect(),
         };
+
         let found =
             arm([2.0, 4.0, 9.0]).difference(&arm([1.0, 3.0, 8.0]), "loss").expect("a difference");
         assert_eq!(found, Difference { mean: 1.0, interval: Some(0.0) });
         assert_eq!(arm([1.0; 3]).difference(&arm([1.0; 3]), "none"), None);
+
         let without = |losses: [f64; 3], seed: usize| {
             let mut arm = arm(losses);
             arm.runs[seed].evaluations.clear();
             arm
         };
+
         let found = without([9.0, 4.0, 9.0], 0).difference(&without([1.0, 3.0, 1.0], 2), "loss");
         assert_eq!(
             found,

@@ -5,12 +5,21 @@ use std::fmt::Write;
 /// One line.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Which colour: lines of an arm share one; none: black.
+    /// The index of the colour, which the lines of an arm share; none: black.
     pub colour: Option<usize>,
-    /// Drawn pale: a single run beside its arm's mean.
-    pub pale: bool,
+    /// How strongly it is drawn.
+    pub shade: Shade,
     /// Points by x; a single one is drawn as a dot.
     pub points: Vec<(f64, f64)>,
+}
+
+/// How strongly a line is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shade {
+    /// The mean of an arm.
+    Full,
+    /// A single run beside its arm's mean.
+    Pale,
 }
 
 /// Okabe and Ito's colours, which colour-blind people can tell apart.
@@ -27,65 +36,100 @@ const RIGHT: f64 = 12.0;
 /// A plot of `lines` with a title and a name for the horizontal axis.
 pub fn plot(title: &str, x_name: &str, lines: &[Line]) -> String {
     let points = || lines.iter().flat_map(|line| &line.points);
-    let (x, y) = (Scale::over(points().map(|p| p.0)), Scale::over(points().map(|p| p.1)));
-    let across = |value: f64| LEFT + x.share(value) * (WIDTH - LEFT - RIGHT);
-    let up = |value: f64| HEIGHT - BOTTOM - y.share(value) * (HEIGHT - BOTTOM - TOP);
+    let axes = Axes {
+        x: Scale::over(points().map(|(x, _)| *x)),
+        y: Scale::over(points().map(|(_, y)| *y)),
+    };
+
+    let title = escape(title);
     let mut svg = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
-        escape(title)
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">\
+         <text x=\"{LEFT}\" y=\"18\" class=\"title\">{title}</text>"
     );
-    let mut add = |text: String| svg.push_str(&text);
-    add(format!("<text x=\"{LEFT}\" y=\"18\" class=\"title\">{}</text>", escape(title)));
-    for tick in &y.ticks {
-        let at = up(*tick);
-        add(format!(
-            "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\" class=\"grid\"/>",
-            WIDTH - RIGHT
-        ));
-        add(format!(
-            "<text x=\"{}\" y=\"{:.1}\" class=\"end\">{}</text>",
-            LEFT - 6.0,
-            at + 4.0,
-            short(*tick)
-        ));
-    }
-    for tick in &x.ticks {
-        let at = across(*tick);
-        add(format!(
-            "<text x=\"{at:.1}\" y=\"{}\" class=\"mid\">{}</text>",
-            HEIGHT - BOTTOM + 16.0,
-            short(*tick)
-        ));
-    }
-    let middle = LEFT + (WIDTH - LEFT - RIGHT) / 2.0;
-    add(format!(
-        "<text x=\"{middle}\" y=\"{}\" class=\"mid\">{}</text>",
+    svg += &axes.ticks();
+    svg += &format!(
+        "<text x=\"{}\" y=\"{}\" class=\"mid\">{}</text>",
+        LEFT + (WIDTH - LEFT - RIGHT) / 2.0,
         HEIGHT - 8.0,
         escape(x_name)
-    ));
+    );
     for line in lines {
-        let colour = line.colour.map_or("#000000", |colour| COLOURS[colour % COLOURS.len()]);
-        let opacity = if line.pale { 0.3 } else { 1.0 };
-        if let [(x, y)] = line.points[..] {
-            let radius = if line.pale { 3 } else { 5 };
-            let (x, y) = (across(x), up(y));
-            add(format!(
-                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{colour}\" fill-opacity=\"{opacity}\"/>"
-            ));
-            continue;
-        }
-        let mut path = String::new();
-        for (x, y) in &line.points {
-            let _ = write!(path, "{:.1},{:.1} ", across(*x), up(*y));
-        }
-        let width = if line.pale { 1 } else { 2 };
-        add(format!(
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-opacity=\"{opacity}\" stroke-width=\"{width}\" \
-             points=\"{}\"/>",
-            path.trim_end()
-        ));
+        svg += &axes.draw(line);
     }
     svg + "</svg>"
+}
+
+/// The two axes of a plot.
+struct Axes {
+    x: Scale,
+    y: Scale,
+}
+
+impl Axes {
+    /// The horizontal coordinate of `value` in the picture.
+    fn across(&self, value: f64) -> f64 {
+        LEFT + self.x.share(value) * (WIDTH - LEFT - RIGHT)
+    }
+
+    /// The vertical coordinate of `value` in the picture.
+    fn up(&self, value: f64) -> f64 {
+        HEIGHT - BOTTOM - self.y.share(value) * (HEIGHT - BOTTOM - TOP)
+    }
+
+    /// The numbers beside both axes, and the grid's lines.
+    fn ticks(&self) -> String {
+        let mut svg = String::new();
+        for tick in &self.y.ticks {
+            let at = self.up(*tick);
+            svg += &format!(
+                "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\" class=\"grid\"/>",
+                WIDTH - RIGHT
+            );
+            svg += &format!(
+                "<text x=\"{}\" y=\"{:.1}\" class=\"end\">{}</text>",
+                LEFT - 6.0,
+                at + 4.0,
+                short(*tick)
+            );
+        }
+
+        for tick in &self.x.ticks {
+            svg += &format!(
+                "<text x=\"{:.1}\" y=\"{}\" class=\"mid\">{}</text>",
+                self.across(*tick),
+                HEIGHT - BOTTOM + 16.0,
+                short(*tick)
+            );
+        }
+        svg
+    }
+
+    /// `line` as a polyline, or as a dot where it has a single point.
+    fn draw(&self, line: &Line) -> String {
+        let colour = line.colour.map_or("#000000", |colour| COLOURS[colour % COLOURS.len()]);
+        let is_pale = line.shade == Shade::Pale;
+        let opacity = if is_pale { 0.3 } else { 1.0 };
+        if let [(x, y)] = line.points[..] {
+            let radius = if is_pale { 3 } else { 5 };
+            return format!(
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius}\" fill=\"{colour}\" \
+                 fill-opacity=\"{opacity}\"/>",
+                self.across(x),
+                self.up(y)
+            );
+        }
+
+        let mut path = String::new();
+        for (x, y) in &line.points {
+            let _ = write!(path, "{:.1},{:.1} ", self.across(*x), self.up(*y));
+        }
+        let width = if is_pale { 1 } else { 2 };
+        format!(
+            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-opacity=\"{opacity}\" \
+             stroke-width=\"{width}\" points=\"{}\"/>",
+            path.trim_end()
+        )
+    }
 }
 
 /// An axis with about five round numbers.
@@ -101,15 +145,14 @@ impl Scale {
             values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         let (low, high) = if low < high {
             (low, high)
+        } else if low.is_finite() {
+            (low - low.abs().max(1.0), low + low.abs().max(1.0))
         } else {
-            if low.is_finite() {
-                (low - low.abs().max(1.0), low + low.abs().max(1.0))
-            } else {
-                (0.0, 1.0)
-            }
+            (0.0, 1.0)
         };
         let (low, high) =
             if low.is_finite() && high.is_finite() { (low, high) } else { (0.0, 1.0) };
+
         let rough = (high - low) / 5.0;
         let power = 10f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0]
@@ -117,6 +160,7 @@ impl Scale {
             .map(|m| m * power)
             .find(|step| *step >= rough)
             .unwrap_or(10.0 * power);
+
         let first = (low / step).ceil() as i64;
         let last = (high / step).floor() as i64;
         Self { low, high, ticks: (first..=last).map(|i| i as f64 * step).collect() }
@@ -171,13 +215,15 @@ mod tests {
 
     #[test]
     fn a_plot_has_its_lines_and_no_markup_from_names() {
-        let line = Line { colour: Some(0), pale: false, points: vec![(0.0, 1.0), (10.0, 2.0)] };
+        let line =
+            Line { colour: Some(0), shade: Shade::Full, points: vec![(0.0, 1.0), (10.0, 2.0)] };
         let svg = plot("a < b", "x", &[line]);
         assert!(svg.contains("a &lt; b") && !svg.contains("a < b"));
         assert!(svg.contains("points=\"64.0,276.0 548.0,28.0\""), "{svg}");
+
         let dots = [(0.0, 1.0), (10.0, 2.0)].map(|point| Line {
             colour: None,
-            pale: false,
+            shade: Shade::Full,
             points: vec![point],
         });
         assert!(

@@ -38,11 +38,12 @@ impl Axis {
     }
 }
 
-/// How the numbers begin that `eval --task trade-off` printed into a run's `eval-trade-off.json`.
+/// The prefix of the names of the numbers in a run's `eval-trade-off.json`, which
+/// `eval --task trade-off` printed.
 pub const TRADE_OFF: &str = "eval/trade-off/";
 
-/// What `metric` is called where `eval --task trade-off` measured it of the model itself: a cost or
-/// a quality, not the teacher's and no ratio.
+/// The name of `metric` without [`TRADE_OFF`], where it is a cost or a quality of the model itself:
+/// not of its teacher, and no ratio.
 pub fn traded(metric: &str) -> Option<&str> {
     metric
         .strip_prefix(TRADE_OFF)
@@ -57,7 +58,7 @@ const PROGRESS: [&str; 4] = ["step", "tokens", "flops", "seconds"];
 pub struct Run {
     /// Its folder.
     pub folder: PathBuf,
-    /// What it is called: the last part of the folder's path.
+    /// The name: the last part of the folder's path.
     pub name: String,
     /// Its seed.
     pub seed: u64,
@@ -92,12 +93,14 @@ impl Run {
         let seed = seed.ok_or_else(|| {
             Error::Data(format!("{}: the configuration has no seed", folder.display()))
         })?;
+
         for key in ["seed", "threads"] {
             config.remove(key);
         }
         if let Some(corpus) = config.get_mut("corpus").and_then(toml::Value::as_table_mut) {
             corpus.remove("cache");
         }
+
         Ok(Some(Self {
             folder: folder.to_owned(),
             name: name(folder),
@@ -133,7 +136,7 @@ impl Run {
     }
 }
 
-/// The last part of the path; where that is a seed alone, after the one before.
+/// The last part of the path; of a folder `seed-N` its parent's name and the seed.
 fn name(folder: &Path) -> String {
     let Ok(path) = folder.canonicalize() else { return folder.display().to_string() };
     let mut parts = path.iter().rev().map(|part| part.to_string_lossy().into_owned());
@@ -180,11 +183,8 @@ fn numbers(object: &Map<String, Value>) -> BTreeMap<String, f64> {
     for (name, value) in object {
         match value {
             Value::Object(inner) => {
-                found.extend(
-                    numbers(inner)
-                        .into_iter()
-                        .map(|(part, value)| (format!("{name}/{part}"), value)),
-                );
+                let inner = numbers(inner).into_iter();
+                found.extend(inner.map(|(part, value)| (format!("{name}/{part}"), value)));
             }
             value => found.extend(value.as_f64().map(|value| (name.clone(), value))),
         }

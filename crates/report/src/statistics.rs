@@ -37,15 +37,16 @@ pub fn paired_interval(values: &[f64]) -> Option<f64> {
 /// Half the width of the interval of 95 % around the difference of the means of two samples (Welch
 /// 1947).
 pub fn welch_interval(a: &[f64], b: &[f64]) -> Option<f64> {
-    let (a, b) = (
-        (variance(a)? / a.len() as f64, a.len() as f64),
-        (variance(b)? / b.len() as f64, b.len() as f64),
-    );
-    let sum = a.0 + b.0;
+    let (a_size, b_size) = (a.len() as f64, b.len() as f64);
+    let (a_error, b_error) = (variance(a)? / a_size, variance(b)? / b_size);
+    let sum = a_error + b_error;
     if sum == 0.0 {
         return Some(0.0);
     }
-    let freedom = sum.powi(2) / (a.0.powi(2) / (a.1 - 1.0) + b.0.powi(2) / (b.1 - 1.0));
+
+    // The degrees of freedom of Welch and Satterthwaite.
+    let freedom =
+        sum.powi(2) / (a_error.powi(2) / (a_size - 1.0) + b_error.powi(2) / (b_size - 1.0));
     Some(t(freedom)? * sum.sqrt())
 }
 
@@ -72,8 +73,7 @@ mod tests {
     fn intervals_by_hand() {
         // Deviation 1, n = 3: 4.3027 / sqrt(3).
         assert!(near(paired_interval(&[1.0, 2.0, 3.0]), 4.3027 / 3f64.sqrt()));
-        // Equal variances of 1 with three values each: four degrees of freedom, 2.7764 * sqrt(2 /
-        // 3).
+        // Two variances of 1 over three values: four degrees of freedom, 2.7764 * sqrt(2 / 3).
         assert!(near(
             welch_interval(&[1.0, 2.0, 3.0], &[5.0, 6.0, 7.0]),
             2.7764 * (2f64 / 3.0).sqrt()

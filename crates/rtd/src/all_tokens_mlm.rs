@@ -80,6 +80,7 @@ impl Rows {
     fn new(batch: &RtdBatch, corrupted: &Corrupted, device: &Device) -> Self {
         let input = corrupted.sequences.input(device);
         let (replaced, real) = corrupted.rows(&input);
+
         let original = batch.mlm.unmasked();
         let label = |(row, position): (&u32, &u32)| {
             original.tokens[*row as usize * original.len + *position as usize]
@@ -107,11 +108,15 @@ impl Rows {
 
     /// The softmax's share `r` in the probability of the original, of every row; 0 for padding.
     fn softmax_shares(&self, RowScores { losses, gates }: &RowScores) -> Vec<f32> {
-        let share = |i: usize| match (self.real[i], self.replaced[i]) {
-            (false, _) => 0.0,
-            (true, true) => 1.0,
-            // sigmoid(ln p - g)
-            (true, false) => 1.0 / (1.0 + (gates[i] + losses[i]).exp()),
+        let share = |i: usize| {
+            if !self.real[i] {
+                0.0
+            } else if self.replaced[i] {
+                1.0
+            } else {
+                // sigmoid(ln p - g)
+                1.0 / (1.0 + (gates[i] + losses[i]).exp())
+            }
         };
         (0..self.labels.len()).map(share).collect()
     }

@@ -4,6 +4,7 @@ use corpus::below;
 use mlm::{Laid, Maskers, MlmBatch};
 use objective::{Context, Example, Purpose};
 use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 use trunk::{EncoderInput, Sequences, union};
 
 use crate::config::{GeneratorKind, RtdConfig};
@@ -40,32 +41,42 @@ pub fn collate(
     config: &RtdConfig,
     context: &Context,
 ) -> RtdBatch {
-    let kind = config.generator.kind;
     let lay = |example: &Example| Laid::passage(&example.passage, &context.specials, false);
     let laid: Vec<Laid> = examples.iter().map(lay).collect();
     let mlm = maskers.batch(&laid, &examples.iter().collect::<Vec<_>>(), purpose);
+
     let len = mlm.sequences.len;
     let mut rngs: Vec<_> = examples.iter().map(|example| example.rng("sample")).collect();
     let keys: Vec<u64> =
         mlm.positions.iter().map(|flat| rngs[*flat as usize / len].next_u64()).collect();
-    let drawable = |id: &u32| config.compat || context.special_ids.binary_search(id).is_err();
-    let uniform: Vec<u32> = match kind {
-        GeneratorKind::Uniform => (0..context.vocabulary as u32).filter(drawable).collect(),
-        GeneratorKind::Model | GeneratorKind::Unigram => Vec::new(),
-    };
-    let mut draw = |flat: &u32| {
-        let rng = &mut rngs[*flat as usize / len];
-        match kind {
-            GeneratorKind::Uniform => uniform[below(uniform.len(), rng)],
-            GeneratorKind::Model | GeneratorKind::Unigram => maskers.frequent(rng),
-        }
-    };
-    let drawn = if kind == GeneratorKind::Model {
-        Vec::new()
-    } else {
-        mlm.positions.iter().map(&mut draw).collect()
-    };
+
+    let drawn = draw_samples(&mlm, &mut rngs, maskers, config, context);
     RtdBatch { mlm, keys, drawn }
+}
+
+/// The samples of a generator that is no model, each with the generator of its row.
+fn draw_samples(
+    mlm: &MlmBatch,
+    rngs: &mut [ChaCha8Rng],
+    maskers: &Maskers,
+    config: &RtdConfig,
+    context: &Context,
+) -> Vec<u32> {
+    let len = mlm.sequences.len;
+    let flats = mlm.positions.iter().map(|flat| *flat as usize);
+
+    match config.generator.kind {
+        GeneratorKind::Model => Vec::new(),
+        GeneratorKind::Unigram => {
+            flats.map(|flat| maskers.frequent(&mut rngs[flat / len])).collect()
+        }
+        GeneratorKind::Uniform => {
+            let drawable =
+                |id: &u32| config.compat || context.special_ids.binary_search(id).is_err();
+            let ids: Vec<u32> = (0..context.vocabulary as u32).filter(drawable).collect();
+            flats.map(|flat| ids[below(ids.len(), &mut rngs[flat / len])]).collect()
+        }
+    }
 }
 
 impl RtdBatch {
@@ -75,12 +86,14 @@ impl RtdBatch {
         let original = self.mlm.unmasked();
         let mut sequences = original.clone();
         let positions = union(&[&self.mlm.positions]);
+
         for flat in &positions {
             let first = self.mlm.positions.partition_point(|other| other < flat);
             let end = self.mlm.positions.partition_point(|other| other <= flat);
             let sum: u64 = samples[first..end].iter().map(|id| u64::from(*id)).sum();
             sequences.tokens[*flat as usize] = (sum / (end - first) as u64) as u32;
         }
+
         let at = |sequences: &Sequences| -> Vec<u32> {
             positions.iter().map(|p| sequences.tokens[*p as usize]).collect()
         };

@@ -19,8 +19,8 @@ pub struct RtdConfig {
     /// apart, 1 where they are predicted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoder_weight: Option<f64>,
-    /// As in the authors' code: positions with replacement, the average of the ids where one has two
-    /// samples, and a uniform generator that writes special tokens too.
+    /// As in the authors' code: positions with replacement, the average of the ids where one has
+    /// two samples, and a uniform generator that writes special tokens too.
     pub compat: bool,
     /// Where training samples: the family is `electra` where none is named.
     #[serde(deserialize_with = "electra")]
@@ -136,60 +136,79 @@ impl RtdConfig {
     /// # Errors
     /// Names the first that does not, and what it should be.
     pub fn validate(&self) -> Result<(), Error> {
-        let generator = &self.generator;
-        let share = |x: f64| x > 0.0 && x <= 1.0;
-        let weight = |x: f64| x >= 0.0 && x.is_finite();
-        let whole = generator.size == 1.0 && generator.layers == 1.0;
-        let model = generator.kind == GeneratorKind::Model;
-        let checks = [
-            (share(generator.size), format!("generator.size = {}: must be above 0 and at most 1", generator.size)),
-            (
-                share(generator.layers),
-                format!("generator.layers = {}: must be above 0 and at most 1", generator.layers),
-            ),
-            (
-                generator.temperature > 0.0 && generator.temperature.is_finite(),
-                format!("generator.temperature = {}: must be above 0", generator.temperature),
-            ),
-            (
-                weight(self.generator_weight),
-                format!("generator_weight = {}: must be at least 0", self.generator_weight),
-            ),
-            (weight(self.encoder_weight()), format!("encoder_weight = {}: must be at least 0", self.encoder_weight())),
-            (
-                generator.tying != Tying::All || whole,
-                "generator.tying = \"all\": needs generator.size = 1.0 and generator.layers = 1.0".to_owned(),
-            ),
-            (
-                !generator.frozen || generator.tying == Tying::None,
-                "generator.frozen: what the encoder shares with it would be trained; write generator.tying = \"none\""
-                    .to_owned(),
-            ),
-            (
-                !generator.disallow_correct || model,
-                "generator.disallow_correct: needs generator.kind = \"model\"".to_owned(),
-            ),
+        self.generator.validate()?;
+        self.validate_weights()?;
+        self.generator.validate_combinations()
+    }
+
+    fn validate_weights(&self) -> Result<(), Error> {
+        let is_weight = |value: f64| value >= 0.0 && value.is_finite();
+        let weights = [
+            ("generator_weight", self.generator_weight),
+            ("encoder_weight", self.encoder_weight()),
         ];
-        match checks.into_iter().find(|(good, _)| !good) {
-            Some((_, message)) => Err(Error(message)),
+        match weights.into_iter().find(|(_, value)| !is_weight(*value)) {
+            Some((knob, value)) => Err(Error(format!("{knob} = {value}: must be at least 0"))),
             None => Ok(()),
         }
     }
 }
 
 impl GeneratorConfig {
+    fn validate(&self) -> Result<(), Error> {
+        for (knob, share) in [("size", self.size), ("layers", self.layers)] {
+            if !(share > 0.0 && share <= 1.0) {
+                let message = format!("generator.{knob} = {share}: must be above 0 and at most 1");
+                return Err(Error(message));
+            }
+        }
+
+        let temperature = self.temperature;
+        if !(temperature > 0.0 && temperature.is_finite()) {
+            let message = format!("generator.temperature = {temperature}: must be above 0");
+            return Err(Error(message));
+        }
+        Ok(())
+    }
+
+    fn validate_combinations(&self) -> Result<(), Error> {
+        let has_encoders_size = self.size == 1.0 && self.layers == 1.0;
+        let wrong = [
+            (
+                self.tying == Tying::All && !has_encoders_size,
+                "generator.tying = \"all\": needs generator.size = 1.0 and generator.layers = 1.0",
+            ),
+            (
+                self.frozen && self.tying != Tying::None,
+                "generator.frozen: what the encoder shares with it would be trained; write \
+                 generator.tying = \"none\"",
+            ),
+            (
+                self.disallow_correct && self.kind != GeneratorKind::Model,
+                "generator.disallow_correct: needs generator.kind = \"model\"",
+            ),
+        ];
+
+        match wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
+            Some((_, message)) => Err(Error(message.to_owned())),
+            None => Ok(()),
+        }
+    }
+
     /// The generator's shape beside an encoder: width and layers are rounded, a head is 64 wide
     /// where it can be (the authors' rule), the inner width four times the width.
     pub fn shape(&self, encoder: &EncoderConfig) -> EncoderConfig {
         if self.tying == Tying::All {
             return encoder.clone();
         }
+
         let round = |share: f64, of: usize| ((share * of as f64).round() as usize).max(1);
         let hidden = round(self.size, encoder.hidden);
         let heads = (1..=(hidden / 64).max(1))
             .rev()
             .find(|heads| hidden.is_multiple_of(*heads))
             .unwrap_or(1);
+
         EncoderConfig {
             hidden,
             embedding: encoder.embedding_width(),

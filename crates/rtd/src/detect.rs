@@ -59,11 +59,13 @@ impl Rtd {
             let (replaced, counts) = corrupted.rows(&input);
             return Detection { hidden: model.encoder.forward(&input, noise), replaced, counts };
         }
+
         if corrupted.positions.is_empty() {
             // One row that counts nothing gives every parameter a gradient.
             let hidden = model.encoder.forward_at(&input, &[0], noise);
             return Detection { hidden, replaced: vec![false], counts: vec![false] };
         }
+
         Detection {
             hidden: model.encoder.forward_at(&input, &corrupted.positions, noise),
             replaced: corrupted.replaced.clone(),

@@ -33,6 +33,7 @@ impl Generator {
     ) -> Self {
         let shape = config.shape(encoder);
         let own = |ties: &[Tying]| ties.contains(&config.tying);
+
         let generator = Self {
             tokens: own(&[Tying::None]).then(|| token_table(&shape, rng, device)),
             places: own(&[Tying::None, Tying::Tokens])
@@ -40,6 +41,7 @@ impl Generator {
             stack: (config.tying != Tying::All).then(|| Stack::init(&shape, rng, device)),
             head: MlmHead::init(&shape, rng, device),
         };
+
         if config.frozen { generator.no_grad() } else { generator }
     }
 

@@ -14,12 +14,24 @@
 //! true`, `generator.tying = "none"` and `generator.size = 1.0`.
 //!
 //! Where we differ from the authors' code: the sequence is one packed passage (there two segments
-//! without a question); positions are drawn without replacement, so that no position holds two samples
-//! (there about 7 % of the positions do, and get the average of two ids, an unrelated token; `compat =
-//! true` does that, and lets a uniform generator write special tokens, as there); padding never
-//! counts, in the loss as there, and in the area under the curve, which there it inflates; all
-//! weights are drawn from the same cut normal distribution (there the last layer of the
-//! discriminator and the projections are Glorot's).
+//! without a question); positions are drawn without replacement, so that no position holds two
+//! samples (there about 7 % of the positions do, and get the average of two ids, an unrelated
+//! token; `compat = true` does that, and lets a uniform generator write special tokens, as there);
+//! padding never counts, in the loss as there, and in the area under the curve, which there it
+//! inflates; all weights are drawn from the same truncated normal distribution (there the last
+//! layer of the discriminator and the projections are Glorot's).
+//!
+//! ```
+//! use objective::{Context, Objective, Purpose, fixtures};
+//! use rtd::{Rtd, RtdConfig};
+//!
+//! let context = Context { encoder: fixtures::encoder(), ..fixtures::context(40, 24) };
+//! let objective = Rtd::new(RtdConfig::default(), &context).unwrap();
+//! let batch = objective.collate(&fixtures::examples(), Purpose::Training);
+//! let [masked, all] = objective.target_counts(&batch).try_into().unwrap();
+//! // The generator predicts the masked tokens, the discriminator judges all of them.
+//! assert!(masked < 0.25 * all);
+//! ```
 
 mod all_tokens_mlm;
 mod batch;

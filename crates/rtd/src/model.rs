@@ -34,6 +34,7 @@ impl RtdModel {
     ) -> Self {
         let detects = matches!(config.variant, Variant::Electra | Variant::Electra15);
         let std = encoder.initializer_range;
+
         Self {
             encoder: Encoder::init(encoder, rng, device),
             discriminator: detects.then(|| RtdHead::init(encoder, rng, device)),

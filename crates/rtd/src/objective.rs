@@ -55,6 +55,7 @@ impl Rtd {
         device: &Device,
     ) -> (Vec<u32>, Option<(Term, Vec<Tally>)>) {
         let Some(generator) = &model.generator else { return (batch.drawn.clone(), None) };
+
         let is_training = noise.is_some();
         let input = batch.mlm.sequences.input(device);
         let positions = batch.mlm.predicted_positions();
@@ -104,6 +105,7 @@ impl Objective for Rtd {
         if config.compat {
             (config.masking.repeat, config.evaluation.repeat) = (true, true);
         }
+
         if config.generator.kind == GeneratorKind::Unigram
             && context.token_counts.iter().all(|count| *count == 0)
         {
@@ -111,6 +113,7 @@ impl Objective for Rtd {
                 "generator.kind = \"unigram\": needs the token counts of the training text";
             return Err(Error(message.to_owned()));
         }
+
         let maskers = Maskers::new(&config.masking, &config.evaluation, 0, context)?;
         Ok(Self { context: context.clone(), maskers, config })
     }
@@ -217,6 +220,7 @@ impl Objective for Rtd {
         let input = sequences.input(device);
         let logits = head.forward(model.encoder.forward(&input, None));
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+
         let row = |i: usize| {
             let start = input.rows.range(i).start;
             logits[start..start + sequences.lengths[i]].to_vec()
@@ -279,6 +283,7 @@ impl Objective for Rtd {
         };
         // A frozen generator has a forward pass only, a third of what training it takes.
         let generator = if self.config.generator.frozen { generator / 3.0 } else { generator };
+
         let hidden = encoder.hidden as f64;
         let detect = |tokens: usize| tokens as f64 * 2.0 * hidden * (hidden + 1.0);
         let head = match self.config.variant {
@@ -287,6 +292,7 @@ impl Objective for Rtd {
             Variant::ReplaceMlm => head_flops(encoder, slots),
             Variant::AllTokensMlm => head_flops(encoder, sequences.real_tokens()),
         };
+
         generator + encoder_flops(encoder, sequences) + head
     }
 }

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use trunk::EncoderConfig;
 
+use crate::batch::Corrupted;
 use crate::{GeneratorConfig, GeneratorKind, Rtd, RtdBatch, RtdConfig, RtdModel, Tying, Variant};
 
 fn context() -> Context {
@@ -66,10 +67,12 @@ fn a_sample_that_equals_the_original_is_no_replacement() {
     let corrupted = batch.corrupt(&samples);
     assert_eq!(corrupted.replaced.iter().filter(|replaced| **replaced).count(), 1);
     assert!(corrupted.replaced[0]);
+
     let original = batch.mlm.unmasked();
     let different =
         corrupted.sequences.tokens.iter().zip(&original.tokens).filter(|(a, b)| a != b).count();
     assert_eq!(different, 1, "every other token is the original, not a mask");
+
     let input = corrupted.sequences.input(&Device::flex());
     let (replaced, real) = corrupted.rows(&input);
     assert_eq!(replaced.iter().filter(|replaced| **replaced).count(), 1);
@@ -99,6 +102,7 @@ fn padding_does_not_count_where_the_device_computes_it() {
     let mut input = corrupted.sequences.input(&Device::flex());
     let lengths = vec![corrupted.sequences.len; corrupted.sequences.batch()];
     input.rows = kernels::Rows::of_lengths(&lengths);
+
     let (_, real) = corrupted.rows(&input);
     let count = real.iter().filter(|real| **real).count();
     assert_eq!(count, corrupted.sequences.real_tokens());
@@ -134,11 +138,13 @@ fn the_discriminator_reaches_the_generator_only_through_shared_tables() {
                 .weight
                 .val()
         };
+
         assert!(
             gradient(&objective, &model, 1, stack).is_none(),
             "{tying:?}: samples carry no gradient"
         );
         assert!(gradient(&objective, &model, 0, stack).is_some());
+
         let table = |m: &RtdModel| m.encoder.embeddings.tokens.val();
         let positions = |m: &RtdModel| m.encoder.embeddings.places.positions.val();
         let shares = |found: Option<Vec<f32>>| found.is_some_and(|g| g.iter().any(|x| *x != 0.0));
@@ -162,6 +168,7 @@ fn the_generators_loss_counts_every_chosen_place_also_where_the_original_was_kep
     let model = model(&objective, &device);
     let batch = objective.collate(&examples_of(10), Purpose::Training);
     assert!(batch.mlm.replacements.contains(&mlm::Replacement::Keep));
+
     let predicted = {
         let generator = model.generator.as_ref().expect("one");
         let hidden = generator.hidden(
@@ -172,8 +179,10 @@ fn the_generators_loss_counts_every_chosen_place_also_where_the_original_was_kep
         );
         generator.head.logits(hidden, generator.table(&model.encoder))
     };
+
     let losses = kernels::cross_entropy(predicted, &batch.mlm.labels);
     let term = &objective.forward(&model, &batch, None, &device).terms[0].tally;
+
     let (want, got) = (losses.sum().into_scalar::<f32>(), term.sum.clone().into_scalar::<f32>());
     assert!((got - want).abs() < 1e-4 * want, "{got} is not {want}");
     assert_eq!(term.count, batch.mlm.labels.len() as f64);
@@ -190,8 +199,10 @@ fn a_frozen_generator_has_no_gradient_and_no_loss() {
     let objective = objective(RtdConfig { generator, ..RtdConfig::default() });
     let device = Device::flex().autodiff();
     let model = model(&objective, &device);
+
     assert_eq!(objective.target_counts(&batch(&objective)).len(), 1);
     assert!(!model.generator.as_ref().expect("one").head.transform.weight.is_require_grad());
+
     assert_eq!(
         objective.init_sources("generator.stack.attention.0.query.weight")[1],
         "encoder.stack.attention.0.query.weight"
@@ -213,11 +224,13 @@ fn samples_by_frequency_follow_the_counts_and_uniform_ones_do_not() {
         assert!(drawn.iter().all(|id| *id >= 5), "no special token");
         drawn.iter().filter(|id| **id >= 40).count() as f64 / drawn.len() as f64
     };
+
     let generator = GeneratorConfig { kind: GeneratorKind::Uniform, ..GeneratorConfig::default() };
     let authors = objective(RtdConfig { generator, compat: true, ..RtdConfig::default() });
     let drawn = authors.collate(&examples_of(200), Purpose::Training).drawn;
     let special = drawn.iter().filter(|id| **id < 5).count() as f64 / drawn.len() as f64;
     assert!((special - 0.1).abs() < 0.03, "five of fifty ids in the authors' way, {special}");
+
     // Counts are the ids: (40 + ... + 49) / (5 + ... + 49) = 445 / 1215; ten of 45 ids.
     assert!((share(GeneratorKind::Unigram) - 445.0 / 1215.0).abs() < 0.02);
     assert!((share(GeneratorKind::Uniform) - 10.0 / 45.0).abs() < 0.02);
@@ -231,6 +244,7 @@ fn the_copy_gates_loss_is_the_mixture_and_so_is_its_gradient() {
     let device = Device::flex().autodiff();
     let model = model(&objective, &device);
     let batch = batch(&objective);
+
     // The same from all logits at once: p = D [input is original] + (1 - D) softmax.
     let corrupted = batch.corrupt(&batch.drawn);
     let input = corrupted.sequences.input(&device);
@@ -248,11 +262,9 @@ fn the_copy_gates_loss_is_the_mixture_and_so_is_its_gradient() {
     let copies = Tensor::<1>::from_data(copies.as_slice(), &device);
     let d = burn::tensor::activation::sigmoid(gate.forward(hidden)).reshape([n]);
     let want = (d.clone() * copies + (d.neg() + 1.0) * p).log().sum().neg();
-    let got = objective.forward(&model, &batch, Some(&mut Noise::new(vec![0; 4])), &device).terms
-        [0]
-    .tally
-    .sum
-    .clone();
+
+    let step = objective.forward(&model, &batch, Some(&mut Noise::new(vec![0; 4])), &device);
+    let got = step.terms[0].tally.sum.clone();
     let number = |x: &Tensor<1>| x.clone().into_scalar::<f32>();
     assert!(
         (number(&got) - number(&want)).abs() < 1e-4 * number(&want),
@@ -260,6 +272,7 @@ fn the_copy_gates_loss_is_the_mixture_and_so_is_its_gradient() {
         number(&got),
         number(&want)
     );
+
     let (got, want) = (got.backward(), want.backward());
     let table = &model.encoder.embeddings.tokens;
     let query = &model.encoder.stack.attention[0].query.weight;
@@ -273,6 +286,35 @@ fn the_copy_gates_loss_is_the_mixture_and_so_is_its_gradient() {
         for (got, want) in got.iter().zip(&want) {
             assert!((got - want).abs() < 1e-4 * largest, "{got} is not {want} of {largest}");
         }
+    }
+}
+
+/// What the mixture of All-Tokens MLM consists of at the chosen positions.
+struct Mixture {
+    /// The softmax, row by row.
+    softmax: Vec<f32>,
+    /// The gate's `D`.
+    gates: Vec<f32>,
+}
+
+impl Mixture {
+    fn new(model: &RtdModel, corrupted: &Corrupted, device: &Device) -> Self {
+        let input = corrupted.sequences.input(device);
+        let hidden = model.encoder.forward_at(&input, &corrupted.positions, None);
+        let (head, gate) =
+            (model.head.as_ref().expect("a head"), model.gate.as_ref().expect("a gate"));
+        let logits = head.logits(hidden.clone(), model.encoder.embeddings.tokens.val());
+
+        let to_host = |values: Tensor<2>| values.into_data().iter::<f32>().collect();
+        Self {
+            softmax: to_host(burn::tensor::activation::softmax(logits, 1)),
+            gates: to_host(burn::tensor::activation::sigmoid(gate.forward(hidden))),
+        }
+    }
+
+    /// `(1 - D) softmax` of the `i`th position.
+    fn predicted(&self, i: usize) -> Vec<f32> {
+        self.softmax[i * 50..][..50].iter().map(|p| (1.0 - self.gates[i]) * p).collect()
     }
 }
 
@@ -290,6 +332,7 @@ fn the_copy_gate_counts_in_accuracy_and_in_probabilities() {
         let mut model = model(&objective, &device);
         let gate = model.gate.as_mut().expect("a gate");
         gate.bias = burn::module::Param::from_tensor(Tensor::from_data([bias], &device));
+
         let mut batch = batch(&objective);
         // A sample that is right, so that there is something to copy.
         batch
@@ -299,40 +342,30 @@ fn the_copy_gate_counts_in_accuracy_and_in_probabilities() {
             .step_by(2)
             .for_each(|(drawn, label)| *drawn = *label);
         let corrupted = batch.corrupt(&batch.drawn);
-        let hidden = model.encoder.forward_at(
-            &corrupted.sequences.input(&device),
-            &corrupted.positions,
-            None,
-        );
-        let head = model.head.as_ref().expect("a head");
-        let logits = head.logits(hidden.clone(), model.encoder.embeddings.tokens.val());
-        let softmax: Vec<f32> =
-            burn::tensor::activation::softmax(logits, 1).into_data().iter::<f32>().collect();
-        let gate = model.gate.as_ref().expect("a gate");
-        let d: Vec<f32> = burn::tensor::activation::sigmoid(gate.forward(hidden))
-            .into_data()
-            .iter::<f32>()
-            .collect();
+        let mixture = Mixture::new(&model, &corrupted, &device);
+
         let mut hits = 0;
         let mut others = Vec::new();
         for (i, (flat, original)) in
             corrupted.positions.iter().zip(&corrupted.originals).enumerate()
         {
-            let mut p: Vec<f32> =
-                softmax[i * 50..][..50].iter().map(|p| (1.0 - d[i]) * p).collect();
+            let mut p = mixture.predicted(i);
             let input = corrupted.sequences.tokens[*flat as usize];
             let other = if input == 20 { 21 } else { 20 };
             others.push((other, p[other as usize].ln()));
-            p[input as usize] += d[i];
+            p[input as usize] += mixture.gates[i];
+
             let best = (0..50).max_by(|a, b| p[*a].total_cmp(&p[*b])).expect("tokens");
             hits += usize::from(best == *original as usize);
             copied += usize::from(best == input as usize);
             changed += usize::from(best != input as usize);
         }
+
         let step = objective.forward(&model, &batch, None, &device);
         let accuracy = step.tallies.iter().find(|tally| tally.name == "mlm/accuracy").expect("one");
         assert_eq!(accuracy.sum.clone().into_scalar::<f32>(), hits as f32, "a gate of {bias}");
         assert_eq!(accuracy.count, corrupted.positions.len() as f64);
+
         let predicted = objective
             .predict(&model, &corrupted.sequences, &corrupted.positions, &device)
             .expect("tokens");
@@ -353,12 +386,14 @@ fn tied_embeddings_take_the_gradients_of_both_networks() {
     let table = |m: &RtdModel| m.encoder.embeddings.tokens.val();
     let [generator, discriminator] =
         [0, 1].map(|term| gradient(&objective, &model, term, table).expect("a gradient"));
+
     let batch = batch(&objective);
     let step = objective.forward(&model, &batch, Some(&mut Noise::new(vec![0; 4])), &device);
     let both = step.terms[0].tally.sum.clone() + step.terms[1].tally.sum.clone();
     let gradients = both.backward();
     let both: Vec<f32> =
         table(&model).grad(&gradients).expect("a gradient").into_data().iter::<f32>().collect();
+
     for ((a, b), both) in generator.iter().zip(&discriminator).zip(&both) {
         assert!((a + b - both).abs() < 1e-4, "{a} + {b} is not {both}");
     }
@@ -379,6 +414,7 @@ fn every_variant_and_generator_learns_a_batch() {
     let all = GeneratorConfig { tying: Tying::All, size: 1.0, ..GeneratorConfig::default() };
     configs.push(RtdConfig { generator: all, ..RtdConfig::default() });
     configs.push(RtdConfig { compat: true, ..RtdConfig::default() });
+
     for config in configs {
         let name = format!("{config:?}");
         let objective = objective(config);

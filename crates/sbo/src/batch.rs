@@ -4,8 +4,7 @@ use mlm::{Laid, LaidPairs, MaskInput, Masked, Maskers, MlmBatch, Pairing, Target
 use objective::{Example, Purpose};
 use rand_chacha::ChaCha8Rng;
 
-/// A masked span whose boundary tokens are not special, in places of the flattened batch (row * len
-/// + position).
+/// A masked span whose boundary tokens are not special, by flat positions (row * len + position).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// The token before it.
@@ -25,9 +24,9 @@ pub struct SboBatch {
     pub max_offset: usize,
     /// What the batch is for.
     pub purpose: Purpose,
-    /// Sequences whose pair is asked about, and the pair_labels: 0 the next, 1 of another document.
+    /// Sequences whose pair is asked about, in ascending order.
     pub rows: Vec<u32>,
-    /// See `rows`.
+    /// The right answer for each sequence of `rows`: 0 the next segment, 1 one of another document.
     pub pair_labels: Vec<u32>,
 }
 
@@ -62,7 +61,7 @@ impl SboBatch {
         boundary
     }
 
-    /// How many tokens that are.
+    /// How many tokens boundaries predict.
     pub fn boundary_targets(&self) -> usize {
         self.spans
             .iter()
@@ -82,20 +81,25 @@ pub fn collate(
 ) -> SboBatch {
     let LaidPairs { laid, owners, rows, pair_labels } = match pairing {
         Some(pairing) => pairing.lay(examples, purpose, specials),
-        None => {
-            let lay = |example: &Example| Laid::passage(&example.passage, specials, false);
-            let laid = examples.iter().map(lay).collect();
-            LaidPairs { laid, owners: examples.iter().collect(), ..LaidPairs::default() }
-        }
+        None => lay_singles(examples, specials),
     };
+
     let masked: Vec<Masked> = laid
         .iter()
         .zip(owners)
         .map(|(laid, example)| mask_segments(laid, maskers, purpose, &mut example.rng("mask")))
         .collect();
+
     let mlm = MlmBatch::of(&laid, &masked, specials.pad);
     let spans = spans(&mlm, &laid, specials);
     SboBatch { mlm, spans, max_offset, purpose, rows, pair_labels }
+}
+
+/// Sequences of one segment, which nothing is asked about.
+fn lay_singles<'e>(examples: &'e [Example], specials: &corpus::Specials) -> LaidPairs<'e> {
+    let lay = |example: &Example| Laid::passage(&example.passage, specials, false);
+    let laid = examples.iter().map(lay).collect();
+    LaidPairs { laid, owners: examples.iter().collect(), ..LaidPairs::default() }
 }
 
 /// Masks each segment, special tokens included, with a budget of its own.
@@ -106,9 +110,11 @@ fn mask_segments(laid: &Laid, maskers: &Maskers, purpose: Purpose, rng: &mut Cha
         if start == end {
             continue;
         }
+
         let (tokens, word_starts) = (&laid.tokens[start..end], &laid.word_starts[start..end]);
         let row = MaskInput { tokens, word_starts, spans: &laid.spans[start..end] };
         let masked = maskers.of(purpose).mask(&row, rng);
+
         let shift = |target: Target| Target { position: target.position + start as u32, ..target };
         whole.tokens.extend(masked.tokens);
         whole.targets.extend(masked.targets.into_iter().map(shift));
@@ -119,22 +125,18 @@ fn mask_segments(laid: &Laid, maskers: &Maskers, purpose: Purpose, rng: &mut Cha
 /// Runs of masked positions between tokens that are not special.
 fn spans(mlm: &MlmBatch, laid: &[Laid], specials: &corpus::Specials) -> Vec<Span> {
     let len = mlm.sequences.len as u32;
+    let is_next = |before: &u32, after: &u32| before + 1 == *after && before / len == after / len;
+
     let mut spans = Vec::new();
-    let mut i = 0;
-    while i < mlm.positions.len() {
-        let first = mlm.positions[i];
-        let mut last = first;
-        while mlm.positions.get(i + 1) == Some(&(last + 1)) && (last + 1) / len == first / len {
-            i += 1;
-            last += 1;
-        }
-        i += 1;
+    for run in mlm.positions.chunk_by(is_next) {
+        let (first, last) = (run[0], run[run.len() - 1]);
         let row = &laid[(first / len) as usize];
         let (start, end) = ((first % len) as usize, (last % len) as usize);
         let plain = |position: Option<usize>| {
             let token = position.and_then(|position| row.tokens.get(position));
             token.is_some_and(|token| *token != specials.cls && *token != specials.sep)
         };
+
         if plain(start.checked_sub(1)) && plain(Some(end + 1)) {
             spans.push(Span { left: first - 1, right: last + 1 });
         }

@@ -30,15 +30,25 @@ pub struct SboHead {
     precision: Precision,
 }
 
+/// The shape of the table of offsets.
+#[derive(Clone, Copy, Debug)]
+pub struct Offsets {
+    /// How many offsets there are.
+    pub max_offset: usize,
+    /// The width of their vectors.
+    pub offset_width: usize,
+}
+
 impl SboHead {
     /// New weights, biases 0.
     pub fn init(
         config: &EncoderConfig,
-        (max_offset, offset_width): (usize, usize),
+        Offsets { max_offset, offset_width }: Offsets,
         rng: &mut ChaCha8Rng,
         device: &Device,
     ) -> Self {
         let (hidden, width) = (config.hidden, config.embedding_width());
+
         Self {
             offsets: truncated_normal(
                 [max_offset, offset_width],
@@ -62,9 +72,11 @@ impl SboHead {
         let left = gather(hidden.clone(), boundary.left.clone());
         let right = gather(hidden, boundary.right.clone());
         let offsets = gather(self.offsets.val(), boundary.offsets.clone());
+
         let x = self.first.project(Tensor::cat(vec![left, right, offsets], 1));
         let x = self.first_norm.forward(activate(self.activation, x, self.first.bias.val()));
         let x = activate(self.activation, self.second.project(x), self.second.bias.val());
+
         let (hidden, bias) = (self.second_norm.forward(x), self.bias.val());
         OutputLayer { hidden, table, bias, precision: self.precision }
     }

@@ -17,7 +17,7 @@ use trunk::{
 
 use crate::batch::{Boundary, SboBatch, collate};
 use crate::config::SboConfig;
-use crate::head::SboHead;
+use crate::head::{Offsets, SboHead};
 
 /// The names of the loss over pairs and its metric.
 const PAIR: PairNames = PairNames { loss: "nsp/loss", accuracy: "nsp/accuracy" };
@@ -55,7 +55,7 @@ pub struct SboModel {
     pub encoder: Encoder,
     /// Predicts tokens from their own hidden states.
     pub head: MlmHead,
-    /// Predicts them from the boundary of their span.
+    /// Predicts tokens from the boundary of their span.
     pub boundary: Option<SboHead>,
     /// Classifies the pair.
     pub pair: Option<PairHead>,
@@ -108,6 +108,7 @@ impl Sbo {
             tally: Tally { name: "sbo/loss", sum, count },
             coefficient: self.config.weight,
         };
+
         if boundary.labels.is_empty() {
             // One row that counts nothing gives every parameter a gradient.
             let nothing =
@@ -115,17 +116,20 @@ impl Sbo {
             let targets = Targets { labels: vec![0], weights: Some(vec![0.0]) };
             return (term(vocabulary_loss(head.output(hidden, &nothing, table), targets)), vec![]);
         }
+
         let rows = Boundary {
             left: indices(positions, &boundary.left),
             right: indices(positions, &boundary.right),
             ..boundary.clone()
         };
         let layer = head.output(hidden, &rows, table);
+
         let mut tallies = Vec::new();
         if !is_training {
             let hits = vocabulary_scores(layer.clone(), &boundary.labels).hits;
             tallies = self.tallies(&hits, &boundary);
         }
+
         let targets = Targets { labels: boundary.labels, weights: None };
         (term(vocabulary_loss(layer, targets)), tallies)
     }
@@ -138,6 +142,7 @@ impl Sbo {
             Tensor::<1>::from_data(TensorData::new(values, [n]), &device)
         };
         let one = |yes: bool| f32::from(u8::from(yes));
+
         let n = boundary.labels.len() as f64;
         let mut tallies = vec![Tally { name: "sbo/accuracy", sum: hits.clone().sum(), count: n }];
         for (offset, [accuracy, unigram]) in
@@ -147,12 +152,47 @@ impl Sbo {
                 boundary.offsets.iter().map(|o| one(*o as usize == offset)).collect();
             let usual = |(label, here): (&u32, &f32)| one(*label == self.most_frequent) * here;
             let usual: Vec<f32> = boundary.labels.iter().zip(&here).map(usual).collect();
+
             let count = here.iter().map(|here| f64::from(*here)).sum();
             tallies.push(Tally { name: accuracy, sum: (hits.clone() * upload(here)).sum(), count });
             tallies.push(Tally { name: unigram, sum: upload(usual).sum(), count });
         }
         tallies
     }
+}
+
+/// Checks that the knobs fit together and to the run.
+fn check(config: &SboConfig, context: &Context) -> Result<(), Error> {
+    if !(config.weight >= 0.0 && config.weight.is_finite()) {
+        return Err(Error(format!("weight = {}: must be at least 0", config.weight)));
+    }
+    if !(1..=BY_OFFSET.len()).contains(&config.max_offset) {
+        let message = format!(
+            "max_offset = {}: must be between 1 and {}",
+            config.max_offset,
+            BY_OFFSET.len()
+        );
+        return Err(Error(message));
+    }
+
+    if config.masking.repeat || config.evaluation.repeat {
+        return Err(Error("masking.repeat: spans are drawn without replacement".to_owned()));
+    }
+    if config.offset_width == 0 {
+        return Err(Error("offset_width = 0: must be at least 1".to_owned()));
+    }
+    if config.sequences.labels().is_some() && context.encoder.segments < 2 {
+        let message = "sequences: pairs need two segment kinds; write encoder.segments = 2";
+        return Err(Error(message.to_owned()));
+    }
+    Ok(())
+}
+
+/// The most frequent token of the training text that is not special.
+fn most_frequent_token(context: &Context) -> u32 {
+    let content = |id: &u32| context.special_ids.binary_search(id).is_err();
+    let count = |id: &u32| context.token_counts.get(*id as usize).copied().unwrap_or(0);
+    (0..context.vocabulary as u32).filter(content).max_by_key(count).unwrap_or(0)
 }
 
 impl Objective for Sbo {
@@ -172,32 +212,9 @@ impl Objective for Sbo {
     type Model = SboModel;
 
     fn new(config: SboConfig, context: &Context) -> Result<Self, Error> {
-        if !(config.weight >= 0.0 && config.weight.is_finite()) {
-            return Err(Error(format!("weight = {}: must be at least 0", config.weight)));
-        }
-        if !(1..=BY_OFFSET.len()).contains(&config.max_offset) {
-            let message = format!(
-                "max_offset = {}: must be between 1 and {}",
-                config.max_offset,
-                BY_OFFSET.len()
-            );
-            return Err(Error(message));
-        }
-        if config.masking.repeat || config.evaluation.repeat {
-            return Err(Error("masking.repeat: spans are drawn without replacement".to_owned()));
-        }
-        if config.offset_width == 0 {
-            return Err(Error("offset_width = 0: must be at least 1".to_owned()));
-        }
-        if config.sequences.labels().is_some() && context.encoder.segments < 2 {
-            let message = "sequences: pairs need two segment kinds; write encoder.segments = 2";
-            return Err(Error(message.to_owned()));
-        }
+        check(&config, context)?;
         let maskers = Maskers::new(&config.masking, &config.evaluation, 0, context)?;
-        let content = |id: &u32| context.special_ids.binary_search(id).is_err();
-        let count = |id: &u32| context.token_counts.get(*id as usize).copied().unwrap_or(0);
-        let most_frequent =
-            (0..context.vocabulary as u32).filter(content).max_by_key(count).unwrap_or(0);
+        let most_frequent = most_frequent_token(context);
         Ok(Self { context: context.clone(), maskers, most_frequent, config })
     }
 
@@ -240,11 +257,12 @@ impl Objective for Sbo {
     }
 
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> SboModel {
-        let shape = (self.config.max_offset, self.config.offset_width);
-        let (stack, head) =
-            (Encoder::init(encoder, rng, device), MlmHead::init(encoder, rng, device));
+        let SboConfig { max_offset, offset_width, .. } = self.config;
+        let offsets = Offsets { max_offset, offset_width };
+        let stack = Encoder::init(encoder, rng, device);
+        let head = MlmHead::init(encoder, rng, device);
         let boundary =
-            (self.config.weight > 0.0).then(|| SboHead::init(encoder, shape, rng, device));
+            (self.config.weight > 0.0).then(|| SboHead::init(encoder, offsets, rng, device));
         let pair = self.has_pair_labels().then(|| PairHead::init(encoder, rng, device));
         SboModel { encoder: stack, head, boundary, pair }
     }
@@ -265,6 +283,7 @@ impl Objective for Sbo {
         if model.pair.is_some() {
             firsts = first_tokens(&batch.rows, batch.mlm.sequences.len);
         }
+
         let predicted = batch.mlm.predicted_positions();
         let positions = union(&[predicted, &ends, &firsts]);
         let input = batch.mlm.sequences.input(device);
@@ -273,11 +292,13 @@ impl Objective for Sbo {
         let words = gather(hidden.clone(), indices(&positions, predicted));
         let (term, mut tallies) =
             batch.mlm.loss(NAMES, &model.head, table.clone(), words, is_training);
+
         let mut terms = vec![term];
         let mut add = |(term, more): (Term, Vec<Tally>)| {
             terms.push(term);
             tallies.extend(more);
         };
+
         if let Some(head) = &model.boundary {
             add(self.boundary_loss(head, table, hidden.clone(), batch, &positions, is_training));
         }
@@ -320,12 +341,14 @@ impl Objective for Sbo {
         let (hidden, width) = (encoder.hidden as f64, encoder.embedding_width() as f64);
         let inner = hidden * (2.0 * hidden + self.config.offset_width as f64) + hidden * width;
         let per_token = 2.0 * (inner + width * encoder.vocabulary as f64);
+
         let boundary = if self.config.weight > 0.0 {
             batch.boundary_targets() as f64 * per_token
         } else {
             0.0
         };
         let pair = if self.has_pair_labels() { pair_flops(encoder, batch.rows.len()) } else { 0.0 };
+
         encoder_flops(encoder, &batch.mlm.sequences)
             + head_flops(encoder, batch.mlm.labels.len())
             + boundary

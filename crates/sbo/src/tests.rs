@@ -35,6 +35,7 @@ fn boundaries_are_never_masked_never_special_and_enclose_masked_tokens_only() {
         let batch = batch(&SboConfig::default(), seed);
         let masked = |flat: u32| batch.mlm.positions.binary_search(&flat).is_ok();
         let original = batch.mlm.unmasked();
+
         for Span { left, right } in &batch.spans {
             assert_eq!(
                 *left as usize / original.len,
@@ -63,6 +64,7 @@ fn each_span_has_one_kind_of_replacement_and_the_budget_is_exact() {
                 &batch.mlm.replacements[first..first + (span.right - span.left - 1) as usize];
             assert!(kinds.iter().all(|kind| *kind == kinds[0]));
         }
+
         let count = |row: usize| {
             let len = batch.mlm.sequences.len;
             batch.mlm.positions.iter().filter(|flat| **flat as usize / len == row).count()
@@ -76,14 +78,14 @@ fn each_span_has_one_kind_of_replacement_and_the_budget_is_exact() {
 
 #[test]
 fn a_boundary_predicts_its_spans_tokens_in_order_up_to_the_largest_offset() {
-    let batch = SboBatch {
+    let mut batch = SboBatch {
         spans: vec![Span { left: 2, right: 6 }],
         max_offset: 2,
         ..batch(&SboConfig::default(), 1)
     };
-    let mut batch = batch;
     batch.mlm.positions = vec![3, 4, 5, 9];
     batch.mlm.labels = vec![13, 14, 15, 19];
+
     let boundary = batch.boundary();
     assert_eq!(boundary.labels, [13, 14]);
     assert_eq!(boundary.offsets, [0, 1]);
@@ -103,6 +105,7 @@ fn in_pairs_each_segment_has_a_budget_of_its_own() {
                 let here = |i: &usize| sequences.segments[row * sequences.len + i] == segment;
                 let positions: Vec<usize> = (0..sequences.lengths[row]).filter(here).collect();
                 let flat = |i: &usize| (row * sequences.len + i) as u32;
+
                 let content =
                     positions.iter().filter(|i| original.tokens[flat(i) as usize] > 4).count();
                 let masked =
@@ -127,12 +130,14 @@ fn in_evaluation_pairs_are_asked_both_ways_and_the_loss_is_the_mean_over_its_tar
     };
     let objective = Sbo::new(config, &context()).expect("an objective");
     let examples: Vec<Example> = (0..3).map(|i| example(i, 40, 1)).collect();
+
     let batch = objective.collate(&examples, Purpose::Evaluation);
     assert_eq!(
         (batch.rows.as_slice(), batch.pair_labels.as_slice()),
         (&[0, 1, 2, 3, 4, 5][..], &[0, 1, 0, 1, 0, 1][..])
     );
     assert_eq!(objective.target_counts(&batch)[1], batch.boundary_targets() as f64);
+
     let batch = objective.collate(&examples, Purpose::Training);
     assert_eq!(batch.rows.len(), 3);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Where two TOML tables differ.
+//! The keys in which two TOML tables differ.
 
 use toml::{Table, Value};
 
@@ -7,6 +7,7 @@ pub fn differing_keys(a: &Table, b: &Table) -> Vec<String> {
     let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
     keys.sort();
     keys.dedup();
+
     let mut differing = Vec::new();
     for key in keys {
         match (a.get(key), b.get(key)) {

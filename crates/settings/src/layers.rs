@@ -11,19 +11,18 @@ use crate::parse::parse;
 pub struct Layers(Table);
 
 impl Layers {
-    /// Lays `over` on top: its values win, tables are merged key by key. A `budget` replaces the
-    /// one below as a whole, since a run has one budget; so does an `objective` of another name,
-    /// since each has knobs of its own.
+    /// Lays `over` on top: its values win, and tables are merged key by key. A `budget` replaces
+    /// the one below as a whole, since a run has one budget. An `objective` of another name does
+    /// too, since each objective has its own settings.
     pub fn lay(&mut self, over: Table) {
-        let name = |table: &Table| {
-            table.get("objective").and_then(|objective| objective.get("name").cloned())
-        };
         if over.contains_key("budget") {
             self.0.remove("budget");
         }
-        if name(&over).is_some_and(|other| Some(other) != name(&self.0)) {
+        let other = objective_name(&over);
+        if other.is_some() && other != objective_name(&self.0) {
             self.0.remove("objective");
         }
+
         merge(&mut self.0, over);
     }
 
@@ -32,24 +31,24 @@ impl Layers {
         self.lay(nested(path, value.into()));
     }
 
-    /// Sets the value at a dotted path unless there is one.
+    /// Sets the value at a dotted path unless the path has a value.
     pub fn lay_under(&mut self, path: &str, value: impl Into<Value>) {
         let over = std::mem::replace(&mut self.0, nested(path, value.into()));
         self.lay(over);
     }
 
-    /// The value of a key at the top.
+    /// The value of a top-level key.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key)
     }
 
-    /// Takes a key at the top and everything below it away.
+    /// Removes a top-level key with everything below it.
     pub fn remove(&mut self, key: &str) {
         self.0.remove(key);
     }
 
-    /// Lays one `key.path=value` of the command line on top. The value is TOML; what is not TOML is
-    /// taken as a string.
+    /// Lays one `key.path=value` of the command line on top. A value that is not TOML is taken as a
+    /// string.
     ///
     /// # Errors
     /// When there is no `=` or the path is empty.
@@ -60,6 +59,7 @@ impl Layers {
         else {
             return Err(Error(format!("--set {assignment}: write it as key.path=value")));
         };
+
         let parsed = format!("value = {text}")
             .parse::<Table>()
             .ok()
@@ -77,6 +77,12 @@ impl Layers {
     }
 }
 
+/// The name of the objective that a table chooses.
+fn objective_name(table: &Table) -> Option<&Value> {
+    table.get("objective").and_then(|objective| objective.get("name"))
+}
+
+/// Merges `over` into `below` key by key.
 fn merge(below: &mut Table, over: Table) {
     for (key, value) in over {
         match (below.get_mut(&key), value) {
@@ -88,6 +94,7 @@ fn merge(below: &mut Table, over: Table) {
     }
 }
 
+/// A table with `value` at a dotted path.
 fn nested(path: &str, value: Value) -> Table {
     let value = path
         .rsplit('.')
@@ -131,6 +138,7 @@ mod tests {
         layers.lay(table("[encoder]\nhidden = 256"));
         layers.assign("encoder.layers=4").expect("an assignment");
         layers.assign("encoder.path=some/folder").expect("an assignment");
+
         let Config { seed, encoder, .. } = layers.resolve().expect("valid");
         assert_eq!((seed, encoder.hidden, encoder.layers), (1, 256, 4));
         assert_eq!(encoder.path, "some/folder");
@@ -146,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn another_objective_replaces_the_one_below_with_its_knobs() {
+    fn another_objective_replaces_the_one_below_with_its_settings() {
         let mut layers = Layers::default();
         layers.lay(table("[objective]\nname = \"rtd\"\n[objective.generator]\nsize = 0.125"));
         layers.set("objective.name", "rtd");
@@ -166,6 +174,7 @@ mod tests {
             layers.assign(text).expect("an assignment");
             layers.resolve::<Config>().expect_err("refused").to_string()
         };
+
         assert!(
             error("encoder.hiden=3")
                 .starts_with("unknown key `encoder.hiden`; did you mean `hidden`?")

@@ -1,9 +1,9 @@
 //! TOML tables laid over each other and read into structs.
 //!
-//! A run is told what to do by defaults, a preset, a file and flags, each laid over the one before:
-//! [`Layers`]. The result is read into a struct with serde ([`parse`]), and an error names the key
-//! at fault by its whole path, with the nearest known key where it is unknown.
-//! [`differing_keys`] tells two tables apart.
+//! The settings of a run come from defaults, a preset, a file and flags, each laid over the one
+//! before ([`Layers`]). The result is read into a struct with serde ([`parse`]); an error names the
+//! key at fault by its whole path and, if the key is unknown, the nearest known one.
+//! [`differing_keys`] lists the keys in which two tables differ.
 //!
 //! ```
 //! # #[derive(serde::Deserialize)]
@@ -27,7 +27,7 @@ pub use differences::differing_keys;
 pub use layers::Layers;
 pub use parse::parse;
 
-/// A key that is unknown, or a value that it cannot have.
+/// An unknown key or an invalid value.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Error(pub String);

@@ -51,6 +51,7 @@ mod tests {
         assert_eq!(read("masking.family = \"bert\"").masking, Masking::default());
         assert_eq!(read("labels = \"next-sentence\"").labels, PairLabels::NextSentence);
         assert!(toml::from_str::<SopConfig>("label = 1").is_err(), "unknown keys are refused");
+
         let written = toml::to_string(&SopConfig::default()).expect("TOML");
         assert_eq!(read(&written), SopConfig::default());
     }

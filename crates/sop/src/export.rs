@@ -25,12 +25,14 @@ pub fn export(
         PairLabels::None => Architecture::MaskedLm,
         PairLabels::SentenceOrder | PairLabels::NextSentence => Architecture::PreTraining,
     };
+
     let is_bert = family.unwrap_or_else(|| trained.family()) == Family::Bert;
     if config.labels == PairLabels::SentenceOrder && is_bert {
         tracing::warn!(
-            "a BertForPreTraining predicts whether the second segment is the next one; here class 1 \
-             of its `seq_relationship` means swapped segments"
+            "a BertForPreTraining predicts whether the second segment is the next one; here class \
+             1 of its `seq_relationship` means swapped segments"
         );
     }
+
     Ok(vec![ExportedModel::only(trained.to_class(architecture, family)?)])
 }

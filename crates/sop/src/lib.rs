@@ -29,6 +29,16 @@
 //!
 //! In evaluation every pair is asked both ways, so that chance is exactly 1/2; what would be
 //! answered alike is not asked.
+//!
+//! ```
+//! use objective::{Objective, Purpose, fixtures};
+//! use sop::{Sop, SopConfig};
+//!
+//! let objective = Sop::new(SopConfig::default(), &fixtures::context(40, 24)).unwrap();
+//! let batch = objective.collate(&fixtures::examples(), Purpose::Training);
+//! // Four pairs, each of which has an order to tell.
+//! assert_eq!(objective.target_counts(&batch)[1], 4.0);
+//! ```
 
 mod batch;
 mod config;

@@ -85,6 +85,7 @@ impl Objective for Sop {
             let message = "labels: pairs need two segment kinds; write encoder.segments = 2";
             return Err(Error(message.to_owned()));
         }
+
         let maskers =
             Maskers::new(&config.masking, &config.evaluation, config.duplicates, context)?;
         let max_tokens = context.max_length.saturating_sub(SPECIAL_TOKENS);
@@ -115,8 +116,8 @@ impl Objective for Sop {
     }
 
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> SopModel {
-        let (stack, head) =
-            (Encoder::init(encoder, rng, device), MlmHead::init(encoder, rng, device));
+        let stack = Encoder::init(encoder, rng, device);
+        let head = MlmHead::init(encoder, rng, device);
         let pair = PairHead::init(encoder, rng, device);
         SopModel {
             encoder: stack,
@@ -136,6 +137,7 @@ impl Objective for Sop {
         let table = model.encoder.embeddings.tokens.val();
         let input = batch.mlm.sequences.input(device);
         let predicted = batch.mlm.predicted_positions();
+
         if !self.has_labels() {
             let hidden = model.encoder.forward_at(&input, predicted, noise);
             let (term, tallies) = batch.mlm.loss(NAMES, &model.head, table, hidden, is_training);
@@ -148,6 +150,7 @@ impl Objective for Sop {
 
         let words = kernels::gather(hidden.clone(), indices(&positions, predicted));
         let (term, mut tallies) = batch.mlm.loss(NAMES, &model.head, table, words, is_training);
+
         let firsts = kernels::gather(hidden, indices(&positions, &firsts));
         let (pair, more) = pair_loss(&model.pair, firsts, &batch.pair_labels, PAIR, is_training);
         tallies.extend(more);

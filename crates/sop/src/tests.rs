@@ -42,11 +42,13 @@ fn in_evaluation_every_pair_is_asked_both_ways() {
     let batch = objective(PairLabels::SentenceOrder).collate(&examples, Purpose::Evaluation);
     assert_eq!((batch.rows.as_slice(), batch.pair_labels.as_slice()), (&[0, 1][..], &[0, 1][..]));
     assert_eq!(batch.mlm.sequences.batch(), 3, "a single sentence is shown once and asked nothing");
+
     let halves = |tokens: Vec<u32>| {
         let parts: Vec<Vec<u32>> =
             tokens[1..].split(|token| *token == 3).map(<[u32]>::to_vec).collect();
         (parts[0].clone(), parts[1].clone())
     };
+
     let (right, wrong) = (halves(row(&batch, 0)), halves(row(&batch, 1)));
     assert_eq!(right, (wrong.1, wrong.0));
     assert_eq!(right.0[0], 5);
@@ -75,6 +77,7 @@ fn static_pairs_come_again_after_their_duplicates() {
     };
     assert_eq!(batch(0), batch(2));
     assert_ne!(batch(0), batch(1));
+
     let config =
         SopConfig { duplicates: 2, labels: PairLabels::NextSentence, ..SopConfig::default() };
     let objective = Sop::new(config, &context(2)).expect("an objective");
@@ -95,15 +98,18 @@ fn without_a_question_the_head_stays_as_it_was_and_without_a_pair_it_counts_noth
         positions: 32,
         ..EncoderConfig::default()
     };
+
     let device = Device::flex().autodiff();
     let model =
         |objective: &Sop| objective.init(&encoder, &mut ChaCha8Rng::seed_from_u64(1), &device);
+
     let none = objective(PairLabels::None);
     assert!(!model(&none).pair.classifier.weight.is_require_grad());
     assert_eq!(
         none.target_counts(&none.collate(&[example(0, &[4, 5])], Purpose::Training)).len(),
         1
     );
+
     let order = objective(PairLabels::SentenceOrder);
     let batch = order.collate(&[example(0, &[6])], Purpose::Training);
     assert_eq!(order.target_counts(&batch)[1], 0.0);
@@ -131,10 +137,12 @@ fn alberts_base_has_its_number_of_parameters() {
         sharing: trunk::Sharing::All,
         ..EncoderConfig::default()
     };
+
     let model = objective(PairLabels::SentenceOrder).init(
         &encoder,
         &mut ChaCha8Rng::seed_from_u64(1),
         &Device::flex(),
     );
+
     assert_eq!(burn::module::Module::num_params(&model), 11_813_810);
 }

@@ -15,6 +15,12 @@
 //! end are compared, not those of the 20 best of each; an answer that is not at the position in
 //! SQuAD's file is searched nearby instead of being left out; a question without a prediction
 //! scores 0 in SQuAD 2.0 as in 1.1.
+//!
+//! ```
+//! use tasks::metrics::{exact_match, macro_f1};
+//! assert_eq!(exact_match("The river", "river!"), 1.0);
+//! assert_eq!(macro_f1(&[0, 1, 1], &[0, 1, 1]), 1.0);
+//! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 

@@ -63,6 +63,7 @@ impl Budget {
         ];
         let given: Vec<(&str, f64)> =
             given.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
+
         match given.as_slice() {
             [(_, value)] if *value > 0.0 && value.is_finite() => Ok(()),
             [(name, value)] => {

@@ -15,7 +15,7 @@ pub enum Examples {
 }
 
 impl Examples {
-    /// How many there are.
+    /// The number of examples.
     pub fn len(&self) -> u64 {
         match self {
             Self::Text(passages) => passages.len(),
@@ -23,12 +23,12 @@ impl Examples {
         }
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Tokens of all of them.
+    /// The tokens of all examples.
     pub fn tokens(&self) -> u64 {
         match self {
             Self::Text(passages) => passages.tokens(),
@@ -36,7 +36,7 @@ impl Examples {
         }
     }
 
-    /// Tokens of number `number`.
+    /// The tokens of example `number`.
     pub fn length(&self, number: u64) -> usize {
         match self {
             Self::Text(passages) => passages.get(number).tokens.len(),
@@ -44,9 +44,11 @@ impl Examples {
         }
     }
 
-    /// A hash of everything that they are made from: files of text and their tokenizer, or rows.
+    /// A hash of everything that the examples are made from: files of text and their tokenizer, or
+    /// rows.
     pub fn fingerprint(&self) -> blake3::Hash {
         let mut hash = blake3::Hasher::new();
+
         match self {
             Self::Text(passages) => {
                 let Manifest { content_hashes, annotations, tokenizer, .. } = passages.manifest();
@@ -60,10 +62,11 @@ impl Examples {
                 }
             }
         }
+
         hash.finalize()
     }
 
-    /// Number `number` in `epoch` of the run with `seed`, with the partner of `partner_epoch` if
+    /// Example `number` in `epoch` of the run with `seed`, with the partner of `partner_epoch` if
     /// there is one, see [`objective::Objective::partner_epoch`].
     pub fn get(&self, number: u64, seed: u64, epoch: u64, partner_epoch: Option<u64>) -> Example {
         match self {
@@ -84,7 +87,7 @@ impl Examples {
 }
 
 /// The fixed evaluation examples: `count` of them (0: all), always the same for the same text,
-/// packing and seed. `partner_epoch` is the objective's of [`Example::EVALUATION`].
+/// packing and seed. `partner_epoch` is the objective's for [`Example::EVALUATION`].
 pub fn evaluation_set(
     examples: &Examples,
     count: usize,
@@ -93,6 +96,7 @@ pub fn evaluation_set(
 ) -> Vec<Example> {
     let len = examples.len();
     let count = if count == 0 { len } else { len.min(count as u64) };
+
     let permutation = Permutation::new(len, seed);
     let mut numbers: Vec<u64> = (0..count).map(|i| permutation.at(0, i)).collect();
     numbers.sort_unstable();

@@ -73,6 +73,7 @@ impl<O: Objective> Recipe<O> {
 
         let rows = self.groups.rows(first, self.step.size as u64, self.seed, length);
         let examples: Vec<Example> = rows.into_iter().map(example).collect();
+
         let mut made = GlobalBatch {
             micro: Vec::new(),
             target_counts: Vec::new(),
@@ -80,14 +81,17 @@ impl<O: Objective> Recipe<O> {
             tokens: 0,
             padded_tokens: 0,
         };
+
         for part in examples.chunks(self.step.micro) {
             let batch = self.objective.collate(part, Purpose::Training);
             let sequences = self.objective.sequences(&batch);
             made.tokens += sequences.real_tokens() as u64;
             made.padded_tokens += sequences.tokens.len() as u64;
+
             let counts = self.objective.target_counts(&batch);
             made.target_counts.resize(counts.len(), 0.0);
             made.target_counts.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
+
             made.micro.push(Micro { batch, keys: part.iter().map(Example::noise_key).collect() });
         }
         made
@@ -122,10 +126,12 @@ impl<B: Send + 'static> Feed<B> {
                 // The channel closes when the feed is dropped.
                 batches.map(|batch| sender.send(batch)).find_map(|sent| sent.err());
             };
+
             let thread = thread::Builder::new().name(format!("feed-{worker}")).spawn(work);
             thread.map_err(Error::io("cannot start a thread that makes batches"))?;
             queues.push(receiver);
         }
+
         Ok(Self { queues, next: 0 })
     }
 

@@ -27,6 +27,7 @@ impl GradientSum {
         let (sums, missing) = (BTreeMap::new(), Vec::new());
         let mut taker = Taker { gradients, path: FieldPath::default(), sums, missing };
         module.visit(&mut taker);
+
         if !taker.missing.is_empty() {
             let message =
                 format!("these parameters have no gradient: {}", taker.missing.join(", "));
@@ -84,6 +85,7 @@ impl ModuleVisitor for Taker {
         if !param.is_require_grad() {
             return;
         }
+
         let name = self.path.name();
         let value = param.val();
         let n = value.dims().iter().product::<usize>();
@@ -124,6 +126,7 @@ mod tests {
         let mut gradients = GradientSum::default();
         gradients.insert("a", floats(&[3.0]));
         gradients.insert("b", floats(&[0.0, 4.0]));
+
         let norm = gradients.norm();
         assert_eq!(norm.clone().into_scalar::<f32>(), 5.0);
         assert!((clip_factor(&norm, 1.0).into_scalar::<f32>() - 0.2).abs() < 1e-6);
@@ -140,11 +143,13 @@ mod tests {
             part.insert("b", floats(&b));
             part
         };
+
         let mut total = GradientSum::total(vec![
             part(1.0, [2.0, 3.0]),
             part(10.0, [20.0, 30.0]),
             part(0.5, [0.0, 0.0]),
         ]);
+
         assert_eq!(values(&mut total, "a", 1), [11.5]);
         assert_eq!(values(&mut total, "b", 2), [22.0, 33.0]);
     }

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use corpus::{below, keyed_rng};
 
-/// Deals out the rows of so many steps anew: sorted by length, cut into steps, and the steps
-/// shuffled. Which rows a step has is a function of their lengths, the seed and the number of the
+/// Deals out the rows of each group of steps anew: sorted by length, cut into steps, and the steps
+/// shuffled. The rows of a step are a function of their lengths, the seed and the number of the
 /// step.
 #[derive(Debug)]
 pub struct Groups {
@@ -21,13 +21,13 @@ impl Groups {
         Self { steps, last: Mutex::new(None) }
     }
 
-    /// Where a step of `size` rows can begin, at row `row` or after it: with groups only at the
-    /// first row of one.
+    /// The first row, from `row` on, at which a step of `size` rows can begin: with groups the
+    /// first row of a group.
     pub fn begin(&self, row: u64, size: u64) -> u64 {
         if self.steps < 2 { row } else { row.next_multiple_of(self.steps * size) }
     }
 
-    /// The rows of the step of `size` rows that is the one from row `first` on.
+    /// The `size` rows of the step that starts at row `first`.
     pub fn rows(
         &self,
         first: u64,
@@ -38,6 +38,7 @@ impl Groups {
         if self.steps < 2 {
             return (first..first + size).collect();
         }
+
         let step = first / size;
         let group = step / self.steps;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,8 +48,10 @@ impl Groups {
                 deal(group * self.steps * size..(group + 1) * self.steps * size, size, seed, length)
             }
         };
+
         let first = ((step % self.steps) * size) as usize;
         let rows = dealt[first..first + size as usize].to_vec();
+
         *last = Some((group, dealt));
         rows
     }
@@ -58,6 +61,7 @@ fn deal(rows: Range<u64>, size: u64, seed: u64, length: impl Fn(u64) -> usize) -
     let mut rng = keyed_rng("group", seed, rows.start, rows.end);
     let mut sorted: Vec<u64> = rows.collect();
     sorted.sort_by_cached_key(|row| (length(*row), *row));
+
     let mut steps: Vec<&[u64]> = sorted.chunks(size as usize).collect();
     for last in (1..steps.len()).rev() {
         steps.swap(last, below(last + 1, &mut rng));
@@ -78,9 +82,11 @@ mod tests {
         let groups = Groups::new(5);
         let steps: Vec<Vec<u64>> =
             (5..10).map(|step| groups.rows(4 * step, 4, 1, length)).collect();
+
         let mut all = steps.concat();
         all.sort_unstable();
         assert_eq!(all, (20..40).collect::<Vec<u64>>());
+
         let mut ranges: Vec<(usize, usize)> = steps
             .iter()
             .map(|rows| rows.iter().map(|row| length(*row)))
@@ -88,6 +94,7 @@ mod tests {
             .collect();
         ranges.sort_unstable();
         assert!(ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{ranges:?}");
+
         assert_ne!(steps, {
             let mut sorted = steps.clone();
             sorted.sort_by_key(|rows| length(rows[0]));

@@ -75,12 +75,14 @@ mod tests {
     fn records_after_the_step_resumed_from_are_removed() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("metrics.jsonl");
+
         let mut log = JsonLines::open(&path, 0).expect("new");
         for step in 1..=4 {
             log.write(record(step)).expect("written");
         }
         fs::write(&path, fs::read_to_string(&path).expect("read") + "{\"step\": 5, \"cut")
             .expect("written");
+
         let mut log = JsonLines::open(&path, 2).expect("resumed");
         assert_eq!(log.last, Some(2));
         log.write(record(3)).expect("written");

@@ -1,7 +1,7 @@
 //! The training loop.
 //!
 //! A [`Run`] is everything that is decided before training starts: settings, data, objective, the
-//! model with its initial weights. A [`Session`] trains it: a the feed makes batches
+//! model with its initial weights. A [`Session`] trains it: a feed makes batches
 //! ahead of time, a [`Stepper`] computes the passes of a step side by side and updates the weights
 //! once, and at fixed steps the session logs, has the model evaluated, and saves. It prints
 //! nothing: a [`Monitor`] evaluates the model, shows progress, and may ask the session to stop.
@@ -14,6 +14,14 @@
 //! Why not burn-train's learner: it sums accumulated gradients and advances the schedule with every
 //! micro-batch, drops the last batch of an epoch, keeps no random state in its checkpoints, and
 //! divides data by the number of threads.
+//!
+//! ```
+//! use train::ScheduleConfig;
+//!
+//! let schedule = ScheduleConfig { warmup: 0.1, ..ScheduleConfig::default() };
+//! // Half of the warmup, its end, and half of the way down.
+//! assert_eq!([0.05, 0.1, 0.55].map(|share| schedule.factor(share)), [0.5, 1.0, 0.5]);
+//! ```
 
 mod budget;
 mod error;

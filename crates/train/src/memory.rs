@@ -19,9 +19,9 @@ pub struct MemoryEstimate {
 /// Whether attention keeps its scores for the backward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttentionMemory {
-    /// They are computed again.
+    /// The scores are computed again.
     Recomputed,
-    /// They are kept.
+    /// The scores are kept.
     Kept,
 }
 
@@ -59,6 +59,7 @@ impl MemoryEstimate {
         // The activations of one layer are needed even where the others are computed again.
         let one = EncoderConfig { layers: 1, ..encoder.clone() };
         let needed = self.bytes(&one, encoder.weights());
+
         match std::fs::read_to_string("/proc/meminfo").ok().as_deref().and_then(total_memory) {
             Some(total) if needed > total => Err(Error::Memory(format!(
                 "training this model needs at least {:.0} GB of memory, this machine has {:.0}: \

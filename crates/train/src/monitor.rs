@@ -38,7 +38,7 @@ pub enum Outcome {
     Complete(Evaluation),
     /// There is nothing to evaluate the model by.
     Nothing,
-    /// It was cut short, and is made up for when the run goes on.
+    /// It was cut short, and is repeated when the run continues.
     Interrupted,
 }
 

@@ -28,7 +28,7 @@ impl Optimizer {
         Self { config, layers, count: 0, moments: BTreeMap::new() }
     }
 
-    /// What it was made from.
+    /// The configuration.
     pub fn config(&self) -> &OptimizerConfig {
         &self.config
     }
@@ -55,7 +55,7 @@ impl Optimizer {
             state.insert(format!("mean.{name}"), HostTensor::of(moments.mean.clone()));
             state.insert(format!("square.{name}"), HostTensor::of(moments.square.clone()));
         }
-        // Exact up to 2^24 steps.
+        // An f32 holds the count exactly up to 2^24 steps.
         state.insert(
             "count".to_owned(),
             HostTensor { shape: vec![1], values: vec![self.count as f32] },
@@ -71,6 +71,7 @@ impl Optimizer {
         let missing = |name: &str| Error::Data(format!("the optimizer's state has no `{name}`"));
         let count = state.get("count").and_then(|count| count.values.first());
         let count = count.ok_or_else(|| missing("count"))?.round() as i32;
+
         let moment = |name: String, length: usize| -> Result<Tensor<1>> {
             let tensor = state.get(&name).ok_or_else(|| missing(&name))?;
             if tensor.values.len() != length {
@@ -90,6 +91,7 @@ impl Optimizer {
             let square = moment(format!("square.{name}"), weight.values.len())?;
             moments.insert(name.clone(), Moments { mean, square });
         }
+
         (self.moments, self.count) = (moments, count);
         Ok(())
     }
@@ -155,17 +157,21 @@ impl ModuleMapper for Update<'_> {
         let shape = param.dims();
         let n = shape.iter().product::<usize>();
         let Some(gradient) = self.gradients.take(&name, [n]) else { return param };
+
         // Biases and norms, which are all the parameters with one axis, are neither decayed nor
         // given a trust ratio.
         let decays = D > 1 || self.optimizer.config.decay_all;
+
         param.map(|value| {
             let device = value.device();
             let flat = value.inner().reshape([n]);
             let distance = distance(&name, self.optimizer.layers);
             let rate = self.learning_rate * self.optimizer.config.layer_decay.powi(distance);
+
             let change = Change { gradient, scale: self.scale.clone(), rate, decays };
             let new = self.optimizer.update(&name, flat, change);
-            // The device carries autodiff and the way of checkpointing.
+
+            // The new tensor must have the device's autodiff and gradient checkpointing.
             let new = new.reshape(shape);
             match device.gradient_checkpointing_strategy() {
                 Some(strategy) => {
@@ -233,6 +239,7 @@ mod tests {
             bias_correction: false,
             ..OptimizerConfig::default()
         };
+
         let gradient: Vec<f32> = (0..4).map(|i| ((i + 7) as f32 * 1.3).sin() * 0.1).collect();
         for (moved, g) in moved(&config).iter().zip(&gradient) {
             let g = f64::from(*g);
@@ -241,6 +248,7 @@ mod tests {
             assert!((f64::from(*moved) - expected).abs() < 1e-6, "{moved} {expected}");
             assert!((moved.abs() / 1e-4 - 3.16).abs() < 0.02);
         }
+
         let config = OptimizerConfig { bias_correction: true, ..config };
         assert!(moved(&config).iter().all(|moved| (moved.abs() / 1e-4 - 1.0).abs() < 1e-2));
     }
@@ -253,12 +261,15 @@ mod tests {
     ) -> BTreeMap<&'static str, Vec<f64>> {
         let start = collect(&layer());
         let mut result = BTreeMap::new();
+
         for (name, n, decays) in [("weight", 4, true), ("bias", 2, config.decay_all)] {
             let mut w: Vec<f64> = start[name].values.iter().map(|w| f64::from(*w)).collect();
             let (mut m, mut v) = (vec![0.0; n], vec![0.0; n]);
+
             for step in 1..=steps {
                 let g: Vec<f64> =
                     (0..n).map(|i| f64::from(((i + 7 * step) as f32 * 1.3).sin() * 0.1)).collect();
+
                 let mut u = vec![0.0; n];
                 for i in 0..n {
                     m[i] = config.beta1 * m[i] + (1.0 - config.beta1) * g[i];
@@ -271,12 +282,14 @@ mod tests {
                     u[i] = mean / (square.sqrt() + config.epsilon);
                     u[i] += if decays { config.weight_decay * w[i] } else { 0.0 };
                 }
+
                 let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
                 let (wn, un) = (norm(&w), norm(&u));
                 let lamb = config.kind == OptimizerKind::Lamb && decays && wn > 0.0 && un > 0.0;
                 let ratio = if lamb { wn / un } else { 1.0 };
                 w.iter_mut().zip(&u).for_each(|(w, u)| *w -= rate * ratio * u);
             }
+
             result.insert(name, w);
         }
         result
@@ -293,11 +306,13 @@ mod tests {
                     weight_decay: 0.1,
                     ..Default::default()
                 };
+
                 let mut optimizer = Optimizer::new(config.clone(), 0);
                 let mut module = layer();
                 for step in 1..=10 {
                     module = optimizer.step(module, gradient(step), one(), 1e-2);
                 }
+
                 let weights = collect(&module);
                 for (name, expected) in reference(&config, 10, 1e-2) {
                     for (got, want) in weights[name].values.iter().zip(expected) {
@@ -318,18 +333,23 @@ mod tests {
             (from..to)
                 .fold(module, |module, step| optimizer.step(module, gradient(step), one(), 1e-2))
         };
+
         let mut straight = Optimizer::new(config.clone(), 0);
         let whole = run(&mut straight, layer(), 0, 6);
+
         let mut first = Optimizer::new(config.clone(), 0);
         let half = run(&mut first, layer(), 0, 3);
+
         let mut second = Optimizer::new(config, 0);
         let mut state = first.state();
         second.restore(&state, &collect(&half), &Device::flex()).expect("a state");
         let resumed = run(&mut second, half, 3, 6);
+
         assert_eq!(
             bytes(&collect(&resumed)).expect("bytes"),
             bytes(&collect(&whole)).expect("bytes")
         );
+
         state.remove("square.bias");
         let error = second
             .restore(&state, &collect(&whole), &Device::flex())

@@ -91,6 +91,7 @@ impl OptimizerConfig {
                 "must be above 0 and at most 1",
             ),
         ];
+
         match checks.iter().find(|(_, value, good, _)| !(*good && value.is_finite())) {
             Some((name, value, good, reason)) => {
                 let reason = if *good { "must be finite" } else { *reason };

@@ -69,6 +69,7 @@ pub fn plan<O: Objective>(
     let batch = recipe.batch(0);
     let flops: f64 =
         batch.micro.iter().map(|micro| 3.0 * objective.flops(encoder, &micro.batch)).sum();
+
     let seconds = time_step(recipe, model, device);
     let one = BudgetProgress {
         step: 1,
@@ -104,6 +105,7 @@ fn shown<O: Objective>(recipe: &Recipe<O>) -> Vec<ShownExample> {
         .map(|number| recipe.examples.get(number, recipe.seed, 0, partner_epoch))
         .collect();
     let batch = objective.collate(&examples, Purpose::Training);
+
     let row = |row| ShownExample {
         tokens: objective.show(&batch, row),
         caption: objective.caption(&batch, row),
@@ -111,7 +113,8 @@ fn shown<O: Objective>(recipe: &Recipe<O>) -> Vec<ShownExample> {
     (0..examples.len()).map(row).collect()
 }
 
-/// The steps of a run of which one is `fraction`. The inverse of 1 / n may be a little more than n.
+/// The steps of a run of which one step is the share `fraction`. The inverse of 1 / n may be a
+/// little more than n.
 fn whole_steps(fraction: f64) -> f64 {
     (1.0 / fraction * (1.0 - 1e-12)).ceil().max(1.0)
 }
@@ -121,6 +124,7 @@ fn time_step<O: Objective>(recipe: &Recipe<O>, model: &O::Model, device: &Device
     let mut seconds = 0.0;
     for step in 0..2 {
         let batch = recipe.batch(step * recipe.step.size as u64);
+
         let started = Instant::now();
         for micro in batch.micro {
             let noise = &mut Noise::new(micro.keys);

@@ -81,6 +81,7 @@ impl ScheduleConfig {
             ("power", self.power, self.power > 0.0 && self.power.is_finite(), "must be above 0"),
             ("floor", self.floor, (0.0..=1.0).contains(&self.floor), "must be between 0 and 1"),
         ];
+
         if let Some((name, value, _, reason)) = checks.iter().find(|(_, _, good, _)| !good) {
             return Err(Error::Data(format!("schedule.{name} = {value}: {reason}")));
         }
@@ -97,11 +98,13 @@ impl ScheduleConfig {
         let t = t.clamp(0.0, 1.0);
         let warmup = self.warmup;
         let ramp = if t < warmup { t / warmup } else { 1.0 };
-        // How far along the curve.
+
+        // The position on the curve: 0 at its start, 1 at its end.
         let along = match self.warmup_shape {
             WarmupShape::Ramp => ((t - warmup) / (1.0 - warmup)).max(0.0),
             WarmupShape::Bert | WarmupShape::Product => t,
         };
+
         let curve = match self.shape {
             ScheduleShape::Linear => 1.0 - along,
             ScheduleShape::Polynomial => (1.0 - along).powf(self.power),
@@ -110,15 +113,11 @@ impl ScheduleConfig {
             ScheduleShape::Constant => 1.0,
         };
         let curve = self.floor + (1.0 - self.floor) * curve;
+
         match self.warmup_shape {
             WarmupShape::Product => curve * ramp,
-            WarmupShape::Ramp | WarmupShape::Bert => {
-                if t < warmup {
-                    ramp
-                } else {
-                    curve
-                }
-            }
+            WarmupShape::Ramp | WarmupShape::Bert if t < warmup => ramp,
+            WarmupShape::Ramp | WarmupShape::Bert => curve,
         }
     }
 }
@@ -164,13 +163,16 @@ mod tests {
             curve(&cosine),
             [1.0, 0.978, 0.914, 0.815, 0.689, 0.55, 0.411, 0.285, 0.186, 0.122, 0.1]
         );
+
         let root = with(ScheduleShape::InverseSqrt, WarmupShape::Ramp);
         assert_eq!(
             curve(&root),
             [0.0, 0.5, 1.0, 0.816, 0.707, 0.632, 0.577, 0.535, 0.5, 0.471, 0.447]
         );
+
         let constant = with(ScheduleShape::Constant, WarmupShape::Ramp);
         assert_eq!(curve(&constant), [0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
+
         let square = ScheduleConfig {
             warmup: 0.0,
             power: 2.0,

@@ -56,7 +56,7 @@ pub struct Session<O: Objective> {
     state: State,
     clock: Clock,
     window: LogWindow,
-    /// Targets of each loss term in this process; none once a lack of them was reported.
+    /// Targets of each loss term so far; none once they have been checked.
     targets: Option<Vec<f64>>,
     saved: Saved,
     /// The step of the last evaluation.
@@ -73,7 +73,7 @@ struct Clock {
 #[derive(Default)]
 struct Saved {
     step: Option<u64>,
-    /// Whether there was an evaluation since.
+    /// Whether an evaluation came after it.
     is_outdated: bool,
 }
 
@@ -90,8 +90,8 @@ impl<O: Objective> Run<O> {
         Recipe { objective, examples, seed, step, groups: Groups::new(step.group) }
     }
 
-    /// What the run would take, given that it takes `memory` bytes, and its first examples. Computes
-    /// two steps to tell the time.
+    /// What the run would take, given that it takes `memory` bytes, and its first examples. Two
+    /// steps are computed to measure the time.
     pub fn plan(self, memory: f64) -> Plan {
         let recipe = Self::recipe(&self.settings, self.objective, self.examples);
         plan::plan(&self.settings, &self.encoder, &recipe, &self.model, &self.device, memory)
@@ -106,10 +106,12 @@ impl<O: Objective> Session<O> {
     pub fn new(run: Run<O>) -> Result<Self> {
         let Run { folder, settings, objective, encoder, model, examples, sources, device } = run;
         let workers = Arc::new(Workers::new(&device, settings.step.passes())?);
+
         let (attention, feed_forward) = encoder.sharing.distinct(encoder.layers);
         let optimizer = Optimizer::new(settings.optimizer.clone(), attention.max(feed_forward));
         let stepper = Stepper::new(objective.clone(), model, optimizer, device, workers);
         let recipe = Arc::new(Run::recipe(&settings, objective, examples));
+
         Ok(Self {
             folder,
             settings,
@@ -138,6 +140,7 @@ impl<O: Objective> Session<O> {
                 self.folder.display()
             )));
         }
+
         self.saved.step = Some(state.step);
         self.targets = None;
         self.state = state;
@@ -151,8 +154,9 @@ impl<O: Objective> Session<O> {
     pub fn start_from(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let state = read_state(checkpoint)?;
         let sources = std::mem::take(&mut self.state.sources);
-        // Other text is begun from its beginning, and the best evaluation of another run says
-        // nothing about this one.
+
+        // Another text is read from its beginning. The other run's best evaluation is not kept: it
+        // says nothing about this run.
         let has_same_text = sources.examples == state.sources.examples;
         let size = self.settings.step.size as u64;
         let rows = if has_same_text { self.recipe.groups.begin(state.rows, size) } else { 0 };
@@ -172,8 +176,8 @@ impl<O: Objective> Session<O> {
     /// Trains until the budget is spent.
     ///
     /// # Errors
-    /// A loss that is not finite, a full disk, a failing evaluation, or [`Error::Interrupted`] after
-    /// saving.
+    /// A loss that is not finite, a full disk, a failing evaluation, or [`Error::Interrupted`]
+    /// after saving.
     pub fn train(mut self, monitor: &mut dyn Monitor<O>) -> Result<Summary> {
         let mut logs = Logs {
             metrics: JsonLines::open(&self.folder.join("metrics.jsonl"), self.state.step)?,
@@ -184,7 +188,7 @@ impl<O: Objective> Session<O> {
         self.clock = Clock { started: Instant::now(), before: self.progress() };
         self.window.restart_clock();
 
-        // An evaluation that was cut short is made up for.
+        // An evaluation that an interruption cut short is repeated.
         let step = self.state.step;
         let is_due = is_due(self.settings.evaluate_every, step);
         if step > 0 && is_due && self.evaluated != Some(step) {
@@ -214,6 +218,7 @@ impl<O: Objective> Session<O> {
     /// Logs, evaluates, saves and stops, as far as each is due.
     fn after_step(&mut self, monitor: &mut dyn Monitor<O>, logs: &mut Logs) -> Result<()> {
         self.read_clock();
+
         let step = self.state.step;
         if is_due(self.settings.log.every, step) {
             self.log(monitor, logs)?;
@@ -221,13 +226,16 @@ impl<O: Objective> Session<O> {
         if is_due(self.settings.evaluate_every, step) {
             self.evaluate(monitor, logs)?;
         }
+
         let is_best = self.state.best.is_some_and(|best| best.step == step);
         if is_due(self.settings.checkpoint.every, step) || is_best {
             self.save(monitor, logs)?;
         }
+
         if !self.settings.budget.exhausted(&self.progress()) {
             self.stop_if_asked(monitor, logs)?;
         }
+
         Ok(())
     }
 
@@ -277,6 +285,7 @@ impl<O: Objective> Session<O> {
         let fraction = self.settings.budget.fraction(&self.progress());
         let learning_rate =
             self.settings.optimizer.learning_rate * self.settings.schedule.factor(fraction);
+
         let flops = |micro: &Micro<O::Batch>| 3.0 * objective.flops(&self.encoder, &micro.batch);
         self.state.flops += batch.micro.iter().map(flops).sum::<f64>();
         self.state.step += 1;
@@ -307,7 +316,7 @@ impl<O: Objective> Session<O> {
         self.window.restart_clock();
 
         let fraction = self.settings.budget.fraction(&self.progress());
-        // By the pace of this process: an earlier one may have run on another machine.
+        // The pace of this process: an earlier process may have run on another machine.
         let spent = fraction - self.settings.budget.fraction(&self.clock.before);
         let pace = self.clock.started.elapsed().as_secs_f64() / spent.max(1e-9);
         monitor.logged(&LogLine {
@@ -321,7 +330,7 @@ impl<O: Objective> Session<O> {
         Ok(())
     }
 
-    /// Those of the fields that tell where the run is in a log.
+    /// The run's progress as fields of a log record, those that `fields` names.
     fn position(&self, fields: &[&str]) -> Map<String, Value> {
         let State { step, tokens, flops, seconds, .. } = &self.state;
         let all = [
@@ -338,11 +347,13 @@ impl<O: Objective> Session<O> {
     fn warn_without_targets(&mut self, terms: &[TermMean]) {
         const SEQUENCES: u64 = 256;
         let Some(targets) = &mut self.targets else { return };
+
         targets.resize(terms.len(), 0.0);
         targets.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term.targets);
         if self.state.step * (self.settings.step.size as u64) < SEQUENCES {
             return;
         }
+
         for (term, _) in terms.iter().zip(targets).filter(|(_, targets)| **targets == 0.0) {
             tracing::warn!(
                 "{} has had nothing to predict so far, so that nothing is learnt of it: does the \
@@ -364,7 +375,7 @@ impl<O: Objective> Session<O> {
                 self.evaluated = Some(self.state.step);
                 return Ok(());
             }
-            // Dropped and made up for later; the caller saves and stops.
+            // The evaluation is repeated on resuming; the caller saves and stops.
             Outcome::Interrupted => return Ok(()),
         };
 
@@ -384,6 +395,7 @@ impl<O: Objective> Session<O> {
         let Some(loss) = evaluation.loss else { return };
         let score = evaluation.score;
         self.state.valid_loss = Some(loss).filter(|loss| loss.is_finite());
+
         let is_better =
             |best: Best| score > best.score || (score == best.score && loss < best.loss);
         if score.is_finite() && self.state.best.is_none_or(is_better) {
@@ -406,8 +418,10 @@ impl<O: Objective> Session<O> {
             ("optimizer.safetensors", weights::bytes(&self.stepper.optimizer.state())?),
         ];
         folder::write(&self.folder, step, &files, &state)?;
+
         let best = self.state.best.map(|best| best.step);
         folder::prune(&self.folder, self.settings.checkpoint.keep, step, best)?;
+
         self.saved = Saved { step: Some(step), is_outdated: false };
         self.read_clock();
         self.window.restart_clock();

@@ -1,4 +1,4 @@
-//! What a run is told, but for the model and the data.
+//! The settings of a run, except for the model and the data.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::budget::Budget;
 use crate::optimizer_config::OptimizerConfig;
 use crate::schedule::ScheduleConfig;
 
-/// What a run is told, but for the model and the data.
+/// The settings of a run, except for the model and the data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Seed of data order, masks and dropout.

@@ -22,7 +22,7 @@ pub struct State {
     pub flops: f64,
     /// Seconds in the loop, over all sessions.
     pub seconds: f64,
-    /// Evaluations so far: the best and the last loss.
+    /// The best evaluation so far.
     pub best: Option<Best>,
     /// Loss of the last evaluation.
     pub valid_loss: Option<f64>,
@@ -60,7 +60,7 @@ pub struct Summary {
     pub valid_loss: Option<f64>,
     /// Validation loss of the best evaluation, nats.
     pub best_loss: Option<f64>,
-    /// The step it was reached at.
+    /// The step of the best evaluation.
     pub best_step: Option<u64>,
 }
 
@@ -89,10 +89,12 @@ impl Sources {
         for example in valid {
             hash.update(format!("{example:?}").as_bytes());
         }
+
         let teacher = match teacher {
             Some(weights) => blake3::hash(&weights::bytes(weights)?).to_string(),
             None => String::new(),
         };
+
         Ok(Self {
             examples: examples.fingerprint().to_string(),
             valid: hash.finalize().to_string(),

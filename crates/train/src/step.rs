@@ -35,7 +35,7 @@ pub struct Losses {
 #[derive(Debug)]
 pub struct Stepper<O: Objective> {
     objective: Arc<O>,
-    /// Taken out only while it is updated: a second holder would make the update copy the weights.
+    /// None only while it is updated: a second owner would make the update copy the weights.
     model: Option<O::Model>,
     /// The optimizer and its state.
     pub optimizer: Optimizer,
@@ -77,6 +77,7 @@ impl<O: Objective> Stepper<O> {
     {
         let (objective, device) = (self.objective.as_ref(), &self.device);
         let counts = &batch.target_counts;
+
         // Every pass differentiates a graph of its own, whose parameters share the model's memory.
         let fork = |micro| (micro, burn::module::Module::fork(self.model().clone(), device));
         let micro = batch.micro.into_iter().map(fork).collect();
@@ -91,8 +92,10 @@ impl<O: Objective> Stepper<O> {
         let (gradients, parts): (Vec<_>, Vec<_>) = passes.into_iter().unzip();
         let terms = parts.into_iter().reduce(add).unwrap_or_default();
         let gradients = GradientSum::total(gradients);
+
         let norm = gradients.norm();
         let scale = clip_factor(&norm, self.optimizer.config().clip_norm);
+
         let model = self.model.take().expect("only taken out within a method");
         self.model = Some(self.optimizer.step(model, gradients, scale, learning_rate));
         Ok(Losses { terms, norm })

@@ -152,6 +152,7 @@ impl Args {
         let vectors = Path::new(self.vectors.as_deref().unwrap_or("train"));
         let files =
             [Some(self.input.as_path()), self.tags.as_deref(), vectors.exists().then_some(vectors)];
+
         let mut hash = blake3::Hasher::new();
         for path in files.into_iter().flatten() {
             let context = || format!("cannot read {}", path.display());

@@ -76,6 +76,7 @@ impl<'a> Format<'a> {
             return String::from_utf8(writer.into_inner().expect("memory takes it"))
                 .expect("made of text");
         }
+
         // A tab or a line break would end the field.
         let fields: Vec<String> =
             fields.map(|field| field.replace(['\t', '\n', '\r'], " ")).collect();

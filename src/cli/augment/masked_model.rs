@@ -16,9 +16,11 @@ impl MaskedModel for EvaluableMaskedModel<'_> {
         order.sort_by_key(|i| queries[*i].tokens.len());
         let longest = queries.iter().map(|query| query.tokens.len()).max().unwrap_or(1);
         let parts: Vec<&[usize]> = order.chunks((TOKENS_AT_ONCE / longest).max(1)).collect();
+
         let predict = |part: &[usize]| {
             self.predict(&part.iter().map(|i| &queries[*i]).collect::<Vec<_>>(), k)
         };
+
         let predicted = self.0.workers().map(parts, predict);
         let predicted = predicted.into_iter().collect::<augment::Result<Vec<_>>>()?.concat();
 
@@ -34,6 +36,7 @@ impl EvaluableMaskedModel<'_> {
     /// The `k` most probable tokens of each query of a batch.
     fn predict(&self, queries: &[&Query], k: usize) -> augment::Result<Vec<Vec<u32>>> {
         self.0.check_interrupt().map_err(|_| augment::Error::Interrupted)?;
+
         let positions: Vec<[u32; 1]> =
             queries.iter().map(|query| [query.position as u32]).collect();
         let masked: Vec<MaskedSequence<'_>> = queries

@@ -31,7 +31,7 @@ pub use args::Args;
 
 /// Rows whose queries go to the model together.
 const CHUNK: usize = 128;
-/// The authors read so many of a file of word vectors.
+/// Vectors that are read from a file, as many as the authors read.
 const VECTORS: usize = 100_000;
 
 /// The table to be varied.
@@ -71,6 +71,7 @@ impl Sentences {
 pub fn run(args: &Args) -> Result<()> {
     args.check()?;
     use_threads(args.threads)?;
+
     let source = model::find(&args.model)?;
     anstream::eprintln!("model: {}", source.describe());
     let format = Format::of(args)?;
@@ -112,6 +113,7 @@ fn tinybert(
     let loaded = (registry::of_model(source)?.load)(source, &args.backend.open()?)?;
     let model = loaded.model.as_ref();
     let vectors = vectors(args, sentences.texts(), model.tokenizer(), source)?;
+
     let tinybert = Tinybert {
         copies: args.copies()?.unwrap_or(20),
         probability: args.replace.unwrap_or(0.4),
@@ -125,6 +127,7 @@ fn tinybert(
         max_length: model.encoder().positions.min(128),
         behaviour: args.behaviour(),
     };
+
     let vary = |start: u64, rows: &[TextRow]| {
         let candidates = sought.of(rows)?;
         let numbered = rows.iter().zip(&candidates).zip(start..);
@@ -132,6 +135,7 @@ fn tinybert(
             numbered.map(|((row, both), number)| tinybert.variants(row, number, args.seed, both));
         Ok(variants.collect())
     };
+
     write(sentences, stream, format, vary)
 }
 
@@ -148,10 +152,12 @@ fn tang(
                        of speech";
         Usage(message.to_owned())
     })?;
+
     let tagger = Lexicon::open(path)?;
     let words = Unigrams::count(sentences.texts(), &tagger);
     let tokenizer = source.tokenizer()?;
     let mask = tokenizer.token(tokenizer.specials().mask).unwrap_or("[MASK]");
+
     let tang = Tang {
         iterations: args.copies()?.unwrap_or(if args.pair.is_some() { 10 } else { 20 }),
         mask: args.mask.unwrap_or(0.1),
@@ -160,6 +166,7 @@ fn tang(
         mask_text: mask.to_owned(),
         behaviour: args.behaviour(),
     };
+
     let vary = |start: u64, rows: &[TextRow]| {
         let variants = rows
             .par_iter()
@@ -167,6 +174,7 @@ fn tang(
             .map(|(i, row)| tang.variants(row, start + i as u64, args.seed, &tagger, &words));
         Ok(variants.collect())
     };
+
     write(sentences, stream, format, vary)
 }
 
@@ -179,7 +187,9 @@ fn write(
 ) -> Result<augment::StreamProgress> {
     let progress = Progress::of_things();
     progress.stage("sentences", Some(sentences.rows.len() as u64));
+
     let line = |number: usize, row: &TextRow| format.line(row, sentences.labels[number].as_deref());
+
     let mut told = 0;
     let mut tell = |done: &augment::StreamProgress| {
         progress.advance(done.rows - told);
@@ -231,6 +241,7 @@ fn table(tokenizer: &Tokenizer, source: &ModelSource) -> Result<Vectors> {
         .get("encoder.embeddings.tokens")
         .ok_or_else(|| BadInput("--vectors model: the model has no token table".to_owned()))?;
     let width = table.shape[1];
+
     let (mut words, mut values) = (Vec::new(), Vec::new());
     let specials = tokenizer.all_special_ids();
     for (id, row) in (0u32..).zip(table.values.chunks_exact(width)) {

@@ -16,8 +16,10 @@ pub fn tinybert(teacher: &EncoderConfig) -> EncoderConfig {
     let most = teacher.layers.div_ceil(3);
     let layers =
         (1..=most).rev().find(|layers| teacher.layers.is_multiple_of(*layers)).unwrap_or(1);
+
     let of_head = ((0.4 * teacher.hidden as f64 / teacher.heads as f64).round() as usize).max(1);
     let hidden = of_head * teacher.heads;
+
     EncoderConfig {
         layers,
         hidden,
@@ -45,6 +47,7 @@ mod tests {
         let (distilled, tiny) = (distilbert(&base), tinybert(&base));
         assert_eq!((distilled.layers, distilled.hidden, distilled.segments), (6, 768, 0));
         assert_eq!((tiny.layers, tiny.hidden, tiny.heads), (4, 312, 12));
+
         let five = EncoderConfig { layers: 5, ..base };
         assert_eq!((distilbert(&five).layers, tinybert(&five).layers), (3, 1));
     }

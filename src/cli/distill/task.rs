@@ -108,6 +108,7 @@ impl Student<'_> {
     fn tinybert(&self, seed: u64, out: &Path) -> Result<Value> {
         let tokenizer = self.source.tokenizer()?;
         let mut start = self.start()?;
+
         if self.args.stage != Stage::Prediction {
             let out = match self.args.stage {
                 Stage::Intermediate => out.to_owned(),
@@ -183,6 +184,7 @@ impl Student<'_> {
         } else {
             Reads::Two
         };
+
         let distillation = DistillationConfig {
             share: 1.0,
             comparison: Comparison::Squares,
@@ -203,6 +205,7 @@ impl Student<'_> {
         let encoder = EncoderConfig { segments: 2, ..EncoderConfig::default() };
         let layers = self.layers(seed, &encoder, Path::new(""))?;
         let config: RunConfig = self.flags(layers, Simple::NAME, &simple)?.resolve()?;
+
         let tokenizer = self.source.tokenizer()?;
         let mut lesson = self.lesson(&config, &tokenizer)?;
         let simple: SimpleConfig = settings::parse(config.objective_knobs(), "objective.")?;
@@ -235,6 +238,7 @@ impl Student<'_> {
                     );
                     return Err(BadInput(message).into());
                 }
+
                 Ok(Weights::from([(
                     "embedding".to_owned(),
                     known_words(&self.source.tokenizer()?, &vectors, seed),
@@ -253,6 +257,7 @@ impl Student<'_> {
                 self.taught.get_or_init(|| taught)
             }
         };
+
         Ok(TaskLesson {
             tokenizer,
             outputs: self.teacher.outputs(),
@@ -267,9 +272,11 @@ impl Student<'_> {
         layers.set("seed", seed as i64);
         layers.set("init", start.display().to_string());
         layers.set("encoder", Table::try_from(encoder)?);
+
         let longest = self.teacher.loaded.model.encoder().positions.min(encoder.positions).min(128);
         layers.set("corpus.max_length", longest as i64);
         layers.set("data", Table::try_from(&self.data)?);
+
         layers.set("budget.epochs", 3.0);
         layers.set("schedule.warmup", 0.1);
         layers.set("evaluation.every", 0);
@@ -286,6 +293,7 @@ impl Student<'_> {
         let seed = layers.get("seed").cloned();
         let mut layers = args.config.below(layers)?;
         args.flags(&mut layers);
+
         let mut knobs = Table::try_from(objective)?;
         let known = |key: &str| knobs.contains_key(key);
         let mine = |assignment: &&String| {
@@ -296,19 +304,23 @@ impl Student<'_> {
             known(key) || self.args.method != Method::TinybertTask
         };
         let assignments: Vec<&String> = args.config.set.iter().filter(mine).collect();
+
         knobs.insert("name".to_owned(), name.into());
         layers.remove("objective");
         layers.set("objective", knobs);
+
         if let Some(length) = args.config.max_length {
             layers.set("corpus.max_length", length as i64);
         }
         layers.set("threads", args.config.threads.unwrap_or(0) as i64);
+
         for assignment in assignments {
             layers.assign(assignment)?;
         }
         if let Some(seed) = seed {
             layers.set("seed", seed);
         }
+
         Ok(layers)
     }
 }
@@ -323,6 +335,7 @@ fn beside(out: &Path) -> PathBuf {
 fn known_words(tokenizer: &Tokenizer, vectors: &Vectors, seed: u64) -> HostTensor {
     let (width, mut known) = (vectors.width(), 0);
     let mut values = Vec::with_capacity(tokenizer.vocabulary_size() * width);
+
     for id in 0..tokenizer.vocabulary_size() as u32 {
         let word = tokenizer.begins_word(id).then(|| tokenizer.decode(&[id]));
         match word.and_then(|word| vectors.get(word.trim())) {
@@ -336,6 +349,7 @@ fn known_words(tokenizer: &Tokenizer, vectors: &Vectors, seed: u64) -> HostTenso
             }
         }
     }
+
     anstream::eprintln!("{known} of {} tokens have a vector", tokenizer.vocabulary_size());
     HostTensor { shape: vec![tokenizer.vocabulary_size(), width], values }
 }

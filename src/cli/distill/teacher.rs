@@ -29,6 +29,7 @@ impl TaskTeacher {
                           its folder";
             return Err(refuse(reason).into());
         }
+
         let loaded = model::load::<Finetune>(source, device)?;
         let config: FinetuneConfig = settings::parse(loaded.knobs.clone(), "objective.")?;
         if !config.kind.of_sequence() {
@@ -78,9 +79,11 @@ impl TaskTeacher {
     ) -> Result<()> {
         let unlabelled = |row: &LabelledSequence| LabelledSequence { label: None, ..row.clone() };
         let theirs: Vec<LabelledSequence> = theirs.iter().map(unlabelled).collect();
+
         let examples = LabelledSequence::evaluation_set(&theirs);
         let model = self.loaded.model.as_ref();
         let (_, outputs) = loss::evaluate_with_outputs(model, &examples, batch)?;
+
         for (row, logits) in ours.iter_mut().zip(outputs) {
             row.teacher_logits = Some(logits);
         }

@@ -73,6 +73,7 @@ fn tasks() -> impl TypedValueParser<Value = Task> {
     let of_objectives =
         registry::held_out_tasks().map(|(_, task)| PossibleValue::new(task.name).help(task.about));
     let values: Vec<PossibleValue> = general.chain(of_objectives).collect();
+
     PossibleValuesParser::new(values).map(|name| match GeneralTask::from_str(&name, false) {
         Ok(task) => Task::General(task),
         Err(_) => {
@@ -143,21 +144,25 @@ impl Args {
         if self.batch == 0 {
             return Err(Usage("--batch 0: must be at least 1".to_owned()));
         }
+
         let task = self.task;
         let of_sentences = task.is(GeneralTask::Pll) || task.is(GeneralTask::RtdScores);
         let writes = task.is_loss() || of_sentences || task.is(GeneralTask::Units);
         let masks = task.is_loss() || task.is(GeneralTask::TradeOff);
         let has_own_length = of_sentences || task.is(GeneralTask::Blimp);
+
         let useless = [
             ("--output", self.output.is_some() && !writes),
             ("--masks", self.masks.is_some() && !masks),
             ("--max-length", self.max_length.is_some() && has_own_length),
         ];
         refuse(&useless, &format!("--task {} does nothing with it", task.name()))?;
+
         if self.teacher.is_some() && !task.is(GeneralTask::TradeOff) {
             let message = "--teacher: only --task trade-off puts a model beside another";
             return Err(Usage(message.to_owned()));
         }
+
         Ok(())
     }
 

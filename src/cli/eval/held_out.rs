@@ -34,10 +34,11 @@ pub struct Evaluation {
 }
 
 impl HeldOut {
-    /// The text of `args` for the model in `source` with this tokenizer and so many positions.
+    /// The text of `args` for the model in `source`, which has this tokenizer and `positions`
+    /// positions.
     ///
     /// # Errors
-    /// When there is none, or --max-length does not fit the model.
+    /// When there is no text, or --max-length does not fit the model.
     pub fn open(
         args: &Args,
         source: &ModelSource,
@@ -51,12 +52,14 @@ impl HeldOut {
             }
         };
         config.max_length = args.max_length.unwrap_or(config.max_length);
+
         let length = config.max_length;
         if length > positions || length < 8 {
             let message =
                 format!("--max-length {length}: must be between 8 and the model's {positions}");
             return Err(BadInput(message).into());
         }
+
         config.cache = args.cache.clone().unwrap_or(config.cache);
         let source = validation_source(args, source, &config, tokenizer)?;
         Ok(Self { config, source })
@@ -72,7 +75,7 @@ impl HeldOut {
         self.config.max_length
     }
 
-    /// The fixed evaluation examples of an objective that packs passages so.
+    /// The fixed evaluation examples, with the packing and the partner epoch of an objective.
     ///
     /// # Errors
     /// When the text holds no passage.
@@ -95,27 +98,28 @@ impl HeldOut {
         let (tokenizer, encoder) = (loaded.model.tokenizer(), loaded.model.encoder());
         let mut context = Context::new(tokenizer, counts, self.config.max_length, encoder);
         context.teacher.clone_from(&loaded.teacher);
+
         let model = loaded.model.with_knobs(knobs, &context)?;
         let examples = self.examples(args, model.packing(), model.partner_epoch())?;
         Ok(Evaluation { model, examples })
     }
 }
 
-/// Evaluation masks as a family sets them, whatever the run's were.
+/// Replaces all knobs of the evaluation masks by those of a family.
 pub fn mask_as(knobs: &mut Table, family: &str) {
     let evaluation = Table::from_iter([("family".to_owned(), family.into())]);
     knobs.insert("evaluation".to_owned(), evaluation.into());
 }
 
-/// Where a text has no target.
+/// The error for a text without targets.
 pub fn no_target() -> BadInput {
     let message = "this text gives nothing to predict: give more of it, a longer --max-length or \
                    other --masks";
     BadInput(message.to_owned())
 }
 
-/// Writes tokens and targets: one JSON object a sequence, with token ids, segments and, where a
-/// token is a target, its id; and the unit that is masked, where several are.
+/// Writes one JSON object for each sequence: token ids, segments, the ids of the targets (null
+/// elsewhere), and `unit` where one is given.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -138,6 +142,7 @@ pub fn write_examples(
         }
         writeln!(file, "{record}").context(context)?;
     }
+
     file.flush().context(context)
 }
 
@@ -154,14 +159,17 @@ fn validation_source(
         let corpus = Builder::new(&text, tokenizer, &cache_folder(config)?, &progress).build()?;
         Ok(TextSource { corpus: Arc::new(corpus), subset: Subset::All })
     };
+
     if !args.input.is_empty() {
         return build(&args.input);
     }
+
     let ModelSource::Run { config: run, .. } = source else {
         let task = args.task.name();
         let message = format!("--task {task} needs --input TEXT for a Hugging Face folder");
         return Err(Usage(message).into());
     };
+
     if !run.corpus.valid.is_empty() {
         // The training text may be gone by now.
         return build(&run.corpus.valid)

@@ -35,6 +35,7 @@ pub fn run(
     if let Some(mut file) = args.open_output()? {
         write_examples(&mut file, &evaluation, None)?;
     }
+
     let means = loss::evaluate(evaluation.model.as_ref(), &evaluation.examples, args.batch)?;
     if means.loss.is_nan() && means.targets == 0.0 {
         return Err(no_target().into());
@@ -56,10 +57,12 @@ fn document(args: &Args, passages: usize, means: &Means) -> Value {
         "targets": means.targets,
         "loss": means.loss,
     });
+
     if let Some(uncertainty) = means.uncertainty {
         document["bits"] = json!(uncertainty.bits);
         document["perplexity"] = json!(uncertainty.perplexity);
     }
+
     for metric in &means.metrics {
         document[&metric.name] = json!(metric.mean);
     }
@@ -71,6 +74,7 @@ fn add_task(document: &mut Value, task: &HeldOutTask, means: &Means) -> Result<(
     let metric = means
         .metric(task.metric)
         .ok_or_else(|| BadInput(format!("--task {}: {}", task.name, task.without_metric)))?;
+
     if task.counts == MetricOf::PairsBothWays {
         let pairs = metric.count / 2.0;
         let [low, high] = wilson(metric.mean, pairs);

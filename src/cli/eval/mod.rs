@@ -24,6 +24,7 @@ pub use args::Args;
 pub fn run(args: &Args) -> Result<()> {
     args.check()?;
     use_threads(args.threads)?;
+
     let source = model::find(&args.model)?;
     anstream::eprintln!("model: {}", source.describe());
     if args.task.is(GeneralTask::TradeOff) {

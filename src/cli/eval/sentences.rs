@@ -74,11 +74,13 @@ pub fn pll(args: &Args, model: &dyn Evaluable) -> Result<()> {
     let input = one_input(args)?;
     let mut output = ScoreOutput::open(args)?;
     let mut sums = PllSums::default();
+
     for part in sentence_parts(Path::new(input), args.limit)? {
         let part = part?;
         let lines: Vec<&str> = part.iter().map(String::as_str).collect();
         let lengths = lines.iter().map(|line| model.tokenizer().encode(line).tokens.len());
         check_lengths(input, sums.sentences, lengths, model.encoder().positions)?;
+
         for (text, score) in lines.iter().zip(likelihood::score(model, &lines)?) {
             sums.add(&score);
             output.write(&json!({
@@ -114,6 +116,7 @@ fn sentence_parts(path: &Path, limit: usize) -> Result<impl Iterator<Item = Resu
     let name = path.display().to_string();
     let limit = if limit == 0 { usize::MAX } else { limit };
     let mut lines = BufReader::new(file).lines().take(limit).enumerate();
+
     Ok(std::iter::from_fn(move || {
         let mut part = Vec::new();
         for (number, line) in lines.by_ref().take(SENTENCES_AT_ONCE) {
@@ -138,6 +141,7 @@ pub fn token_scores(args: &Args, model: &dyn Evaluable) -> Result<()> {
     let input = one_input(args)?;
     let mut output = ScoreOutput::open(args)?;
     let (tokenizer, specials) = (model.tokenizer(), model.tokenizer().specials());
+
     let (mut sentences, mut tokens) = (0usize, 0usize);
     for part in sentence_parts(Path::new(input), args.limit)? {
         let part = part?;
@@ -156,6 +160,7 @@ pub fn token_scores(args: &Args, model: &dyn Evaluable) -> Result<()> {
                 model.objective_name()
             ))
         })?;
+
         for ((text, row), logits) in part.iter().zip(&rows).zip(scores) {
             (sentences, tokens) = (sentences + 1, tokens + row.len());
             let names: Vec<&str> =
@@ -179,6 +184,7 @@ pub fn blimp(args: &Args, model: &dyn Evaluable) -> Result<()> {
         let message = "--task blimp needs one --input FOLDER with BLiMP's JSONL files";
         return Err(Usage(message.to_owned()).into());
     };
+
     let tell = |uid: &str, accuracy: &blimp_pairs::Accuracy| {
         anstream::eprintln!("{uid}: {:.3} of {} pairs", accuracy.accuracy, accuracy.pairs);
     };
@@ -201,7 +207,7 @@ pub fn blimp(args: &Args, model: &dyn Evaluable) -> Result<()> {
     print(&table.to_string())
 }
 
-/// Refuses the first line that does not fit the model, `before` lines standing before these.
+/// Refuses the first line that does not fit the model; `before` lines precede these in the file.
 fn check_lengths(
     input: &str,
     before: usize,

@@ -32,8 +32,10 @@ pub fn run(args: &Args, source: &ModelSource) -> Result<()> {
     let device = args.backend.open()?;
     let teacher = args.teacher.as_deref().map(model::find).transpose()?;
     let sources: Vec<&ModelSource> = std::iter::once(source).chain(&teacher).collect();
-    // As the first of them that knows was trained.
+
+    // The data of the first source that knows what it was trained on.
     let data = sources.iter().find_map(|source| source.data()).cloned().unwrap_or_default();
+
     let set;
     let models: Vec<Box<dyn MeasuredModel + '_>> = if are_task_models(&sources)? {
         let of_task = |source: &&ModelSource| task_model(args, source, &data, &device);
@@ -43,6 +45,7 @@ pub fn run(args: &Args, source: &ModelSource) -> Result<()> {
         let of_set = |source: &&ModelSource| masked_model(source, &set, &device);
         sources.iter().map(of_set).collect::<Result<_>>()?
     };
+
     if models[0].rows() == 0 {
         let message = "there is no row to predict; give --input with some";
         return Err(BadInput(message.to_owned()).into());
@@ -51,6 +54,7 @@ pub fn run(args: &Args, source: &ModelSource) -> Result<()> {
     let speeds = speeds(&models, args.batch)?;
     let predictions: Vec<ModelPredictions> =
         models.iter().map(|model| Ok(model.predictions(args.batch)?)).collect::<Result<_>>()?;
+
     let mut measured = Vec::new();
     for (((source, model), speed), predictions) in
         sources.iter().zip(&models).zip(speeds).zip(&predictions)
@@ -65,6 +69,7 @@ pub fn run(args: &Args, source: &ModelSource) -> Result<()> {
         entry.extend(metrics.map(|(name, value)| (name.clone(), json!(value))));
         measured.push(entry);
     }
+
     let agreement = predictions.get(1).map(|teacher| predictions[0].agreement(teacher));
     print_measures(args, models[0].rows(), measured, agreement)
 }
@@ -91,6 +96,7 @@ fn print_measures(
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
     let mut measured = measured.into_iter();
     let (ours, theirs) = (measured.next().unwrap_or_default(), measured.next());
+
     if args.json {
         let mut document =
             json!({"task": "trade-off", "model": args.model, "rows": rows, "batch": args.batch});
@@ -107,6 +113,7 @@ fn print_measures(
         }
         return print_json(&document);
     }
+
     let mut text = table(&["quantity", "model", "teacher", "model / teacher"]);
     for (name, value) in &ours {
         let there = theirs.as_ref().and_then(|theirs| theirs.get(name)).map(number);
@@ -135,19 +142,21 @@ fn speeds(models: &[Box<dyn MeasuredModel + '_>], batch: usize) -> Result<Vec<Sp
     let rows = models[0].rows();
     let mut alone = vec![Vec::new(); models.len()];
     let mut together = vec![Vec::new(); models.len()];
-    // The first few find memory and caches cold.
-    for (row, measured) in
-        (0..rows.min(10)).map(|row| (row, false)).chain((0..rows.min(ALONE)).map(|row| (row, true)))
-    {
+
+    // Memory and caches are cold at first, so that a few rows are not measured.
+    for row in 0..rows.min(10) {
+        signals::check()?;
+        models.iter().for_each(|model| model.run_one(row));
+    }
+    for row in 0..rows.min(ALONE) {
         signals::check()?;
         for (model, times) in models.iter().zip(&mut alone) {
             let started = Instant::now();
             model.run_one(row);
-            if measured {
-                times.push(started.elapsed().as_secs_f64());
-            }
+            times.push(started.elapsed().as_secs_f64());
         }
     }
+
     for _ in 0..ROUNDS {
         for (model, times) in models.iter().zip(&mut together) {
             let started = Instant::now();
@@ -155,6 +164,7 @@ fn speeds(models: &[Box<dyn MeasuredModel + '_>], batch: usize) -> Result<Vec<Sp
             times.push(started.elapsed().as_secs_f64());
         }
     }
+
     let speed = |(alone, together): (&mut Vec<f64>, &mut Vec<f64>)| Speed {
         latency: median(alone),
         rows_per_second: rows as f64 / median(together),
@@ -182,6 +192,7 @@ fn task_model<'a>(
     if args.limit > 0 && of_rows {
         split.rows.truncate(args.limit);
     }
+
     let loaded = (entry.load)(&source.without_teacher(), device)?;
     Ok(Box::new(TaskModel::new(loaded.model, outputs, data, split)))
 }
@@ -195,6 +206,7 @@ fn read_rows(
 ) -> Result<Split> {
     let TaskOutputs { kind, labels } = outputs;
     let is_named = |path: &std::path::Path| !path.as_os_str().is_empty();
+
     match args.input.as_slice() {
         [path] => {
             let data = data.of_file(path.as_ref())?;
@@ -243,6 +255,7 @@ fn masked_set(args: &Args, sources: &[&ModelSource]) -> Result<MaskedSet> {
         toml::Value::from(family).try_into().map_err(|error: toml::de::Error| {
             BadInput(format!("--masks {family}: {}", error.message()))
         })?;
+
     let config = MlmConfig { evaluation: Masking::of(family), ..MlmConfig::default() };
     let context = Context::new(&tokenizer, text.token_counts(), text.max_length(), &encoder);
     let objective = Mlm::new(config, &context)?;

@@ -30,6 +30,7 @@ pub fn run(args: &Args, source: &ModelSource, loaded: &Loaded) -> Result<()> {
     let mut rows = table(&["unit", "targets", "loss", "accuracy"]);
     let mut document = json!({"task": "units", "model": args.model});
     let mut output = args.open_output()?;
+
     for (unit, family) in UNITS {
         let mut knobs = loaded.knobs.clone();
         mask_as(&mut knobs, family);
@@ -44,6 +45,7 @@ pub fn run(args: &Args, source: &ModelSource, loaded: &Loaded) -> Result<()> {
         if targets == 0 {
             return Err(no_target().into());
         }
+
         let metric = |name: &str| {
             scored.metrics.iter().find(|(known, _)| known == name).map_or(f64::NAN, |(_, x)| *x)
         };
@@ -52,5 +54,6 @@ pub fn run(args: &Args, source: &ModelSource, loaded: &Loaded) -> Result<()> {
         rows.add_row([unit.to_owned(), targets.to_string(), format!("{loss:.4}"), share]);
         document[unit] = json!({"targets": targets, "loss": loss, "accuracy": accuracy});
     }
+
     if args.json { print_json(&document) } else { print(&rows.to_string()) }
 }

@@ -1,4 +1,4 @@
-//! Text to token ids: a tokenizer of the `tokenizers` crate and what is known about its vocabulary.
+//! Text to token ids: a tokenizer of the `tokenizers` crate with facts about its vocabulary.
 
 mod json;
 mod open;
@@ -26,7 +26,7 @@ pub struct Specials {
     pub sep: u32,
     /// Fills up: `[PAD]`, `<pad>`.
     pub pad: u32,
-    /// Stands for what is not in the vocabulary: `[UNK]`, `<unk>`.
+    /// Stands for a word that the vocabulary cannot spell: `[UNK]`, `<unk>`.
     pub unk: u32,
     /// Stands for a masked token: `[MASK]`, `<mask>`.
     pub mask: u32,
@@ -35,11 +35,11 @@ pub struct Specials {
 /// Tokens of a text without special tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoded {
-    /// Their ids.
+    /// Token ids.
     pub tokens: Vec<u32>,
-    /// Whether a word begins with the token.
+    /// Whether each token begins a word.
     pub word_starts: Vec<bool>,
-    /// The token each sentence begins with; empty for a text without tokens.
+    /// Positions of the tokens that begin a sentence; empty for a text without tokens.
     pub sentence_starts: Vec<u32>,
 }
 
@@ -47,13 +47,13 @@ pub struct Encoded {
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     inner: Inner,
-    /// What pieces of text became before, where the tokenizer looks at pieces alone.
-    memory: Option<Arc<pieces::Memory>>,
+    /// Tokens of pieces of text, if the tokenizer treats pieces independently.
+    cache: Option<Arc<pieces::TokenCache>>,
     json: String,
     specials: Specials,
     special_ids: Vec<u32>,
-    /// By id: the token, and whether a word begins with it.
-    vocabulary: Vec<(String, bool)>,
+    /// Entries by id.
+    vocabulary: Vec<words::Entry>,
 }
 
 impl Tokenizer {
@@ -71,8 +71,9 @@ impl Tokenizer {
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| Error::data(error.to_string()))?;
         let json = inner.to_string(true).map_err(|error| Error::data(error.to_string()))?;
-        // A text that spells a special token is text.
+        // The name of a special token in a text is ordinary text.
         inner.set_encode_special_tokens(true);
+
         let specials = specials(&inner)?;
         let mut special_ids: Vec<u32> = inner
             .get_added_tokens_decoder()
@@ -83,9 +84,10 @@ impl Tokenizer {
         special_ids.extend([specials.cls, specials.sep, specials.pad, specials.unk, specials.mask]);
         special_ids.sort_unstable();
         special_ids.dedup();
+
         let vocabulary = words::table(&inner, &special_ids);
-        let memory = pieces::separable(&inner).then(|| Arc::new(pieces::Memory::new()));
-        Ok(Self { inner, memory, json, specials, special_ids, vocabulary })
+        let cache = pieces::separable(&inner).then(|| Arc::new(pieces::TokenCache::new()));
+        Ok(Self { inner, cache, json, specials, special_ids, vocabulary })
     }
 
     /// The special tokens of the layout.
@@ -98,65 +100,55 @@ impl Tokenizer {
         &self.special_ids
     }
 
-    /// The largest id and one.
+    /// One more than the largest token id.
     pub fn vocabulary_size(&self) -> usize {
         self.vocabulary.len()
     }
 
     /// The token with an id.
     pub fn token(&self, id: u32) -> Option<&str> {
-        self.vocabulary.get(id as usize).map(|(token, _)| token.as_str())
+        self.vocabulary.get(id as usize).map(|entry| entry.token.as_str())
     }
 
-    /// Whether every id stands for the same token in both.
+    /// Whether every id stands for the same token in both tokenizers.
     pub fn has_tokens_of(&self, other: &Self) -> bool {
         self.vocabulary == other.vocabulary
     }
 
-    /// Whether a word begins with the token of an id.
+    /// Whether the token of an id begins a word.
     pub fn begins_word(&self, id: u32) -> bool {
-        self.vocabulary.get(id as usize).is_some_and(|(_, begins)| *begins)
+        self.vocabulary.get(id as usize).is_some_and(|entry| entry.begins_word)
     }
 
-    /// The tokens of a text that is a paragraph or a sentence, without special tokens.
+    /// The tokens of a paragraph or a sentence, without special tokens.
     pub fn encode(&self, text: &str) -> Encoded {
-        let found = match &self.memory {
-            Some(memory) => memory.tokens(&self.inner, text),
+        let found = match &self.cache {
+            Some(cache) => cache.tokens(&self.inner, text),
             None => pieces::tokens(&self.inner, text),
         };
-        let tokens: Vec<u32> = found.iter().map(|(id, _)| self.known(*id)).collect();
+        let tokens: Vec<u32> = found.iter().map(|token| self.known(token.id)).collect();
         let mut word_starts: Vec<bool> =
-            tokens.iter().map(|id| self.vocabulary[*id as usize].1).collect();
-        let mut sentence_starts = Vec::new();
-        let mut from = 0;
-        for sentence in crate::sentences::sentences(text) {
-            // The first token that reaches into the sentence; it may begin with the space before
-            // it.
-            let mut first =
-                from + found[from..].iter().take_while(|(_, end)| *end <= sentence.start).count();
-            // It may even be nothing but that space.
-            while first > from && is_space(text, &found[..first]) {
-                first -= 1;
-            }
-            if first < tokens.len() && sentence_starts.last() != Some(&(first as u32)) {
-                sentence_starts.push(first as u32);
-                word_starts[first] = true;
-            }
-            from = first;
+            tokens.iter().map(|id| self.vocabulary[*id as usize].begins_word).collect();
+        let mut sentence_starts = sentence_starts(text, &found);
+        for start in &sentence_starts {
+            word_starts[*start as usize] = true;
         }
-        if let (Some(first), false) = (sentence_starts.first_mut(), tokens.is_empty()) {
-            *first = 0;
+
+        // The first token begins a word and a sentence in any case.
+        if !tokens.is_empty() {
             word_starts[0] = true;
-        } else if !tokens.is_empty() {
-            sentence_starts.push(0);
-            word_starts[0] = true;
+            match sentence_starts.first_mut() {
+                Some(first) => *first = 0,
+                None => sentence_starts.push(0),
+            }
         }
         Encoded { tokens, word_starts, sentence_starts }
     }
 
-    /// The same tokens, and the bytes of the text each of them stands for, as a range on character
-    /// boundaries without white space at its ends; empty for a token that is nothing but white
-    /// space. Tokens that are parts of one character share its range.
+    /// The tokens of [`Tokenizer::encode`], and the byte range of the text that each stands for.
+    /// Ranges lie on character boundaries and have no white space at either end; the range of a
+    /// token of nothing but white space is empty. Tokens that are parts of one character share the
+    /// range of that character.
     pub fn encode_offsets(&self, text: &str) -> (Vec<u32>, Vec<Range<usize>>) {
         let encoding =
             self.inner.encode(text, false).expect("encoding without truncation does not fail");
@@ -166,7 +158,8 @@ impl Tokenizer {
         (tokens, ranges)
     }
 
-    /// A Unigram model matches a special token that is spelt out; to a text it is an unknown word.
+    /// The id, or that of the unknown token for a special token: a Unigram model matches special
+    /// tokens that are spelt out in a text.
     fn known(&self, id: u32) -> u32 {
         if self.special_ids.binary_search(&id).is_ok() { self.specials.unk } else { id }
     }
@@ -197,18 +190,40 @@ impl Tokenizer {
     }
 }
 
-/// Whether the last of the tokens is white space of the text: not one of several tokens of one
-/// character.
+/// Positions of the tokens that begin a sentence of the text.
+fn sentence_starts(text: &str, tokens: &[pieces::Token]) -> Vec<u32> {
+    let mut starts = Vec::new();
+    let mut from = 0;
+    for sentence in crate::sentences::sentences(text) {
+        // The first token that reaches into the sentence. It may begin with the space before the
+        // sentence.
+        let reaches = |token: &&pieces::Token| token.end > sentence.start;
+        let mut first = from + tokens[from..].iter().take_while(|token| !reaches(token)).count();
+        // Tokens of nothing but that space belong to the sentence too.
+        while first > from && is_space(text, &tokens[..first]) {
+            first -= 1;
+        }
+
+        if first < tokens.len() && starts.last() != Some(&(first as u32)) {
+            starts.push(first as u32);
+        }
+        from = first;
+    }
+    starts
+}
+
+/// Whether the last of the tokens stands for white space, and not for a part of a character.
 fn is_space(text: &str, tokens: &[pieces::Token]) -> bool {
     let (start, end) = match tokens {
         [] => return false,
-        [(_, end)] => (0, *end),
-        [.., (_, start), (_, end)] => (*start, *end),
+        [token] => (0, token.end),
+        [.., before, token] => (before.end, token.end),
     };
     start < end && text.get(start..end).is_some_and(|token| token.trim().is_empty())
 }
 
-/// The bytes from `start` to `end`, widened to whole characters, without white space at their ends.
+/// The byte range from `start` to `end`, widened to whole characters, then without white space at
+/// either end.
 fn trimmed(text: &str, start: usize, end: usize) -> Range<usize> {
     let (start, end) = (text.floor_char_boundary(start), text.ceil_char_boundary(end));
     let token = &text[start..end.max(start)];
@@ -216,6 +231,7 @@ fn trimmed(text: &str, start: usize, end: usize) -> Range<usize> {
     start..start + token.trim().len()
 }
 
+/// The ids of the special tokens, under BERT's or RoBERTa's names.
 fn specials(inner: &Inner) -> Result<Specials> {
     let find = |names: &[&str]| {
         names.iter().find_map(|name| inner.token_to_id(name)).ok_or_else(|| {
@@ -225,6 +241,7 @@ fn specials(inner: &Inner) -> Result<Specials> {
             ))
         })
     };
+
     Ok(Specials {
         cls: find(&["[CLS]", "<s>"])?,
         sep: find(&["[SEP]", "</s>"])?,
@@ -257,6 +274,7 @@ mod tests {
         alphabet.sort_unstable();
         words.extend(alphabet.into_iter().map(String::from));
         words.extend(["\u{120}a", "ab"].map(str::to_owned));
+
         let vocabulary =
             words.iter().enumerate().map(|(id, word)| (word.clone(), id.into())).collect();
         let merges =
@@ -278,6 +296,7 @@ mod tests {
             "e",
             ".",
         ];
+
         let pieces = pieces
             .iter()
             .enumerate()
@@ -291,7 +310,7 @@ mod tests {
             .expect("special tokens")
     }
 
-    /// What each token of the text stands for.
+    /// The part of the text that each token stands for.
     fn parts(tokenizer: &Tokenizer, text: &str) -> Vec<String> {
         tokenizer.encode_offsets(text).1.into_iter().map(|range| text[range].to_owned()).collect()
     }
@@ -321,15 +340,18 @@ mod tests {
             "\0",
             "\u{fb01}",
         ];
+
         for (number, tokenizer) in [wordpiece(), byte_level(), unigram()].iter().enumerate() {
             for seed in 0..1000 {
                 let mut rng = keyed_rng("offsets", seed, number as u64, 0);
                 let length = below(16, &mut rng);
                 let text: String =
                     (0..length).map(|_| alphabet[below(alphabet.len(), &mut rng)]).collect();
+
                 let (tokens, ranges) = tokenizer.encode_offsets(&text);
                 assert_eq!(tokens, tokenizer.encode(&text).tokens, "{text:?}");
                 assert_eq!(tokens.len(), ranges.len());
+
                 for range in &ranges {
                     let part = text.get(range.clone()).expect("character boundaries");
                     assert_eq!(part, part.trim(), "{text:?}");

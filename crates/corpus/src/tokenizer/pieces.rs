@@ -1,5 +1,5 @@
-//! Tokens of a text, piece by piece between spaces: a piece that was met before is not tokenised
-//! again.
+//! Tokens of a text, found piece by piece. Pieces are cut at spaces, and the tokens of a piece are
+//! cached for its next occurrence.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -7,27 +7,39 @@ use std::sync::{PoisonError, RwLock};
 
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper, Tokenizer};
 
-/// Parts of the memory, so that threads seldom meet.
+/// Number of shards of the cache; with many, threads seldom wait for each other.
 const SHARDS: usize = 64;
-/// Pieces a part remembers, the first ones it meets: 260,000 in all, some 40 MB.
+/// Number of pieces that a shard holds, the first ones it meets: 260,000 in all, some 40 MB.
 const REMEMBERED: usize = 4096;
-/// Bytes of the longest piece that is remembered.
+/// Size in bytes of the longest piece that is cached.
 const LONGEST: usize = 64;
 
-/// A token's id, and the byte of the text after its last.
-pub type Token = (u32, usize);
+/// A token of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub id: u32,
+    /// The byte of the text after the last one of the token.
+    pub end: usize,
+}
 
-/// Pieces, and the ids of their tokens with the byte of the piece after the last of each.
-type Shard = HashMap<Box<str>, Box<[(u32, u8)]>>;
-
-/// The memory of pieces and their tokens.
+/// A token of a piece of at most [`LONGEST`] bytes.
 #[derive(Debug)]
-pub struct Memory {
+struct ShortToken {
+    id: u32,
+    end: u8,
+}
+
+/// The tokens of each piece.
+type Shard = HashMap<Box<str>, Box<[ShortToken]>>;
+
+/// The tokens of pieces that were tokenised before.
+#[derive(Debug)]
+pub struct TokenCache {
     hasher: RandomState,
     shards: Vec<RwLock<Shard>>,
 }
 
-impl Memory {
+impl TokenCache {
     pub fn new() -> Self {
         Self {
             hasher: RandomState::new(),
@@ -41,27 +53,28 @@ impl Memory {
         let mut found = Vec::with_capacity(text.len() / 4);
         let mut from = 0;
         for piece in pieces(text) {
-            self.piece(tokenizer, piece, from, &mut found);
+            self.push_tokens(tokenizer, piece, from, &mut found);
             from += piece.len();
         }
         found
     }
 
-    fn piece(&self, tokenizer: &Tokenizer, piece: &str, from: usize, found: &mut Vec<Token>) {
+    /// Appends the tokens of the piece that begins at byte `from` of the text.
+    fn push_tokens(&self, tokenizer: &Tokenizer, piece: &str, from: usize, found: &mut Vec<Token>) {
         let shard = &self.shards[self.hasher.hash_one(piece) as usize % SHARDS];
         if let Some(known) = shard.read().unwrap_or_else(PoisonError::into_inner).get(piece) {
-            found.extend(known.iter().map(|(id, end)| (*id, from + usize::from(*end))));
+            let token = |token: &ShortToken| Token { id: token.id, end: from + token.end as usize };
+            found.extend(known.iter().map(token));
             return;
         }
+
         let tokens = tokens(tokenizer, piece);
-        found.extend(tokens.iter().map(|(id, end)| (*id, from + end)));
+        found.extend(tokens.iter().map(|token| Token { end: from + token.end, ..*token }));
         if piece.len() <= LONGEST {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             if shard.len() < REMEMBERED {
-                shard.insert(
-                    piece.into(),
-                    tokens.into_iter().map(|(id, end)| (id, end as u8)).collect(),
-                );
+                let short = |token: Token| ShortToken { id: token.id, end: token.end as u8 };
+                shard.insert(piece.into(), tokens.into_iter().map(short).collect());
             }
         }
     }
@@ -75,13 +88,14 @@ pub fn tokens(tokenizer: &Tokenizer, text: &str) -> Vec<Token> {
         .get_ids()
         .iter()
         .zip(encoding.get_offsets())
-        .map(|(id, (_, end))| (*id, *end))
+        .map(|(id, (_, end))| Token { id: *id, end: *end })
         .collect()
 }
 
 /// Cuts a text before every run of spaces.
 pub fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
+
     std::iter::from_fn(move || {
         let spaces = rest.len() - rest.trim_start_matches(' ').len();
         let end = rest[spaces..].find(' ').map_or(rest.len(), |at| spaces + at);
@@ -91,10 +105,10 @@ pub fn pieces(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a text's tokens are those of its [`pieces`], one after another. So it is where words are
-/// cut at spaces before anything looks at two of them: BERT's tokenizers, and byte-level BPE with
-/// the pattern of GPT-2, whose tokens hold a space only at their beginning and whose look-ahead at
-/// the end of white space sees the same before a space and at the end of the text.
+/// Whether the tokens of a text are those of its [`pieces`], concatenated. This holds where text is
+/// split into words at spaces before any other step: for BERT's tokenizers, and for byte-level BPE
+/// with the pattern of GPT-2, whose tokens hold a space only at their beginning and whose
+/// look-ahead at the end of white space gives the same before a space as at the end of the text.
 pub fn separable(tokenizer: &Tokenizer) -> bool {
     let cuts = match (tokenizer.get_normalizer(), tokenizer.get_pre_tokenizer()) {
         (
@@ -104,7 +118,7 @@ pub fn separable(tokenizer: &Tokenizer) -> bool {
         (None, Some(PreTokenizerWrapper::ByteLevel(bytes))) => bytes.use_regex,
         _ => false,
     };
-    // A token that somebody added may hold a space.
+    // A token added by a user may contain a space.
     cuts && tokenizer.get_added_tokens_decoder().values().all(|token| token.special)
 }
 
@@ -141,6 +155,7 @@ mod tests {
         alphabet.sort_unstable();
         words.extend(alphabet.into_iter().map(String::from));
         words.extend(["\u{120}a", "ab", "\u{120}\u{120}", "'s", "<mask>"].map(str::to_owned));
+
         let vocabulary =
             words.iter().enumerate().map(|(id, word)| (word.clone(), id.into())).collect();
         let merges = [("\u{120}", "a"), ("a", "b"), ("\u{120}", "\u{120}"), ("'", "s")];
@@ -181,22 +196,24 @@ mod tests {
             "<s>",
             "\u{3a3}",
         ];
+
         for mut tokenizer in [wordpiece(), byte_level()] {
             tokenizer.set_encode_special_tokens(true);
             assert!(separable(&tokenizer));
-            let memory = Memory::new();
+
+            let cache = TokenCache::new();
             for seed in 0..2000 {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
                 let length = rng.random_range(0..24);
                 let text: String =
                     (0..length).map(|_| alphabet[rng.random_range(0..alphabet.len())]).collect();
-                assert_eq!(memory.tokens(&tokenizer, &text), tokens(&tokenizer, &text), "{text:?}");
+                assert_eq!(cache.tokens(&tokenizer, &text), tokens(&tokenizer, &text), "{text:?}");
             }
         }
     }
 
     #[test]
-    fn an_added_token_may_hold_a_space() {
+    fn an_added_token_may_contain_a_space() {
         let mut tokenizer = wordpiece();
         tokenizer.add_tokens([tokenizers::AddedToken::from("a b", false)]).expect("an added token");
         assert!(!separable(&tokenizer));

@@ -10,7 +10,7 @@ use tokenizers::normalizers::{
     Lowercase, NFKD, NormalizerWrapper, Precompiled, Replace, Sequence, StripAccents,
 };
 
-use super::json::from_json;
+use super::json::{SpaceBefore, from_json, metaspace, special_token};
 use crate::error::{Error, Result};
 
 /// `ModelProto` of `sentencepiece_model.proto`, with the fields that the conversion reads; others
@@ -60,13 +60,14 @@ struct NormalizerSpec {
     precompiled_charsmap: Option<Vec<u8>>,
 }
 
-/// The tokenizer of a model file; case and accents are kept if the `settings` of
-/// `tokenizer_config.json` say so.
+/// The tokenizer of a model file. Case and accents are kept if `settings`, the content of
+/// `tokenizer_config.json`, say so.
 pub fn open(path: &Path, settings: &Value) -> Result<Tokenizer> {
     let bad = |error: &dyn std::fmt::Display| Error::data(format!("{}: {error}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
     let model = Model::decode(bytes.as_slice())
         .map_err(|error| bad(&format!("no SentencePiece model: {error}")))?;
+
     let trainer = model
         .trainer_spec
         .as_ref()
@@ -74,37 +75,52 @@ pub fn open(path: &Path, settings: &Value) -> Result<Tokenizer> {
     if trainer.model_type() != ModelType::Unigram {
         return Err(bad(&"only SentencePiece's Unigram models are read, as ALBERT's is"));
     }
-    let piece = |piece: &Piece| {
-        // A number with a comma behind it is two pieces.
+
+    let mut tokenizer = from_json(&parts(&model.pieces, trainer.unk_id()), path)?;
+    let steps = normalizers(&model, settings).map_err(|error| bad(&error))?;
+    tokenizer.with_normalizer(Some(Sequence::new(steps))).map_err(|error| bad(&error))?;
+    Ok(tokenizer)
+}
+
+/// The parts of the tokenizer, without its normalizer.
+fn parts(pieces: &[Piece], unk_id: i32) -> Value {
+    let scored = |piece: &Piece| {
+        // A penalty, so that a number and the comma after it become two pieces.
         let penalty = if number_and_comma(piece.piece()) { 100.0 } else { 0.0 };
         json!([piece.piece(), f64::from(piece.score()) - penalty])
     };
-    let pieces: Vec<Value> = model.pieces.iter().map(piece).collect();
+    let vocabulary: Vec<Value> = pieces.iter().map(scored).collect();
+
     let special = |(id, piece): (usize, &Piece)| {
         let name = piece.piece();
         let known = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"].contains(&name);
-        known.then(|| {
-            json!({
-                "id": id, "content": name, "single_word": false, "lstrip": name == "[MASK]", "rstrip": false,
-                "normalized": false, "special": true,
-            })
-        })
+        let space = if name == "[MASK]" { SpaceBefore::Taken } else { SpaceBefore::Left };
+        known.then(|| special_token(&id.into(), name, space))
     };
-    let added: Vec<Value> = model.pieces.iter().enumerate().filter_map(special).collect();
-    let metaspace = json!({"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "always", "split": true});
-    let parts = json!({
+    let added: Vec<Value> = pieces.iter().enumerate().filter_map(special).collect();
+
+    json!({
         "version": "1.0",
         "added_tokens": added,
         "normalizer": null,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, metaspace]},
+        "pre_tokenizer": {
+            "type": "Sequence",
+            "pretokenizers": [{"type": "WhitespaceSplit"}, metaspace()],
+        },
         "post_processor": null,
-        "decoder": metaspace,
-        "model": {"type": "Unigram", "unk_id": trainer.unk_id(), "vocab": pieces, "byte_fallback": false},
-    });
-    let mut tokenizer = from_json(&parts, path)?;
-    let replace = |from: &str| {
-        Replace::new(from, "\"").map(NormalizerWrapper::from).map_err(|error| bad(&error))
-    };
+        "decoder": metaspace(),
+        "model": {
+            "type": "Unigram",
+            "unk_id": unk_id,
+            "vocab": vocabulary,
+            "byte_fallback": false,
+        },
+    })
+}
+
+/// The steps of the normalizer, in order.
+fn normalizers(model: &Model, settings: &Value) -> tokenizers::Result<Vec<NormalizerWrapper>> {
+    let replace = |from: &str| Replace::new(from, "\"").map(NormalizerWrapper::from);
     let mut steps = vec![replace("``")?, replace("''")?];
     if settings["keep_accents"].as_bool() != Some(true) {
         steps.extend([NFKD.into(), StripAccents.into()]);
@@ -112,13 +128,13 @@ pub fn open(path: &Path, settings: &Value) -> Result<Tokenizer> {
     if settings["do_lower_case"].as_bool() != Some(false) {
         steps.push(Lowercase.into());
     }
+
     let charsmap =
         model.normalizer_spec.as_ref().map_or(&[][..], NormalizerSpec::precompiled_charsmap);
     if !charsmap.is_empty() {
-        steps.push(Precompiled::from(charsmap).map_err(|error| bad(&error))?.into());
+        steps.push(Precompiled::from(charsmap)?.into());
     }
-    tokenizer.with_normalizer(Some(Sequence::new(steps))).map_err(|error| bad(&error))?;
-    Ok(tokenizer)
+    Ok(steps)
 }
 
 /// Whether a piece ends with a digit and a comma.

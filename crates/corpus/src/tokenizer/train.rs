@@ -1,11 +1,11 @@
-//! Tokenizers trained on a text: the same text gives the same file, for any number of threads.
+//! Training tokenizers. The same text gives the same file for any number of threads.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::models::unigram::{Unigram, UnigramTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -25,11 +25,11 @@ use crate::text::Text;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenizerModel {
-    /// BERT's: pieces inside a word begin with `##`.
+    /// BERT's WordPiece: pieces inside a word begin with `##`.
     Wordpiece,
-    /// RoBERTa's: byte-level byte-pair encoding.
+    /// RoBERTa's byte-level byte-pair encoding.
     Bpe,
-    /// ALBERT's: a unigram language model over pieces.
+    /// ALBERT's unigram language model over pieces.
     Unigram,
 }
 
@@ -38,25 +38,27 @@ pub enum TokenizerModel {
 pub struct TrainConfig {
     /// The kind of model.
     pub model: TokenizerModel,
-    /// Tokens, special tokens included.
+    /// Number of tokens, special tokens included.
     pub vocabulary: usize,
     /// Whether to lower-case and strip accents (not for byte-level BPE).
     pub lowercase: bool,
 }
 
-/// Text of a paragraph batch that is counted at once.
+/// Version of the training; part of the cache key.
+const FORMAT: u32 = 3;
+/// Size in bytes of a batch of paragraphs whose words are counted at once.
 const BATCH_BYTES: usize = 4 << 20;
-/// Counting words of more text than this changes little; of a larger one, paragraphs spread evenly
-/// are taken.
+/// Size in bytes of the text whose words are counted. More text changes little; of a larger text,
+/// evenly spaced paragraphs are counted.
 const SAMPLE_BYTES: u64 = 256 << 20;
-/// What is longer, such as encoded data, is learnt from in pieces of as many bytes: a trainer's
-/// time grows with the square of a word's length.
+/// Size in bytes above which a word, such as encoded data, is cut: the time of a trainer grows with
+/// the square of the length of a word.
 const LONGEST_WORD: usize = 1000;
-/// The Unigram trainer holds a suffix array of its words.
+/// As [`SAMPLE_BYTES`], for the Unigram trainer, which holds a suffix array of its words.
 const UNIGRAM_SAMPLE_BYTES: u64 = 64 << 20;
 
 impl Tokenizer {
-    /// Trains a tokenizer, unless `cache` holds the one for this text and these settings.
+    /// Trains a tokenizer, or opens the one that `cache` holds for this text and these settings.
     ///
     /// # Errors
     /// When the text cannot be read or is empty, the vocabulary cannot even hold the alphabet, or
@@ -67,13 +69,11 @@ impl Tokenizer {
         cache: &Path,
         observer: &dyn ProgressObserver,
     ) -> Result<Self> {
-        let settings =
-            serde_json::to_string(&(3, config, &text.config.document, &text.config.text_field));
-        let settings = settings.expect("settings are JSON");
-        let key = blake3::hash(
-            format!("{settings}{}", text.content_hashes(observer)?.join("")).as_bytes(),
-        )
-        .to_hex();
+        let settings = (FORMAT, config, &text.config.document, &text.config.text_field);
+        let settings = serde_json::to_string(&settings).expect("settings are JSON");
+        let content = text.content_hashes(observer)?.join("");
+        let key = blake3::hash(format!("{settings}{content}").as_bytes()).to_hex();
+
         let path = cache.join(format!("tokenizer-{}.json", &key[..16]));
         if path.is_file() {
             match Self::open(&path) {
@@ -81,6 +81,7 @@ impl Tokenizer {
                 Err(error) => tracing::warn!("{error}; it is trained again"),
             }
         }
+
         let tokenizer = Self::train(text, config, observer)?;
         std::fs::create_dir_all(cache).map_err(Error::io("make the folder", cache))?;
         tokenizer.save(&path)?;
@@ -102,9 +103,10 @@ impl Tokenizer {
             TokenizerModel::Unigram => unigram(text, config, observer)?,
         };
         let tokenizer = Self::new(from_json(&parts, Path::new("the trained tokenizer"))?)?;
-        let (size, asked) = (tokenizer.vocabulary_size(), config.vocabulary);
-        if size < asked {
-            tracing::warn!("the text has only pieces for {size} of the {asked} tokens asked for");
+
+        let (size, wanted) = (tokenizer.vocabulary_size(), config.vocabulary);
+        if size < wanted {
+            tracing::warn!("the text has only pieces for {size} of the {wanted} tokens asked for");
         }
         Ok(tokenizer)
     }
@@ -117,20 +119,18 @@ const ALBERT_SPECIALS: [&str; 5] = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"
 /// WordPiece as BERT's successors train it: byte-pair merges over characters, where pieces inside a
 /// word begin with `##`.
 fn wordpiece(text: &Text, config: &TrainConfig, observer: &dyn ProgressObserver) -> Result<Value> {
-    let words = count_words(
-        text,
-        &open::wordpiece_parts(Map::new(), config.lowercase),
-        SAMPLE_BYTES,
-        observer,
-    )?;
-    // The frequent characters; words with others become [UNK]. A thousand, as BERT's trainers keep,
-    // or fewer in a small vocabulary.
+    let parts = open::wordpiece_parts(Map::new(), config.lowercase);
+    let words = count_words(text, &parts, SAMPLE_BYTES, observer)?;
+
+    // The most frequent characters: a thousand, as BERT's trainers keep, or fewer for a small
+    // vocabulary. Words with other characters become [UNK].
     let (alphabet, inside) = alphabet(&words, (config.vocabulary / 16).clamp(100, 1000));
-    // Given as known tokens, so that their ids do not depend on the order of a hash map.
+    // As special tokens, characters have ids that do not depend on the order of a hash map.
     let mut known: Vec<String> = BERT_SPECIALS.map(str::to_owned).to_vec();
     known.extend(alphabet.iter().map(char::to_string));
     known.extend(inside.iter().map(|c| format!("##{c}")));
     fits(config.vocabulary, known.len())?;
+
     let trainer = BpeTrainer::builder()
         .show_progress(false)
         .vocab_size(config.vocabulary)
@@ -140,38 +140,45 @@ fn wordpiece(text: &Text, config: &TrainConfig, observer: &dyn ProgressObserver)
         .continuing_subword_prefix("##".to_owned())
         .special_tokens(known.into_iter().map(|token| AddedToken::from(token, true)).collect())
         .build();
+
     let vocabulary = merge(&trainer, &words)?.get_vocab();
     let vocabulary = vocabulary.into_iter().map(|(token, id)| (token, id.into())).collect();
     Ok(open::wordpiece_parts(vocabulary, config.lowercase))
 }
 
+/// Byte-level BPE as RoBERTa has it.
 fn byte_level(text: &Text, config: &TrainConfig, observer: &dyn ProgressObserver) -> Result<Value> {
-    let words =
-        count_words(text, &open::byte_level_parts(Map::new(), Vec::new()), SAMPLE_BYTES, observer)?;
+    let parts = open::byte_level_parts(Map::new(), Vec::new());
+    let words = count_words(text, &parts, SAMPLE_BYTES, observer)?;
     fits(config.vocabulary, ROBERTA_SPECIALS.len() + 257)?;
+
     let trainer = BpeTrainer::builder()
         .show_progress(false)
-        // <mask> comes last.
+        // One less: <mask> is appended below.
         .vocab_size(config.vocabulary - 1)
         .min_frequency(2)
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
         .special_tokens(ROBERTA_SPECIALS.map(|token| AddedToken::from(token, true)).to_vec())
         .build();
+
     let model = merge(&trainer, &words)?;
     let model = serde_json::to_value(&model).map_err(|error| Error::data(error.to_string()))?;
     let (Some(vocabulary), Some(merges)) = (model["vocab"].as_object(), model["merges"].as_array())
     else {
         return Err(Error::data("the trained model has no vocabulary"));
     };
+
     let mut vocabulary = vocabulary.clone();
     vocabulary.insert("<mask>".to_owned(), vocabulary.len().into());
     Ok(open::byte_level_parts(vocabulary, merges.clone()))
 }
 
+/// A Unigram model as ALBERT has it.
 fn unigram(text: &Text, config: &TrainConfig, observer: &dyn ProgressObserver) -> Result<Value> {
-    let parts = open::unigram_parts(vec![serde_json::json!(["<unk>", 0.0])], 0, config.lowercase);
+    let parts = open::unigram_parts(vec![json!(["<unk>", 0.0])], 0, config.lowercase);
     let words = count_words(text, &parts, UNIGRAM_SAMPLE_BYTES, observer)?;
     fits(config.vocabulary, ALBERT_SPECIALS.len() + 32)?;
+
     let trainer = UnigramTrainer::builder()
         .show_progress(false)
         .vocab_size(config.vocabulary as u32)
@@ -184,43 +191,54 @@ fn unigram(text: &Text, config: &TrainConfig, observer: &dyn ProgressObserver) -
         .into_iter()
         .map(|(word, count)| (word, u32::try_from(count).unwrap_or(u32::MAX)))
         .collect();
-    // One thread: the sums of its expectation step would otherwise depend on how threads share the
-    // words.
+
+    // A single thread, since the sums of the expectation step would otherwise depend on how the
+    // words are shared between threads.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let pool = pool.map_err(|error| Error::data(error.to_string()))?;
     pool.install(|| trainer.do_train(words, &mut model))
         .map_err(|error| Error::data(error.to_string()))?;
+
     let model = serde_json::to_value(&model).map_err(|error| Error::data(error.to_string()))?;
-    let pieces: Vec<(String, f64)> = serde_json::from_value(model["vocab"].clone())
+    let vocabulary: Vec<(String, f64)> = serde_json::from_value(model["vocab"].clone())
         .map_err(|error| Error::data(error.to_string()))?;
     let unk = model["unk_id"].as_u64().unwrap_or(1) as usize;
-    let (specials, pieces) = pieces.split_at(ALBERT_SPECIALS.len());
-    let pieces = in_fixed_order(pieces.to_vec());
-    let pieces = specials
-        .iter()
-        .chain(&pieces)
-        .map(|(piece, score)| serde_json::json!([piece, score]))
-        .collect();
+
+    let mut specials: Vec<ScoredPiece> =
+        vocabulary.into_iter().map(|(text, score)| ScoredPiece { text, score }).collect();
+    let pieces = in_fixed_order(specials.split_off(ALBERT_SPECIALS.len()));
+    let pieces =
+        specials.iter().chain(&pieces).map(|piece| json!([piece.text, piece.score])).collect();
     Ok(open::unigram_parts(pieces, unk, config.lowercase))
 }
 
-/// The trainer gives characters that no piece was left for the lowest scores, 1e-4 apart, in the
-/// order of a hash map. Gives them those scores in the order of the characters, and sorts pieces by
-/// score, then by text.
-fn in_fixed_order(mut pieces: Vec<(String, f64)>) -> Vec<(String, f64)> {
-    pieces.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+/// A piece of a Unigram model with its log probability.
+struct ScoredPiece {
+    text: String,
+    score: f64,
+}
+
+/// Sorts pieces by score, then by text. The trainer gives the lowest scores, 1e-4 apart, to
+/// characters for which no piece was left, in the order of a hash map; here these characters get
+/// the same scores in their own order.
+fn in_fixed_order(mut pieces: Vec<ScoredPiece>) -> Vec<ScoredPiece> {
+    pieces.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.text.cmp(&b.text)));
+
     let single: Vec<usize> =
-        (0..pieces.len()).rev().filter(|i| pieces[*i].0.chars().count() == 1).collect();
-    let next_to = |pair: &&[usize]| pieces[pair[1]].1 - pieces[pair[0]].1 < 1.5e-4;
+        (0..pieces.len()).rev().filter(|i| pieces[*i].text.chars().count() == 1).collect();
+    let next_to = |pair: &&[usize]| pieces[pair[1]].score - pieces[pair[0]].score < 1.5e-4;
     let run = (1 + single.windows(2).take_while(next_to).count()).min(single.len());
-    let mut characters: Vec<String> = single[..run].iter().map(|i| pieces[*i].0.clone()).collect();
+    let mut characters: Vec<String> =
+        single[..run].iter().map(|i| pieces[*i].text.clone()).collect();
     characters.sort_unstable();
+
     for (position, character) in single.iter().zip(characters) {
-        pieces[*position].0 = character;
+        pieces[*position].text = character;
     }
     pieces
 }
 
+/// The byte-pair model that `trainer` makes of the counts of `words`.
 fn merge(trainer: &BpeTrainer, words: &[(String, u64)]) -> Result<BPE> {
     let mut model = BPE::default();
     let counts = words.iter().map(|(word, count)| (word.as_str().into(), *count)).collect();
@@ -228,16 +246,19 @@ fn merge(trainer: &BpeTrainer, words: &[(String, u64)]) -> Result<BPE> {
     Ok(model)
 }
 
+/// Refuses a vocabulary smaller than `needed`.
 fn fits(vocabulary: usize, needed: usize) -> Result<()> {
     if vocabulary >= needed {
         return Ok(());
     }
     Err(Error::data(format!(
-        "a vocabulary of {vocabulary} tokens is too small: special tokens and alphabet alone take {needed}"
+        "a vocabulary of {vocabulary} tokens is too small: \
+         special tokens and alphabet alone take {needed}"
     )))
 }
 
-/// The `limit` most frequent characters, sorted, and those of them that occur inside words.
+/// The `limit` most frequent characters, sorted, and those of them that occur after the beginning
+/// of a word.
 fn alphabet(words: &[(String, u64)], limit: usize) -> (Vec<char>, Vec<char>) {
     let mut counts: BTreeMap<char, u64> = BTreeMap::new();
     for (word, count) in words {
@@ -247,6 +268,7 @@ fn alphabet(words: &[(String, u64)], limit: usize) -> (Vec<char>, Vec<char>) {
     frequent.sort_by_key(|(c, count)| (std::cmp::Reverse(*count), *c));
     let mut kept: Vec<char> = frequent.into_iter().take(limit).map(|(c, _)| c).collect();
     kept.sort_unstable();
+
     let mut inside: Vec<char> = words.iter().flat_map(|(word, _)| word.chars().skip(1)).collect();
     inside.sort_unstable();
     inside.dedup();
@@ -266,6 +288,7 @@ fn count_words(
     if stride > 1 {
         tracing::warn!("the text is large: the tokenizer learns from one of {stride} paragraphs");
     }
+
     observer.stage("counting words", Some(text.bytes()));
     let mut counts: HashMap<String, u64> = HashMap::new();
     let mut batch: Vec<String> = Vec::new();
@@ -277,6 +300,7 @@ fn count_words(
         if !(number - 1).is_multiple_of(stride) {
             continue;
         }
+
         size += paragraph.len();
         batch.push(paragraph);
         if size >= BATCH_BYTES {
@@ -288,6 +312,7 @@ fn count_words(
     }
     count_batch(&splitter, &batch, &mut counts)?;
     observer.finish();
+
     if counts.is_empty() {
         return Err(Error::data("the text is empty: there is nothing to train a tokenizer on"));
     }
@@ -296,7 +321,7 @@ fn count_words(
     Ok(counts)
 }
 
-/// A word in pieces of at most [`LONGEST_WORD`] bytes.
+/// Cuts a word into pieces of at most [`LONGEST_WORD`] bytes.
 fn cut(word: &str) -> Vec<&str> {
     let (mut pieces, mut rest) = (Vec::new(), word);
     while rest.len() > LONGEST_WORD {
@@ -308,12 +333,13 @@ fn cut(word: &str) -> Vec<&str> {
     pieces
 }
 
+/// Adds the counts of the words of `batch` to `counts`.
 fn count_batch(
     splitter: &tokenizers::Tokenizer,
     batch: &[String],
     counts: &mut HashMap<String, u64>,
 ) -> Result<()> {
-    // Each piece that words are cut from, and how often it occurs.
+    // Paragraphs repeat many pieces, each of which is split into words only once.
     let mut pieces: HashMap<&str, u64> = HashMap::new();
     if super::pieces::separable(splitter) {
         let all = batch.iter().flat_map(|paragraph| super::pieces::pieces(paragraph));
@@ -321,29 +347,33 @@ fn count_batch(
     } else {
         batch.iter().for_each(|paragraph| *pieces.entry(paragraph).or_default() += 1);
     }
-    let words = |(piece, n): (&str, u64)| -> tokenizers::Result<Vec<(String, u64)>> {
-        let mut normalized = NormalizedString::from(piece);
-        if let Some(normalizer) = splitter.get_normalizer() {
-            normalizer.normalize(&mut normalized)?;
-        }
-        let mut split = PreTokenizedString::from(normalized);
-        if let Some(pre_tokenizer) = splitter.get_pre_tokenizer() {
-            pre_tokenizer.pre_tokenize(&mut split)?;
-        }
-        let words = split.get_splits(OffsetReferential::Normalized, OffsetType::None);
-        Ok(words
-            .into_iter()
-            .flat_map(|(word, ..)| cut(word))
-            .map(|word| (word.to_owned(), n))
-            .collect())
-    };
-    let parts: Vec<_> = pieces.into_par_iter().map(words).collect();
+
+    let parts: Vec<_> = pieces
+        .into_par_iter()
+        .map(|(piece, count)| split_words(splitter, piece).map(|words| (words, count)))
+        .collect();
     for part in parts {
-        for (word, n) in part.map_err(|error| Error::data(error.to_string()))? {
-            *counts.entry(word).or_default() += n;
+        let (words, count) = part.map_err(|error| Error::data(error.to_string()))?;
+        for word in words {
+            *counts.entry(word).or_default() += count;
         }
     }
     Ok(())
+}
+
+/// The words of a text, normalised, the long ones cut.
+fn split_words(splitter: &tokenizers::Tokenizer, text: &str) -> tokenizers::Result<Vec<String>> {
+    let mut normalized = NormalizedString::from(text);
+    if let Some(normalizer) = splitter.get_normalizer() {
+        normalizer.normalize(&mut normalized)?;
+    }
+    let mut split = PreTokenizedString::from(normalized);
+    if let Some(pre_tokenizer) = splitter.get_pre_tokenizer() {
+        pre_tokenizer.pre_tokenize(&mut split)?;
+    }
+
+    let words = split.get_splits(OffsetReferential::Normalized, OffsetType::None);
+    Ok(words.into_iter().flat_map(|(word, ..)| cut(word)).map(str::to_owned).collect())
 }
 
 #[cfg(test)]

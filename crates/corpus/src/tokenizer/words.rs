@@ -1,21 +1,31 @@
-//! Where words begin, vocabulary entry by vocabulary entry.
+//! Which entries of a vocabulary begin a word.
 
 use tokenizers::models::ModelWrapper;
 use tokenizers::{Model, Tokenizer};
 
-/// Every token by id, and whether a word begins with it. An id without a token is empty.
-pub fn table(tokenizer: &Tokenizer, special_ids: &[u32]) -> Vec<(String, bool)> {
+/// An entry of a vocabulary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Empty for an id without a token.
+    pub token: String,
+    pub begins_word: bool,
+}
+
+/// The entries of the vocabulary by id.
+pub fn table(tokenizer: &Tokenizer, special_ids: &[u32]) -> Vec<Entry> {
     let vocabulary = tokenizer.get_vocab(true);
     let size = vocabulary.values().max().map_or(0, |id| *id as usize + 1);
-    let mut table = vec![(String::new(), true); size];
+    let mut table = vec![Entry { token: String::new(), begins_word: true }; size];
+
     let begins = rule(tokenizer.get_model());
     for (token, id) in vocabulary {
-        let starts = special_ids.binary_search(&id).is_ok() || begins(&token);
-        table[id as usize] = (token, starts);
+        let begins_word = special_ids.binary_search(&id).is_ok() || begins(&token);
+        table[id as usize] = Entry { token, begins_word };
     }
     table
 }
 
+/// Whether a token begins a word, as the kind of model has it.
 fn rule(model: &ModelWrapper) -> fn(&str) -> bool {
     match model {
         ModelWrapper::WordPiece(_) => |token| !token.starts_with("##"),
@@ -28,8 +38,8 @@ fn rule(model: &ModelWrapper) -> fn(&str) -> bool {
     }
 }
 
-/// ALBERT's rule (create_pretraining_data.py): a piece begins a word when it begins with the marker
-/// of a space, or with `<`, or holds a character that is no ASCII letter.
+/// ALBERT's rule (create_pretraining_data.py): a piece begins a word if it starts with the marker
+/// of a space or with `<`, or contains a character other than an ASCII letter.
 fn sentencepiece(token: &str) -> bool {
     token.starts_with(['\u{2581}', '<']) || token.chars().any(|c| !c.is_ascii_alphabetic())
 }

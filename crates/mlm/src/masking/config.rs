@@ -71,7 +71,35 @@ impl Masking {
 
     /// The knobs of a family.
     pub fn of(family: Family) -> Self {
-        let bert = Self {
+        let bert = Self::bert(family);
+
+        match family {
+            Family::Bert => bert,
+            Family::BertWholeWord => Self { unit: Unit::Word, ..bert },
+            Family::Roberta => Self::roberta(bert),
+            Family::RobertaWholeWord => Self {
+                unit: Unit::Word,
+                budget_of: BudgetOf::Words,
+                draw_per: DrawPer::Unit,
+                ..Self::roberta(bert)
+            },
+            Family::Albert => Self { unit: Unit::Ngram, ..bert },
+            Family::Distilbert => Self::distilbert(bert),
+            Family::Huggingface => Self {
+                budget: Budget::Bernoulli,
+                cap: Cap::None,
+                eligible: Eligible::Known,
+                ..bert
+            },
+            Family::HuggingfaceWholeWord => Self { unit: Unit::Word, cap: Cap::At(512), ..bert },
+            Family::Electra => Self { cap: Cap::Slots, mask: 0.85, random: 0.0, ..bert },
+            Family::Spanbert => Self::spanbert(bert),
+        }
+    }
+
+    /// The knobs of BERT, from which those of every family start.
+    fn bert(family: Family) -> Self {
+        Self {
             family,
             unit: Unit::Token,
             rate: 0.15,
@@ -89,52 +117,38 @@ impl Masking {
             ngram_max: 3,
             span_max: 10,
             span_p: 0.2,
-        };
-        let roberta = Self {
+        }
+    }
+
+    fn roberta(bert: Self) -> Self {
+        Self {
             budget: Budget::Probabilistic,
             cap: Cap::None,
             eligible: Eligible::All,
             random_tokens: RandomTokens::AfterSpecials,
-            ..bert.clone()
-        };
-        match family {
-            Family::Bert => bert,
-            Family::BertWholeWord => Self { unit: Unit::Word, ..bert },
-            Family::Roberta => roberta,
-            Family::RobertaWholeWord => Self {
-                unit: Unit::Word,
-                budget_of: BudgetOf::Words,
-                draw_per: DrawPer::Unit,
-                ..roberta
-            },
-            Family::Albert => Self { unit: Unit::Ngram, ..bert },
-            Family::Distilbert => {
-                let eligible = Eligible::Known;
-                Self {
-                    budget: Budget::Ceiling,
-                    scope: Scope::Batch,
-                    cap: Cap::None,
-                    smoothing: 0.7,
-                    eligible,
-                    ..bert
-                }
-            }
-            Family::Huggingface => Self {
-                budget: Budget::Bernoulli,
-                cap: Cap::None,
-                eligible: Eligible::Known,
-                ..bert
-            },
-            Family::HuggingfaceWholeWord => Self { unit: Unit::Word, cap: Cap::At(512), ..bert },
-            Family::Electra => Self { cap: Cap::Slots, mask: 0.85, random: 0.0, ..bert },
-            Family::Spanbert => Self {
-                unit: Unit::Span,
-                budget: Budget::Ceiling,
-                cap: Cap::None,
-                draw_per: DrawPer::Unit,
-                random_tokens: RandomTokens::Unigram,
-                ..bert
-            },
+            ..bert
+        }
+    }
+
+    fn distilbert(bert: Self) -> Self {
+        Self {
+            budget: Budget::Ceiling,
+            scope: Scope::Batch,
+            cap: Cap::None,
+            eligible: Eligible::Known,
+            smoothing: 0.7,
+            ..bert
+        }
+    }
+
+    fn spanbert(bert: Self) -> Self {
+        Self {
+            unit: Unit::Span,
+            budget: Budget::Ceiling,
+            cap: Cap::None,
+            draw_per: DrawPer::Unit,
+            random_tokens: RandomTokens::Unigram,
+            ..bert
         }
     }
 }
@@ -192,6 +206,7 @@ impl Partial {
             span_max: self.span_max.unwrap_or(family.span_max),
             span_p: self.span_p.unwrap_or(family.span_p),
         };
+
         masking.validate()?;
         Ok(masking)
     }

@@ -32,6 +32,19 @@ fn annotated(row: &MaskInput<'_>, positions: &[u32]) -> Chosen {
     inside.chunk_by(|a, b| number(a) == number(b)).map(<[u32]>::to_vec).collect()
 }
 
+impl Cap {
+    /// Most targets of a sequence of `max_length` tokens.
+    fn of(self, rate: f64, max_length: usize) -> usize {
+        match self {
+            Self::None => usize::MAX,
+            Self::Advised => ceiling(rate, max_length),
+            // The small number is for products that are integers but for their last bits.
+            Self::Slots => ((rate + 0.005) * max_length as f64 + 1e-9) as usize,
+            Self::At(count) => count,
+        }
+    }
+}
+
 /// A masked sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Masked {
@@ -69,23 +82,19 @@ impl Masker {
     ) -> Result<Self, MaskingError> {
         masking.validate()?;
         masking.validate_with(&vocabulary)?;
+
         vocabulary.specials.sort_unstable();
         let mut specials = vocabulary.specials.clone();
         if masking.eligible == Eligible::Content {
             specials.retain(|id| *id != vocabulary.unk);
         }
-        let cap = match masking.cap {
-            Cap::None => usize::MAX,
-            Cap::Advised => ceiling(masking.rate, max_length),
-            // The small number is for products that are integers but for their last bits.
-            Cap::Slots => ((masking.rate + 0.005) * max_length as f64 + 1e-9) as usize,
-            Cap::At(count) => count,
-        };
+
         let weight = |count: &u64| ((*count).max(1) as f64).powf(-masking.smoothing);
         let weights =
             (masking.smoothing > 0.0).then(|| vocabulary.counts.iter().map(weight).collect());
+
         Ok(Self {
-            cap,
+            cap: masking.cap.of(masking.rate, max_length),
             replacer: Replacer::new(&masking, &vocabulary),
             ngrams: ngram_lengths(masking.ngram_max),
             spans: span_lengths(masking.span_max, masking.span_p),
@@ -106,6 +115,7 @@ impl Masker {
     /// When there are not as many word starts as tokens.
     pub fn mask(&self, row: &MaskInput<'_>, rng: &mut ChaCha8Rng) -> Masked {
         assert_eq!(row.tokens.len(), row.word_starts.len(), "a word start for each token");
+
         let positions = self.positions(row);
         let chosen = match self.masking.scope {
             _ if positions.is_empty() => Vec::new(),
@@ -115,6 +125,7 @@ impl Masker {
                 self.tokens(row, positions, ceiling(self.masking.rate, row.tokens.len()), rng)
             }
         };
+
         let mut tokens = row.tokens.to_vec();
         let targets = self.replacer.replace(&mut tokens, &chosen, rng);
         Masked { tokens, targets }
@@ -139,6 +150,7 @@ impl Masker {
         let word_starts: Vec<bool> = rows.iter().flat_map(|row| row.word_starts).copied().collect();
         let whole = MaskInput { tokens: &tokens, word_starts: &word_starts, spans: &[] };
         let Masked { tokens, targets } = self.mask(&whole, rng);
+
         let (mut tokens, mut targets) = (tokens.as_slice(), targets.as_slice());
         let mut start = 0;
         let mut split = |row: &MaskInput<'_>| {
@@ -167,10 +179,12 @@ impl Masker {
             };
             return self.capped(units.into_iter().filter(|_| uniform(rng) < rate).collect(), rng);
         }
+
         if budget_of == BudgetOf::Words {
             let count = count(budget, rate, words.len(), words.len(), rng);
             return self.capped(units::sample(words, count, rng), rng);
         }
+
         let count = count(budget, rate, row.tokens.len(), positions.len(), rng).min(self.cap);
         match unit {
             Unit::Token => self.tokens(row, positions, count, rng),
@@ -192,6 +206,7 @@ impl Masker {
         if self.masking.repeat {
             return (0..count).map(|_| vec![positions[below(positions.len(), rng)]]).collect();
         }
+
         match &self.weights {
             Some(weights) => units::weighted(
                 &positions,
@@ -209,10 +224,8 @@ impl Masker {
 
     /// As many of the chosen units, at random, as the cap allows.
     fn capped(&self, chosen: Chosen, rng: &mut ChaCha8Rng) -> Chosen {
-        match chosen.iter().map(Vec::len).sum::<usize>() > self.cap {
-            true => units::words(chosen, self.cap, rng),
-            false => chosen,
-        }
+        let count: usize = chosen.iter().map(Vec::len).sum();
+        if count > self.cap { units::words(chosen, self.cap, rng) } else { chosen }
     }
 
     /// The positions that may be chosen.
@@ -222,7 +235,7 @@ impl Masker {
             .collect()
     }
 
-    /// Those positions by words.
+    /// The positions that may be chosen, by words.
     fn words(&self, row: &MaskInput<'_>) -> Vec<Vec<u32>> {
         let mut words: Vec<Vec<u32>> = Vec::new();
         let mut after_special = true;
@@ -230,6 +243,7 @@ impl Masker {
             let special = self.is_special(*token);
             let begins = special || after_special || row.word_starts[position];
             after_special = special;
+
             if !self.may_be_chosen(*token) {
                 continue;
             }

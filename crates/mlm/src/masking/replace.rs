@@ -65,6 +65,7 @@ impl Replacer {
                 Pool::Counted(Cumulative::new(vocabulary.counts.iter().map(|c| *c as f64)))
             }
         };
+
         let Masking { mask, random, draw_per, .. } = *masking;
         Self { mask, random, per: draw_per, mask_token: vocabulary.mask, pool }
     }
@@ -86,19 +87,13 @@ impl Replacer {
             DrawPer::Token => units.iter().flatten().map(|position| vec![*position]).collect(),
         };
         groups.sort();
-        let rest = 1.0 - self.mask;
-        let leave: Vec<bool> = groups.iter().map(|_| uniform(rng) < rest).collect();
-        let random: Vec<bool> = groups.iter().map(|_| uniform(rng) * rest < self.random).collect();
+        let replacements = self.draw(groups.len(), rng);
+
         // A position that was drawn twice asks for its original both times, and a mask token there
         // stays.
         let original = tokens.to_vec();
         let mut targets = Vec::new();
-        for ((group, leaves), random) in groups.into_iter().zip(leave).zip(random) {
-            let replacement = match (leaves, random) {
-                (false, _) => Replacement::Mask,
-                (true, true) => Replacement::Random,
-                (true, false) => Replacement::Keep,
-            };
+        for (group, replacement) in groups.into_iter().zip(replacements) {
             for position in group {
                 let token = &mut tokens[position as usize];
                 let label = original[position as usize];
@@ -110,8 +105,27 @@ impl Replacer {
                 targets.push(Target { position, label, replacement });
             }
         }
+
         targets.sort_by_key(|target| target.position);
         targets
+    }
+
+    /// What stands in each of `count` groups.
+    fn draw(&self, count: usize, rng: &mut ChaCha8Rng) -> Vec<Replacement> {
+        let rest = 1.0 - self.mask;
+        let leave: Vec<bool> = (0..count).map(|_| uniform(rng) < rest).collect();
+        let random: Vec<bool> = (0..count).map(|_| uniform(rng) * rest < self.random).collect();
+
+        let replacement = |(leaves, random): (bool, bool)| {
+            if !leaves {
+                Replacement::Mask
+            } else if random {
+                Replacement::Random
+            } else {
+                Replacement::Keep
+            }
+        };
+        leave.into_iter().zip(random).map(replacement).collect()
     }
 
     fn random_token(&self, rng: &mut ChaCha8Rng) -> u32 {

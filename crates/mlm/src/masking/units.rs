@@ -24,7 +24,9 @@ pub fn weighted(
 ) -> Chosen {
     let key = |position: &u32| ((1.0 - uniform(rng)).ln() / weight(*position), *position);
     let mut keys: Vec<(f64, u32)> = positions.iter().map(key).collect();
-    keys.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    keys.sort_by(|(key, position), (other_key, other_position)| {
+        other_key.total_cmp(key).then(position.cmp(other_position))
+    });
     keys.into_iter().take(count).map(|(_, position)| vec![position]).collect()
 }
 
@@ -32,6 +34,7 @@ pub fn weighted(
 pub fn words(mut words: Vec<Vec<u32>>, budget: usize, rng: &mut ChaCha8Rng) -> Chosen {
     let count = words.len();
     shuffle(&mut words, count, rng);
+
     let mut left = budget;
     let mut fits = |word: &Vec<u32>| {
         let fits = word.len() <= left;
@@ -54,6 +57,7 @@ pub fn ngrams(
 ) -> Chosen {
     let mut anchors: Vec<usize> = (0..words.len()).collect();
     shuffle(&mut anchors, words.len(), rng);
+
     let mut taken = vec![false; words.len()];
     let (mut left, mut chosen) = (budget, Vec::new());
     for anchor in anchors {
@@ -63,6 +67,7 @@ pub fn ngrams(
         if taken[anchor] {
             continue;
         }
+
         let longest = max.min(words.len() - anchor);
         let mut n = lengths.draw_first(longest, rng) + 1;
         let size = |n: usize| words[anchor..anchor + n].iter().map(Vec::len).sum::<usize>();
@@ -72,6 +77,7 @@ pub fn ngrams(
         if n == 0 || taken[anchor..anchor + n].iter().any(|taken| *taken) {
             continue;
         }
+
         taken[anchor..anchor + n].fill(true);
         left -= size(n);
         chosen.push(words[anchor..anchor + n].concat());
@@ -95,25 +101,23 @@ pub fn spans(
         .enumerate()
         .flat_map(|(w, word)| word.iter().map(move |position| (*position, w)))
         .collect();
-    let budget = budget.min(positions.len());
-    let mut chosen =
-        vec![false; positions.last().map_or(0, |(position, _)| *position as usize + 1)];
-    let mut count = 0;
-    while count < budget {
+    let len = positions.last().map_or(0, |(position, _)| *position as usize + 1);
+
+    let mut spending = Spending::new(len, budget.min(positions.len()));
+    while spending.has_left() {
         let length = lengths.draw(rng) + 1;
         let (position, anchor) = positions[below(positions.len(), rng)];
-        if chosen[position as usize] {
+        if spending.chosen[position as usize] {
             continue;
         }
+
         let end = (anchor + length).min(words.len());
         let end = (anchor + 1..end).find(|w| !touch(&words[w - 1], &words[*w])).unwrap_or(end);
         for position in words[anchor..end].iter().flatten() {
-            let new = !chosen[*position as usize] && count < budget;
-            chosen[*position as usize] |= new;
-            count += usize::from(new);
+            spending.choose(*position);
         }
     }
-    merge(&chosen)
+    merge(&spending.chosen)
 }
 
 /// Annotated spans, and as often single words, until exactly `budget` tokens are chosen, or all
@@ -130,23 +134,48 @@ pub fn annotated(
     let (word_count, span_count) = (words.len(), spans.len());
     shuffle(&mut words, word_count, rng);
     shuffle(&mut spans, span_count, rng);
-    let last = words.iter().flatten().max().map_or(0, |position| *position as usize + 1);
-    let budget = budget.min(words.iter().map(Vec::len).sum());
-    let (mut chosen, mut count) = (vec![false; last], 0);
-    while count < budget {
-        let span = uniform(rng) < 0.5;
-        let next = if span {
+    let len = words.iter().flatten().max().map_or(0, |position| *position as usize + 1);
+
+    let mut spending = Spending::new(len, budget.min(words.iter().map(Vec::len).sum()));
+    while spending.has_left() {
+        let takes_span = uniform(rng) < 0.5;
+        let next = if takes_span {
             spans.pop().or_else(|| words.pop())
         } else {
             words.pop().or_else(|| spans.pop())
         };
         for position in next.into_iter().flatten() {
-            let new = !chosen[position as usize] && count < budget;
-            chosen[position as usize] |= new;
-            count += usize::from(new);
+            spending.choose(position);
         }
     }
-    merge(&chosen)
+    merge(&spending.chosen)
+}
+
+/// Positions that are chosen one by one until a budget is spent.
+struct Spending {
+    /// Whether each position is chosen.
+    chosen: Vec<bool>,
+    /// How many more may be.
+    left: usize,
+}
+
+impl Spending {
+    fn new(len: usize, budget: usize) -> Self {
+        Self { chosen: vec![false; len], left: budget }
+    }
+
+    fn has_left(&self) -> bool {
+        self.left > 0
+    }
+
+    /// Chooses a position, unless it is chosen already or the budget is spent.
+    fn choose(&mut self, position: u32) {
+        let chosen = &mut self.chosen[position as usize];
+        if !*chosen && self.left > 0 {
+            *chosen = true;
+            self.left -= 1;
+        }
+    }
 }
 
 /// Whether no position is between two words.

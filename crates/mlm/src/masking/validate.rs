@@ -17,38 +17,23 @@ impl Masking {
 
     /// Checks that the vocabulary has what the knobs need.
     pub(super) fn validate_with(&self, vocabulary: &Vocabulary) -> Result<(), MaskingError> {
-        let Vocabulary { size, mask, specials, counts, .. } = vocabulary;
-        if *mask as usize >= *size {
-            return fail(format!(
-                "vocabulary: the mask token {mask} must be below the number of ids, {size}"
-            ));
-        }
-        if (0..*size as u32).all(|id| specials.contains(&id)) {
-            return fail(
-                "vocabulary: all ids are special tokens; nothing could be predicted".to_owned(),
-            );
-        }
-        if !counts.is_empty() && counts.len() != *size {
-            return fail(format!(
-                "vocabulary: {} counts for {size} ids; give one for each id, or none",
-                counts.len()
-            ));
-        }
+        vocabulary.validate()?;
+
+        let Vocabulary { size, counts, .. } = vocabulary;
         let counted = counts.iter().any(|count| *count > 0);
         if self.random_tokens == RandomTokens::Unigram && !counted {
-            let instead =
-                "write random_tokens = \"vocabulary\" or train on a corpus that is counted";
-            return fail(format!(
-                "random_tokens = \"unigram\": needs the token counts of the training text; {instead}"
-            ));
+            return fail(
+                "random_tokens = \"unigram\": needs the token counts of the training text; write \
+                 random_tokens = \"vocabulary\" or train on a corpus that is counted",
+            );
         }
         if self.random_tokens == RandomTokens::AfterSpecials && *size <= 4 {
-            return fail("random_tokens = \"after-specials\": needs more than four ids".to_owned());
+            return fail("random_tokens = \"after-specials\": needs more than four ids");
         }
         if self.smoothing > 0.0 && !counted {
-            let instead = "write smoothing = 0.0 or train on a corpus that is counted";
             return fail(format!(
-                "smoothing = {}: needs the token counts of the training text; {instead}",
+                "smoothing = {}: needs the token counts of the training text; write smoothing = \
+                 0.0 or train on a corpus that is counted",
                 self.smoothing
             ));
         }
@@ -56,45 +41,33 @@ impl Masking {
     }
 
     fn check_values(&self) -> Result<(), MaskingError> {
-        let share = 0.0..=1.0;
-        let lengths = 1..=1000;
+        self.check_shares()?;
+        self.check_lengths()?;
+        check("cap", 0.0, self.cap != Cap::At(0), "must be at least 1, or \"none\"")
+    }
+
+    fn check_shares(&self) -> Result<(), MaskingError> {
         let inside = |value: f64| value > 0.0 && value < 1.0;
-        let checks = [
-            (inside(self.rate), "rate", self.rate, "must be above 0 and below 1"),
-            (share.contains(&self.mask), "mask", self.mask, "must be between 0 and 1"),
-            (share.contains(&self.random), "random", self.random, "must be between 0 and 1"),
-            // 0.9 + 0.1 and the like may be off in the last bit.
-            (
-                self.mask + self.random <= 1.0 + 1e-9,
-                "random",
-                self.random,
-                "with mask it must not exceed 1",
-            ),
-            (
-                (0.0..=10.0).contains(&self.smoothing),
-                "smoothing",
-                self.smoothing,
-                "must be between 0 and 10",
-            ),
-            (inside(self.span_p), "span_p", self.span_p, "must be above 0 and below 1"),
-            (
-                lengths.contains(&self.ngram_max),
-                "ngram_max",
-                self.ngram_max as f64,
-                "must be between 1 and 1000",
-            ),
-            (
-                lengths.contains(&self.span_max),
-                "span_max",
-                self.span_max as f64,
-                "must be between 1 and 1000",
-            ),
-            (self.cap != Cap::At(0), "cap", 0.0, "must be at least 1, or \"none\""),
-        ];
-        match checks.iter().find(|(good, ..)| !good) {
-            Some((_, knob, value, reason)) => fail(format!("{knob} = {value}: {reason}")),
-            None => Ok(()),
+        let is_share = |value: f64| (0.0..=1.0).contains(&value);
+        check("rate", self.rate, inside(self.rate), "must be above 0 and below 1")?;
+        check("mask", self.mask, is_share(self.mask), "must be between 0 and 1")?;
+        check("random", self.random, is_share(self.random), "must be between 0 and 1")?;
+
+        // 0.9 + 0.1 and the like may be off in the last bit.
+        let fits = self.mask + self.random <= 1.0 + 1e-9;
+        check("random", self.random, fits, "with mask it must not exceed 1")?;
+
+        let is_power = (0.0..=10.0).contains(&self.smoothing);
+        check("smoothing", self.smoothing, is_power, "must be between 0 and 10")?;
+        check("span_p", self.span_p, inside(self.span_p), "must be above 0 and below 1")
+    }
+
+    fn check_lengths(&self) -> Result<(), MaskingError> {
+        for (knob, length) in [("ngram_max", self.ngram_max), ("span_max", self.span_max)] {
+            let fits = (1..=1000).contains(&length);
+            check(knob, length as f64, fits, "must be between 1 and 1000")?;
         }
+        Ok(())
     }
 
     fn check_combinations(&self) -> Result<(), MaskingError> {
@@ -103,6 +76,7 @@ impl Masking {
         let independent = self.budget == Budget::Bernoulli;
         let words = self.budget_of == BudgetOf::Words;
         let token = self.unit == Unit::Token;
+
         let wrong = [
             (batch && !token, "scope = \"batch\": needs unit = \"token\""),
             (
@@ -126,13 +100,41 @@ impl Masking {
             ),
             (words && self.unit != Unit::Word, "budget_of = \"words\": needs unit = \"word\""),
         ];
+
         match wrong.iter().find(|(wrong, _)| *wrong) {
-            Some((_, reason)) => fail((*reason).to_owned()),
+            Some((_, reason)) => fail(*reason),
             None => Ok(()),
         }
     }
 }
 
-fn fail(reason: String) -> Result<(), MaskingError> {
-    Err(MaskingError(reason))
+impl Vocabulary {
+    /// Checks what masking needs whatever the knobs are.
+    fn validate(&self) -> Result<(), MaskingError> {
+        let Self { size, mask, specials, counts, .. } = self;
+        if *mask as usize >= *size {
+            return fail(format!(
+                "vocabulary: the mask token {mask} must be below the number of ids, {size}"
+            ));
+        }
+        if (0..*size as u32).all(|id| specials.contains(&id)) {
+            return fail("vocabulary: all ids are special tokens; nothing could be predicted");
+        }
+        if !counts.is_empty() && counts.len() != *size {
+            return fail(format!(
+                "vocabulary: {} counts for {size} ids; give one for each id, or none",
+                counts.len()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses the value of a knob unless `holds`.
+fn check(knob: &str, value: f64, holds: bool, reason: &str) -> Result<(), MaskingError> {
+    if holds { Ok(()) } else { fail(format!("{knob} = {value}: {reason}")) }
+}
+
+fn fail(reason: impl Into<String>) -> Result<(), MaskingError> {
+    Err(MaskingError(reason.into()))
 }

@@ -28,6 +28,7 @@ fn budgets_are_kept_to_the_token() {
             let masking = Masking { cap: Cap::None, ..Masking::of(family) };
             mask(&masker_of(masking, 128), &row, seed).targets.len()
         };
+
         let exact = 0.15 * len as f64;
         let even = exact.round_ties_even().max(1.0) as usize;
         assert_eq!(count(Family::Bert), even);
@@ -43,6 +44,7 @@ fn budgets_are_kept_to_the_token() {
             ((15 * len).div_ceil(100)).min(len - 2),
             "length {len}"
         );
+
         let probabilistic = count(Family::Roberta);
         assert!(probabilistic == exact.floor() as usize || probabilistic == exact.ceil() as usize);
     }
@@ -178,6 +180,7 @@ fn distilberts_budget_is_of_the_batch() {
         .map(|(tokens, word_starts)| MaskInput { tokens, word_starts, spans: &[] })
         .collect();
     let total: usize = rows.iter().map(|row| row.0.len()).sum();
+
     let mut empty = 0;
     for seed in 0..500 {
         let mut rngs: Vec<ChaCha8Rng> = (0..8).map(|i| rng(seed * 8 + i)).collect();
@@ -196,6 +199,7 @@ fn distilberts_budget_is_of_the_batch() {
             assert_eq!(masked.tokens.len(), row.0.len());
         }
     }
+
     assert!(empty > 0, "a sequence may get none");
     assert!(masker.mask_batch(&[], &mut []).is_empty());
 }
@@ -220,6 +224,7 @@ fn distilbert_prefers_rare_tokens_as_their_weights_say() {
         .map(|id| (vocabulary().counts[*id as usize].max(1) as f64).powf(-0.7))
         .collect();
     let sum: f64 = weights.iter().sum();
+
     let n = 50_000;
     let mut hits = [0; 6];
     for seed in 0..n {
@@ -227,6 +232,7 @@ fn distilbert_prefers_rare_tokens_as_their_weights_say() {
         assert_eq!(masked.targets.len(), 1);
         hits[masked.targets[0].position as usize] += 1;
     }
+
     for (hits, weight) in hits.iter().zip(&weights) {
         assert!(
             near(f64::from(*hits), n as f64, weight / sum),

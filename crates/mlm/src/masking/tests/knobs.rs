@@ -45,7 +45,7 @@ fn what_is_written_has_every_knob_and_reads_back_equal() {
 
 #[test]
 fn wrong_knobs_are_named() {
-    for (text, message) in [
+    let cases = [
         ("rat = 0.1", "unknown field `rat`"),
         ("family = \"bart\"", "unknown variant `bart`"),
         ("rate = 1.5", "rate = 1.5: must be above 0 and below 1"),
@@ -60,7 +60,8 @@ fn wrong_knobs_are_named() {
         ("cap = -1", "cap: write \"none\", \"advised\", \"slots\" or a number above 0"),
         (
             "cap = \"all\"",
-            "unknown variant `all`, expected one of `none`, `advised`, `slots`, `a number of targets`",
+            "unknown variant `all`, expected one of `none`, `advised`, `slots`, \
+             `a number of targets`",
         ),
         ("cap = true", "expected \"none\", \"advised\", \"slots\" or a number of targets"),
         ("scope = \"batch\"\nunit = \"span\"", "scope = \"batch\": needs unit = \"token\""),
@@ -76,7 +77,9 @@ fn wrong_knobs_are_named() {
             "budget = \"bernoulli\": needs unit = \"token\" or \"word\"",
         ),
         ("budget_of = \"words\"", "budget_of = \"words\": needs unit = \"word\""),
-    ] {
+    ];
+
+    for (text, message) in cases {
         assert!(refusal(text).contains(message), "{text}: {}", refusal(text));
     }
 }

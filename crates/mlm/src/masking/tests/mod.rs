@@ -160,6 +160,7 @@ fn odd_sequences_are_masked_or_left_without_harm() {
         // One word longer than any budget.
         ([vec![CLS], vec![FIRST; 40], vec![SEP]].concat(), long_word),
     ];
+
     for family in FAMILIES {
         for rate in [0.001, 0.15, 0.999] {
             let masker = masker_of(Masking { rate, ..Masking::of(family) }, 128);

@@ -48,6 +48,7 @@ fn eighty_ten_ten_or_electras_eighty_five_and_fifteen() {
                 Family::RobertaWholeWord => word(left.position) == word(right.position),
                 _ => false,
             };
+
             let targets = mask(&masker, &row, seed).targets;
             let mut last = None;
             for target in &targets {
@@ -57,6 +58,7 @@ fn eighty_ten_ten_or_electras_eighty_five_and_fifteen() {
                 last = Some(target);
             }
         }
+
         let n = counts.iter().sum();
         // ELECTRA has no random tokens.
         let shares = if family == Family::Electra { [0.85, 0.0, 0.15] } else { [0.8, 0.1, 0.1] };
@@ -122,6 +124,7 @@ fn random_tokens_come_from_where_they_should() {
         let weight = move |id: usize| if id < first { 0.0 } else { 1.0 / (SIZE - first) as f64 };
         (0..SIZE).map(weight).collect::<Vec<f64>>()
     };
+
     let counts = vocabulary().counts;
     let total = counts.iter().sum::<u64>() as f64;
     for (random_tokens, expected) in [
