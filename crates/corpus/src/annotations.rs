@@ -235,9 +235,9 @@ fn to_bytes(text: &str, spans: &[Range<usize>], dropped: &mut u64) -> Vec<Range<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compression::Compression;
     use crate::lines::LongLine;
     use crate::random::{below, keyed_rng};
-    use crate::text::Compression;
 
     /// The texts of the spans of each line, and the number of dropped spans.
     fn read(text: &[u8], spans: &str, limit: usize) -> Result<(Vec<Vec<String>>, u64)> {

@@ -26,6 +26,7 @@
 
 mod annotations;
 mod builder;
+mod compression;
 mod content_hash;
 #[allow(clippy::module_inception, reason = "the type that the crate is named after")]
 mod corpus;
@@ -48,6 +49,7 @@ mod tokenizer;
 
 pub use annotations::Annotations;
 pub use builder::Builder;
+pub use compression::Compression;
 pub use corpus::{Corpus, Statistics, unigram_cross_entropy};
 pub use error::{Error, Result};
 pub use manifest::{Counts, Manifest};
@@ -59,5 +61,5 @@ pub use random::{below, keyed_rng, uniform};
 pub use reader::{Documents, Event};
 pub use sentences::sentences;
 pub use shards::FileEntry;
-pub use text::{Compression, DocumentBoundary, FileFormat, Text, TextConfig, TextFile};
+pub use text::{DocumentBoundary, FileFormat, Text, TextConfig, TextFile};
 pub use tokenizer::{Encoded, Specials, Tokenizer, TokenizerModel, TrainConfig};

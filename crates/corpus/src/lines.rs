@@ -3,8 +3,8 @@
 use std::io::{BufRead, ErrorKind};
 use std::path::Path;
 
+use crate::compression::Compression;
 use crate::error::{Error, Result};
-use crate::text::Compression;
 
 /// A line, or a piece of one that is too long.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,12 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::read::MultiGzDecoder;
 
 use crate::annotations::{Annotations, Parts, SpanLines, location, of_record};
+use crate::compression::Compression;
 use crate::error::{Error, Result};
 use crate::lines::{Line, Lines, LongLine};
 use crate::table::Rows;
-use crate::text::{
-    Compression, DocumentBoundary, FileFormat, Text, TextConfig, TextFile, spans_compression,
-};
+use crate::text::{DocumentBoundary, FileFormat, Text, TextConfig, TextFile, spans_compression};
 
 /// Size in bytes of the longest JSON line that is read.
 const LONGEST_RECORD: usize = 256 << 20;

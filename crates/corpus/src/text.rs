@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use crate::annotations::Annotations;
+use crate::compression::{self, Compression};
 use crate::error::{Error, Result};
 
 /// What separates documents in a plain text file.
@@ -44,17 +45,6 @@ pub enum FileFormat {
     JsonLines,
     /// A table with one document per row.
     Parquet,
-}
-
-/// How a file is compressed, by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// gzip.
-    Gzip,
-    /// Zstandard.
-    Zstd,
 }
 
 /// A file of text.
@@ -181,7 +171,7 @@ fn input(path: &Path, (kind, compression): (FileFormat, Compression)) -> Result<
 /// Format and compression of a file by its name; none if the name is not of a text file.
 fn classify(path: &Path) -> Option<(FileFormat, Compression)> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
-    let (stem, compression) = compression(&name);
+    let (stem, compression) = compression::of_name(&name);
     let kind = match stem.rsplit_once('.').map(|(_, extension)| extension) {
         Some("txt") => FileFormat::Plain,
         Some("jsonl" | "json") => FileFormat::JsonLines,
@@ -193,22 +183,13 @@ fn classify(path: &Path) -> Option<(FileFormat, Compression)> {
     Some((kind, compression))
 }
 
-/// A name without the extension of a compression, and that compression.
-fn compression(name: &str) -> (&str, Compression) {
-    match (name.strip_suffix(".gz"), name.strip_suffix(".zst")) {
-        (Some(stem), _) => (stem, Compression::Gzip),
-        (_, Some(stem)) => (stem, Compression::Zstd),
-        _ => (name, Compression::None),
-    }
-}
-
 /// The compression of a file of spans, by its name.
 pub(crate) fn spans_compression(path: &Path) -> Compression {
-    compression(&path.to_string_lossy()).1
+    compression::of_name(&path.to_string_lossy()).1
 }
 
 fn is_annotation(path: &Path) -> bool {
-    compression(&path.to_string_lossy()).0.ends_with(".spans")
+    compression::of_name(&path.to_string_lossy()).0.ends_with(".spans")
 }
 
 /// The file of spans beside a plain text file; none for JSON lines, which hold their spans.
@@ -226,7 +207,8 @@ fn find_spans(input: &TextFile) -> Result<Option<PathBuf>> {
     }
 
     let name = input.path.to_string_lossy();
-    let name = if input.compression == Compression::None { &name } else { compression(&name).0 };
+    let name =
+        if input.compression == Compression::None { &name } else { compression::of_name(&name).0 };
     let candidates =
         ["", ".gz", ".zst"].map(|extension| PathBuf::from(format!("{name}.spans{extension}")));
     let mut found = candidates.into_iter().filter(|path| path.exists());
