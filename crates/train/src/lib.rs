@@ -18,9 +18,9 @@
 //! ```
 //! use train::ScheduleConfig;
 //!
-//! let schedule = ScheduleConfig { warmup: 0.1, ..ScheduleConfig::default() };
+//! let schedule = ScheduleConfig { warmup: 0.5, ..ScheduleConfig::default() };
 //! // Half of the warmup, its end, and half of the way down.
-//! assert_eq!([0.05, 0.1, 0.55].map(|share| schedule.factor(share)), [0.5, 1.0, 0.5]);
+//! assert_eq!([0.25, 0.5, 0.75].map(|share| schedule.factor(share)), [0.5, 1.0, 0.5]);
 //! ```
 
 mod budget;
