@@ -2,10 +2,12 @@
 
 mod config;
 mod loss;
+mod model;
 mod objective;
 #[cfg(test)]
 mod tests;
 mod traces;
 
 pub use config::{Behaviour, Maps, StudentData, TinybertConfig};
-pub use objective::{Tinybert, TinybertModel};
+pub use model::TinybertModel;
+pub use objective::Tinybert;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use checkpoint::Weights;
 use hub::{Architecture, ExportedModel, Family, TrainedModel};
@@ -15,19 +14,9 @@ use trunk::{Encoder, EncoderConfig, Linear, Noise, Sequences, encoder_flops};
 
 use super::config::{Behaviour, Maps, StudentData, TinybertConfig};
 use super::loss::Counted;
+use super::model::TinybertModel;
 use super::traces::Traces;
 use crate::teaching::frozen;
-
-/// A student and its maps to the teacher's width.
-#[derive(Module, Debug)]
-pub struct TinybertModel {
-    /// The encoder.
-    pub encoder: Encoder,
-    /// The map of hidden states, `[hidden, teacher's hidden]`.
-    pub fit: Linear,
-    /// The map of embeddings, of the same shape; none where both share one.
-    pub fit_embeddings: Option<Linear>,
-}
 
 /// TinyBERT.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use trunk::{EncoderInput, Linear, Trace};
 
 use super::config::TinybertConfig;
 use super::loss::Counted;
-use super::objective::TinybertModel;
+use super::model::TinybertModel;
 use crate::cosine::cosine_distances;
 use crate::teaching::known;
 
