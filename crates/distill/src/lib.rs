@@ -23,6 +23,11 @@
 //!   the default; the authors' one is `maps = "one"`.
 //! - The paper gives no way for students with another number of heads; here each head learns the
 //!   mean of those it stands for.
+//!
+//! ```
+//! // The teacher's layers from which a student of four layers starts, of twelve.
+//! assert_eq!(distill::spread(12, 4), [0, 4, 7, 11]);
+//! ```
 
 mod cosine;
 mod distilbert;

@@ -15,6 +15,11 @@
 //!
 //! Where we differ from transformers: the softmax over an answer's ends runs over the tokens of the
 //! sequence and not over the padding of its batch, so that padding changes nothing.
+//!
+//! ```
+//! // The class that is predicted from an example's logits.
+//! assert_eq!(finetune::largest(&[-1.0, 2.5, 0.3]), 1);
+//! ```
 
 mod batch;
 mod config;

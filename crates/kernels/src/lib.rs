@@ -15,6 +15,18 @@
 //! memory; the gradient of the output layer is computed with its loss, chunk by chunk, because the
 //! loss is a weighted sum and its scale can be applied afterwards; sums run over a fixed number of
 //! parts, so that results do not depend on the number of threads.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use kernels::{Norm, layer_norm};
+//!
+//! let device = Device::flex();
+//! let x = Tensor::<2>::from_floats([[1.0, 3.0]], &device);
+//! let (gamma, beta) = (Tensor::ones([2], &device), Tensor::zeros([2], &device));
+//! let norm = Norm { gamma, beta, epsilon: 1e-12 };
+//! let normalised: Vec<f32> = layer_norm(x, norm).into_data().iter::<f32>().collect();
+//! assert!((normalised[0] + 1.0).abs() < 1e-6 && (normalised[1] - 1.0).abs() < 1e-6);
+//! ```
 
 mod activation;
 mod attention;

@@ -11,6 +11,21 @@
 //! are drawn on the host from a generator given by the caller, so that a seed means the same
 //! weights on every backend; sharing of attention or feed-forward alone, which ALBERT's paper
 //! measures and its release lacks, is here.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use rand::SeedableRng;
+//! use rand_chacha::ChaCha8Rng;
+//! use trunk::{Encoder, EncoderConfig, Sequences};
+//!
+//! let config = EncoderConfig { vocabulary: 50, ..EncoderConfig::default() };
+//! let (device, mut rng) = (Device::flex(), ChaCha8Rng::seed_from_u64(1));
+//! let encoder = Encoder::init(&config, &mut rng, &device);
+//! let sequences = Sequences::pad(&[vec![2, 7, 9, 3], vec![2, 3]], 0);
+//! let hidden = encoder.forward(&sequences.input(&device), None);
+//! // On the CPU the padding of the shorter sequence has no rows.
+//! assert_eq!(hidden.dims(), [6, config.hidden]);
+//! ```
 
 mod block;
 mod config;
