@@ -65,8 +65,7 @@ fn of_crates(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = cause.downcast_ref::<hub::Error>() {
         return match error {
             hub::Error::Data(_) => Some(3),
-            hub::Error::Io { .. } => None,
-            hub::Error::Weights(error) => of_checkpoint(error),
+            hub::Error::Files(error) => of_checkpoint(error),
             hub::Error::Tokenizer(error) => of_corpus(error),
         };
     }
@@ -77,11 +76,9 @@ fn of_crates(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             train::Error::Diverged(_) => Some(4),
             train::Error::Memory(_) => Some(5),
             train::Error::Interrupted => Some(of_interrupt()),
-            train::Error::Checkpoint(error) => of_checkpoint(error),
+            train::Error::Files(error) => of_checkpoint(error),
             train::Error::Internal(_) => Some(1),
-            train::Error::Evaluation(_) | train::Error::Threads(_) | train::Error::Io { .. } => {
-                None
-            }
+            train::Error::Evaluation(_) | train::Error::Threads(_) => None,
         };
     }
 

@@ -1,7 +1,6 @@
 //! What can go wrong with a Hugging Face folder.
 
 use std::fmt::Display;
-use std::io;
 use std::path::Path;
 
 /// What can go wrong with a Hugging Face folder.
@@ -11,17 +10,9 @@ pub enum Error {
     /// model of this project.
     #[error("{0}")]
     Data(String),
-    /// The operating system refused something.
-    #[error("{message}")]
-    Io {
-        /// What was attempted.
-        message: String,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The weights cannot be read or written.
+    /// Weights or other files cannot be read or written.
     #[error(transparent)]
-    Weights(#[from] checkpoint::Error),
+    Files(#[from] checkpoint::Error),
     /// The tokenizer cannot be written.
     #[error(transparent)]
     Tokenizer(#[from] corpus::Error),
@@ -31,11 +22,6 @@ impl Error {
     /// The error of a file whose content is at fault.
     pub(crate) fn of_file(path: &Path, what: impl Display) -> Self {
         Self::Data(format!("{}: {what}", path.display()))
-    }
-
-    /// The error of an operation described by `message`.
-    pub(crate) fn io(message: String) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { message, source }
     }
 }
 

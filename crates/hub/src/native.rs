@@ -75,7 +75,7 @@ pub fn write_native(folder: &Path, model: &HubModel, tokenizer: &Tokenizer) -> R
 
     let put = |name: &str, bytes: &[u8]| {
         fs::write(folder.join(name), bytes)
-            .map_err(Error::io(format!("cannot write {}", folder.display())))
+            .map_err(checkpoint::Error::io(format!("cannot write {}", folder.display())))
     };
     put(DESCRIPTION, description.as_bytes())?;
     put("model.safetensors", &weights::bytes(&model.weights)?)?;

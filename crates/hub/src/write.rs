@@ -24,7 +24,8 @@ pub fn write(folder: &Path, model: &HubModel, tokenizer: &Tokenizer) -> Result<(
     make_empty_folder(folder)?;
     let put = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
-        fs::write(&path, bytes).map_err(Error::io(format!("cannot write {}", path.display())))
+        let failed = checkpoint::Error::io(format!("cannot write {}", path.display()));
+        fs::write(&path, bytes).map_err(failed)
     };
     put("config.json", config.as_bytes())?;
     put("model.safetensors", &tensors)?;
@@ -65,6 +66,6 @@ pub fn make_empty_folder(folder: &Path) -> Result<()> {
         let message = format!("{} is not empty; give another folder", folder.display());
         return Err(Error::Data(message));
     }
-    let failed = Error::io(format!("cannot make the folder {}", folder.display()));
-    fs::create_dir_all(folder).map_err(failed)
+    let failed = checkpoint::Error::io(format!("cannot make the folder {}", folder.display()));
+    Ok(fs::create_dir_all(folder).map_err(failed)?)
 }

@@ -128,7 +128,7 @@ impl<B: Send + 'static> Feed<B> {
             };
 
             let thread = thread::Builder::new().name(format!("feed-{worker}")).spawn(work);
-            thread.map_err(Error::io("cannot start a thread that makes batches"))?;
+            thread.map_err(checkpoint::Error::io("cannot start a thread that makes batches"))?;
             queues.push(receiver);
         }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A file of JSON lines that each carry a `step`.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl JsonLines {
     /// # Errors
     /// When the file cannot be read or written.
     pub fn open(path: &Path, step: u64) -> Result<Self> {
-        let failed = || Error::io(format!("cannot write {}", path.display()));
+        let failed = || checkpoint::Error::io(format!("cannot write {}", path.display()));
         let (kept, last) = match File::open(path) {
             Ok(file) => kept_lines(file, step).map_err(failed())?,
             Err(_) => (String::new(), None),
@@ -43,7 +43,8 @@ impl JsonLines {
     pub fn write(&mut self, record: Map<String, Value>) -> Result<()> {
         let line = format!("{}\n", Value::Object(record));
         let written = self.file.write_all(line.as_bytes());
-        written.map_err(Error::io(format!("cannot write {}", self.path.display())))
+        let failed = checkpoint::Error::io(format!("cannot write {}", self.path.display()));
+        Ok(written.map_err(failed)?)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A row of `runs.csv`.
 #[derive(Debug, Serialize)]
@@ -50,5 +50,6 @@ pub fn append_row(path: &Path, row: &RunRow<'_>) -> Result<()> {
     // One write, so that runs that end at the same moment do not mix their rows.
     let file = OpenOptions::new().create(true).append(true).open(path);
     let written = file.and_then(|mut file| file.write_all(&bytes));
-    written.map_err(Error::io(format!("cannot write {}", path.display())))
+    let failed = checkpoint::Error::io(format!("cannot write {}", path.display()));
+    Ok(written.map_err(failed)?)
 }
