@@ -46,6 +46,13 @@ pub enum Variant {
     AllTokensMlm,
 }
 
+impl Variant {
+    /// Whether the encoder tells replaced tokens from originals.
+    pub fn is_detector(self) -> bool {
+        matches!(self, Self::Electra | Self::Electra15)
+    }
+}
+
 /// Where samples come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

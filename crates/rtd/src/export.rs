@@ -3,7 +3,7 @@
 use checkpoint::Weights;
 use hub::{Architecture, Error, ExportedModel, Family, HubModel, TrainedModel};
 
-use crate::config::{GeneratorConfig, GeneratorKind, RtdConfig, Tying, Variant};
+use crate::config::{GeneratorConfig, GeneratorKind, RtdConfig, Tying};
 
 /// A released discriminator, whose generator is another model.
 pub fn import(model: &HubModel) -> Option<RtdConfig> {
@@ -23,8 +23,11 @@ pub fn export(
         return Err(Error::Data(message));
     }
 
-    let detects = matches!(config.variant, Variant::Electra | Variant::Electra15);
-    let architecture = if detects { Architecture::Discriminator } else { Architecture::MaskedLm };
+    let architecture = if config.variant.is_detector() {
+        Architecture::Discriminator
+    } else {
+        Architecture::MaskedLm
+    };
     let encoder = trained.to_class(architecture, Some(Family::Electra))?;
     let mut models = vec![ExportedModel { folder: "discriminator", model: encoder }];
 
@@ -36,6 +39,15 @@ pub fn export(
         models.push(ExportedModel { folder: "generator", model });
     }
     Ok(models)
+}
+
+/// The name in a model that is the generator alone of the generator's parameter `part`.
+pub fn name_alone(part: &str) -> String {
+    match part.split('.').next() {
+        Some("head") => part.to_owned(),
+        Some("stack") => format!("encoder.{part}"),
+        _ => format!("encoder.embeddings.{part}"),
+    }
 }
 
 /// The parameters that the generator computes with, under the names of a masked language model.
@@ -50,12 +62,7 @@ fn generator_weights(tying: Tying, all: &Weights) -> Weights {
                 weights.insert(name.clone(), weight.clone());
             }
         } else if let Some(part) = name.strip_prefix("generator.") {
-            let name = match part.split('.').next() {
-                Some("head") => part.to_owned(),
-                Some("stack") => format!("encoder.{part}"),
-                _ => format!("encoder.embeddings.{part}"),
-            };
-            weights.insert(name, weight.clone());
+            weights.insert(name_alone(part), weight.clone());
         }
     }
 

@@ -32,7 +32,7 @@ impl RtdModel {
         rng: &mut ChaCha8Rng,
         device: &Device,
     ) -> Self {
-        let detects = matches!(config.variant, Variant::Electra | Variant::Electra15);
+        let detects = config.variant.is_detector();
         let std = encoder.initializer_range;
 
         Self {

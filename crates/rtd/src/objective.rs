@@ -251,12 +251,8 @@ impl Objective for Rtd {
     }
 
     fn init_sources(&self, name: &str) -> Vec<String> {
-        let of_encoder = name.strip_prefix("generator.").map(|part| match part.split('.').next() {
-            Some("head") => part.to_owned(),
-            Some("stack") => format!("encoder.{part}"),
-            _ => format!("encoder.embeddings.{part}"),
-        });
-        [Some(name.to_owned()), of_encoder].into_iter().flatten().collect()
+        let alone = name.strip_prefix("generator.").map(export::name_alone);
+        [Some(name.to_owned()), alone].into_iter().flatten().collect()
     }
 
     fn import(model: &HubModel) -> Option<RtdConfig> {
