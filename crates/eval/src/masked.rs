@@ -26,7 +26,7 @@ pub struct MaskedSequence<'a> {
 /// # Errors
 /// When the model is no masked language model.
 pub fn logits(model: &dyn Evaluable, masked: &[MaskedSequence<'_>]) -> Result<Tensor<2>> {
-    Ok(predict(model, masked)?.logits())
+    Ok(predict(model, masked).ok_or_else(|| no_masked_lm(model))?.logits())
 }
 
 /// The batch of `masked` sequences as the model takes it.
@@ -40,7 +40,12 @@ fn sequences(model: &dyn Evaluable, masked: &[MaskedSequence<'_>]) -> Sequences 
     sequences.with_segments(&masked.iter().map(|masked| masked.segments).collect::<Vec<_>>())
 }
 
-fn predict<'m>(model: &'m dyn Evaluable, masked: &[MaskedSequence<'_>]) -> Result<Predicted<'m>> {
+/// What predicts the tokens at the positions of all `masked` sequences in turn; none where the
+/// model is no masked language model.
+pub(crate) fn predict<'m>(
+    model: &'m dyn Evaluable,
+    masked: &[MaskedSequence<'_>],
+) -> Option<Predicted<'m>> {
     let sequences = sequences(model, masked);
     let mut positions = Vec::new();
     for (row, masked) in masked.iter().enumerate() {
@@ -48,10 +53,12 @@ fn predict<'m>(model: &'m dyn Evaluable, masked: &[MaskedSequence<'_>]) -> Resul
         positions.extend(masked.positions.iter().map(|position| start + position));
     }
 
-    model.predict(&sequences, &positions).ok_or_else(|| {
-        let name = model.objective_name();
-        Error::Data(format!("a model of the objective `{name}` predicts no masked tokens"))
-    })
+    model.predict(&sequences, &positions)
+}
+
+fn no_masked_lm(model: &dyn Evaluable) -> Error {
+    let name = model.objective_name();
+    Error::Data(format!("a model of the objective `{name}` predicts no masked tokens"))
 }
 
 /// Sequences with masked tokens and the originals.
@@ -166,7 +173,7 @@ impl MaskedSet {
 /// The model's predictions for one batch.
 fn predict_rows(model: &dyn Evaluable, rows: &[&MaskedRow]) -> Result<TargetPredictions> {
     let masked: Vec<MaskedSequence<'_>> = rows.iter().map(|row| row.sequence()).collect();
-    let predicted = predict(model, &masked)?;
+    let predicted = predict(model, &masked).ok_or_else(|| no_masked_lm(model))?;
     let shares: Option<Vec<f32>> =
         predicted.share.clone().map(|share| share.into_data().iter::<f32>().collect());
     let logits = predicted.logits();

@@ -5,10 +5,10 @@
 //! tokens are never masked nor counted.
 
 use serde::Serialize;
-use trunk::Sequences;
 
 use crate::error::{Error, Result};
 use crate::evaluable::Evaluable;
+use crate::masked::{MaskedSequence, predict};
 
 /// Masked copies of sentences computed together, in tokens (padding included).
 const TOKENS_AT_ONCE: usize = 4096;
@@ -30,12 +30,19 @@ pub struct SentenceScore {
 struct MaskedCopy {
     sentence: usize,
     tokens: Vec<u32>,
-    position: usize,
+    /// The only masked position that is predicted.
+    position: [u32; 1],
     label: u32,
     /// Whether it counts for the plain score.
     in_pll: bool,
     /// Whether it counts for the within-word score.
     in_l2r: bool,
+}
+
+impl MaskedCopy {
+    fn sequence(&self) -> MaskedSequence<'_> {
+        MaskedSequence { tokens: &self.tokens, segments: &[], positions: &self.position }
+    }
 }
 
 /// Scores sentences, in order. They are computed by length, a bounded number at a time, and of each
@@ -104,7 +111,14 @@ fn mask_each(
         let masked_to = |end: usize| {
             let mut tokens = laid.clone();
             tokens[position..end].fill(specials.mask);
-            MaskedCopy { sentence, tokens, position, label: *label, in_pll: false, in_l2r: false }
+            MaskedCopy {
+                sentence,
+                tokens,
+                position: [position as u32],
+                label: *label,
+                in_pll: false,
+                in_l2r: false,
+            }
         };
 
         let later = word_starts[i + 1..].iter().take_while(|starts| !**starts).count();
@@ -121,13 +135,10 @@ fn mask_each(
 /// The log-probability of the masked token of each copy.
 fn compute(model: &dyn Evaluable, copies: &[MaskedCopy]) -> Result<Vec<f64>> {
     model.check_interrupt()?;
-    let rows: Vec<&[u32]> = copies.iter().map(|copy| copy.tokens.as_slice()).collect();
-    let sequences = Sequences::pad(&rows, model.tokenizer().specials().pad);
-    let flat = |(row, copy): (usize, &MaskedCopy)| (row * sequences.len + copy.position) as u32;
-    let positions: Vec<u32> = copies.iter().enumerate().map(flat).collect();
+    let masked: Vec<MaskedSequence<'_>> = copies.iter().map(MaskedCopy::sequence).collect();
     let labels: Vec<u32> = copies.iter().map(|copy| copy.label).collect();
 
-    let predicted = model.predict(&sequences, &positions).ok_or_else(|| {
+    let predicted = predict(model, &masked).ok_or_else(|| {
         let name = model.objective_name();
         Error::Data(format!("a model of the objective `{name}` gives no probabilities of tokens"))
     })?;
@@ -146,7 +157,7 @@ mod tests {
 
         let seen: Vec<_> = copies
             .iter()
-            .map(|c| (c.tokens.clone(), c.position, c.label, (c.in_pll, c.in_l2r)))
+            .map(|c| (c.tokens.clone(), c.position[0], c.label, (c.in_pll, c.in_l2r)))
             .collect();
         assert_eq!(
             seen,

@@ -25,17 +25,6 @@ fn context() -> Context {
     Context { token_counts: vec![], ..fixtures::context(40, 24) }
 }
 
-fn encoder() -> EncoderConfig {
-    EncoderConfig {
-        vocabulary: 40,
-        hidden: 16,
-        heads: 2,
-        feed_forward: 24,
-        positions: 24,
-        ..EncoderConfig::default()
-    }
-}
-
 fn finetune(kind: TaskKind, head: HeadStyle) -> Finetune {
     let labels = ["no", "yes", "perhaps"].map(str::to_owned).to_vec();
     Finetune::new(
@@ -67,7 +56,11 @@ fn examples(kind: TaskKind) -> Vec<Example> {
 }
 
 fn model(objective: &Finetune) -> FinetuneModel {
-    objective.init(&encoder(), &mut ChaCha8Rng::seed_from_u64(1), &Device::flex().autodiff())
+    objective.init(
+        &fixtures::encoder(),
+        &mut ChaCha8Rng::seed_from_u64(1),
+        &Device::flex().autodiff(),
+    )
 }
 
 /// The share of `examples` in the loss of a step over all examples of `kind`.
@@ -110,7 +103,7 @@ fn micro_batches_add_up_to_the_batch_for_every_kind_and_head() {
 fn a_batch_can_be_learnt_by_heart() {
     for kind in KINDS {
         let objective = finetune(kind, HeadStyle::Bert);
-        let quiet = EncoderConfig { dropout: 0.0, attention_dropout: 0.0, ..encoder() };
+        let quiet = EncoderConfig { dropout: 0.0, attention_dropout: 0.0, ..fixtures::encoder() };
         let device = Device::flex().autodiff();
         let mut model = objective.init(&quiet, &mut ChaCha8Rng::seed_from_u64(1), &device);
         let batch = objective.collate(&examples(kind), Purpose::Training);

@@ -155,6 +155,7 @@ fn attention_with_dropout() {
     let (lengths, heads, width) = ([4usize, 3], 2, 3);
     let (rows, d) = (7, heads * width);
     let inputs = [Matrix::wave(rows, d, 1), Matrix::wave(rows, 2 * d, 2)];
+
     // The mask is read from the kernel itself: with equal scores and one-hot values it shows in the
     // output.
     let mask = || Mask::draw(Some(&mut Noise::new(vec![5, 6])), 0.4, &Rows::of_lengths(&lengths));
@@ -162,6 +163,7 @@ fn attention_with_dropout() {
         let rows = Rows::of_lengths(&lengths);
         Attention { heads, queries: rows.clone(), keys: rows, bias: None }
     };
+
     // kept[key][head] is the row of factors over all queries, 0 or 1 / 0.6.
     let kept: Vec<Vec<f64>> = (0..4)
         .map(|key| {
@@ -179,6 +181,7 @@ fn attention_with_dropout() {
         .collect();
     let zeros = kept.iter().flatten().filter(|factor| **factor == 0.0).count();
     assert!(zeros > 10, "something is dropped");
+
     let formula = |m: &[Matrix]| {
         let mut out = vec![0.0; rows * d];
         for (start, length) in [(0, 4), (4, 3)] {
@@ -202,6 +205,7 @@ fn attention_with_dropout() {
         }
         out
     };
+
     check("attention", &inputs, formula, |t| {
         kernels::attention(t[0].clone(), t[1].clone(), options(), mask())
     });
