@@ -311,7 +311,7 @@ impl<O: Objective> Session<O> {
         self.warn_without_targets(&window.terms);
 
         let mut record = window.record();
-        record.extend(self.position(&["step", "tokens", "seconds"]));
+        self.add_position(&mut record);
         logs.metrics.write(record)?;
         self.window.restart_clock();
 
@@ -330,17 +330,12 @@ impl<O: Objective> Session<O> {
         Ok(())
     }
 
-    /// The run's progress as fields of a log record, those that `fields` names.
-    fn position(&self, fields: &[&str]) -> Map<String, Value> {
-        let State { step, tokens, flops, seconds, .. } = &self.state;
-        let all = [
-            ("step", json!(step)),
-            ("tokens", json!(tokens)),
-            ("flops", json!(flops)),
-            ("seconds", json!(seconds)),
-        ];
-        let wanted = all.into_iter().filter(|(name, _)| fields.contains(name));
-        wanted.map(|(name, value)| (name.to_owned(), value)).collect()
+    /// Adds the run's progress to a log record.
+    fn add_position(&self, record: &mut Map<String, Value>) {
+        let State { step, tokens, seconds, .. } = &self.state;
+        record.insert("step".to_owned(), json!(step));
+        record.insert("tokens".to_owned(), json!(tokens));
+        record.insert("seconds".to_owned(), json!(seconds));
     }
 
     /// Warns once when a loss term has had no target in all of the first few hundred sequences.
@@ -381,7 +376,8 @@ impl<O: Objective> Session<O> {
 
         self.remember(&evaluation);
         let mut record = evaluation.record;
-        record.extend(self.position(&["step", "tokens", "flops", "seconds"]));
+        self.add_position(&mut record);
+        record.insert("flops".to_owned(), json!(self.state.flops));
         logs.evaluations.write(record)?;
         self.evaluated = Some(self.state.step);
         self.saved.is_outdated = true;
