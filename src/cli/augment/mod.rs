@@ -81,9 +81,11 @@ pub fn run(args: &Args) -> Result<()> {
 
     let sentences = Sentences::read(args)?;
     let started = Instant::now();
+    let (source, sentences) = (&source, &sentences);
+    let job = Job { args, source, sentences, stream: &stream, format: &format };
     let done = match args.method {
-        Method::Tinybert => tinybert(args, &source, &sentences, &stream, &format),
-        Method::Tang => tang(args, &source, &sentences, &stream, &format),
+        Method::Tinybert => tinybert(&job),
+        Method::Tang => tang(&job),
     };
     if let Err(error) = &done
         && matches!(error.downcast_ref(), Some(augment::Error::Interrupted))
@@ -102,14 +104,19 @@ pub fn run(args: &Args) -> Result<()> {
     report(OutputFormat::of_flag(args.json), &document)
 }
 
+/// What the methods share.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    args: &'a Args,
+    source: &'a ModelSource,
+    sentences: &'a Sentences,
+    stream: &'a Stream<'a>,
+    format: &'a Format<'a>,
+}
+
 /// Varies words by a masked language model and by word vectors.
-fn tinybert(
-    args: &Args,
-    source: &ModelSource,
-    sentences: &Sentences,
-    stream: &Stream<'_>,
-    format: &Format<'_>,
-) -> Result<augment::StreamProgress> {
+fn tinybert(job: &Job<'_>) -> Result<augment::StreamProgress> {
+    let Job { args, source, sentences, .. } = *job;
     let loaded = (registry::of_model(source)?.load)(source, &args.backend.open()?)?;
     let model = loaded.model.as_ref();
     let vectors = vectors(args, sentences.texts(), model.tokenizer(), source)?;
@@ -136,17 +143,12 @@ fn tinybert(
         Ok(variants.collect())
     };
 
-    write(sentences, stream, format, vary)
+    write(job, vary)
 }
 
 /// Varies words by their part of speech, and keeps n-grams.
-fn tang(
-    args: &Args,
-    source: &ModelSource,
-    sentences: &Sentences,
-    stream: &Stream<'_>,
-    format: &Format<'_>,
-) -> Result<augment::StreamProgress> {
+fn tang(job: &Job<'_>) -> Result<augment::StreamProgress> {
+    let Job { args, source, sentences, .. } = *job;
     let path = args.tags.as_deref().ok_or_else(|| {
         let message = "--method tang needs --tags FILE, lines of word<TAB>tag that tell the parts \
                        of speech";
@@ -175,16 +177,15 @@ fn tang(
         Ok(variants.collect())
     };
 
-    write(sentences, stream, format, vary)
+    write(job, vary)
 }
 
 /// Writes the rows and their variants, and tells how far it is.
 fn write(
-    sentences: &Sentences,
-    stream: &Stream<'_>,
-    format: &Format<'_>,
+    job: &Job<'_>,
     vary: impl Fn(u64, &[TextRow]) -> augment::Result<Vec<Vec<TextRow>>>,
 ) -> Result<augment::StreamProgress> {
+    let Job { sentences, stream, format, .. } = *job;
     let progress = Progress::of_things();
     progress.stage("sentences", Some(sentences.rows.len() as u64));
 
