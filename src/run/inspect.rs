@@ -7,9 +7,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use train::ShownExample;
 
+use super::build::build;
 use super::text::PreparedText;
 use crate::config::RunConfig;
-use crate::model::{self, ModelSource};
+use crate::model::ModelSource;
 use crate::progress::Progress;
 
 /// Passages to be shown.
@@ -35,11 +36,8 @@ pub fn inspect<O: Objective>(job: &InspectJob<'_>) -> Result<Vec<ShownExample>> 
     let InspectJob { config, text, count, epoch, model } = *job;
     let device = config.backend.open()?;
 
-    let mut encoder = config.encoder.clone();
-    model::fit_vocabulary(&mut encoder, &text.tokenizer)?;
-    let mut context = text.context(config.corpus.max_length, &encoder);
-    context.teacher = model::open_teacher(&config.teacher, &device)?;
-    let objective = O::new(settings::parse(config.objective_knobs(), "objective.")?, &context)?;
+    let token_counts = text.train.token_counts();
+    let (objective, _): (O, _) = build(config, &text.tokenizer, token_counts, &device)?;
 
     let packing = objective.packing();
     let passages = text.train.passages(&config.corpus, packing, &Progress::default())?;

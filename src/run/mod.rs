@@ -1,5 +1,6 @@
 //! From a configuration to a run's folder.
 
+mod build;
 mod folder;
 mod inspect;
 mod monitor;

@@ -15,6 +15,7 @@ use toml::Table;
 use train::{Examples, Plan, Run, RunRow, Session, Sources, Summary, append_row, evaluation_set};
 use trunk::EncoderConfig;
 
+use super::build::build;
 use super::folder::{FolderState, Resume, inspect, lock};
 use super::monitor::RunMonitor;
 use super::text::PreparedText;
@@ -109,18 +110,15 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<PretrainOutcome> 
     let progress = Progress::default();
     let text = PreparedText::new(config, &progress)?;
 
-    let mut encoder = config.encoder.clone();
-    model::fit_vocabulary(&mut encoder, &text.tokenizer)?;
-    let mut context = text.context(config.corpus.max_length, &encoder);
-    context.teacher = model::open_teacher(&config.teacher, &device)?;
-
-    if O::NEEDS_TEACHER && context.teacher.is_none() {
+    if O::NEEDS_TEACHER && config.teacher.as_os_str().is_empty() {
         let name = O::NAME;
         let message = format!("the objective `{name}` needs a teacher: give --teacher DIR");
         return Err(BadInput(message).into());
     }
 
-    let objective = O::new(settings::parse(config.objective_knobs(), "objective.")?, &context)?;
+    let token_counts = text.train.token_counts();
+    let (objective, encoder): (O, _) =
+        build(config, &text.tokenizer, token_counts.clone(), &device)?;
 
     let packing = objective.packing();
     let examples = text.train.passages(&config.corpus, packing, &progress)?;
@@ -138,7 +136,7 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<PretrainOutcome> 
         objective,
         encoder,
         tokenizer: text.tokenizer,
-        token_counts: context.token_counts,
+        token_counts,
         examples,
         valid,
         initial: Weights::new(),

@@ -7,10 +7,11 @@ use checkpoint::{Weights, write_aside, write_json};
 use corpus::Tokenizer;
 use eval::{TaskOutputs, task};
 use finetune::{DataConfig, Split, TaskData};
-use objective::{Context, LabelledSequence, Objective};
+use objective::{LabelledSequence, Objective};
 use serde_json::{Value, json};
 use train::Examples;
 
+use super::build::build;
 use super::folder::{FolderState, Resume};
 use super::pretrain::{Material, PretrainJob, complete, train as train_run};
 use crate::config::RunConfig;
@@ -62,18 +63,14 @@ pub fn train<O: Objective>(
 /// Takes the training rows and the initial values out of `lesson`.
 fn material<O: Objective>(config: &RunConfig, lesson: &mut TaskLesson<'_>) -> Result<Material<O>> {
     let device = config.backend.open()?;
-    let mut encoder = config.encoder.clone();
-    model::fit_vocabulary(&mut encoder, lesson.tokenizer)?;
-    let max_length = config.corpus.max_length;
-    let mut context = Context::new(lesson.tokenizer, Vec::new(), max_length, &encoder);
-    context.teacher = model::open_teacher(&config.teacher, &device)?;
+    let (objective, encoder) = build(config, lesson.tokenizer, Vec::new(), &device)?;
 
     let splits = lesson.data.dev.iter();
     let valid = splits.flat_map(|split| LabelledSequence::evaluation_set(&split.rows)).collect();
     let train = std::mem::take(&mut lesson.data.train);
 
     Ok(Material {
-        objective: O::new(settings::parse(config.objective_knobs(), "objective.")?, &context)?,
+        objective,
         encoder,
         tokenizer: lesson.tokenizer.clone(),
         token_counts: Vec::new(),

@@ -8,9 +8,8 @@ use corpus::{
     Builder, Corpus, PackingConfig, Passages, ProgressObserver, Subset, Tokenizer, TokenizerModel,
     TrainConfig,
 };
-use objective::{Context, Packing};
+use objective::Packing;
 use train::Examples;
-use trunk::EncoderConfig;
 
 use crate::config::{CorpusConfig, RunConfig};
 use crate::exit::BadInput;
@@ -78,15 +77,14 @@ impl PreparedText {
 
         Ok(Self { tokenizer, train, valid })
     }
-
-    /// What an objective may know.
-    pub fn context(&self, max_length: usize, encoder: &EncoderConfig) -> Context {
-        let counts = self.train.corpus.token_counts().to_vec();
-        Context::new(&self.tokenizer, counts, max_length, encoder)
-    }
 }
 
 impl TextSource {
+    /// How often each token occurs in the corpus.
+    pub fn token_counts(&self) -> Vec<u64> {
+        self.corpus.token_counts().to_vec()
+    }
+
     /// The passages of these documents, packed for an objective.
     ///
     /// # Errors

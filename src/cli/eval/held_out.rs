@@ -67,7 +67,7 @@ impl HeldOut {
 
     /// How often each token occurs in the text.
     pub fn token_counts(&self) -> Vec<u64> {
-        self.source.corpus.token_counts().to_vec()
+        self.source.token_counts()
     }
 
     /// Longest sequence.
