@@ -108,9 +108,11 @@ impl Fields<'_> {
             "gelu" => Ok(Activation::Gelu),
             "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
             "relu" => Ok(Activation::Relu),
-            other => {
-                Err(self.bad(&format!("`{name}` is \"{other}\"; known: gelu, gelu_new, relu")))
-            }
+            "relu2" => Ok(Activation::ReluSquared),
+            "silu" | "swish" => Ok(Activation::Silu),
+            other => Err(self.bad(&format!(
+                "`{name}` is \"{other}\"; known: gelu, gelu_new, relu, relu2, silu"
+            ))),
         }
     }
 }
@@ -275,6 +277,8 @@ fn set_shape(set: &mut impl FnMut(&str, Value), config: &HubConfig) {
         Activation::Gelu => "gelu",
         Activation::GeluTanh => "gelu_new",
         Activation::Relu => "relu",
+        Activation::ReluSquared => "relu2",
+        Activation::Silu => "silu",
     };
 
     set("vocab_size", encoder.vocabulary.into());

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::{
     Activation, AdamStep, Attention, Lookup, Mask, Moments, Noise, Norm, OutputLayer, Precision,
-    Rows, Targets, composed,
+    Rows, Targets, Visibility, composed,
 };
 
 const SEQUENCES: usize = 8;
@@ -133,7 +133,13 @@ fn norm(c: &mut Criterion) {
 
 fn attention(c: &mut Criterion) {
     let (q, kv) = (leaf([ROWS, WIDTH]), leaf([ROWS, 2 * WIDTH]));
-    let options = || Attention { heads: HEADS, queries: rows(), keys: rows(), bias: None };
+    let options = || Attention {
+        heads: HEADS,
+        queries: rows(),
+        keys: rows(),
+        visibility: Visibility::default(),
+        bias: None,
+    };
     both(
         c,
         "attention",

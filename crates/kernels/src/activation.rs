@@ -72,16 +72,19 @@ mod tests {
     use crate::testing::{assert_close, leaf, scaled_leaf, value_and_gradients};
     use burn::tensor::Device;
 
-    const ALL: [Activation; 3] = [Activation::Gelu, Activation::GeluTanh, Activation::Relu];
-
     /// Reference values: `torch.nn.functional.gelu(torch.tensor([-1., 0., 2.]), approximate=a)`.
     #[test]
-    fn gelu_has_its_two_published_forms() {
+    fn curves_are_those_of_pytorch() {
         let x = Tensor::<2>::from_floats([[-1.5, -0.5, 1.5]], &Device::flex());
         let bias = Tensor::<1>::from_floats([0.5, 0.5, 0.5], &Device::flex());
-        let want =
-            [[-0.158_655_26, 0.0, 1.954_499_7], [-0.158_808, 0.0, 1.954_597_7], [0.0, 0.0, 2.0]];
-        for (activation, want) in ALL.into_iter().zip(want) {
+        let want = [
+            [-0.158_655_26, 0.0, 1.954_499_7],
+            [-0.158_808, 0.0, 1.954_597_7],
+            [0.0, 0.0, 2.0],
+            [0.0, 0.0, 4.0],
+            [-0.268_941_43, 0.0, 1.761_594_2],
+        ];
+        for (activation, want) in Activation::ALL.into_iter().zip(want) {
             let got = activate(activation, x.clone(), bias.clone()).into_data();
             for (got, want) in got.iter::<f32>().zip(want) {
                 assert!((got - want).abs() < 1e-6, "{got} is not {want}");
@@ -91,7 +94,7 @@ mod tests {
 
     #[test]
     fn values_and_gradients_are_those_of_the_composed_operation() {
-        for activation in ALL {
+        for activation in Activation::ALL {
             for (rows, width) in [(1, 1), (3, 17), (70, 33)] {
                 let (x, bias) = (scaled_leaf([rows, width], 1, 4.0), leaf([width], 2));
                 let fused = value_and_gradients(

@@ -14,6 +14,7 @@ use crate::dropout::weight_factors;
 use crate::flex::{dims, ordered, runs_fused, tensor, values, vector};
 use crate::rows::Rows;
 use crate::rule::{Rule, Tensors, record};
+use crate::visibility::Visibility;
 
 /// What an attention layer needs besides queries, keys and values.
 #[derive(Clone, Debug)]
@@ -24,9 +25,36 @@ pub struct Attention {
     pub queries: Rows,
     /// Key rows: a query sees those of its own sequence.
     pub keys: Rows,
+    /// Which of these a query sees.
+    pub visibility: Visibility,
     /// Added to the scores, from [`padding_bias`]; a rectangle with a bias is computed as composed
     /// operations.
     pub bias: Option<Tensor<4>>,
+}
+
+impl Attention {
+    fn shape(&self, mask: Option<Mask>) -> Heads {
+        Heads {
+            heads: self.heads,
+            queries: self.queries.clone(),
+            keys: self.keys.clone(),
+            visibility: self.visibility.clone(),
+            mask,
+        }
+    }
+
+    /// The bias of a rectangle with that of what queries do not see.
+    fn whole_bias(&self, device: &Device) -> Option<Tensor<4>> {
+        if self.visibility.is_everything() {
+            return self.bias.clone();
+        }
+        let (batch, len) = (self.keys.batch(), self.keys.len() / self.keys.batch());
+        let hidden = composed::visibility_bias(&self.visibility, batch, len, device);
+        Some(match &self.bias {
+            Some(bias) => hidden + bias.clone(),
+            None => hidden,
+        })
+    }
 }
 
 /// What hides the padding of a rectangle, `[batch, 1, 1, len]`: none where nothing is padded.
@@ -44,17 +72,19 @@ pub fn attention(
     options: Attention,
     mask: Option<Mask>,
 ) -> Tensor<2> {
-    let Attention { heads, queries: asking, keys, bias } = options;
-    if bias.is_none() && runs_fused(&queries) {
-        let shape = Heads { heads, queries: asking, keys, mask };
+    if options.bias.is_none() && runs_fused(&queries) {
+        let shape = options.shape(mask);
         return Tensor::from_dispatch(Dispatch::attend(
             queries.into_dispatch(),
             packed.into_dispatch(),
             shape,
         ));
     }
-    assert_eq!(asking, keys, "a rectangle");
-    let (batch, device) = (keys.batch(), queries.device());
+    assert_eq!(options.queries, options.keys, "a rectangle");
+    let device = queries.device();
+    let bias = options.whole_bias(&device);
+    let Attention { heads, keys, .. } = options;
+    let batch = keys.batch();
     let factors = mask.map(|mask| weight_factors(&mask, heads, keys.len() / batch, &device));
     composed::attention(queries, packed, heads, batch, bias, factors)
 }
@@ -63,17 +93,17 @@ pub fn attention(
 /// sequence after sequence, in each `[heads, queries, keys]`, flat. A rectangle has scores of
 /// padding too.
 pub fn attention_scores(queries: Tensor<2>, packed: Tensor<2>, options: &Attention) -> Tensor<1> {
-    let Attention { heads, queries: asking, keys, bias } = options;
-    if bias.is_none() && runs_fused(&queries) {
-        let shape =
-            Heads { heads: *heads, queries: asking.clone(), keys: keys.clone(), mask: None };
+    if options.bias.is_none() && runs_fused(&queries) {
+        let shape = options.shape(None);
         return Tensor::from_dispatch(Dispatch::attention_scores(
             queries.into_dispatch(),
             packed.into_dispatch(),
             shape,
         ));
     }
-    composed::attention_scores(queries, packed, *heads, keys.batch(), bias.clone()).flatten(0, 3)
+    let bias = options.whole_bias(&queries.device());
+    let (heads, batch) = (options.heads, options.keys.batch());
+    composed::attention_scores(queries, packed, heads, batch, bias).flatten(0, 3)
 }
 
 /// Attention of queries `[queries, d]` to packed keys and values `[keys, 2 * d]`.
@@ -182,7 +212,13 @@ mod tests {
 
     fn whole(heads: usize, lengths: &[usize]) -> Attention {
         let rows = Rows::of_lengths(lengths);
-        Attention { heads, queries: rows.clone(), keys: rows, bias: None }
+        Attention {
+            heads,
+            queries: rows.clone(),
+            keys: rows,
+            visibility: Visibility::default(),
+            bias: None,
+        }
     }
 
     #[test]
@@ -255,6 +291,58 @@ mod tests {
         (0..5).for_each(|seed| both(0.3, seed));
     }
 
+    /// Windows and pasts for up to three sequences.
+    fn visibilities() -> Vec<Visibility> {
+        let causal = |causal: &[bool]| Visibility { window: None, causal: causal.into() };
+        let window = |window| Visibility { window: Some(window), ..Visibility::default() };
+        let both = Visibility { window: Some(3), causal: [true, false, true].into() };
+        vec![window(0), window(2), window(40), causal(&[true; 3]), causal(&[false, true]), both]
+    }
+
+    #[test]
+    fn queries_that_see_some_keys_are_those_of_the_composed_operation() {
+        for visibility in visibilities() {
+            // Longer than one block of queries.
+            for lengths in [&[5, 1, 9][..], &[150, 70]] {
+                let (heads, d, batch) = (2, 12, lengths.len());
+                let len = *lengths.iter().max().expect("one");
+                let (q, kv) = (leaf([batch * len, d], 1), leaf([batch * len, 2 * d], 2));
+                let (device, ids) = (q.device(), real(lengths, len));
+                let ids = composed::ids(&ids, &device);
+                let noise = || Noise::new((0..batch as u64).collect());
+
+                let options = Attention { visibility: visibility.clone(), ..whole(heads, lengths) };
+                let mask = Mask::draw(Some(&mut noise()), 0.3, &options.queries);
+                let (some_q, some_kv) =
+                    (q.clone().select(0, ids.clone()), kv.clone().select(0, ids.clone()));
+                let fused = attention(some_q, some_kv, options, mask);
+                let fused = value_and_gradients(&fused, &[], &[&q, &kv]);
+
+                let rectangle = Rows::of_lengths(&vec![len; batch]);
+                let factors = Mask::draw(Some(&mut noise()), 0.3, &rectangle)
+                    .map(|mask| weight_factors(&mask, heads, len, &device));
+                let bias = composed::padding_bias(lengths, len, &device)
+                    + composed::visibility_bias(&visibility, batch, len, &device);
+                let plain =
+                    composed::attention(q.clone(), kv.clone(), heads, batch, Some(bias), factors);
+                let plain = value_and_gradients(&plain.select(0, ids), &[], &[&q, &kv]);
+                assert_close(&fused, &plain, 5e-6, &format!("{visibility:?}, {lengths:?}"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_token_changes_nothing_before_it_where_queries_see_the_past() {
+        let (heads, d) = (2, 12);
+        let causal = Visibility { window: None, causal: [true].into() };
+        let out = |n: usize| {
+            let (q, kv) = (leaf([9, d], 1), leaf([9, 2 * d], 2));
+            let options = Attention { visibility: causal.clone(), ..whole(heads, &[n]) };
+            host(&attention(q.slice([0..n, 0..d]), kv.slice([0..n, 0..2 * d]), options, None))
+        };
+        assert_close(&[out(8)], &[out(9)[..8 * d].to_vec()], 1e-6, "the past");
+    }
+
     #[test]
     fn some_queries_see_what_they_see_among_all() {
         let (heads, d, lengths) = (2, 12, [9, 4, 6]);
@@ -266,7 +354,7 @@ mod tests {
         let mask = Mask::draw(Some(&mut noise()), 0.3, &all);
         let full = attention(q.clone(), kv.clone(), whole(heads, &lengths), mask)
             .select(0, chosen.clone());
-        let options = Attention { heads, queries: asking.clone(), keys: all, bias: None };
+        let options = Attention { queries: asking.clone(), ..whole(heads, &lengths) };
         let mask = Mask::draw(Some(&mut noise()), 0.3, &asking);
         let some = attention(q.clone().select(0, chosen), kv.clone(), options, mask);
         let (some, full) = (

@@ -2,15 +2,22 @@
 //! the functions of the same name in the crate's root, where a drawn dropout mask is `[rows,
 //! width]` or `[batch, heads, len, len]`.
 
-use burn::tensor::activation::{gelu, gelu_approximate, log_softmax, relu, sigmoid};
+use burn::tensor::activation::{gelu, gelu_approximate, log_softmax, relu, sigmoid, silu};
 use burn::tensor::{Device, Int, Tensor, TensorData, module};
 
 use crate::cpu::activation::Activation;
 use crate::cpu::divergence::Measure;
 use crate::cpu::embedding::Lookup;
 use crate::cpu::lstm::Direction;
+use crate::cpu::orthogonal::COEFFICIENTS;
+use crate::cpu::rotary::Rotary;
 use crate::cpu::vocabulary::{Sampling, Targets, gumbel};
 use crate::output::OutputLayer;
+use crate::visibility::Visibility;
+
+/// The score of a key that is not seen. Its exponential is exactly 0 in single precision, and
+/// unlike an infinity it leaves a row of padding finite.
+const HIDDEN: f32 = -1e9;
 
 /// `x W + b`
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
@@ -24,12 +31,44 @@ pub fn project_pair(x: Tensor<2>, maps: [(Tensor<2>, Tensor<1>); 2]) -> Tensor<2
 
 /// `f(x + bias)`
 pub fn activate(activation: Activation, x: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
-    let x = x + bias.unsqueeze();
+    curve(activation, x + bias.unsqueeze())
+}
+
+fn curve(activation: Activation, x: Tensor<2>) -> Tensor<2> {
     match activation {
         Activation::Gelu => gelu(x),
         Activation::GeluTanh => gelu_approximate(x),
         Activation::Relu => relu(x),
+        Activation::ReluSquared => relu(x).square(),
+        Activation::Silu => silu(x),
     }
+}
+
+/// `f(x) * y` of rows `x, y` side by side.
+pub fn gate(activation: Activation, packed: Tensor<2>) -> Tensor<2> {
+    let [rows, both] = packed.dims();
+    let half = |i: usize| packed.clone().slice([0..rows, i * (both / 2)..(i + 1) * (both / 2)]);
+    curve(activation, half(0)) * half(1)
+}
+
+/// Root-mean-square norm of rows.
+pub fn rms_norm(x: Tensor<2>, gamma: Tensor<1>, epsilon: f64) -> Tensor<2> {
+    let scale = (x.clone().square().mean_dim(1) + epsilon).sqrt().recip();
+    x * scale * gamma.unsqueeze()
+}
+
+/// What hides the keys that queries of a rectangle do not see, `[batch, 1, len, len]`.
+pub fn visibility_bias(
+    visibility: &Visibility,
+    batch: usize,
+    len: usize,
+    device: &Device,
+) -> Tensor<4> {
+    let mut values = vec![HIDDEN; batch * len * len];
+    for (i, row) in values.chunks_exact_mut(len).enumerate() {
+        row[visibility.of(i / len, (i % len) as u32, len)].fill(0.0);
+    }
+    Tensor::from_data(TensorData::new(values, [batch, 1, len, len]), device)
 }
 
 /// Layer norm of rows.
@@ -88,12 +127,55 @@ fn split_heads(x: Tensor<2>, heads: usize, batch: usize) -> Tensor<4> {
 
 /// The bias that hides the keys after the first `lengths[i]` of sequence i, `[batch, 1, 1, len]`.
 pub fn padding_bias(lengths: &[usize], len: usize, device: &Device) -> Tensor<4> {
-    /// Its exponential is exactly 0 in single precision, and unlike an infinity it leaves a row of
-    /// padding finite.
-    const HIDDEN: f32 = -1e9;
     let row = |length: usize| (0..len).map(move |i| if i < length { 0.0 } else { HIDDEN });
     let values: Vec<f32> = lengths.iter().flat_map(|length| row(*length)).collect();
     Tensor::from_data(TensorData::new(values, [lengths.len(), 1, 1, len]), device)
+}
+
+/// The first `columns` columns, heads one after another, rotated by the angles of `positions`.
+pub fn rotate(x: Tensor<2>, rotary: &Rotary, columns: usize, positions: &[u32]) -> Tensor<2> {
+    let ([rows, width], device, half) = (x.dims(), x.device(), rotary.half());
+    let (mut cosines, mut sines) = (Vec::new(), Vec::new());
+    for position in positions {
+        let (cosine, sine) = rotary.of(*position);
+        cosines.extend_from_slice(cosine);
+        sines.extend_from_slice(sine);
+    }
+    let [cosines, sines] = [cosines, sines]
+        .map(|values| Tensor::<3>::from_data(TensorData::new(values, [rows, 1, half]), &device));
+
+    let heads = columns / (2 * half);
+    let split = x.clone().slice([0..rows, 0..columns]).reshape([rows, heads, 2 * half]);
+    let first = split.clone().slice([0..rows, 0..heads, 0..half]);
+    let second = split.slice([0..rows, 0..heads, half..2 * half]);
+    let turned = Tensor::cat(
+        vec![
+            first.clone() * cosines.clone() - second.clone() * sines.clone(),
+            second * cosines + first * sines,
+        ],
+        2,
+    );
+    let turned = turned.reshape([rows, columns]);
+    if columns == width {
+        return turned;
+    }
+    Tensor::cat(vec![turned, x.slice([0..rows, columns..width])], 1)
+}
+
+/// Newton and Schulz's iteration towards the nearest orthogonal matrix.
+pub fn orthogonalise(x: Tensor<2>, steps: usize) -> Tensor<2> {
+    let [rows, columns] = x.dims();
+    if rows > columns {
+        return orthogonalise(x.transpose(), steps).transpose();
+    }
+    let norm = x.clone().square().sum().sqrt() + 1e-7;
+    let [a, b, c] = COEFFICIENTS;
+    let step = |x: Tensor<2>, _| {
+        let gram = x.clone().matmul(x.clone().transpose());
+        let polynomial = gram.clone() * b + gram.clone().matmul(gram) * c;
+        x.clone() * a + polynomial.matmul(x)
+    };
+    (0..steps).fold(x / norm.unsqueeze(), step)
 }
 
 /// The sum of rows of three tables.

@@ -2,7 +2,9 @@
 //! precision.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use kernels::{Activation, Attention, Mask, Noise, Norm, Precision, Rows, Targets};
+use kernels::{
+    Activation, Attention, Mask, Noise, Norm, Precision, Rotary, Rows, Targets, Visibility,
+};
 
 /// A matrix in double precision.
 #[derive(Clone)]
@@ -132,6 +134,103 @@ fn activations() {
 }
 
 #[test]
+fn gated_activations() {
+    type Curve = fn(f64) -> f64;
+    let curves: [(Activation, Curve); 3] = [
+        (Activation::Silu, |x| x / (1.0 + (-x).exp())),
+        (Activation::ReluSquared, |x| x.max(0.0).powi(2)),
+        (Activation::GeluTanh, |x| {
+            0.5 * x
+                * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x)).tanh())
+        }),
+    ];
+    for (activation, curve) in curves {
+        let inputs = [Matrix::wave(3, 14, 1)];
+        let formula = |m: &[Matrix]| {
+            let gated = |(r, c): (usize, usize)| curve(m[0].at(r, c)) * m[0].at(r, 7 + c);
+            (0..3).flat_map(|r| (0..7).map(move |c| (r, c))).map(gated).collect()
+        };
+        check("gate", &inputs, formula, |t| kernels::gate(activation, t[0].clone()));
+    }
+}
+
+#[test]
+fn root_mean_square_norms() {
+    let inputs = [Matrix::wave(4, 17, 1), Matrix::wave(1, 17, 2)];
+    let formula = |m: &[Matrix]| {
+        let row = |r: usize| {
+            let square = m[0].row(r).iter().map(|x| x * x).sum::<f64>() / 17.0;
+            let scale = 1.0 / (square + 1e-6).sqrt();
+            m[0].row(r).iter().zip(&m[1].values).map(move |(x, gamma)| x * scale * gamma)
+        };
+        (0..4).flat_map(row).collect()
+    };
+    check("rms norm", &inputs, formula, |t| kernels::rms_norm(t[0].clone(), flat(&t[1]), 1e-6));
+}
+
+#[test]
+fn rotary_positions() {
+    // Two heads of width 4 and two columns that stay; two sequences.
+    let rows = Rows::of_lengths(&[3, 2]);
+    let positions = [0.0, 1.0, 2.0, 0.0, 1.0];
+    let formula = |m: &[Matrix]| {
+        let element = |(r, c): (usize, usize)| {
+            if c >= 8 {
+                return m[0].at(r, c);
+            }
+            let (head, i) = (c / 4 * 4, c % 4);
+            let angle = positions[r] * 100f64.powf(-((i % 2) as f64) / 2.0);
+            let (first, second) = (m[0].at(r, head + i % 2), m[0].at(r, head + i % 2 + 2));
+            if i < 2 {
+                first * angle.cos() - second * angle.sin()
+            } else {
+                second * angle.cos() + first * angle.sin()
+            }
+        };
+        (0..5).flat_map(|r| (0..10).map(move |c| (r, c))).map(element).collect()
+    };
+    check("rotary", &[Matrix::wave(5, 10, 1)], formula, |t| {
+        kernels::rotate(t[0].clone(), &Rotary::new(4, 3, 100.0), 8, &rows)
+    });
+}
+
+#[test]
+fn attention_in_a_window_and_to_the_past() {
+    // One head of width 3; the first of two sequences sees its past only, both at most one token
+    // far.
+    let (lengths, width) = ([4usize, 3], 3);
+    let visibility = Visibility { window: Some(1), causal: [true, false].into() };
+    let formula = |m: &[Matrix]| {
+        let mut out = vec![0.0; 7 * width];
+        for (sequence, start, length) in [(0, 0usize, 4usize), (1, 4, 3)] {
+            for query in 0..length {
+                let sees = |key: usize| query.abs_diff(key) <= 1 && (sequence == 1 || key <= query);
+                let keys: Vec<usize> = (0..length).filter(|key| sees(*key)).collect();
+                let score = |key: &usize| -> f64 {
+                    let products =
+                        (0..width).map(|c| m[0].at(start + query, c) * m[1].at(start + key, c));
+                    products.sum::<f64>() / (width as f64).sqrt()
+                };
+                let weights = softmax(&keys.iter().map(score).collect::<Vec<_>>());
+                for c in 0..width {
+                    let terms = keys.iter().zip(&weights);
+                    out[(start + query) * width + c] =
+                        terms.map(|(key, weight)| weight * m[1].at(start + key, width + c)).sum();
+                }
+            }
+        }
+        out
+    };
+    let inputs = [Matrix::wave(7, width, 1), Matrix::wave(7, 2 * width, 2)];
+    check("window", &inputs, formula, |t| {
+        let rows = Rows::of_lengths(&lengths);
+        let (queries, keys, visibility) = (rows.clone(), rows, visibility.clone());
+        let options = Attention { heads: 1, queries, keys, visibility, bias: None };
+        kernels::attention(t[0].clone(), t[1].clone(), options, None)
+    });
+}
+
+#[test]
 fn norms_after_a_residual_sum() {
     let inputs =
         [(4, 1), (4, 2), (1, 3), (1, 4), (1, 5)].map(|(rows, seed)| Matrix::wave(rows, 17, seed));
@@ -161,7 +260,13 @@ fn attention_with_dropout() {
     let mask = || Mask::draw(Some(&mut Noise::new(vec![5, 6])), 0.4, &Rows::of_lengths(&lengths));
     let options = || {
         let rows = Rows::of_lengths(&lengths);
-        Attention { heads, queries: rows.clone(), keys: rows, bias: None }
+        Attention {
+            heads,
+            queries: rows.clone(),
+            keys: rows,
+            visibility: Visibility::default(),
+            bias: None,
+        }
     };
 
     // kept[key][head] is the row of factors over all queries, 0 or 1 / 0.6.

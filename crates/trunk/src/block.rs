@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use kernels::{
-    Activation, Attention, Mask, Noise, Precision, Rows, activate, add_normalise, add_residual,
-    attention, attention_scores, gather, project_pair,
+    Activation, Attention, Mask, Noise, Precision, Rows, Visibility, activate, add_normalise,
+    add_residual, attention, attention_scores, gather, project_pair,
 };
 use rand_chacha::ChaCha8Rng;
 
@@ -75,6 +75,7 @@ impl AttentionBlock {
 
         let queries = self.query.forward(asking);
         let options = Attention {
+            visibility: Visibility::default(),
             heads: self.heads,
             queries: rows.clone(),
             keys: input.rows.clone(),

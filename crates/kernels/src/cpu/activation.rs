@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::parts::{rows_of_a_part, rows_of_a_task, total, unwritten};
-use super::vectors::{erf, tanh, vectorised};
+use super::vectors::{erf, exp, tanh, vectorised};
 
 /// A non-linearity of a feed-forward layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,16 @@ pub enum Activation {
     GeluTanh,
     /// `max(x, 0)`.
     Relu,
+    /// `max(x, 0)^2` (So et al. 2021).
+    ReluSquared,
+    /// `x / (1 + e^-x)`: the curve of SwiGLU.
+    Silu,
+}
+
+impl Activation {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Gelu, Self::GeluTanh, Self::Relu, Self::ReluSquared, Self::Silu];
 }
 
 const ROOT_HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
@@ -26,14 +36,16 @@ const TANH_SCALE: f32 = 0.797_884_6;
 const TANH_CUBE: f32 = 0.044_715;
 
 /// A function of one number and its derivative.
-trait Curve {
+pub(super) trait Curve {
     fn value(x: f32) -> f32;
     fn slope(x: f32) -> f32;
 }
 
-struct Gelu;
-struct GeluTanh;
-struct Relu;
+pub(super) struct Gelu;
+pub(super) struct GeluTanh;
+pub(super) struct Relu;
+pub(super) struct ReluSquared;
+pub(super) struct Silu;
 
 impl Curve for Gelu {
     #[inline(always)]
@@ -73,6 +85,31 @@ impl Curve for Relu {
     }
 }
 
+impl Curve for ReluSquared {
+    #[inline(always)]
+    fn value(x: f32) -> f32 {
+        Relu::value(x) * Relu::value(x)
+    }
+
+    #[inline(always)]
+    fn slope(x: f32) -> f32 {
+        2.0 * Relu::value(x)
+    }
+}
+
+impl Curve for Silu {
+    #[inline(always)]
+    fn value(x: f32) -> f32 {
+        x / (1.0 + exp(-x))
+    }
+
+    #[inline(always)]
+    fn slope(x: f32) -> f32 {
+        let sigmoid = 1.0 / (1.0 + exp(-x));
+        sigmoid * (1.0 + x * (1.0 - sigmoid))
+    }
+}
+
 /// `f(x + bias)` for rows as wide as `bias`.
 pub fn forward(activation: Activation, x: &[f32], bias: &[f32]) -> Vec<f32> {
     let task = rows_of_a_task(bias.len()) * bias.len();
@@ -102,6 +139,8 @@ vectorised! {
             Activation::Gelu => curve_forward::<Gelu>(x, bias, out),
             Activation::GeluTanh => curve_forward::<GeluTanh>(x, bias, out),
             Activation::Relu => curve_forward::<Relu>(x, bias, out),
+            Activation::ReluSquared => curve_forward::<ReluSquared>(x, bias, out),
+            Activation::Silu => curve_forward::<Silu>(x, bias, out),
         }
     }
 
@@ -110,6 +149,8 @@ vectorised! {
             Activation::Gelu => curve_backward::<Gelu>(x, bias, gradient, sums),
             Activation::GeluTanh => curve_backward::<GeluTanh>(x, bias, gradient, sums),
             Activation::Relu => curve_backward::<Relu>(x, bias, gradient, sums),
+            Activation::ReluSquared => curve_backward::<ReluSquared>(x, bias, gradient, sums),
+            Activation::Silu => curve_backward::<Silu>(x, bias, gradient, sums),
         }
     }
 }

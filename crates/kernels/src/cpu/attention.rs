@@ -5,6 +5,8 @@
 //! stays in the cache and never goes to memory, which costs one more small product and saves `heads
 //! * len` numbers a token.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::dropout::Mask;
@@ -14,6 +16,7 @@ use super::parts::unwritten;
 use super::softmax::exponentials;
 use super::vectors::{exp, sum_of, vectorised};
 use crate::rows::Rows;
+use crate::visibility::Visibility;
 
 /// The shape of a batch.
 #[derive(Clone, Debug)]
@@ -22,26 +25,83 @@ pub struct Heads {
     pub heads: usize,
     /// Query rows.
     pub queries: Rows,
-    /// Key rows: a query sees those of its own sequence.
+    /// Key rows: all tokens of each sequence.
     pub keys: Rows,
+    /// Which keys of its sequence a query sees.
+    pub visibility: Visibility,
     /// Which weights are dropped.
     pub mask: Option<Mask>,
 }
 
+/// Query rows of a block, where queries see only some of the keys.
+const BLOCK: usize = 64;
+
+/// Consecutive queries of a sequence and the keys that one of them sees, all as rows of the
+/// sequence.
+struct Block {
+    queries: Range<usize>,
+    keys: Range<usize>,
+    /// The keys of each query, counted from the first of `keys`; empty where each sees all.
+    visible: Vec<Range<usize>>,
+}
+
 impl Heads {
-    /// The mask of sequence `b` with its key and the positions of its queries.
-    fn drop(&self, b: usize) -> Option<Drop<'_>> {
+    /// The blocks of sequence `b`, which hold each of its queries once; a single one where queries
+    /// see every key.
+    fn blocks(&self, b: usize) -> Vec<Block> {
         let positions = &self.queries.positions()[self.queries.range(b)];
-        self.mask.as_ref().map(|mask| Drop { mask, key: mask.keys[b], positions })
+        let keys = self.keys.range(b).len();
+        if positions.is_empty() {
+            return Vec::new();
+        }
+        if self.visibility.is_everything() {
+            return vec![Block { queries: 0..positions.len(), keys: 0..keys, visible: Vec::new() }];
+        }
+
+        let block = |(i, positions): (usize, &[u32])| {
+            let visible: Vec<Range<usize>> =
+                positions.iter().map(|query| self.visibility.of(b, *query, keys)).collect();
+            let start = visible.iter().map(|range| range.start).min().unwrap_or(0);
+            let end = visible.iter().map(|range| range.end).max().unwrap_or(0);
+            let within = |range: Range<usize>| range.start - start..range.end - start;
+            Block {
+                queries: i * BLOCK..i * BLOCK + positions.len(),
+                keys: start..end,
+                visible: visible.into_iter().map(within).collect(),
+            }
+        };
+        positions.chunks(BLOCK).enumerate().map(block).collect()
+    }
+
+    /// What `block` of sequence `b` needs besides its numbers.
+    fn view<'a>(&'a self, b: usize, block: &'a Block) -> View<'a> {
+        let first = self.queries.range(b).start;
+        let rows = first + block.queries.start..first + block.queries.end;
+        let positions = &self.queries.positions()[rows];
+        let first_key = block.keys.start as u32;
+        let drop =
+            self.mask.as_ref().map(|mask| Drop { mask, key: mask.keys[b], positions, first_key });
+        View { visible: &block.visible, drop }
     }
 }
 
-/// Dropout of the weights of one sequence.
+/// What a block of scores is read with.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    /// The keys of each query; empty where each sees all.
+    visible: &'a [Range<usize>],
+    drop: Option<Drop<'a>>,
+}
+
+/// Dropout of the weights of a block.
 #[derive(Clone, Copy)]
 struct Drop<'a> {
     mask: &'a Mask,
     key: u64,
+    /// The positions of the queries.
     positions: &'a [u32],
+    /// The position of the first key.
+    first_key: u32,
 }
 
 /// Number of the weight (head, query, 0) within its sequence. Fixed strides, so that it does not
@@ -62,6 +122,10 @@ pub(super) struct Head {
 }
 
 impl Head {
+    fn of_block(index: usize, heads: usize, d: usize, block: &Block) -> Self {
+        Self { index, heads, d, queries: block.queries.len(), keys: block.keys.len() }
+    }
+
     fn width(&self) -> usize {
         self.d / self.heads
     }
@@ -129,21 +193,27 @@ pub fn forward(queries: &[f32], packed: &[f32], d: usize, shape: &Heads) -> (Vec
     parts.into_par_iter().enumerate().for_each_init(Vec::new, |scores, (b, (out, logs))| {
         let queries = part(queries, &shape.queries, b, d);
         let packed = part(packed, &shape.keys, b, 2 * d);
-        let (n_queries, n_keys) = (shape.queries.range(b).len(), shape.keys.range(b).len());
-        if n_queries == 0 {
-            return;
-        }
-        scores.resize(n_queries * n_keys, 0.0);
-        for index in 0..heads {
-            let head = Head { index, heads, d, queries: n_queries, keys: n_keys };
-            head_forward(head, queries, packed, scores, logs, out, shape.drop(b));
+        for block in shape.blocks(b) {
+            let view = shape.view(b, &block);
+            let (rows, keys) = (rows_of(&block.queries, d), rows_of(&block.keys, 2 * d));
+            let logs = &mut logs[rows_of(&block.queries, heads)];
+            let (queries, packed) = (&queries[rows.clone()], &packed[keys]);
+            scores.resize(block.queries.len() * block.keys.len(), 0.0);
+            for index in 0..heads {
+                let head = Head::of_block(index, heads, d, &block);
+                head_forward(head, queries, packed, scores, logs, &mut out[rows.clone()], view);
+            }
         }
     });
     (out, logs)
 }
 
-/// The output of one head of a sequence and the logarithms of its denominators; `scores` is
-/// scratch.
+/// The elements of `rows` of `width` elements.
+fn rows_of(rows: &Range<usize>, width: usize) -> Range<usize> {
+    rows.start * width..rows.end * width
+}
+
+/// The output of one head of a block, and the logarithms of its denominators; `scores` is scratch.
 fn head_forward(
     head: Head,
     queries: &[f32],
@@ -151,18 +221,18 @@ fn head_forward(
     scores: &mut [f32],
     logs: &mut [f32],
     out: &mut [f32],
-    drop: Option<Drop<'_>>,
+    view: View<'_>,
 ) {
     let (q, k, v) =
         (head.of_queries(queries), head.of_packed(packed, 0), head.of_packed(packed, 1));
-    product(MatrixMut::new(scores, head.keys), q, k.transposed(), 1.0);
-    weigh(scores, head, logs, drop);
-    product(head.queries_mut(out), head.square(scores), v, 1.0);
+    product(MatrixMut::new(scores, head.keys), q, k.transposed(), 1.0, Output::Replace);
+    weigh(scores, head, logs, view);
+    product(head.queries_mut(out), head.square(scores), v, 1.0, Output::Replace);
 }
 
-/// `out = factor * a b`, by the calling thread.
-fn product(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, factor: f32) {
-    multiply(out, a, b, factor, Output::Replace, Threads::One);
+/// A product by the calling thread.
+fn product(out: MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>, factor: f32, output: Output) {
+    multiply(out, a, b, factor, output, Threads::One);
 }
 
 /// The gradients of the queries and of the packed keys and values.
@@ -183,22 +253,33 @@ pub fn backward(
         .collect();
 
     let work = |scratch: &mut Scratch, (b, (dq, dkv)): (usize, (&mut [f32], &mut [f32]))| {
-        let (n_queries, n_keys) = (shape.queries.range(b).len(), shape.keys.range(b).len());
-        if n_queries == 0 {
+        let (queries, gradient) =
+            (part(queries, &shape.queries, b, d), part(gradient, &shape.queries, b, d));
+        let (packed, logs) =
+            (part(packed, &shape.keys, b, 2 * d), part(logs, &shape.queries, b, heads));
+        let blocks = shape.blocks(b);
+        // A single block with all keys writes each gradient once.
+        let output = if blocks.len() == 1 && blocks[0].keys.len() == shape.keys.range(b).len() {
+            Output::Replace
+        } else {
             dkv.fill(0.0);
-            return;
-        }
-        let passed = Passed {
-            queries: part(queries, &shape.queries, b, d),
-            packed: part(packed, &shape.keys, b, 2 * d),
-            logs: part(logs, &shape.queries, b, heads),
-            gradient: part(gradient, &shape.queries, b, d),
-            drop: shape.drop(b),
+            Output::Add
         };
-        scratch.resize(n_queries * n_keys);
-        for index in 0..heads {
-            let head = Head { index, heads, d, queries: n_queries, keys: n_keys };
-            head_backward(head, passed, scratch, dq, dkv);
+        for block in &blocks {
+            let (rows, keys) = (rows_of(&block.queries, d), rows_of(&block.keys, 2 * d));
+            let passed = Passed {
+                queries: &queries[rows.clone()],
+                packed: &packed[keys.clone()],
+                logs: &logs[rows_of(&block.queries, heads)],
+                gradient: &gradient[rows.clone()],
+                view: shape.view(b, block),
+            };
+            scratch.resize(block.queries.len() * block.keys.len());
+            for index in 0..heads {
+                let head = Head::of_block(index, heads, d, block);
+                let (dq, dkv) = (&mut dq[rows.clone()], &mut dkv[keys.clone()]);
+                head_backward(head, passed, scratch, dq, dkv, output);
+            }
         }
     };
     parts.into_par_iter().enumerate().for_each_init(Scratch::default, work);
@@ -221,53 +302,65 @@ impl Scratch {
     }
 }
 
-/// What the forward pass of a sequence took and gave, and the gradient of its output.
+/// What the forward pass of a block took and gave, and the gradient of its output.
 #[derive(Clone, Copy)]
 struct Passed<'a> {
     queries: &'a [f32],
     packed: &'a [f32],
     logs: &'a [f32],
     gradient: &'a [f32],
-    drop: Option<Drop<'a>>,
+    view: View<'a>,
 }
 
-/// The gradients of the queries, keys and values of one head of a sequence.
+/// The gradients of the queries, which replace `dq`, and of the keys and values of one head of a
+/// block.
 fn head_backward(
     head: Head,
     passed: Passed<'_>,
     scratch: &mut Scratch,
     dq: &mut [f32],
     dkv: &mut [f32],
+    output: Output,
 ) {
-    let Passed { queries, packed, logs, gradient, drop } = passed;
+    let Passed { queries, packed, logs, gradient, view } = passed;
     let Scratch { weights, dropped, scores } = scratch;
     let (q, k, v) =
         (head.of_queries(queries), head.of_packed(packed, 0), head.of_packed(packed, 1));
     let upper = head.of_queries(gradient);
-    product(MatrixMut::new(weights, head.keys), q, k.transposed(), 1.0);
-    weigh_again(weights, dropped, head, logs, drop);
-    let kept: &[f32] = if drop.is_some() { dropped } else { weights };
-    product(head.packed_mut(dkv, 1), head.square(kept).transposed(), upper, 1.0);
+    product(MatrixMut::new(weights, head.keys), q, k.transposed(), 1.0, Output::Replace);
+    weigh_again(weights, dropped, head, logs, view);
+    let kept: &[f32] = if view.drop.is_some() { dropped } else { weights };
+    product(head.packed_mut(dkv, 1), head.square(kept).transposed(), upper, 1.0, output);
 
-    product(MatrixMut::new(scores, head.keys), upper, v.transposed(), 1.0);
+    product(MatrixMut::new(scores, head.keys), upper, v.transposed(), 1.0, Output::Replace);
     score_gradients(scores, weights, kept, head.keys);
     let (square, scale) = (head.square(scores), head.scale());
-    product(head.queries_mut(dq), square, k, scale);
-    product(head.packed_mut(dkv, 0), square.transposed(), q, scale);
+    product(head.queries_mut(dq), square, k, scale, Output::Replace);
+    product(head.packed_mut(dkv, 0), square.transposed(), q, scale, output);
+}
+
+/// Cuts a row of scores at the keys that its query sees, and hides the others.
+#[inline(always)]
+fn visible_part<'a>(row: &'a mut [f32], query: usize, view: &View<'_>) -> (&'a mut [f32], u32) {
+    let Some(range) = view.visible.get(query) else { return (row, 0) };
+    row[..range.start].fill(0.0);
+    row[range.end..].fill(0.0);
+    (&mut row[range.clone()], range.start as u32)
 }
 
 vectorised! {
     /// Scores become dropped-out weights; the logarithms of the denominators go to `logs`,
     /// `[queries, heads]`.
-    fn weigh<'a>(scores: &mut [f32], head: Head, logs: &mut [f32], drop: Option<Drop<'a>>) {
+    fn weigh<'a>(scores: &mut [f32], head: Head, logs: &mut [f32], view: View<'a>) {
         let scale = head.scale();
         for (query, row) in scores.chunks_exact_mut(head.keys).enumerate() {
+            let (row, first) = visible_part(row, query, &view);
             let (sum, most) = exponentials(row, scale);
             logs[query * head.heads + head.index] = most * scale + sum.ln();
             let part = 1.0 / sum;
-            match drop {
-                Some(Drop { mask, key, positions }) => {
-                    let start = weight_index(head.index, positions[query]);
+            match view.drop {
+                Some(Drop { mask, key, positions, first_key }) => {
+                    let start = weight_index(head.index, positions[query]).wrapping_add(first_key + first);
                     for (x, i) in row.iter_mut().zip(0u32..) {
                         *x = *x * part * mask.factor(key, start.wrapping_add(i));
                     }
@@ -284,15 +377,17 @@ vectorised! {
         dropped: &mut [f32],
         head: Head,
         logs: &[f32],
-        drop: Option<Drop<'a>>,
+        view: View<'a>,
     ) {
         let scale = head.scale();
         let rows = scores.chunks_exact_mut(head.keys).zip(dropped.chunks_exact_mut(head.keys));
         for (query, (row, dropped)) in rows.enumerate() {
             let log = logs[query * head.heads + head.index];
-            match drop {
-                Some(Drop { mask, key, positions }) => {
-                    let start = weight_index(head.index, positions[query]);
+            let (row, first) = visible_part(row, query, &view);
+            match view.drop {
+                Some(Drop { mask, key, positions, first_key }) => {
+                    let (dropped, _) = visible_part(dropped, query, &view);
+                    let start = weight_index(head.index, positions[query]).wrapping_add(first_key + first);
                     for ((x, dropped), i) in row.iter_mut().zip(dropped).zip(0u32..) {
                         *x = exp(*x * scale - log);
                         *dropped = *x * mask.factor(key, start.wrapping_add(i));
