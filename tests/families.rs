@@ -508,8 +508,8 @@ fn what_is_wrong_with_a_folder_is_said_and_what_to_do() {
     let message = refuse(&config("\"model_type\": \"bert\"", "\"model_type\": \"gpt2\""));
     assert!(message.contains("known: bert, roberta"), "{message}");
 
-    let message = refuse(&config("\"hidden_act\": \"gelu\"", "\"hidden_act\": \"silu\""));
-    assert!(message.contains("\"silu\"; known: gelu"), "{message}");
+    let message = refuse(&config("\"hidden_act\": \"gelu\"", "\"hidden_act\": \"tanh\""));
+    assert!(message.contains("\"tanh\"; known: gelu"), "{message}");
 
     let message = refuse(&config("\"intermediate_size\": ", "\"intermediate_size\": 1"));
     assert!(message.contains("has the shape"), "{message}");

@@ -84,7 +84,7 @@ impl TaskHead {
     /// The dense map with bias and GELU in one kernel.
     fn gelu_dense(&self, x: Tensor<2>) -> Tensor<2> {
         match &self.dense {
-            Some(dense) => activate(Activation::Gelu, dense.project(x), dense.bias.val()),
+            Some(dense) => activate(Activation::Gelu, dense.project(x), dense.bias()),
             None => x,
         }
     }

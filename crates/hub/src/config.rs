@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use trunk::{Activation, EmbeddingProjection, EncoderConfig, NormPlacement, Precision, Sharing};
+use trunk::{Activation, EmbeddingProjection, EncoderConfig, Sharing};
 
 use crate::error::{Error, Result};
 use crate::family::{Architecture, Family};
@@ -211,7 +211,6 @@ fn encoder(fields: &Fields<'_>, family: Family) -> Result<EncoderConfig> {
         position_offset,
         segments: if family == Family::Distilbert { 0 } else { fields.get("type_vocab_size")? },
         activation: fields.activation(names.activation)?,
-        norm: NormPlacement::Post,
         norm_epsilon: epsilon,
         dropout: fields.get(names.dropout)?,
         attention_dropout: fields.get(names.attention_dropout)?,
@@ -220,8 +219,7 @@ fn encoder(fields: &Fields<'_>, family: Family) -> Result<EncoderConfig> {
             _ => Sharing::None,
         },
         initializer_range: fields.find("initializer_range")?.unwrap_or(0.02),
-        gradient_checkpointing: false,
-        precision: Precision::F32,
+        ..EncoderConfig::default()
     })
 }
 

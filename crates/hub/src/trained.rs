@@ -1,7 +1,9 @@
 //! From a model that was trained here to one of transformers' classes.
 
 use checkpoint::Weights;
-use trunk::{EmbeddingProjection, EncoderConfig, NormPlacement, Sharing};
+use trunk::{
+    EmbeddingProjection, EncoderConfig, NormKind, NormPlacement, PositionEmbedding, Sharing,
+};
 
 use crate::config::HubConfig;
 use crate::error::{Error, Result};
@@ -104,8 +106,8 @@ fn check(family: Family, architecture: Architecture, encoder: &EncoderConfig) ->
 
     let reason = if !architecture.is_of(family) {
         format!("transformers has no {}", architecture.class(family))
-    } else if encoder.norm == NormPlacement::Pre {
-        "encoder.norm = \"pre\" has no counterpart there".to_owned()
+    } else if let Some(part) = unknown_to_bert(encoder) {
+        format!("encoder.{part} has no counterpart there")
     } else if projects && !has_projection {
         "encoder.embedding differs from encoder.hidden; only albert and electra have a map between"
             .to_owned()
@@ -126,6 +128,24 @@ fn check(family: Family, architecture: Architecture, encoder: &EncoderConfig) ->
         return Ok(());
     };
     Err(Error::Data(format!("it cannot be written as {family}: {reason}")))
+}
+
+/// The first part of an encoder that no family from BERT to DistilBERT has.
+fn unknown_to_bert(encoder: &EncoderConfig) -> Option<&'static str> {
+    let rotary = encoder.position_embedding == PositionEmbedding::Rotary;
+    let parts = [
+        (encoder.norm == NormPlacement::Pre, "norm = \"pre\""),
+        (encoder.norm_kind == NormKind::Rms, "norm_kind = \"rms\""),
+        (!encoder.norm_bias, "norm_bias = false"),
+        (!encoder.embedding_norm, "embedding_norm = false"),
+        (!encoder.bias, "bias = false"),
+        (rotary, "position_embedding = \"rotary\""),
+        (encoder.local_attention > 0, "local_attention"),
+        (encoder.feed_forward_gate, "feed_forward_gate = true"),
+        (encoder.query_key_norm, "query_key_norm = true"),
+        (encoder.attention_gate, "attention_gate = true"),
+    ];
+    parts.into_iter().find(|(has, _)| *has).map(|(_, part)| part)
 }
 
 /// Gives every layer its own copy of the parameters that it shares.

@@ -34,7 +34,7 @@ impl RtdHead {
         self.output.forward(activate(
             self.activation,
             self.dense.project(hidden),
-            self.dense.bias.val(),
+            self.dense.bias(),
         ))
     }
 }

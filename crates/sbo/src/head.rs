@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use kernels::{Activation, OutputLayer, Precision, activate, gather};
 use rand_chacha::ChaCha8Rng;
-use trunk::{EncoderConfig, LayerNorm, Linear, constant, truncated_normal};
+use trunk::{EncoderConfig, Linear, Norm, constant, truncated_normal};
 
 use crate::batch::Boundary;
 
@@ -17,11 +17,11 @@ pub struct SboHead {
     /// `[2 hidden + offset_width, hidden]`
     pub first: Linear,
     /// Over the hidden width.
-    pub first_norm: LayerNorm,
+    pub first_norm: Norm,
     /// `[hidden, embedding]`
     pub second: Linear,
     /// Over the embedding width.
-    pub second_norm: LayerNorm,
+    pub second_norm: Norm,
     /// Of the output layer, `[vocabulary]`, apart from the masked-language-model head's.
     pub bias: Param<Tensor<1>>,
     #[module(skip)]
@@ -57,9 +57,9 @@ impl SboHead {
                 device,
             ),
             first: config.linear(2 * hidden + offset_width, hidden, rng, device),
-            first_norm: LayerNorm::init(hidden, config.norm_epsilon, device),
+            first_norm: config.new_norm(hidden, device),
             second: config.linear(hidden, width, rng, device),
-            second_norm: LayerNorm::init(width, config.norm_epsilon, device),
+            second_norm: config.new_norm(width, device),
             bias: constant([config.vocabulary], 0.0, device),
             activation: config.activation,
             precision: config.precision,
@@ -74,8 +74,8 @@ impl SboHead {
         let offsets = gather(self.offsets.val(), boundary.offsets.clone());
 
         let x = self.first.project(Tensor::cat(vec![left, right, offsets], 1));
-        let x = self.first_norm.forward(activate(self.activation, x, self.first.bias.val()));
-        let x = activate(self.activation, self.second.project(x), self.second.bias.val());
+        let x = self.first_norm.forward(activate(self.activation, x, self.first.bias()));
+        let x = activate(self.activation, self.second.project(x), self.second.bias());
 
         let (hidden, bias) = (self.second_norm.forward(x), self.bias.val());
         OutputLayer { hidden, table, bias, precision: self.precision }

@@ -2,13 +2,13 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use kernels::{Lookup, Mask, Noise, dropout};
+use kernels::{Lookup, Mask, Noise, dropout, gather};
 use rand_chacha::ChaCha8Rng;
 
-use crate::config::EncoderConfig;
+use crate::config::{EncoderConfig, PositionEmbedding};
 use crate::init::truncated_normal;
 use crate::input::EncoderInput;
-use crate::layers::LayerNorm;
+use crate::norm::Norm;
 
 /// The token table, and what adds position and segment to its rows.
 #[derive(Module, Debug)]
@@ -23,12 +23,12 @@ pub struct Embeddings {
 /// shares a token table.
 #[derive(Module, Debug)]
 pub struct PositionEmbeddings {
-    /// `[position_offset + positions, embedding]`
-    pub positions: Param<Tensor<2>>,
+    /// `[position_offset + positions, embedding]`, where positions are absolute.
+    pub positions: Option<Param<Tensor<2>>>,
     /// `[segments, embedding]`, where there are any.
     pub segments: Option<Param<Tensor<2>>>,
-    /// Over the embedding width.
-    pub norm: LayerNorm,
+    /// Over the embedding width, where embeddings are normalised.
+    pub norm: Option<Norm>,
     #[module(skip)]
     offset: usize,
     #[module(skip)]
@@ -67,17 +67,14 @@ pub fn token_table(
 impl PositionEmbeddings {
     /// New tables.
     pub fn init(config: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        let (width, std) = (config.embedding_width(), config.initializer_range);
+        let width = config.embedding_width();
+        let mut table =
+            |rows| truncated_normal([rows, width], config.initializer_range, rng, device);
         Self {
-            positions: truncated_normal(
-                [config.position_offset + config.positions, width],
-                std,
-                rng,
-                device,
-            ),
-            segments: (config.segments > 0)
-                .then(|| truncated_normal([config.segments, width], std, rng, device)),
-            norm: LayerNorm::init(width, config.norm_epsilon, device),
+            positions: (config.position_embedding == PositionEmbedding::Absolute)
+                .then(|| table(config.position_offset + config.positions)),
+            segments: (config.segments > 0).then(|| table(config.segments)),
+            norm: config.embedding_norm.then(|| config.new_norm(width, device)),
             offset: config.position_offset,
             dropout: config.dropout,
         }
@@ -91,6 +88,23 @@ impl PositionEmbeddings {
         input: &EncoderInput,
         noise: Option<&mut Noise>,
     ) -> Tensor<2> {
+        let sum = match &self.positions {
+            Some(positions) => self.with_positions(tokens, positions.val(), input),
+            None => self.without_positions(tokens, input),
+        };
+        let normed = match &self.norm {
+            Some(norm) => norm.forward(sum),
+            None => sum,
+        };
+        dropout(normed, Mask::draw(noise, self.dropout, &input.rows))
+    }
+
+    fn with_positions(
+        &self,
+        tokens: Tensor<2>,
+        positions: Tensor<2>,
+        input: &EncoderInput,
+    ) -> Tensor<2> {
         let (segments, ids) = match &self.segments {
             Some(table) => (table.val(), input.segments.clone()),
             None => (Tensor::zeros([1, tokens.dims()[1]], &tokens.device()), Vec::new()),
@@ -101,7 +115,15 @@ impl PositionEmbeddings {
             rows: input.rows.clone(),
             offset: self.offset,
         };
-        let sum = kernels::embed(tokens, segments, self.positions.val(), lookup);
-        dropout(self.norm.forward(sum), Mask::draw(noise, self.dropout, &input.rows))
+        kernels::embed(tokens, segments, positions, lookup)
+    }
+
+    fn without_positions(&self, tokens: Tensor<2>, input: &EncoderInput) -> Tensor<2> {
+        let rows = gather(tokens, input.tokens.clone());
+        let Some(table) = &self.segments else { return rows };
+
+        let mut segments = input.segments.clone();
+        segments.resize(input.tokens.len(), 0);
+        rows + gather(table.val(), segments)
     }
 }

@@ -8,12 +8,16 @@ impl EncoderConfig {
     /// Floating-point operations of one forward pass of the layers over one token of a sequence of
     /// `len` tokens.
     pub fn flops_per_token(&self, len: usize) -> f64 {
-        let (h, ff) = (self.hidden as f64, self.feed_forward as f64);
-        let products = 8.0 * h * h + 4.0 * h * ff;
-        let attention = 4.0 * len as f64 * h;
+        let h = self.hidden as f64;
+        let products = 2.0 * (self.attention_weights() + self.feed_forward_weights());
+        let seen = |layer| match self.window(layer) {
+            Some(window) => len.min(2 * window + 1),
+            None => len,
+        };
+        let attention: usize = (0..self.layers).map(seen).sum();
         let projection =
             if self.projects() { 2.0 * self.embedding_width() as f64 * h } else { 0.0 };
-        self.layers as f64 * (products + attention) + projection
+        self.layers as f64 * products + 4.0 * attention as f64 * h + projection
     }
 }
 

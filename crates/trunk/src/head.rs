@@ -7,7 +7,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::EncoderConfig;
 use crate::init::constant;
-use crate::layers::{LayerNorm, Linear};
+use crate::linear::Linear;
+use crate::norm::Norm;
 
 /// BERT's output layer: dense to the embedding width, activation, norm, then the product with the
 /// token table, which stays tied because it is an argument, plus a bias per token.
@@ -16,7 +17,7 @@ pub struct MlmHead {
     /// `[hidden, embedding]`
     pub transform: Linear,
     /// Over the embedding width.
-    pub norm: LayerNorm,
+    pub norm: Norm,
     /// `[vocabulary]`
     pub bias: Param<Tensor<1>>,
     #[module(skip)]
@@ -31,7 +32,7 @@ impl MlmHead {
         let width = config.embedding_width();
         Self {
             transform: config.linear(config.hidden, width, rng, device),
-            norm: LayerNorm::init(width, config.norm_epsilon, device),
+            norm: config.new_norm(width, device),
             bias: constant([config.vocabulary], 0.0, device),
             activation: config.activation,
             precision: config.precision,
@@ -41,8 +42,7 @@ impl MlmHead {
     /// The output layer, given the hidden states `[n, hidden]` of the predicted positions and the
     /// token table `[vocabulary, embedding]`.
     pub fn output(&self, hidden: Tensor<2>, table: Tensor<2>) -> OutputLayer {
-        let x =
-            activate(self.activation, self.transform.project(hidden), self.transform.bias.val());
+        let x = activate(self.activation, self.transform.project(hidden), self.transform.bias());
         OutputLayer {
             hidden: self.norm.forward(x),
             table,

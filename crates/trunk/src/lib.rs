@@ -5,7 +5,9 @@
 //! token, position and segment embeddings is normalised, then every layer adds attention and a
 //! feed-forward network, each followed by (post-LN) or preceded by (pre-LN) layer normalisation.
 //! ALBERT's factorised embeddings (Lan et al. 2020, section 3.1) and its ways of sharing layers are
-//! options of [`EncoderConfig`]; so are RoBERTa's position numbering and the two forms of GELU.
+//! options of [`EncoderConfig`]; so are RoBERTa's position numbering, the two forms of GELU, and the
+//! parts of ModernBERT (Warner et al. 2024): rotary positions, gated feed-forward networks, layers
+//! of local attention, and maps and norms without biases.
 //!
 //! Differences from the authors' code: hidden states are flat rows `[batch * len, width]`; weights
 //! are drawn on the host from a generator given by the caller, so that a seed means the same
@@ -35,13 +37,17 @@ mod flops;
 mod head;
 mod init;
 mod input;
-mod layers;
+mod linear;
+mod norm;
 mod pair;
+mod reach;
 mod sharing;
 mod stack;
 
 pub use block::{AttentionBlock, FeedForward};
-pub use config::{ConfigError, EmbeddingProjection, EncoderConfig, NormPlacement};
+pub use config::{
+    ConfigError, EmbeddingProjection, EncoderConfig, NormPlacement, OutputInit, PositionEmbedding,
+};
 pub use embeddings::{Embeddings, PositionEmbeddings, token_table};
 pub use encoder::Encoder;
 pub use flops::{encoder_flops, head_flops, pair_flops};
@@ -49,7 +55,8 @@ pub use head::{MlmHead, Predicted};
 pub use init::{constant, truncated_normal};
 pub use input::{EncoderInput, Sequences, indices, union};
 pub use kernels::{Activation, Noise, Precision};
-pub use layers::{LayerNorm, Linear};
+pub use linear::Linear;
+pub use norm::{Norm, NormKind};
 pub use pair::PairHead;
 pub use sharing::Sharing;
 pub use stack::{Stack, Trace};

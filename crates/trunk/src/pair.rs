@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::EncoderConfig;
-use crate::layers::Linear;
+use crate::linear::Linear;
 
 /// BERT's pooler, `tanh(x W + b)` of the first token's hidden state, and a classifier of two
 /// classes (`modeling.py` and `get_next_sentence_output` in `run_pretraining.py`).

@@ -5,10 +5,12 @@ use burn::tensor::{Device, Tensor};
 use kernels::{Noise, Rows, gather};
 use rand_chacha::ChaCha8Rng;
 
-use crate::block::{AttentionBlock, FeedForward};
+use crate::block::{AttentionBlock, FeedForward, Sight};
 use crate::config::{EncoderConfig, NormPlacement};
 use crate::input::EncoderInput;
-use crate::layers::{LayerNorm, Linear};
+use crate::linear::Linear;
+use crate::norm::Norm;
+use crate::reach::Reaches;
 use crate::sharing::Sharing;
 
 /// Layers that may share their weights, after a projection where the embeddings are narrower or
@@ -23,11 +25,13 @@ pub struct Stack {
     /// The distinct feed-forward sublayers.
     pub feed_forward: Vec<FeedForward>,
     /// After the last layer, with pre-LN.
-    pub final_norm: Option<LayerNorm>,
+    pub final_norm: Option<Norm>,
     #[module(skip)]
     layers: usize,
     #[module(skip)]
     sharing: Sharing,
+    #[module(skip)]
+    reaches: Reaches,
 }
 
 /// What happens inside a stack.
@@ -48,14 +52,17 @@ impl Stack {
         let (attention, feed_forward) = config.sharing.distinct(config.layers);
         Self {
             projection: config.projects().then(|| config.linear(width, hidden, rng, device)),
-            attention: (0..attention).map(|_| AttentionBlock::init(config, rng, device)).collect(),
+            attention: (0..attention)
+                .map(|layer| AttentionBlock::init(config, layer == 0, rng, device))
+                .collect(),
             feed_forward: (0..feed_forward)
                 .map(|_| FeedForward::init(config, rng, device))
                 .collect(),
-            final_norm: (config.norm == NormPlacement::Pre)
-                .then(|| LayerNorm::init(hidden, config.norm_epsilon, device)),
+            final_norm: (config.norm == NormPlacement::Pre && config.final_norm)
+                .then(|| config.new_norm(hidden, device)),
             layers: config.layers,
             sharing: config.sharing,
+            reaches: Reaches::new(config),
         }
     }
 
@@ -132,9 +139,9 @@ impl Stack {
         mut noise: Option<&mut Noise>,
     ) -> Tensor<2> {
         let (attention, feed_forward) = self.sharing.of(layer, self.layers);
-        let x = self.attention[attention].forward(x, input, at, scores, noise.as_deref_mut());
-        let rows = at.map_or(&input.rows, |(_, rows)| rows);
-        self.feed_forward[feed_forward].forward(x, rows, noise)
+        let sight = Sight { input, reach: self.reaches.of(layer), at };
+        let x = self.attention[attention].forward(x, sight, scores, noise.as_deref_mut());
+        self.feed_forward[feed_forward].forward(x, sight.rows(), noise)
     }
 
     fn project(&self, x: Tensor<2>) -> Tensor<2> {

@@ -60,7 +60,7 @@ impl Traces<'_> {
     /// `loss`, plus a zero for each parameter that no term depends on under `config`, so that it
     /// has a gradient.
     pub fn with_every_parameter(&self, mut loss: Tensor<1>, config: &TinybertConfig) -> Tensor<1> {
-        let zero_of = |map: &Linear| (map.weight.val().sum() + map.bias.val().sum()) * 0.0;
+        let zero_of = |map: &Linear| (map.weight.val().sum() + map.bias().sum()) * 0.0;
 
         if config.hidden == 0.0 {
             let states = self.student.states.last().expect("a student has layers");
