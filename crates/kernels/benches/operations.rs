@@ -8,8 +8,8 @@ use std::hint::black_box;
 use burn::tensor::{Device, Tensor, TensorData};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::{
-    Activation, AdamStep, Attention, Lookup, Mask, Moments, Noise, Norm, OutputLayer, Precision,
-    Rows, Targets, Visibility, composed,
+    Activation, AdamStep, Attention, Lookup, Mask, Moments, MuonMatrix, MuonStep, Noise, Norm,
+    OutputLayer, Precision, Rows, Targets, Visibility, composed,
 };
 
 const SEQUENCES: usize = 8;
@@ -194,6 +194,7 @@ fn optimizers(c: &mut Criterion) {
         beta2: 0.999,
         epsilon: 1e-6,
         decay: 0.01,
+        is_cautious: false,
         mean_scale: 1.0,
         root_scale: 1.0,
     };
@@ -214,8 +215,29 @@ fn optimizers(c: &mut Criterion) {
     group.finish();
 }
 
+/// A step for the matrices of six gated layers of width 256.
+fn muon(c: &mut Criterion) {
+    let (width, wide) = (256, 704);
+    let layer =
+        [[width, width]; 4].into_iter().chain([[width, wide], [width, wide], [wide, width]]);
+    let matrix = |shape: [usize; 2]| {
+        let flat = || leaf([shape[0] * shape[1]]).inner();
+        let (weight, gradient, momentum) = (flat(), flat(), flat());
+        MuonMatrix { shape, weight, gradient, momentum, rate: 0.02 }
+    };
+    let matrices: Vec<MuonMatrix> = (0..6).flat_map(|_| layer.clone().map(matrix)).collect();
+    let scale = Tensor::from_floats([1.0], &Device::flex());
+    let step = MuonStep { momentum: 0.95, decay: 0.1, is_cautious: false, iterations: 5 };
+    let mut group = c.benchmark_group("optimizer step, 4.8 million parameters in matrices");
+    group.sample_size(10);
+    group.bench_function("Muon", |b| {
+        b.iter(|| kernels::muon(matrices.clone(), &scale, &step));
+    });
+    group.finish();
+}
+
 criterion_group!(
     benches, product, linear, activation, norm, attention, softmax, embedding, vocabulary,
-    optimizers
+    optimizers, muon
 );
 criterion_main!(benches);

@@ -162,6 +162,21 @@ pub fn rotate(x: Tensor<2>, rotary: &Rotary, columns: usize, positions: &[u32]) 
     Tensor::cat(vec![turned, x.slice([0..rows, columns..width])], 1)
 }
 
+/// `weight` less the share `decay`; with `is_cautious` only where the update `direction` makes it
+/// smaller too.
+pub fn decayed(
+    weight: Tensor<1>,
+    direction: &Tensor<1>,
+    decay: f64,
+    is_cautious: bool,
+) -> Tensor<1> {
+    if !is_cautious {
+        return weight * (1.0 - decay);
+    }
+    let same = (direction.clone() * weight.clone()).greater_elem(0.0).float();
+    weight.clone() - weight * same * decay
+}
+
 /// Newton and Schulz's iteration towards the nearest orthogonal matrix.
 pub fn orthogonalise(x: Tensor<2>, steps: usize) -> Tensor<2> {
     let [rows, columns] = x.dims();

@@ -4,6 +4,7 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 
+use crate::composed;
 use crate::cpu::adam::{self, AdamStep, Parameter};
 use crate::flex::{ordered, runs_fused, values, values_mut};
 
@@ -40,7 +41,8 @@ fn composed_adamw(
     step: &AdamStep,
 ) -> (Tensor<1>, Moments) {
     let (direction, moments) = direction(gradient, moments, step);
-    (weight * (1.0 - step.rate * step.decay) - direction * step.rate, moments)
+    let kept = composed::decayed(weight, &direction, step.rate * step.decay, step.is_cautious);
+    (kept - direction * step.rate, moments)
 }
 
 /// One step of LAMB (You et al. 2020, algorithm 2): Adam's direction with the decay added, scaled
@@ -148,7 +150,8 @@ fn in_place(
     (weight, Moments { mean, square })
 }
 
-fn primitive(x: Tensor<1>) -> FlexTensor {
+/// The tensor of the CPU backend.
+pub(crate) fn primitive(x: Tensor<1>) -> FlexTensor {
     ordered(x.try_into_primitive::<Flex>().expect("a tensor of the CPU backend without a graph"))
 }
 
@@ -179,6 +182,7 @@ mod tests {
         beta2: 0.99,
         epsilon: 1e-6,
         decay: 0.1,
+        is_cautious: false,
         mean_scale: 1.5,
         root_scale: 2.0,
     };
@@ -204,6 +208,10 @@ mod tests {
             let fused = after_three(&weight, |w, g, m| adamw(w, g, m, one(), &STEP));
             let plain = after_three(&weight, |w, g, m| composed_adamw(w, g * one(), m, &STEP));
             assert_close(&fused, &plain, 1e-6, "AdamW");
+            let cautious = AdamStep { is_cautious: true, ..STEP };
+            let fused = after_three(&weight, |w, g, m| adamw(w, g, m, one(), &cautious));
+            let plain = after_three(&weight, |w, g, m| composed_adamw(w, g * one(), m, &cautious));
+            assert_close(&fused, &plain, 1e-6, "AdamW with cautious decay");
             let fused = after_three(&weight, |w, g, m| lamb(w, g, m, one(), &STEP));
             let plain = after_three(&weight, |w, g, m| composed_lamb(w, g * one(), m, &STEP));
             assert_close(&fused, &plain, 1e-6, "LAMB");

@@ -1,11 +1,12 @@
-//! AdamW (Loshchilov and Hutter 2019), LAMB (You et al. 2020) and AdaDelta (Zeiler 2012).
+//! AdamW (Loshchilov and Hutter 2019), LAMB (You et al. 2020), AdaDelta (Zeiler 2012) and Muon
+//! (Jordan et al. 2024).
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use checkpoint::{FieldPath, HostTensor, Weights};
-use kernels::{AdamStep, Moments};
+use kernels::{AdamStep, Moments, MuonMatrix, MuonStep};
 
 use crate::error::{Error, Result};
 use crate::gradients::GradientSum;
@@ -19,13 +20,15 @@ pub struct Optimizer {
     layers: usize,
     count: i32,
     moments: BTreeMap<String, Moments>,
+    /// The momenta of the matrices that Muon updates.
+    momenta: BTreeMap<String, Tensor<1>>,
 }
 
 impl Optimizer {
     /// An optimizer that has not taken a step, for a model whose encoder has `layers` distinct
     /// layers.
     pub fn new(config: OptimizerConfig, layers: usize) -> Self {
-        Self { config, layers, count: 0, moments: BTreeMap::new() }
+        Self { config, layers, count: 0, moments: BTreeMap::new(), momenta: BTreeMap::new() }
     }
 
     /// The configuration.
@@ -33,27 +36,84 @@ impl Optimizer {
         &self.config
     }
 
-    /// One update by `scale`, `[1]`, times the gradients. Parameters without a gradient stay as
-    /// they are.
+    /// One update by `scale`, `[1]`, times the gradients, with the peak learning rates multiplied by
+    /// `factor`. Parameters without a gradient stay as they are.
     pub fn step<M: Module>(
         &mut self,
         module: M,
-        gradients: GradientSum,
+        mut gradients: GradientSum,
         scale: Tensor<1>,
-        learning_rate: f64,
+        factor: f64,
     ) -> M {
         self.count += 1;
-        let mut update =
-            Update { optimizer: self, gradients, scale, learning_rate, path: FieldPath::default() };
-        module.map(&mut update)
+        let moved = match self.config.kind {
+            OptimizerKind::Muon => self.move_matrices(&module, &mut gradients, &scale, factor),
+            _ => BTreeMap::new(),
+        };
+        let path = FieldPath::default();
+        module.map(&mut Update { optimizer: self, gradients, moved, scale, factor, path })
     }
 
-    /// The state: `mean.NAME` and `square.NAME` of every parameter, and the number of steps.
+    /// The new weights of the matrices that Muon updates, flat.
+    fn move_matrices<M: Module>(
+        &mut self,
+        module: &M,
+        gradients: &mut GradientSum,
+        scale: &Tensor<1>,
+        factor: f64,
+    ) -> BTreeMap<String, Tensor<1>> {
+        let OptimizerConfig { matrix_learning_rate: peak, momentum, newton_schulz_steps, .. } =
+            self.config;
+        let mut found = Matrices { path: FieldPath::default(), found: Vec::new() };
+        module.visit(&mut found);
+
+        let (mut names, mut matrices) = (Vec::new(), Vec::new());
+        for (name, shape, weight) in found.found {
+            let Some(gradient) = gradients.take(&name, [shape[0] * shape[1]]) else { continue };
+            let momentum = self.momenta.remove(&name).unwrap_or_else(|| weight.zeros_like());
+            let rate = peak * factor * self.layer_factor(&name);
+            matrices.push(MuonMatrix { shape, weight, gradient, momentum, rate });
+            names.push(name);
+        }
+
+        let step = MuonStep {
+            momentum,
+            decay: self.decay(peak),
+            is_cautious: self.config.cautious_decay,
+            iterations: newton_schulz_steps,
+        };
+        let mut moved = BTreeMap::new();
+        for (name, (weight, momentum)) in
+            names.into_iter().zip(kernels::muon(matrices, scale, &step))
+        {
+            self.momenta.insert(name.clone(), momentum);
+            moved.insert(name, weight);
+        }
+        moved
+    }
+
+    /// The weight decay of parameters whose peak learning rate is `peak`, to be multiplied by the
+    /// learning rate.
+    fn decay(&self, peak: f64) -> f64 {
+        let decay = self.config.weight_decay;
+        if self.config.independent_decay { decay / peak } else { decay }
+    }
+
+    /// What the learning rate of a parameter is multiplied with for its distance from the head.
+    fn layer_factor(&self, name: &str) -> f64 {
+        self.config.layer_decay.powi(distance(name, self.layers))
+    }
+
+    /// The state: `mean.NAME` of every parameter, `square.NAME` of those that Muon does not update,
+    /// and the number of steps.
     pub fn state(&self) -> Weights {
         let mut state = Weights::new();
         for (name, moments) in &self.moments {
             state.insert(format!("mean.{name}"), HostTensor::of(moments.mean.clone()));
             state.insert(format!("square.{name}"), HostTensor::of(moments.square.clone()));
+        }
+        for (name, momentum) in &self.momenta {
+            state.insert(format!("mean.{name}"), HostTensor::of(momentum.clone()));
         }
         // An f32 holds the count exactly up to 2^24 steps.
         state.insert(
@@ -85,28 +145,33 @@ impl Optimizer {
         let known = |name: &str| {
             ["mean", "square"].iter().any(|kind| state.contains_key(&format!("{kind}.{name}")))
         };
-        let mut moments = BTreeMap::new();
+        let (mut moments, mut momenta) = (BTreeMap::new(), BTreeMap::new());
         for (name, weight) in weights.iter().filter(|(name, _)| known(name)) {
             let mean = moment(format!("mean.{name}"), weight.values.len())?;
+            if self.config.kind == OptimizerKind::Muon && is_layer_matrix(name, &weight.shape) {
+                momenta.insert(name.clone(), mean);
+                continue;
+            }
             let square = moment(format!("square.{name}"), weight.values.len())?;
             moments.insert(name.clone(), Moments { mean, square });
         }
 
-        (self.moments, self.count) = (moments, count);
+        (self.moments, self.momenta, self.count) = (moments, momenta, count);
         Ok(())
     }
 
     /// The new value of a parameter; all tensors flat.
     fn update(&mut self, name: &str, weight: Tensor<1>, change: Change) -> Tensor<1> {
         let Change { gradient, scale, rate, decays } = change;
-        let OptimizerConfig { beta1, beta2, epsilon, weight_decay, .. } = self.config;
+        let OptimizerConfig { learning_rate, beta1, beta2, epsilon, .. } = self.config;
         let corrected = |value: f64| if self.config.bias_correction { value } else { 1.0 };
         let step = AdamStep {
             rate,
             beta1,
             beta2,
             epsilon,
-            decay: if decays { weight_decay } else { 0.0 },
+            decay: if decays { self.decay(learning_rate) } else { 0.0 },
+            is_cautious: self.config.cautious_decay,
             mean_scale: corrected(1.0 / (1.0 - beta1.powi(self.count))),
             root_scale: corrected(1.0 / (1.0 - beta2.powi(self.count)).sqrt()),
         };
@@ -117,7 +182,7 @@ impl Optimizer {
         let rule = match self.config.kind {
             OptimizerKind::Lamb if decays => kernels::lamb,
             OptimizerKind::Adadelta => kernels::adadelta,
-            OptimizerKind::Adamw | OptimizerKind::Lamb => kernels::adamw,
+            _ => kernels::adamw,
         };
         let (weight, moments) = rule(weight, gradient, moments, scale, &step);
         self.moments.insert(name.to_owned(), moments);
@@ -138,8 +203,10 @@ struct Change {
 struct Update<'a> {
     optimizer: &'a mut Optimizer,
     gradients: GradientSum,
+    /// New weights that are known already, flat.
+    moved: BTreeMap<String, Tensor<1>>,
     scale: Tensor<1>,
-    learning_rate: f64,
+    factor: f64,
     path: FieldPath,
 }
 
@@ -156,6 +223,9 @@ impl ModuleMapper for Update<'_> {
         let name = self.path.name();
         let shape = param.dims();
         let n = shape.iter().product::<usize>();
+        if let Some(moved) = self.moved.remove(&name) {
+            return param.map(|value| as_parameter(moved.reshape(shape), &value.device()));
+        }
         let Some(gradient) = self.gradients.take(&name, [n]) else { return param };
 
         // Biases and norms, which are all the parameters with one axis, are neither decayed nor
@@ -165,22 +235,54 @@ impl ModuleMapper for Update<'_> {
         param.map(|value| {
             let device = value.device();
             let flat = value.inner().reshape([n]);
-            let distance = distance(&name, self.optimizer.layers);
-            let rate = self.learning_rate * self.optimizer.config.layer_decay.powi(distance);
+            let peak = self.optimizer.config.learning_rate;
+            let rate = peak * self.factor * self.optimizer.layer_factor(&name);
 
             let change = Change { gradient, scale: self.scale.clone(), rate, decays };
             let new = self.optimizer.update(&name, flat, change);
-
-            // The new tensor must have the device's autodiff and gradient checkpointing.
-            let new = new.reshape(shape);
-            match device.gradient_checkpointing_strategy() {
-                Some(strategy) => {
-                    new.autodiff().with_gradient_checkpointing_strategy(strategy).require_grad()
-                }
-                None => new,
-            }
+            as_parameter(new.reshape(shape), &device)
         })
     }
+}
+
+/// A new value of a parameter on `device`, with its autodiff and gradient checkpointing.
+fn as_parameter<const D: usize>(new: Tensor<D>, device: &Device) -> Tensor<D> {
+    match device.gradient_checkpointing_strategy() {
+        Some(strategy) => {
+            new.autodiff().with_gradient_checkpointing_strategy(strategy).require_grad()
+        }
+        None => new,
+    }
+}
+
+/// Finds the matrices of layers, flat and without a graph.
+struct Matrices {
+    path: FieldPath,
+    found: Vec<(String, [usize; 2], Tensor<1>)>,
+}
+
+impl ModuleVisitor for Matrices {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let (name, shape) = (self.path.name(), param.dims());
+        if is_layer_matrix(&name, &shape) {
+            let flat = param.val().inner().reshape([shape[0] * shape[1]]);
+            self.found.push((name, [shape[0], shape[1]], flat));
+        }
+    }
+}
+
+/// Whether a parameter is a matrix of a layer, of an encoder or a generator.
+fn is_layer_matrix(name: &str, shape: &[usize]) -> bool {
+    let part = |part: &str| name.contains(part);
+    shape.len() == 2 && (part("stack.attention.") || part("stack.feed_forward."))
 }
 
 /// How far a parameter is from the head, see [`OptimizerConfig::layer_decay`].
@@ -203,7 +305,7 @@ mod tests {
     use checkpoint::weights::{bytes, collect};
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::SeedableRng;
-    use trunk::Linear;
+    use trunk::{Encoder, EncoderConfig, Linear};
 
     fn layer() -> Linear {
         Linear::init(2, 2, 0.5, &mut ChaCha8Rng::seed_from_u64(3), &Device::flex().autodiff())
@@ -223,12 +325,7 @@ mod tests {
 
     fn moved(config: &OptimizerConfig) -> Vec<f32> {
         let before = collect(&layer())["weight"].values.clone();
-        let after = Optimizer::new(config.clone(), 0).step(
-            layer(),
-            gradient(1),
-            one(),
-            config.learning_rate,
-        );
+        let after = Optimizer::new(config.clone(), 0).step(layer(), gradient(1), one(), 1.0);
         collect(&after)["weight"].values.iter().zip(before).map(|(a, b)| a - b).collect()
     }
 
@@ -310,7 +407,7 @@ mod tests {
                 let mut optimizer = Optimizer::new(config.clone(), 0);
                 let mut module = layer();
                 for step in 1..=10 {
-                    module = optimizer.step(module, gradient(step), one(), 1e-2);
+                    module = optimizer.step(module, gradient(step), one(), 100.0);
                 }
 
                 let weights = collect(&module);
@@ -331,7 +428,7 @@ mod tests {
         let config = OptimizerConfig::default();
         let run = |optimizer: &mut Optimizer, module: Linear, from: usize, to: usize| {
             (from..to)
-                .fold(module, |module, step| optimizer.step(module, gradient(step), one(), 1e-2))
+                .fold(module, |module, step| optimizer.step(module, gradient(step), one(), 100.0))
         };
 
         let mut straight = Optimizer::new(config.clone(), 0);
@@ -356,6 +453,108 @@ mod tests {
             .expect_err("refused")
             .to_string();
         assert_eq!(error, "the optimizer's state has no `square.bias`");
+    }
+
+    fn encoder() -> Encoder {
+        let config = EncoderConfig {
+            vocabulary: 9,
+            hidden: 8,
+            heads: 2,
+            layers: 1,
+            feed_forward: 16,
+            positions: 6,
+            ..EncoderConfig::default()
+        };
+        let device = Device::flex().autodiff();
+        Encoder::init(&config, &mut ChaCha8Rng::seed_from_u64(3), &device)
+    }
+
+    /// A gradient for every parameter of the encoder.
+    fn encoder_gradient(step: usize) -> GradientSum {
+        let mut gradients = GradientSum::default();
+        for (number, (name, weight)) in collect(&encoder()).into_iter().enumerate() {
+            let phase = (step * 31 + number) as f32;
+            let wave = (0..weight.values.len()).map(|i| ((i * i) as f32 * 1.7 + phase).sin());
+            gradients.insert(&name, floats(&wave.collect::<Vec<_>>()));
+        }
+        gradients
+    }
+
+    fn muon() -> OptimizerConfig {
+        OptimizerConfig {
+            kind: OptimizerKind::Muon,
+            learning_rate: 1e-3,
+            weight_decay: 0.0,
+            ..OptimizerConfig::default()
+        }
+    }
+
+    #[test]
+    fn muon_moves_the_matrices_of_layers_and_adamw_the_rest() {
+        let start = collect(&encoder());
+        let after = |config: OptimizerConfig| {
+            let mut optimizer = Optimizer::new(config, 1);
+            collect(&optimizer.step(encoder(), encoder_gradient(1), one(), 0.5))
+        };
+        let (by_muon, by_adamw) =
+            (after(muon()), after(OptimizerConfig { kind: OptimizerKind::Adamw, ..muon() }));
+
+        for (name, weight) in &by_muon {
+            let is_matrix = name.starts_with("encoder.") || name.starts_with("stack.");
+            let is_matrix = is_matrix && name.ends_with(".weight");
+            assert_eq!(*weight != by_adamw[name], is_matrix, "{name}");
+            if is_matrix {
+                let moved = weight.values.iter().zip(&start[name].values).map(|(a, b)| a - b);
+                let norm = moved.map(|x| x * x).sum::<f32>().sqrt();
+                // Half of the rate times a matrix of eight singular values near 1, and the root of
+                // two more where it widens.
+                let widens = weight.shape[1] > weight.shape[0];
+                let want = 0.5 * 0.02 * 8f32.sqrt() * if widens { 2f32.sqrt() } else { 1.0 };
+                assert!((0.6..1.3).contains(&(norm / want)), "{name}: {norm} {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_restored_muon_goes_on_bit_for_bit() {
+        let run = |optimizer: &mut Optimizer, module: Encoder, from: usize, to: usize| {
+            let step = |module, step| optimizer.step(module, encoder_gradient(step), one(), 1.0);
+            (from..to).fold(module, step)
+        };
+        let config = OptimizerConfig { weight_decay: 0.1, cautious_decay: true, ..muon() };
+        let whole = run(&mut Optimizer::new(config.clone(), 1), encoder(), 0, 6);
+
+        let mut first = Optimizer::new(config.clone(), 1);
+        let half = run(&mut first, encoder(), 0, 3);
+        let state = first.state();
+        assert!(state.contains_key("mean.stack.attention.0.query.weight"));
+        assert!(!state.contains_key("square.stack.attention.0.query.weight"));
+
+        let mut second = Optimizer::new(config, 1);
+        second.restore(&state, &collect(&half), &Device::flex()).expect("a state");
+        let resumed = run(&mut second, half, 3, 6);
+        assert_eq!(collect(&resumed), collect(&whole));
+    }
+
+    #[test]
+    fn independent_decay_does_not_know_the_learning_rate() {
+        for learning_rate in [1e-3, 1e-1] {
+            let config = OptimizerConfig {
+                learning_rate,
+                weight_decay: 0.25,
+                independent_decay: true,
+                ..OptimizerConfig::default()
+            };
+            let mut gradients = GradientSum::default();
+            gradients.insert("weight", floats(&[0.0; 4]));
+            let before = collect(&layer());
+            let after = Optimizer::new(config, 0).step(layer(), gradients, one(), 0.5);
+            for (after, before) in
+                collect(&after)["weight"].values.iter().zip(&before["weight"].values)
+            {
+                assert!((after - before * (1.0 - 0.5 * 0.25)).abs() < 1e-7, "{after} {before}");
+            }
+        }
     }
 
     #[test]

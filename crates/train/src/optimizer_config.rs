@@ -16,6 +16,9 @@ pub enum OptimizerKind {
     /// Steps as large as the root of the mean of squared steps over that of squared gradients;
     /// `beta2` is their decay (Zeiler: 0.95), and the learning rate is about 1.
     Adadelta,
+    /// For the matrices of layers the nearest orthogonal matrix to their momentum (Jordan et al.
+    /// 2024); AdamW for everything else.
+    Muon,
 }
 
 /// The `[optimizer]` table.
@@ -26,6 +29,13 @@ pub struct OptimizerConfig {
     pub kind: OptimizerKind,
     /// Peak learning rate. BERT-base: 1e-4; ELECTRA-small: 5e-4.
     pub learning_rate: f64,
+    /// Peak learning rate of the matrices of layers with Muon, which is multiplied by the root of
+    /// columns by rows for matrices that widen.
+    pub matrix_learning_rate: f64,
+    /// Decay of the mean of a matrix's gradients with Muon.
+    pub momentum: f64,
+    /// Newton and Schulz's iterations with Muon.
+    pub newton_schulz_steps: usize,
     /// Decay of the mean of gradients.
     pub beta1: f64,
     /// Decay of the mean of squared gradients. RoBERTa: 0.98.
@@ -34,6 +44,11 @@ pub struct OptimizerConfig {
     pub epsilon: f64,
     /// Decoupled weight decay, multiplied by the learning rate.
     pub weight_decay: f64,
+    /// The decay follows the schedule but not the peak of the learning rate: a step of weight_decay
+    /// itself at the peak (Wortsman et al. 2023).
+    pub independent_decay: bool,
+    /// Decay only what the update makes smaller too (Chen et al. 2025).
+    pub cautious_decay: bool,
     /// Divide the means by 1 - beta^step. The authors' BERT, ALBERT and ELECTRA do not; PyTorch's
     /// AdamW does.
     pub bias_correction: bool,
@@ -53,10 +68,15 @@ impl Default for OptimizerConfig {
         Self {
             kind: OptimizerKind::Adamw,
             learning_rate: 1e-4,
+            matrix_learning_rate: 0.02,
+            momentum: 0.95,
+            newton_schulz_steps: 5,
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-6,
             weight_decay: 0.01,
+            independent_decay: false,
+            cautious_decay: false,
             bias_correction: true,
             decay_all: false,
             clip_norm: 1.0,
@@ -74,6 +94,19 @@ impl OptimizerConfig {
         let in_unit = |value: f64| (0.0..1.0).contains(&value);
         let checks = [
             ("learning_rate", self.learning_rate, self.learning_rate > 0.0, "must be above 0"),
+            (
+                "matrix_learning_rate",
+                self.matrix_learning_rate,
+                self.matrix_learning_rate > 0.0,
+                "must be above 0",
+            ),
+            ("momentum", self.momentum, in_unit(self.momentum), "must be at least 0 and below 1"),
+            (
+                "newton_schulz_steps",
+                self.newton_schulz_steps as f64,
+                (1..=20).contains(&self.newton_schulz_steps),
+                "must be between 1 and 20",
+            ),
             ("beta1", self.beta1, in_unit(self.beta1), "must be at least 0 and below 1"),
             ("beta2", self.beta2, in_unit(self.beta2), "must be at least 0 and below 1"),
             ("epsilon", self.epsilon, self.epsilon > 0.0, "must be above 0"),
@@ -91,6 +124,13 @@ impl OptimizerConfig {
                 "must be above 0 and at most 1",
             ),
         ];
+
+        let is_adamw = matches!(self.kind, OptimizerKind::Adamw | OptimizerKind::Muon);
+        if self.cautious_decay && !is_adamw {
+            return Err(Error::Data(
+                "optimizer.cautious_decay = true: only adamw and muon have it".to_owned(),
+            ));
+        }
 
         match checks.iter().find(|(_, value, good, _)| !(*good && value.is_finite())) {
             Some((name, value, good, reason)) => {
@@ -111,5 +151,10 @@ mod tests {
         let config = OptimizerConfig { beta2: 1.0, ..OptimizerConfig::default() };
         let message = config.validate().expect_err("refused").to_string();
         assert_eq!(message, "optimizer.beta2 = 1: must be at least 0 and below 1");
+
+        let kind = OptimizerKind::Lamb;
+        let config = OptimizerConfig { kind, cautious_decay: true, ..OptimizerConfig::default() };
+        let message = config.validate().expect_err("refused").to_string();
+        assert_eq!(message, "optimizer.cautious_decay = true: only adamw and muon have it");
     }
 }

@@ -283,8 +283,8 @@ impl<O: Objective> Session<O> {
     fn step(&mut self, batch: GlobalBatch<O::Batch>) -> Result<()> {
         let objective = self.recipe.objective.as_ref();
         let fraction = self.settings.budget.fraction(&self.progress());
-        let learning_rate =
-            self.settings.optimizer.learning_rate * self.settings.schedule.factor(fraction);
+        let factor = self.settings.schedule.factor(fraction);
+        let learning_rate = self.settings.optimizer.learning_rate * factor;
 
         let flops = |micro: &Micro<O::Batch>| 3.0 * objective.flops(&self.encoder, &micro.batch);
         self.state.flops += batch.micro.iter().map(flops).sum::<f64>();
@@ -294,7 +294,7 @@ impl<O: Objective> Session<O> {
 
         let (tokens, padded_tokens) = (batch.tokens, batch.padded_tokens);
         let (passages, target_counts) = (batch.passages.clone(), batch.target_counts.clone());
-        let losses = self.stepper.step(batch, learning_rate)?;
+        let losses = self.stepper.step(batch, factor)?;
         let step = self.state.step;
         let pending = PendingStep { step, learning_rate, passages, target_counts, losses };
         self.window.add(pending, tokens, padded_tokens);

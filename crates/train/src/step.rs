@@ -67,11 +67,12 @@ impl<O: Objective> Stepper<O> {
         self.model = Some(model);
     }
 
-    /// One step. Reads nothing back from the device.
+    /// One step with the peak learning rates multiplied by `factor`. Reads nothing back from the
+    /// device.
     ///
     /// # Errors
     /// When a parameter has no gradient.
-    pub fn step(&mut self, batch: GlobalBatch<O::Batch>, learning_rate: f64) -> Result<Losses>
+    pub fn step(&mut self, batch: GlobalBatch<O::Batch>, factor: f64) -> Result<Losses>
     where
         O::Model: Send,
     {
@@ -97,7 +98,7 @@ impl<O: Objective> Stepper<O> {
         let scale = clip_factor(&norm, self.optimizer.config().clip_norm);
 
         let model = self.model.take().expect("only taken out within a method");
-        self.model = Some(self.optimizer.step(model, gradients, scale, learning_rate));
+        self.model = Some(self.optimizer.step(model, gradients, scale, factor));
         Ok(Losses { terms, norm })
     }
 }

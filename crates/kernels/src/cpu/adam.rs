@@ -20,6 +20,8 @@ pub struct AdamStep {
     pub epsilon: f64,
     /// Decoupled weight decay.
     pub decay: f64,
+    /// AdamW decays only what the update makes smaller too (Chen et al. 2025).
+    pub is_cautious: bool,
     /// What the mean is multiplied with, `1 / (1 - beta1^step)` or 1.
     pub mean_scale: f64,
     /// What the root of the mean of squares is multiplied with, `1 / sqrt(1 - beta2^step)` or 1.
@@ -101,7 +103,9 @@ vectorised! {
         let (keep, rate) = ((1.0 - step.rate * step.decay) as f32, step.rate as f32);
         let Parameter { weight, gradient, mean, square } = parameter;
         for (((w, g), m), v) in weight.iter_mut().zip(gradient).zip(mean).zip(square) {
-            *w = *w * keep - rate * direction(*g * scale, m, v, step);
+            let direction = direction(*g * scale, m, v, step);
+            let decays = !step.is_cautious | (direction * *w > 0.0);
+            *w = *w * if decays { keep } else { 1.0 } - rate * direction;
         }
     }
 

@@ -14,6 +14,7 @@ pub mod gate;
 pub mod lstm;
 pub mod matmul;
 pub mod matrix;
+pub mod muon;
 pub mod norm;
 pub mod orthogonal;
 pub mod parts;
