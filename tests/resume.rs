@@ -55,6 +55,46 @@ fn a_killed_run_continues_to_the_same_weights() {
     assert_eq!(losses("whole"), losses("killed"), "the log tells one undisturbed story");
 }
 
+/// What changes over the budget goes on where it stood: rates of masks, sizes and lengths of steps,
+/// and Muon's momenta.
+#[test]
+fn a_run_whose_steps_change_continues_to_the_same_weights() {
+    let sandbox = Sandbox::new(20);
+    let budgets = [("steps", "budget.steps=30"), ("tokens", "budget.tokens=9000")];
+    for (name, budget) in budgets {
+        let run = |out: &str| {
+            let mut command = sandbox.pretrain(out, 30);
+            command.args(["--checkpoint-every", "4", "--set", budget]);
+            for set in [
+                "optimizer.kind=muon",
+                "optimizer.cautious_decay=true",
+                "objective.masking.rate=0.4",
+                "objective.masking.final_rate=0.15",
+                "batch.initial_size=4",
+                "batch.ramp=0.6",
+                "batch.lengths=[[0.0, 16], [0.5, 32]]",
+            ] {
+                command.args(["--set", set]);
+            }
+            command.assert().success();
+        };
+
+        let (whole, part) = (format!("{name}-whole"), format!("{name}-part"));
+        run(&whole);
+        run(&part);
+        let folder = sandbox.path(&part);
+        let (last, steps) = (last_step(&folder), sandbox.records(&whole, "metrics.jsonl").len());
+        assert!(steps > 0);
+        std::fs::remove_dir_all(folder.join(format!("checkpoints/step-{last:08}")))
+            .expect("removed");
+        std::fs::remove_file(folder.join("summary.json")).expect("removed");
+        run(&part);
+
+        assert_eq!(sandbox.weights(&whole), sandbox.weights(&part), "{name}");
+        assert_eq!(last_step(&folder), last);
+    }
+}
+
 /// A frozen generator, and a head that nothing is asked of, have no gradient and so no state in the
 /// optimizer.
 #[test]

@@ -174,7 +174,14 @@ fn parts(batch: &MlmBatch, args: &Args, step: u64) -> GlobalBatch<MlmBatch> {
     });
     let tokens = (args.batch * args.length) as u64;
     let (micro, target_counts) = (micro.collect(), vec![batch.labels.len() as f64]);
-    GlobalBatch { micro, target_counts, passages: Vec::new(), tokens, padded_tokens: tokens }
+    GlobalBatch {
+        micro,
+        target_counts,
+        passages: Vec::new(),
+        rows: args.batch as u64,
+        tokens,
+        padded_tokens: tokens,
+    }
 }
 
 /// Writes the weights and the batches, so that others start from the same.

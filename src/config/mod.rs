@@ -204,7 +204,7 @@ impl RunConfig {
 
     /// The sequences of a step and of its passes.
     fn step_size(&self) -> StepSize {
-        let BatchConfig { size, micro, group } = self.batch;
+        let BatchConfig { size, micro, group, .. } = self.batch;
         let micro = match micro {
             0 if self.backend == Backend::Cpu => size.div_ceil(SIDE_BY_SIDE),
             0 => size,
@@ -219,6 +219,7 @@ impl RunConfig {
             seed: self.seed,
             budget: self.budget.clone(),
             step: self.step_size(),
+            course: self.batch.course(),
             optimizer: self.optimizer.clone(),
             schedule: self.schedule.clone(),
             evaluate_every: self.evaluation.every,
@@ -246,6 +247,7 @@ impl RunConfig {
         self.schedule.validate()?;
         self.budget.validate()?;
         self.corpus.validate()?;
+        self.batch.validate(self.corpus.max_length)?;
         self.check_counts()?;
         self.check_combinations()?;
         Ok(())
@@ -254,7 +256,6 @@ impl RunConfig {
     /// Checks the keys that must be at least 1.
     fn check_counts(&self) -> Result<(), BadInput> {
         let counts = [
-            ("batch.size", self.batch.size),
             ("evaluation.batch", self.evaluation.batch),
             ("checkpoint.keep", self.checkpoint.keep),
             ("log.every", self.log.every as usize),

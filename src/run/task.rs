@@ -15,6 +15,7 @@ use super::build::build;
 use super::folder::{FolderState, Resume};
 use super::pretrain::{Material, PretrainJob, complete, train as train_run};
 use crate::config::RunConfig;
+use crate::exit::BadInput;
 use crate::model::{self, Loaded};
 
 /// What a run learns, besides its configuration.
@@ -49,6 +50,10 @@ pub fn train<O: Objective>(
 
     let config = complete::<O>(config)?;
     config.validate()?;
+    if !config.batch.lengths.is_empty() {
+        let message = "batch.lengths cuts passages of a text; the rows of a task stay whole";
+        return Err(BadInput(message.to_owned()).into());
+    }
 
     let job = PretrainJob { config: &config, out, resume: &Resume::Auto, dry_run: false };
     let state = job

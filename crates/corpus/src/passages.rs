@@ -73,6 +73,32 @@ impl Passage {
             target,
         }
     }
+
+    /// The tokens of `range`, under the same number. Spans that cross its edges are left out.
+    ///
+    /// # Panics
+    /// When there are no such tokens.
+    pub fn part(&self, range: Range<usize>) -> Self {
+        let (first, end) = (range.start as u32, range.end as u32);
+        let starts = |starts: &[u32]| {
+            let inside = starts.iter().filter(|start| (first + 1..end).contains(start));
+            inside.map(|start| start - first).collect::<Vec<u32>>()
+        };
+        let inside = |span: &&Range<u32>| first <= span.start && span.end <= end;
+        let spans = self.spans.iter().filter(inside);
+
+        let mut word_starts = self.word_starts[range.clone()].to_vec();
+        word_starts.iter_mut().take(1).for_each(|starts| *starts = true);
+        Self {
+            number: self.number,
+            tokens: self.tokens[range.clone()].to_vec(),
+            sentence_starts: [vec![0], starts(&self.sentence_starts)].concat(),
+            document_starts: starts(&self.document_starts),
+            word_starts,
+            spans: spans.map(|span| span.start - first..span.end - first).collect(),
+            target: self.target.min(range.len()),
+        }
+    }
 }
 
 /// The passages of a subset of a corpus.

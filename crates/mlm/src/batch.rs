@@ -95,7 +95,8 @@ impl Maskers {
 
     /// Masks sequences, each with the generator of its example (as [`Maskers::drawn`] gives it).
     pub fn batch(&self, laid: &[Laid], drawn: &[&Example], purpose: Purpose) -> MlmBatch {
-        let rows: Vec<MaskInput<'_>> = laid.iter().map(Laid::row).collect();
+        let rows: Vec<MaskInput<'_>> =
+            laid.iter().zip(drawn).map(|(laid, example)| laid.row(example.progress)).collect();
         let mut rngs: Vec<_> = drawn.iter().map(|example| example.rng("mask")).collect();
         MlmBatch::of(laid, &self.of(purpose).mask_batch(&rows, &mut rngs), self.pad)
     }

@@ -63,9 +63,10 @@ impl Laid {
         laid
     }
 
-    /// What a masker sees of it.
-    pub fn row(&self) -> MaskInput<'_> {
-        MaskInput { tokens: &self.tokens, word_starts: &self.word_starts, spans: &self.spans }
+    /// What a masker sees of it when the share `progress` of the budget is spent.
+    pub fn row(&self, progress: f64) -> MaskInput<'_> {
+        let Self { tokens, word_starts, spans, .. } = self;
+        MaskInput { tokens, word_starts, spans, progress }
     }
 
     fn push(&mut self, token: u32, word_start: bool, segment: u32, span: u32) {

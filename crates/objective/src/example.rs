@@ -21,6 +21,11 @@ pub struct Example {
     pub label: Option<Label>,
     /// A teacher's logits of the classes, or its score.
     pub teacher_logits: Option<Vec<f32>>,
+    /// The share of the budget that is spent when the example is met; 1 in evaluation.
+    pub progress: f64,
+    /// Which piece of its passage the example has, where passages are cut, see
+    /// [`Example::pieces`].
+    pub piece: u32,
 }
 
 /// The label of an example, whose passage then holds a whole sequence, special tokens included,
@@ -42,9 +47,26 @@ impl Example {
     pub const EVALUATION: u64 = u64::MAX;
 
     /// The random generator of this example for `purpose` (such as "mask"), keyed by (purpose,
-    /// seed, epoch, number of the passage).
+    /// seed, epoch, number of the passage, number of the piece).
     pub fn rng(&self, purpose: &str) -> ChaCha8Rng {
-        keyed_rng(purpose, self.seed, self.epoch, self.passage.number)
+        // No corpus has 2^40 passages.
+        let number = self.passage.number | u64::from(self.piece) << 40;
+        keyed_rng(purpose, self.seed, self.epoch, number)
+    }
+
+    /// The example cut into as few pieces of like length as have at most `max_tokens` tokens each.
+    pub fn pieces(self, max_tokens: usize) -> Vec<Self> {
+        let len = self.passage.tokens.len();
+        if len <= max_tokens {
+            return vec![self];
+        }
+        let count = len.div_ceil(max_tokens);
+        let piece = |i: usize| Self {
+            passage: self.passage.part(i * len / count..(i + 1) * len / count),
+            piece: i as u32,
+            ..self.clone()
+        };
+        (0..count).map(piece).collect()
     }
 
     /// The key of this example's dropout masks.
@@ -77,6 +99,8 @@ impl LabelledSequence {
             partner: None,
             label: self.label.clone(),
             teacher_logits: self.teacher_logits.clone(),
+            progress: 1.0,
+            piece: 0,
         }
     }
 
@@ -84,5 +108,34 @@ impl LabelledSequence {
     pub fn evaluation_set(rows: &[Self]) -> Vec<Example> {
         let numbered = rows.iter().zip(0..);
         numbered.map(|(row, number)| row.example(number, 0, Example::EVALUATION)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    #[test]
+    fn pieces_hold_the_passage_once_and_draw_apart() {
+        let example = fixtures::examples().remove(0);
+        let whole = example.passage.tokens.clone();
+        for max_tokens in 3..=whole.len() + 1 {
+            let pieces = example.clone().pieces(max_tokens);
+            assert_eq!(pieces.len(), whole.len().div_ceil(max_tokens));
+            let tokens: Vec<u32> =
+                pieces.iter().flat_map(|piece| piece.passage.tokens.clone()).collect();
+            assert_eq!(tokens, whole);
+
+            let lengths: Vec<usize> = pieces.iter().map(|it| it.passage.tokens.len()).collect();
+            let (least, most) = (lengths.iter().min(), lengths.iter().max());
+            assert!(most <= Some(&max_tokens) && most <= least.map(|n| n + 1).as_ref());
+
+            let mut keys: Vec<u64> = pieces.iter().map(Example::noise_key).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            assert_eq!(keys.len(), pieces.len());
+            assert_eq!(pieces[0].noise_key(), example.noise_key());
+        }
     }
 }

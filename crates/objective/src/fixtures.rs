@@ -41,7 +41,16 @@ pub fn encoder() -> EncoderConfig {
 
 /// A passage in the first epoch of the run with seed 1.
 pub fn example(passage: Passage) -> Example {
-    Example { passage, seed: 1, epoch: 0, partner: None, label: None, teacher_logits: None }
+    Example {
+        passage,
+        seed: 1,
+        epoch: 0,
+        partner: None,
+        label: None,
+        teacher_logits: None,
+        progress: 1.0,
+        piece: 0,
+    }
 }
 
 /// Four examples of 12 to 18 token ids below 40, with two sentences, words of one and two tokens,

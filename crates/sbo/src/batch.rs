@@ -1,8 +1,7 @@
 //! Masked spans and their boundaries.
 
-use mlm::{Laid, LaidPairs, MaskInput, Masked, Maskers, MlmBatch, Pairing, Target};
+use mlm::{Laid, LaidPairs, MaskInput, Masked, Masker, Maskers, MlmBatch, Pairing, Target};
 use objective::{Example, Purpose};
-use rand_chacha::ChaCha8Rng;
 
 /// A masked span whose boundary tokens are not special, by flat positions (row * len + position).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,10 +83,11 @@ pub fn collate(
         None => lay_singles(examples, specials),
     };
 
+    let masker = maskers.of(purpose);
     let masked: Vec<Masked> = laid
         .iter()
         .zip(owners)
-        .map(|(laid, example)| mask_segments(laid, maskers, purpose, &mut example.rng("mask")))
+        .map(|(laid, example)| mask_segments(laid, example, masker))
         .collect();
 
     let mlm = MlmBatch::of(&laid, &masked, specials.pad);
@@ -103,7 +103,8 @@ fn lay_singles<'e>(examples: &'e [Example], specials: &corpus::Specials) -> Laid
 }
 
 /// Masks each segment, special tokens included, with a budget of its own.
-fn mask_segments(laid: &Laid, maskers: &Maskers, purpose: Purpose, rng: &mut ChaCha8Rng) -> Masked {
+fn mask_segments(laid: &Laid, example: &Example, masker: &Masker) -> Masked {
+    let mut rng = example.rng("mask");
     let second = laid.segments.partition_point(|segment| *segment == 0);
     let mut whole = Masked { tokens: Vec::new(), targets: Vec::new() };
     for (start, end) in [(0, second), (second, laid.tokens.len())] {
@@ -112,8 +113,9 @@ fn mask_segments(laid: &Laid, maskers: &Maskers, purpose: Purpose, rng: &mut Cha
         }
 
         let (tokens, word_starts) = (&laid.tokens[start..end], &laid.word_starts[start..end]);
-        let row = MaskInput { tokens, word_starts, spans: &laid.spans[start..end] };
-        let masked = maskers.of(purpose).mask(&row, rng);
+        let (spans, progress) = (&laid.spans[start..end], example.progress);
+        let row = MaskInput { tokens, word_starts, spans, progress };
+        let masked = masker.mask(&row, &mut rng);
 
         let shift = |target: Target| Target { position: target.position + start as u32, ..target };
         whole.tokens.extend(masked.tokens);

@@ -79,6 +79,8 @@ impl Examples {
                     partner,
                     label: None,
                     teacher_logits: None,
+                    progress: 1.0,
+                    piece: 0,
                 }
             }
             Self::Labelled(rows) => rows[number as usize].example(number, seed, epoch),

@@ -1,12 +1,16 @@
 //! Batches, made ahead of time on other threads, in order.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use corpus::Permutation;
 use objective::{Example, Objective, Purpose};
+use trunk::EncoderConfig;
 
+use crate::budget::BudgetProgress;
+
+use crate::course::{Course, Standing, StepRows};
 use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::groups::Groups;
@@ -15,7 +19,7 @@ use crate::settings::StepSize;
 /// Batches that a worker keeps ready.
 const AHEAD: usize = 2;
 /// Threads that make batches.
-const WORKERS: u64 = 2;
+const WORKERS: usize = 2;
 
 /// Everything one optimizer step works on.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct GlobalBatch<B> {
     pub target_counts: Vec<f64>,
     /// Numbers of the passages.
     pub passages: Vec<u64>,
+    /// Rows of the data order.
+    pub rows: u64,
     /// Tokens, special tokens included, padding not.
     pub tokens: u64,
     /// Tokens with padding.
@@ -41,7 +47,7 @@ pub struct Micro<B> {
     pub keys: Vec<u64>,
 }
 
-/// What determines the batch of a step: nothing but this and the number of its first row.
+/// What determines the batch of a step: nothing but this and its rows.
 #[derive(Debug)]
 pub struct Recipe<O> {
     /// Makes batches.
@@ -57,32 +63,21 @@ pub struct Recipe<O> {
 }
 
 impl<O: Objective> Recipe<O> {
-    /// The batch that begins with row `first`. Rows follow one another through the epochs without a
-    /// break: row r is example number order(epoch, position) with epoch = r / n and position = r %
-    /// n for n examples. [`Groups`] may deal out the rows of some steps anew.
-    pub fn batch(&self, first: u64) -> GlobalBatch<O::Batch> {
-        let n = self.examples.len();
-        let permutation = Permutation::new(n, self.seed);
-        let number = |row: u64| permutation.at(row / n, row % n);
-        let length = |row: u64| self.examples.length(number(row));
-        let example = |row: u64| {
-            let epoch = row / n;
-            let partner_epoch = self.objective.partner_epoch(epoch);
-            self.examples.get(number(row), self.seed, epoch, partner_epoch)
-        };
-
-        let rows = self.groups.rows(first, self.step.size as u64, self.seed, length);
-        let examples: Vec<Example> = rows.into_iter().map(example).collect();
-
+    /// The batch of a step. Rows follow one another through the epochs without a break: row r is
+    /// example number order(epoch, position) with epoch = r / n and position = r % n for n
+    /// examples. [`Groups`] may deal out the rows of some steps anew.
+    pub fn batch(&self, rows: StepRows) -> GlobalBatch<O::Batch> {
+        let examples = self.examples(rows);
         let mut made = GlobalBatch {
             micro: Vec::new(),
             target_counts: Vec::new(),
             passages: examples.iter().map(|example| example.passage.number).collect(),
+            rows: rows.size as u64,
             tokens: 0,
             padded_tokens: 0,
         };
 
-        for part in examples.chunks(self.step.micro) {
+        for part in examples.chunks(examples.len().div_ceil(self.step.passes())) {
             let batch = self.objective.collate(part, Purpose::Training);
             let sequences = self.objective.sequences(&batch);
             made.tokens += sequences.real_tokens() as u64;
@@ -96,54 +91,129 @@ impl<O: Objective> Recipe<O> {
         }
         made
     }
+
+    /// What a step of full size and length comes to, in no time.
+    pub fn whole_step(&self, encoder: &EncoderConfig) -> BudgetProgress {
+        let batch = self.batch(Course::whole(self.step, 0));
+        BudgetProgress {
+            step: 1,
+            tokens: batch.tokens,
+            epochs: self.step.size as f64 / self.examples.len() as f64,
+            flops: self.flops(encoder, &batch),
+            seconds: 0.0,
+        }
+    }
+
+    /// The floating-point operations of a step: three forward passes.
+    pub fn flops(&self, encoder: &EncoderConfig, batch: &GlobalBatch<O::Batch>) -> f64 {
+        let flops = |micro: &Micro<O::Batch>| 3.0 * self.objective.flops(encoder, &micro.batch);
+        batch.micro.iter().map(flops).sum()
+    }
+
+    /// The examples of a step, cut to its length.
+    fn examples(&self, StepRows { first, size, length, progress }: StepRows) -> Vec<Example> {
+        let n = self.examples.len();
+        let permutation = Permutation::new(n, self.seed);
+        let number = |row: u64| permutation.at(row / n, row % n);
+        let length_of = |row: u64| self.examples.length(number(row));
+        let example = |row: u64| {
+            let epoch = row / n;
+            let partner_epoch = self.objective.partner_epoch(epoch);
+            let example = self.examples.get(number(row), self.seed, epoch, partner_epoch);
+            Example { progress, ..example }
+        };
+
+        let rows = self.groups.rows(first, size as u64, self.seed, length_of);
+        let examples = rows.into_iter().map(example);
+        match length {
+            Some(length) => {
+                let content = length - self.objective.packing().special_tokens;
+                examples.flat_map(|example| example.pieces(content)).collect()
+            }
+            None => examples.collect(),
+        }
+    }
 }
 
 /// Makes the batches of one step after another, ahead of time.
 ///
-/// Worker w of W makes steps w, w + W, ... and the consumer takes from the workers in turn, so
-/// batches come in order without a buffer to sort them.
+/// Workers are told in turn what to make, and the consumer takes from them in turn, so batches come
+/// in order without a buffer to sort them.
 #[derive(Debug)]
 pub struct Feed<B> {
-    queues: Vec<Receiver<GlobalBatch<B>>>,
-    next: usize,
+    course: Course,
+    /// The run when the step that is told next begins, as expected.
+    standing: Standing,
+    workers: Vec<Worker<B>>,
+    told: usize,
+    taken: usize,
+}
+
+/// A thread that makes batches; it ends when it is no longer told.
+#[derive(Debug)]
+struct Worker<B> {
+    tell: Sender<StepRows>,
+    made: Receiver<GlobalBatch<B>>,
 }
 
 impl<B: Send + 'static> Feed<B> {
-    /// Starts to make batches, the first one beginning with row `first`. The workers end when the
-    /// feed is dropped.
+    /// Starts to make the batches of the steps after `standing`. The workers end when the feed is
+    /// dropped.
     ///
     /// # Errors
     /// When the operating system gives no thread.
-    pub fn start<O: Objective<Batch = B>>(recipe: Arc<Recipe<O>>, first: u64) -> Result<Self> {
-        let mut queues = Vec::new();
+    pub fn start<O: Objective<Batch = B>>(
+        recipe: &Arc<Recipe<O>>,
+        course: Course,
+        standing: Standing,
+    ) -> Result<Self> {
+        let mut workers = Vec::new();
         for worker in 0..WORKERS {
-            let (sender, receiver) = sync_channel(AHEAD);
+            let ((tell, told), (make, made)) = (channel::<StepRows>(), channel());
             let recipe = recipe.clone();
+            // The channel closes when the feed is dropped.
             let work = move || {
-                let steps = (worker..).step_by(WORKERS as usize);
-                let batches =
-                    steps.map(|step| recipe.batch(first + step * recipe.step.size as u64));
-                // The channel closes when the feed is dropped.
-                batches.map(|batch| sender.send(batch)).find_map(|sent| sent.err());
+                told.into_iter()
+                    .map(|rows| make.send(recipe.batch(rows)))
+                    .find_map(|sent| sent.err())
             };
 
             let thread = thread::Builder::new().name(format!("feed-{worker}")).spawn(work);
             thread.map_err(checkpoint::Error::io("cannot start a thread that makes batches"))?;
-            queues.push(receiver);
+            workers.push(Worker { tell, made });
         }
 
-        Ok(Self { queues, next: 0 })
+        let mut feed = Self { course, standing, workers, told: 0, taken: 0 };
+        for _ in 0..AHEAD * WORKERS {
+            feed.tell(standing.fraction)?;
+        }
+        Ok(feed)
     }
 
-    /// The next batch.
+    /// The next batch, when the share `fraction` of the budget is spent.
     ///
     /// # Errors
     /// When the worker that should make it has stopped.
-    pub fn next(&mut self) -> Result<GlobalBatch<B>> {
-        let batch = self.queues[self.next]
-            .recv()
-            .map_err(|_| Error::Internal("a thread that makes batches has stopped".to_owned()))?;
-        self.next = (self.next + 1) % self.queues.len();
+    pub fn next(&mut self, fraction: f64) -> Result<GlobalBatch<B>> {
+        let worker = &self.workers[self.taken % WORKERS];
+        let batch = worker.made.recv().map_err(|_| stopped())?;
+        self.taken += 1;
+        self.tell(fraction)?;
         Ok(batch)
     }
+
+    /// Tells the next worker what to make.
+    fn tell(&mut self, fraction: f64) -> Result<()> {
+        self.standing.fraction = fraction;
+        let rows = self.course.rows(&self.standing);
+        self.workers[self.told % WORKERS].tell.send(rows).map_err(|_| stopped())?;
+        self.told += 1;
+        self.standing.step += 1;
+        self.standing.rows += rows.size as u64;
+        Ok(())
+    }
+}
+
+fn stopped() -> Error {
+    Error::Internal("a thread that makes batches has stopped".to_owned())
 }

@@ -24,6 +24,7 @@
 //! ```
 
 mod budget;
+mod course;
 mod error;
 mod examples;
 mod feed;
@@ -56,6 +57,6 @@ pub use plan::{Plan, ShownExample};
 pub use runs_csv::{RunRow, append_row};
 pub use schedule::{ScheduleConfig, ScheduleShape, WarmupShape};
 pub use session::{Run, Session};
-pub use settings::{BatchConfig, CheckpointConfig, LogConfig, Settings, StepSize};
+pub use settings::{BatchConfig, CheckpointConfig, CourseConfig, LogConfig, Settings, StepSize};
 pub use state::{Sources, State, Summary};
 pub use step::Stepper;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use trunk::{EncoderConfig, Noise};
 
 use crate::budget::BudgetProgress;
+use crate::course::Course;
 use crate::feed::Recipe;
 use crate::settings::Settings;
 
@@ -65,20 +66,13 @@ pub fn plan<O: Objective>(
     device: &Device,
     memory: f64,
 ) -> Plan {
-    let objective = recipe.objective.as_ref();
-    let batch = recipe.batch(0);
-    let flops: f64 =
-        batch.micro.iter().map(|micro| 3.0 * objective.flops(encoder, &micro.batch)).sum();
-
     let seconds = time_step(recipe, model, device);
-    let one = BudgetProgress {
-        step: 1,
-        tokens: batch.tokens,
-        epochs: settings.step.size as f64 / recipe.examples.len() as f64,
-        flops,
-        seconds,
+    let one = BudgetProgress { seconds, ..recipe.whole_step(encoder) };
+    let course = Course::new(settings.course.clone(), settings.step, &settings.budget, &one);
+    let steps = match course.steps() {
+        Some(steps) => steps as f64,
+        None => (1.0 / settings.budget.fraction(&one)).ceil(),
     };
-    let steps = whole_steps(settings.budget.fraction(&one));
 
     Plan {
         objective: O::NAME,
@@ -87,9 +81,9 @@ pub fn plan<O: Objective>(
         passages: recipe.examples.len(),
         content_tokens: recipe.examples.tokens(),
         steps,
-        tokens: steps * batch.tokens as f64,
+        tokens: steps * one.tokens as f64,
         epochs: steps * one.epochs,
-        flops: steps * flops,
+        flops: steps * one.flops,
         seconds_per_step: seconds,
         minutes: steps * seconds / 60.0,
         memory_megabytes: memory / 1e6,
@@ -113,17 +107,11 @@ fn shown<O: Objective>(recipe: &Recipe<O>) -> Vec<ShownExample> {
     (0..examples.len()).map(row).collect()
 }
 
-/// The steps of a run of which one step is the share `fraction`. The inverse of 1 / n may be a
-/// little more than n.
-fn whole_steps(fraction: f64) -> f64 {
-    (1.0 / fraction * (1.0 - 1e-12)).ceil().max(1.0)
-}
-
 /// Seconds of the second of two steps (the first one warms up), without the optimizer.
 fn time_step<O: Objective>(recipe: &Recipe<O>, model: &O::Model, device: &Device) -> f64 {
     let mut seconds = 0.0;
     for step in 0..2 {
-        let batch = recipe.batch(step * recipe.step.size as u64);
+        let batch = recipe.batch(Course::whole(recipe.step, step * recipe.step.size as u64));
 
         let started = Instant::now();
         for micro in batch.micro {
@@ -136,16 +124,4 @@ fn time_step<O: Objective>(recipe: &Recipe<O>, model: &O::Model, device: &Device
         seconds = started.elapsed().as_secs_f64();
     }
     seconds
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn steps_are_whole() {
-        assert!((1..100_000).all(|n| whole_steps(1.0 / f64::from(n)) == f64::from(n)));
-        assert_eq!(whole_steps(0.3), 4.0);
-        assert_eq!(whole_steps(2.0), 1.0);
-    }
 }

@@ -15,6 +15,9 @@ pub enum ScheduleShape {
     Polynomial,
     /// Half a cosine.
     Cosine,
+    /// No change until the last share of the budget, `decay`; then a line down to the floor
+    /// (warmup-stable-decay, Hu et al. 2024).
+    Wsd,
     /// The root of warmup / t (Vaswani et al. 2017).
     InverseSqrt,
     /// No change.
@@ -49,6 +52,8 @@ pub struct ScheduleConfig {
     pub warmup_shape: WarmupShape,
     /// The exponent of the polynomial.
     pub power: f64,
+    /// Share of the budget at its end in which the rate falls, with the shape `wsd`.
+    pub decay: f64,
     /// The lowest rate, as a share of the peak.
     pub floor: f64,
 }
@@ -60,6 +65,7 @@ impl Default for ScheduleConfig {
             warmup: 0.06,
             warmup_shape: WarmupShape::Ramp,
             power: 1.0,
+            decay: 0.2,
             floor: 0.0,
         }
     }
@@ -79,6 +85,13 @@ impl ScheduleConfig {
                 "must be a share: at least 0 and below 1",
             ),
             ("power", self.power, self.power > 0.0 && self.power.is_finite(), "must be above 0"),
+            (
+                "decay",
+                self.decay,
+                self.shape != ScheduleShape::Wsd
+                    || (self.decay > 0.0 && self.decay <= 1.0 - self.warmup),
+                "must be above 0, and with the warmup at most 1",
+            ),
             ("floor", self.floor, (0.0..=1.0).contains(&self.floor), "must be between 0 and 1"),
         ];
 
@@ -109,6 +122,7 @@ impl ScheduleConfig {
             ScheduleShape::Linear => 1.0 - along,
             ScheduleShape::Polynomial => (1.0 - along).powf(self.power),
             ScheduleShape::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * along).cos()),
+            ScheduleShape::Wsd => ((1.0 - t) / self.decay).min(1.0),
             ScheduleShape::InverseSqrt => (warmup / t.max(warmup)).sqrt(),
             ScheduleShape::Constant => 1.0,
         };
@@ -163,6 +177,9 @@ mod tests {
             curve(&cosine),
             [1.0, 0.978, 0.914, 0.815, 0.689, 0.55, 0.411, 0.285, 0.186, 0.122, 0.1]
         );
+
+        let stable = ScheduleConfig { decay: 0.4, ..with(ScheduleShape::Wsd, WarmupShape::Ramp) };
+        assert_eq!(curve(&stable), [0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]);
 
         let root = with(ScheduleShape::InverseSqrt, WarmupShape::Ramp);
         assert_eq!(

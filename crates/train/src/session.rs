@@ -12,9 +12,10 @@ use serde_json::{Map, Value, json};
 use trunk::EncoderConfig;
 
 use crate::budget::BudgetProgress;
+use crate::course::{Course, Standing};
 use crate::error::{Error, Result};
 use crate::examples::Examples;
-use crate::feed::{Feed, GlobalBatch, Micro, Recipe};
+use crate::feed::{Feed, GlobalBatch, Recipe};
 use crate::groups::Groups;
 use crate::jsonl::JsonLines;
 use crate::monitor::{Evaluation, LogLine, Monitor, Outcome};
@@ -184,7 +185,12 @@ impl<O: Objective> Session<O> {
             evaluations: JsonLines::open(&self.folder.join("evals.jsonl"), self.state.step)?,
         };
         self.evaluated = logs.evaluations.last;
-        let mut feed = Feed::start(self.recipe.clone(), self.state.rows)?;
+        let standing = Standing {
+            step: self.state.step,
+            rows: self.state.rows,
+            fraction: self.settings.budget.fraction(&self.progress()),
+        };
+        let mut feed = Feed::start(&self.recipe, self.course(), standing)?;
         self.clock = Clock { started: Instant::now(), before: self.progress() };
         self.window.restart_clock();
 
@@ -198,7 +204,7 @@ impl<O: Objective> Session<O> {
 
         while !self.settings.budget.exhausted(&self.progress()) {
             let asked = Instant::now();
-            let batch = feed.next()?;
+            let batch = feed.next(self.settings.budget.fraction(&self.progress()))?;
             self.window.wait(asked.elapsed().as_secs_f64());
             self.step(batch)?;
             self.after_step(monitor, &mut logs)?;
@@ -264,6 +270,12 @@ impl<O: Objective> Session<O> {
         }
     }
 
+    /// How the steps of this run change over its budget.
+    fn course(&self) -> Course {
+        let Settings { step, course, budget, .. } = &self.settings;
+        Course::new(course.clone(), *step, budget, &self.recipe.whole_step(&self.encoder))
+    }
+
     fn summary(&self) -> Summary {
         Summary {
             objective: O::NAME,
@@ -281,15 +293,13 @@ impl<O: Objective> Session<O> {
 
     /// One optimizer step.
     fn step(&mut self, batch: GlobalBatch<O::Batch>) -> Result<()> {
-        let objective = self.recipe.objective.as_ref();
         let fraction = self.settings.budget.fraction(&self.progress());
         let factor = self.settings.schedule.factor(fraction);
         let learning_rate = self.settings.optimizer.learning_rate * factor;
 
-        let flops = |micro: &Micro<O::Batch>| 3.0 * objective.flops(&self.encoder, &micro.batch);
-        self.state.flops += batch.micro.iter().map(flops).sum::<f64>();
+        self.state.flops += self.recipe.flops(&self.encoder, &batch);
         self.state.step += 1;
-        self.state.rows += self.settings.step.size as u64;
+        self.state.rows += batch.rows;
         self.state.tokens += batch.tokens;
 
         let (tokens, padded_tokens) = (batch.tokens, batch.padded_tokens);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
+use crate::error::{Error, Result};
 use crate::optimizer_config::OptimizerConfig;
 use crate::schedule::ScheduleConfig;
 
@@ -15,6 +16,8 @@ pub struct Settings {
     pub budget: Budget,
     /// Sequences of a step.
     pub step: StepSize,
+    /// How steps change over the budget.
+    pub course: CourseConfig,
     /// How weights are updated.
     pub optimizer: OptimizerConfig,
     /// How the learning rate changes.
@@ -45,6 +48,17 @@ impl StepSize {
     }
 }
 
+/// How steps change over the budget.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CourseConfig {
+    /// Sequences of the first step; 0: as many as of all.
+    pub initial_size: usize,
+    /// Share of the budget over which the size grows.
+    pub ramp: f64,
+    /// Longest sequences from shares of the budget on, in ascending order.
+    pub lengths: Vec<(f64, usize)>,
+}
+
 /// The `[batch]` table: sequences of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -57,11 +71,67 @@ pub struct BatchConfig {
     /// Steps whose sequences are dealt out anew by length, so that a step has sequences of like
     /// length and little is padded; 0 or 1: none (DistilBERT's `group_by_size`).
     pub group: u64,
+    /// Sequences of the first step, where the size grows; 0: it does not. Cramming: from few to
+    /// 8,192 in 60 % of the budget.
+    pub initial_size: usize,
+    /// Share of the budget over which the size grows from `initial_size` to `size`, in a line.
+    pub ramp: f64,
+    /// Longest sequences, special tokens included, from shares of the budget on: `[[0.0, 64], [0.7,
+    /// 128]]`. A longer passage is cut into sequences of like length, so that a step has as many
+    /// tokens as before. GPT-BERT: 128, from 0.7 on 256, from 0.9 on 512.
+    pub lengths: Vec<(f64, usize)>,
 }
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self { size: 32, micro: 0, group: 0 }
+        let lengths = Vec::new();
+        Self { size: 32, micro: 0, group: 0, initial_size: 0, ramp: 0.0, lengths }
+    }
+}
+
+impl BatchConfig {
+    /// How steps change over the budget.
+    pub fn course(&self) -> CourseConfig {
+        let Self { initial_size, ramp, lengths, size, .. } = self;
+        let initial_size = if *initial_size == 0 { *size } else { *initial_size };
+        CourseConfig { initial_size, ramp: *ramp, lengths: lengths.clone() }
+    }
+
+    /// Checks the values, given the longest sequence of the run.
+    ///
+    /// # Errors
+    /// Names the first that cannot be.
+    pub fn validate(&self, max_length: usize) -> Result<()> {
+        let error = |what: String| Err(Error::Data(format!("batch.{what}")));
+        if self.size == 0 {
+            return error("size must be at least 1".to_owned());
+        }
+
+        if !(0.0..=1.0).contains(&self.ramp) {
+            return error(format!("ramp = {}: must be a share, between 0 and 1", self.ramp));
+        }
+        if self.initial_size > self.size {
+            let reason = format!("must be at most batch.size = {}", self.size);
+            return error(format!("initial_size = {}: {reason}", self.initial_size));
+        }
+        if (self.initial_size > 0) != (self.ramp > 0.0) {
+            return error("initial_size and batch.ramp need each other".to_owned());
+        }
+        if self.group > 1 && (self.initial_size > 0 || !self.lengths.is_empty()) {
+            return error("group needs steps of one size and length".to_owned());
+        }
+
+        let ascends = self.lengths.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        let shares = self.lengths.iter().all(|(share, _)| (0.0..1.0).contains(share));
+        if !(ascends && shares) {
+            return error("lengths: shares must ascend from 0 to below 1".to_owned());
+        }
+        match self.lengths.iter().find(|(_, length)| !(8..=max_length).contains(length)) {
+            Some((_, length)) => error(format!(
+                "lengths: {length} is not between 8 and corpus.max_length = {max_length}"
+            )),
+            None => Ok(()),
+        }
     }
 }
 

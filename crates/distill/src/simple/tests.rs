@@ -48,7 +48,16 @@ fn examples() -> Vec<Example> {
         let passage = Passage::of_words(u64::from(number), tokens, vec![0, first.len() as u32]);
         let (label, teacher_logits) =
             (Some(Label::Class(number % 2)), Some(vec![1.0 - number as f32, 0.5 * number as f32]));
-        Example { passage, seed: 1, epoch: 0, partner: None, label, teacher_logits }
+        Example {
+            passage,
+            seed: 1,
+            epoch: 0,
+            partner: None,
+            label,
+            teacher_logits,
+            progress: 1.0,
+            piece: 0,
+        }
     };
     (0..4).map(example).collect()
 }

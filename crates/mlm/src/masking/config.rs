@@ -4,7 +4,9 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 use super::error::MaskingError;
-use super::knobs::{Budget, BudgetOf, Cap, DrawPer, Eligible, Family, RandomTokens, Scope, Unit};
+use super::knobs::{
+    Budget, BudgetOf, Cap, DrawPer, Eligible, Family, RandomTokens, RateSchedule, Scope, Unit,
+};
 
 /// All knobs of a masker. In TOML `family = "..."` (`"bert"` if not given) sets every knob as that
 /// family does, and any knob beside it overrides. It is written with every knob, and what is
@@ -18,6 +20,11 @@ pub struct Masking {
     pub unit: Unit,
     /// Share of tokens (or words) that is chosen, above 0 and below 1. All families: 0.15.
     pub rate: f64,
+    /// The rate at the end of the budget, where it changes over it; 0: it does not. GPT-BERT: from
+    /// 0.3 to 0.15.
+    pub final_rate: f64,
+    /// How the rate goes from `rate` to `final_rate`.
+    pub rate_schedule: RateSchedule,
     /// Draw positions with replacement: one that is drawn twice counts twice (ELECTRA's code). Only
     /// for single tokens.
     pub repeat: bool,
@@ -69,6 +76,18 @@ impl Masking {
         Partial::deserialize(deserializer)?.complete(family).map_err(D::Error::custom)
     }
 
+    /// The rate when the share `progress` of the budget is spent.
+    pub fn rate_at(&self, progress: f64) -> f64 {
+        if self.final_rate == 0.0 {
+            return self.rate;
+        }
+        let left = match self.rate_schedule {
+            RateSchedule::Linear => 1.0 - progress,
+            RateSchedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
+        };
+        self.final_rate + (self.rate - self.final_rate) * left
+    }
+
     /// The knobs of a family.
     pub fn of(family: Family) -> Self {
         let bert = Self::bert(family);
@@ -103,6 +122,8 @@ impl Masking {
             family,
             unit: Unit::Token,
             rate: 0.15,
+            final_rate: 0.0,
+            rate_schedule: RateSchedule::Linear,
             repeat: false,
             budget: Budget::HalfEven,
             budget_of: BudgetOf::Tokens,
@@ -160,6 +181,8 @@ struct Partial {
     family: Option<Family>,
     unit: Option<Unit>,
     rate: Option<f64>,
+    final_rate: Option<f64>,
+    rate_schedule: Option<RateSchedule>,
     repeat: Option<bool>,
     budget: Option<Budget>,
     budget_of: Option<BudgetOf>,
@@ -191,6 +214,8 @@ impl Partial {
             family: family.family,
             unit: self.unit.unwrap_or(family.unit),
             rate: self.rate.unwrap_or(family.rate),
+            final_rate: self.final_rate.unwrap_or(family.final_rate),
+            rate_schedule: self.rate_schedule.unwrap_or(family.rate_schedule),
             repeat: self.repeat.unwrap_or(family.repeat),
             budget: self.budget.unwrap_or(family.budget),
             budget_of: self.budget_of.unwrap_or(family.budget_of),

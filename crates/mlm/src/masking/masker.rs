@@ -22,6 +22,8 @@ pub struct MaskInput<'a> {
     /// The number of the annotated span that each token is in, 0 where it is in none; only
     /// [`Unit::Annotated`] looks.
     pub spans: &'a [u32],
+    /// Share of the training budget that is spent, see [`Masking::rate_at`].
+    pub progress: f64,
 }
 
 /// The positions of each annotated span, in the order of the text.
@@ -30,6 +32,12 @@ fn annotated(row: &MaskInput<'_>, positions: &[u32]) -> Chosen {
     let inside: Vec<u32> =
         positions.iter().copied().filter(|position| number(position) > 0).collect();
     inside.chunk_by(|a, b| number(a) == number(b)).map(<[u32]>::to_vec).collect()
+}
+
+/// As many of the chosen units, at random, as the cap allows.
+fn capped(chosen: Chosen, cap: usize, rng: &mut ChaCha8Rng) -> Chosen {
+    let count: usize = chosen.iter().map(Vec::len).sum();
+    if count > cap { units::words(chosen, cap, rng) } else { chosen }
 }
 
 impl Cap {
@@ -61,7 +69,7 @@ pub struct Masked {
 pub struct Masker {
     masking: Masking,
     specials: Vec<u32>,
-    cap: usize,
+    max_length: usize,
     replacer: Replacer,
     ngrams: Cumulative,
     spans: Cumulative,
@@ -94,7 +102,7 @@ impl Masker {
             (masking.smoothing > 0.0).then(|| vocabulary.counts.iter().map(weight).collect());
 
         Ok(Self {
-            cap: masking.cap.of(masking.rate, max_length),
+            max_length,
             replacer: Replacer::new(&masking, &vocabulary),
             ngrams: ngram_lengths(masking.ngram_max),
             spans: span_lengths(masking.span_max, masking.span_p),
@@ -122,7 +130,8 @@ impl Masker {
             Scope::Passage => self.choose(row, positions, rng),
             // DistilBERT's budget counts every real token of the batch, special tokens too.
             Scope::Batch => {
-                self.tokens(row, positions, ceiling(self.masking.rate, row.tokens.len()), rng)
+                let rate = self.masking.rate_at(row.progress);
+                self.tokens(row, positions, ceiling(rate, row.tokens.len()), rng)
             }
         };
 
@@ -148,7 +157,8 @@ impl Masker {
     fn mask_together(&self, rows: &[MaskInput<'_>], rng: &mut ChaCha8Rng) -> Vec<Masked> {
         let tokens: Vec<u32> = rows.iter().flat_map(|row| row.tokens).copied().collect();
         let word_starts: Vec<bool> = rows.iter().flat_map(|row| row.word_starts).copied().collect();
-        let whole = MaskInput { tokens: &tokens, word_starts: &word_starts, spans: &[] };
+        let progress = rows.first().map_or(1.0, |row| row.progress);
+        let whole = MaskInput { tokens: &tokens, word_starts: &word_starts, spans: &[], progress };
         let Masked { tokens, targets } = self.mask(&whole, rng);
 
         let (mut tokens, mut targets) = (tokens.as_slice(), targets.as_slice());
@@ -169,7 +179,9 @@ impl Masker {
     }
 
     fn choose(&self, row: &MaskInput<'_>, positions: Vec<u32>, rng: &mut ChaCha8Rng) -> Chosen {
-        let Masking { unit, rate, budget, budget_of, ngram_max, .. } = self.masking;
+        let Masking { unit, budget, budget_of, ngram_max, .. } = self.masking;
+        let rate = self.masking.rate_at(row.progress);
+        let cap = self.masking.cap.of(rate, self.max_length);
         let words = self.words(row);
         if budget == Budget::Bernoulli {
             let units = if unit == Unit::Word {
@@ -177,15 +189,16 @@ impl Masker {
             } else {
                 positions.into_iter().map(|position| vec![position]).collect()
             };
-            return self.capped(units.into_iter().filter(|_| uniform(rng) < rate).collect(), rng);
+            let chosen = units.into_iter().filter(|_| uniform(rng) < rate).collect();
+            return capped(chosen, cap, rng);
         }
 
         if budget_of == BudgetOf::Words {
             let count = count(budget, rate, words.len(), words.len(), rng);
-            return self.capped(units::sample(words, count, rng), rng);
+            return capped(units::sample(words, count, rng), cap, rng);
         }
 
-        let count = count(budget, rate, row.tokens.len(), positions.len(), rng).min(self.cap);
+        let count = count(budget, rate, row.tokens.len(), positions.len(), rng).min(cap);
         match unit {
             Unit::Token => self.tokens(row, positions, count, rng),
             Unit::Word => units::words(words, count, rng),
@@ -220,12 +233,6 @@ impl Masker {
                 rng,
             ),
         }
-    }
-
-    /// As many of the chosen units, at random, as the cap allows.
-    fn capped(&self, chosen: Chosen, rng: &mut ChaCha8Rng) -> Chosen {
-        let count: usize = chosen.iter().map(Vec::len).sum();
-        if count > self.cap { units::words(chosen, self.cap, rng) } else { chosen }
     }
 
     /// The positions that may be chosen.

@@ -15,7 +15,9 @@ mod vocabulary;
 pub use config::Masking;
 pub(crate) use draw::Cumulative;
 pub use error::MaskingError;
-pub use knobs::{Budget, BudgetOf, Cap, DrawPer, Eligible, Family, RandomTokens, Scope, Unit};
+pub use knobs::{
+    Budget, BudgetOf, Cap, DrawPer, Eligible, Family, RandomTokens, RateSchedule, Scope, Unit,
+};
 pub use masker::{MaskInput, Masked, Masker};
 pub use replace::{Replacement, Target};
 pub use vocabulary::Vocabulary;

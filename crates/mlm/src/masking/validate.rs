@@ -50,6 +50,8 @@ impl Masking {
         let inside = |value: f64| value > 0.0 && value < 1.0;
         let is_share = |value: f64| (0.0..=1.0).contains(&value);
         check("rate", self.rate, inside(self.rate), "must be above 0 and below 1")?;
+        let last = self.final_rate;
+        check("final_rate", last, last == 0.0 || inside(last), "must be at least 0 and below 1")?;
         check("mask", self.mask, is_share(self.mask), "must be between 0 and 1")?;
         check("random", self.random, is_share(self.random), "must be between 0 and 1")?;
 

@@ -29,6 +29,8 @@ fn example(sentences: &[usize]) -> Example {
         partner,
         label: None,
         teacher_logits: None,
+        progress: 1.0,
+        piece: 0,
     }
 }
 

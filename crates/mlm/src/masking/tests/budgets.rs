@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::super::config::Masking;
-use super::super::knobs::{Budget, Cap, Eligible, Family, Scope, Unit};
+use super::super::knobs::{Budget, Cap, Eligible, Family, RateSchedule, Scope, Unit};
 use super::super::masker::MaskInput;
 use super::{
     FAMILIES, FIRST, Sequence, UNK, chosen, mask, masker, masker_of, near, rng, sequence,
@@ -177,7 +177,7 @@ fn distilberts_budget_is_of_the_batch() {
     let rows: Vec<Sequence> = (0..8).map(|i| sequence(8 + 5 * i, i as u64)).collect();
     let views: Vec<MaskInput<'_>> = rows
         .iter()
-        .map(|(tokens, word_starts)| MaskInput { tokens, word_starts, spans: &[] })
+        .map(|(tokens, word_starts)| MaskInput { tokens, word_starts, spans: &[], progress: 1.0 })
         .collect();
     let total: usize = rows.iter().map(|row| row.0.len()).sum();
 
@@ -209,7 +209,7 @@ fn a_batch_of_one_is_masked_as_a_sequence_is() {
     let masker = masker(Family::Distilbert, 128);
     assert_eq!(masker.masking().scope, Scope::Batch);
     let (tokens, word_starts) = sequence(40, 1);
-    let row = MaskInput { tokens: &tokens, word_starts: &word_starts, spans: &[] };
+    let row = MaskInput { tokens: &tokens, word_starts: &word_starts, spans: &[], progress: 1.0 };
     assert_eq!(masker.mask_batch(&[row], &mut [rng(7)]), [masker.mask(&row, &mut rng(7))]);
 }
 
@@ -251,6 +251,25 @@ fn electra_has_nineteen_slots_at_128_and_79_at_512_and_130_at_a_quarter_of_512()
         mask(&masker_of(masking, max_length), &sequence(2000, 1), 1).targets.len()
     };
     assert_eq!([slots(0.15, 128), slots(0.15, 512), slots(0.25, 512)], [19, 79, 130]);
+}
+
+#[test]
+fn the_rate_goes_from_the_first_to_the_last_over_the_budget() {
+    let falling = |rate_schedule| {
+        let masking = Masking { rate: 0.4, final_rate: 0.15, rate_schedule, ..Masking::default() };
+        let masker = masker_of(masking, 200);
+        let (tokens, word_starts) = sequence(200, 1);
+        [0.0, 0.25, 0.5, 1.0].map(|progress| {
+            let (tokens, word_starts) = (&tokens, &word_starts);
+            let row = MaskInput { tokens, word_starts, spans: &[], progress };
+            masker.mask(&row, &mut rng(7)).targets.len()
+        })
+    };
+    // Of 200 tokens 0.4, 0.3375, 0.275 and 0.15, to the even neighbour of a half.
+    assert_eq!(falling(RateSchedule::Linear), [80, 68, 55, 30]);
+    // 0.15 + 0.25 (1 + cos 45 degrees) / 2 after a quarter.
+    assert_eq!(falling(RateSchedule::Cosine), [80, 73, 55, 30]);
+    assert_eq!(Masking::default().rate_at(0.3), 0.15);
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn what_is_written_has_every_knob_and_reads_back_equal() {
         for cap in [Masking::of(family).cap, Cap::None] {
             let masking = Masking { cap, span_max: 7, ..Masking::of(family) };
             let text = toml::to_string(&masking).expect("TOML");
-            assert_eq!(text.lines().count(), 17, "{text}");
+            assert_eq!(text.lines().count(), 19, "{text}");
             assert_eq!(read(&text), masking);
             assert_eq!(masker(family, 128).masking(), &Masking::of(family));
         }
@@ -50,6 +50,7 @@ fn wrong_knobs_are_named() {
         ("family = \"bart\"", "unknown variant `bart`"),
         ("rate = 1.5", "rate = 1.5: must be above 0 and below 1"),
         ("rate = nan", "rate = NaN: must be above 0 and below 1"),
+        ("final_rate = 1.0", "final_rate = 1: must be at least 0 and below 1"),
         ("mask = -0.5", "mask = -0.5: must be between 0 and 1"),
         ("mask = 0.8\nrandom = 0.3", "random = 0.3: with mask it must not exceed 1"),
         ("ngram_max = 0", "ngram_max = 0: must be between 1 and 1000"),
