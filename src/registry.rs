@@ -204,6 +204,7 @@ mod tests {
                     labels: Vec::new(),
                     regression: false,
                     head_dropout: 0.1,
+                    mean_pooling: false,
                 };
 
                 let weights = weights.clone();

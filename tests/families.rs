@@ -212,7 +212,9 @@ fn logits_are_equal<O: Objective>(case: &Case<O>) {
 
 #[test]
 fn masked_language_models_are_equal() {
-    for name in ["albert-masked", "electra-generator", "distilbert-masked", "sharded"] {
+    for name in
+        ["albert-masked", "electra-generator", "distilbert-masked", "modernbert-masked", "sharded"]
+    {
         let case: Case<Mlm> = Case::open(name);
         case.hidden_states_are_equal(&case.model.encoder);
         logits_are_equal(&case);
@@ -269,12 +271,12 @@ fn the_discriminator_is_equal() {
 
 #[test]
 fn fine_tuned_models_are_equal() {
-    let families = ["bert", "roberta", "albert", "electra", "distilbert"];
+    let families = ["bert", "roberta", "albert", "electra", "distilbert", "modernbert"];
     let names = |kind: &str| families.map(|family| format!("{family}-{kind}"));
     let all =
         [names("sequence").to_vec(), names("token").to_vec(), names("question").to_vec()].concat();
 
-    for name in all.into_iter().chain(["bert-regression".to_owned()]) {
+    for name in all.into_iter().chain(["bert-regression", "modernbert-mean"].map(str::to_owned)) {
         let case: Case<Finetune> = Case::open(name.leak());
         case.hidden_states_are_equal(&case.model.encoder);
 
@@ -317,7 +319,7 @@ fn fine_tuned_models_are_equal() {
 
 #[test]
 fn encoders_without_heads_are_equal_from_new_files_and_from_old_pickles() {
-    for name in ["bert-encoder", "spanbert-encoder"] {
+    for name in ["bert-encoder", "spanbert-encoder", "modernbert-encoder"] {
         let hub = hub::read(&folder(name)).expect("read");
         assert_eq!(hub.architecture, Architecture::Encoder, "{name}");
 
@@ -422,7 +424,7 @@ fn lines(path: &Path) -> Vec<serde_json::Value> {
 
 #[test]
 fn pseudo_log_likelihoods_are_equal_for_every_family() {
-    for name in ["albert-masked", "electra-generator", "distilbert-masked"] {
+    for name in ["albert-masked", "electra-generator", "distilbert-masked", "modernbert-masked"] {
         let loaded = load::<Mlm>(name);
         let records = lines(&folder(name).join("pll.jsonl"));
         let texts: Vec<&str> =

@@ -13,7 +13,7 @@ use report::statistics::{deviation, mean};
 use serde_json::{Value, json};
 use settings::Layers;
 use toml::Table;
-use trunk::EncoderConfig;
+use trunk::{EncoderConfig, PositionEmbedding};
 
 use super::args::{BackendArgs, use_threads};
 use super::data::DataArgs;
@@ -68,7 +68,8 @@ pub struct Args {
     /// Longest sequence in tokens, special tokens included.
     #[arg(long, value_name = "N")]
     max_length: Option<u64>,
-    /// How the head is built: bert, roberta, electra, electra-authors, distilbert, tinybert; left
+    /// How the head is built: bert, roberta, electra, electra-authors, distilbert, tinybert,
+    /// modernbert; left
     /// out, as the model's family has it.
     #[arg(long, value_name = "STYLE")]
     head: Option<String>,
@@ -210,10 +211,12 @@ pub fn head_style(source: &ModelSource) -> Result<HeadStyle> {
         ModelSource::Hub { model, .. } => return Ok(HeadStyle::of_hub(model)),
         ModelSource::Run { config, .. } => config,
     };
+    let encoder = &config.encoder;
     Ok(match registry::of_model(source)?.family {
+        _ if encoder.position_embedding == PositionEmbedding::Rotary => HeadStyle::Modernbert,
         Some(Family::Electra) => HeadStyle::Electra,
-        _ if config.encoder.position_offset > 0 => HeadStyle::Roberta,
-        _ if config.encoder.segments == 0 => HeadStyle::Distilbert,
+        _ if encoder.position_offset > 0 => HeadStyle::Roberta,
+        _ if encoder.segments == 0 => HeadStyle::Distilbert,
         _ => HeadStyle::Bert,
     })
 }

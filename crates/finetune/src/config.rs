@@ -16,14 +16,28 @@ pub struct FinetuneConfig {
     pub labels: Vec<String>,
     /// How the head is built.
     pub head: HeadStyle,
+    /// Which hidden state a head over the whole sequence looks at.
+    pub pooling: Pooling,
     /// Dropout in the head. BERT: 0.1.
     pub dropout: f64,
     /// How the task is learnt from a teacher.
     pub distillation: DistillationConfig,
 }
 
-/// How the head over the first token is built; heads over all tokens are a linear map in every
-/// family.
+/// Which hidden state a head over the whole sequence looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// That of the first token.
+    #[default]
+    Cls,
+    /// The mean of all tokens, special tokens included; of transformers' families only ModernBERT
+    /// has it.
+    Mean,
+}
+
+/// How the head over the whole sequence is built; heads over all tokens are a linear map in every
+/// family but ModernBERT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeadStyle {
@@ -40,6 +54,9 @@ pub enum HeadStyle {
     Distilbert,
     /// `relu(tanh(h W + b)) V + c`, without dropout.
     Tinybert,
+    /// `dropout(norm(f(h W + b))) V + c` with the encoder's activation, W and the norm those of the
+    /// pretrained head over the vocabulary; over all tokens too.
+    Modernbert,
 }
 
 impl HeadStyle {
@@ -52,6 +69,7 @@ impl HeadStyle {
             Self::ElectraAuthors => "electra-authors",
             Self::Distilbert => "distilbert",
             Self::Tinybert => "tinybert",
+            Self::Modernbert => "modernbert",
         }
     }
 }

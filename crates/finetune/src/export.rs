@@ -2,7 +2,7 @@
 
 use hub::{Architecture, Error, Family, HubModel, TrainedModel};
 
-use crate::config::{FinetuneConfig, HeadStyle};
+use crate::config::{FinetuneConfig, HeadStyle, Pooling};
 use crate::kind::TaskKind;
 
 impl HeadStyle {
@@ -15,6 +15,7 @@ impl HeadStyle {
             Family::Roberta => Self::Roberta,
             Family::Electra => Self::Electra,
             Family::Distilbert => Self::Distilbert,
+            Family::Modernbert => Self::Modernbert,
         }
     }
 
@@ -24,6 +25,7 @@ impl HeadStyle {
             Self::Roberta => Some(Family::Roberta),
             Self::Electra => Some(Family::Electra),
             Self::Distilbert => Some(Family::Distilbert),
+            Self::Modernbert => Some(Family::Modernbert),
             Self::Bert | Self::Tinybert | Self::ElectraAuthors => None,
         }
     }
@@ -43,12 +45,14 @@ pub fn import(model: &HubModel) -> Option<FinetuneConfig> {
     };
 
     let has_labels = matches!(kind, TaskKind::Classification | TaskKind::Tagging);
-    // In question answering, transformers has dropout before the output in DistilBERT only.
-    let without_dropout = kind == TaskKind::Question && model.config.family != Family::Distilbert;
+    // In question answering, transformers has dropout before the output in these families only.
+    let has_dropout = matches!(model.config.family, Family::Distilbert | Family::Modernbert);
+    let without_dropout = kind == TaskKind::Question && !has_dropout;
     Some(FinetuneConfig {
         kind,
         labels: if has_labels { model.config.labels.clone() } else { Vec::new() },
         head: HeadStyle::of_hub(model),
+        pooling: if model.config.mean_pooling { Pooling::Mean } else { Pooling::Cls },
         dropout: if without_dropout { 0.0 } else { model.config.head_dropout },
         ..FinetuneConfig::default()
     })
@@ -72,7 +76,9 @@ pub fn export(
         TaskKind::Tagging => Architecture::Token,
         TaskKind::Question => Architecture::Question,
     };
-    let family = family.or_else(|| config.head.family().filter(|_| of_sequence));
+    // A head over all tokens is the same in every family but one.
+    let has_own_head = of_sequence || config.head == HeadStyle::Modernbert;
+    let family = family.or_else(|| config.head.family().filter(|_| has_own_head));
     let mut model = trained.to_class(architecture, family)?;
     model.config.labels = match config.kind {
         TaskKind::Regression => vec!["score".to_owned()],
@@ -80,8 +86,16 @@ pub fn export(
     };
     model.config.regression = config.kind == TaskKind::Regression;
     model.config.head_dropout = config.dropout;
+    model.config.mean_pooling = config.pooling == Pooling::Mean;
 
-    if of_sequence && HeadStyle::of_hub(&model) != config.head {
+    if of_sequence && config.pooling == Pooling::Mean && model.config.family != Family::Modernbert {
+        let class = model.class();
+        let message = format!("a {class} looks at the first token; objective.pooling is \"mean\"");
+        return Err(Error::Data(message));
+    }
+    let is_of_class = HeadStyle::of_hub(&model) == config.head;
+    let is_modern = model.config.family == Family::Modernbert;
+    if (of_sequence || is_modern) && !is_of_class {
         return Err(Error::Data(format!(
             "a {} has another head than objective.head = \"{}\"",
             model.class(),

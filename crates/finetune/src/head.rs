@@ -5,17 +5,21 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use kernels::{Activation, Mask, Noise, Rows, activate, dropout};
 use rand_chacha::ChaCha8Rng;
-use trunk::{EncoderConfig, Linear};
+use trunk::{EncoderConfig, Linear, Norm};
 
 use crate::config::{FinetuneConfig, HeadStyle};
 
 /// The head of a task.
 #[derive(Module, Debug)]
 pub struct TaskHead {
-    /// `[hidden, hidden]`, in those heads over the first token that have one.
+    /// `[hidden, hidden]`, in those heads that have one.
     pub dense: Option<Linear>,
+    /// After the dense map, in ModernBERT's head.
+    pub norm: Option<Norm>,
     /// `[hidden, outputs]`
     pub output: Linear,
+    #[module(skip)]
+    activation: Activation,
     #[module(skip)]
     style: HeadStyle,
     #[module(skip)]
@@ -33,10 +37,18 @@ impl TaskHead {
         device: &Device,
     ) -> Self {
         let (hidden, std) = (encoder.hidden, encoder.initializer_range);
-        let has_dense = config.kind.of_sequence() && config.head != HeadStyle::ElectraAuthors;
+        let is_modern = config.head == HeadStyle::Modernbert;
+        let dense = match config.head {
+            HeadStyle::Modernbert => Some(encoder.linear(hidden, hidden, rng, device)),
+            HeadStyle::ElectraAuthors => None,
+            _ if !config.kind.of_sequence() => None,
+            _ => Some(Linear::init(hidden, hidden, std, rng, device)),
+        };
 
         Self {
-            dense: has_dense.then(|| Linear::init(hidden, hidden, std, rng, device)),
+            dense,
+            norm: is_modern.then(|| encoder.new_norm(hidden, device)),
+            activation: if is_modern { encoder.activation } else { Activation::Gelu },
             output: Linear::init(hidden, config.kind.outputs(&config.labels), std, rng, device),
             style: config.head,
             of_sequence: config.kind.of_sequence(),
@@ -44,7 +56,8 @@ impl TaskHead {
         }
     }
 
-    /// `[n, outputs]`, given the hidden states `[n, hidden]` of the tokens `rows`.
+    /// `[n, outputs]`, given the hidden states `[n, hidden]` of the tokens `rows`, or for each
+    /// sequence one, with `rows` its first token.
     pub fn forward(
         &self,
         hidden: Tensor<2>,
@@ -53,7 +66,7 @@ impl TaskHead {
     ) -> Tensor<2> {
         let mut drop =
             |x: Tensor<2>| dropout(x, Mask::draw(noise.as_deref_mut(), self.dropout, rows));
-        if !self.of_sequence {
+        if !self.of_sequence && self.style != HeadStyle::Modernbert {
             return self.output.forward(drop(hidden));
         }
 
@@ -64,12 +77,16 @@ impl TaskHead {
                 drop(x)
             }
             HeadStyle::Electra => {
-                let x = self.gelu_dense(drop(hidden));
+                let x = self.activated_dense(drop(hidden));
                 drop(x)
             }
             HeadStyle::ElectraAuthors => drop(hidden),
             HeadStyle::Distilbert => drop(relu(self.dense(hidden))),
             HeadStyle::Tinybert => relu(self.dense(hidden).tanh()),
+            HeadStyle::Modernbert => {
+                let x = self.activated_dense(hidden);
+                drop(self.norm.as_ref().map_or(x.clone(), |norm| norm.forward(x)))
+            }
         };
         self.output.forward(x)
     }
@@ -81,10 +98,10 @@ impl TaskHead {
         }
     }
 
-    /// The dense map with bias and GELU in one kernel.
-    fn gelu_dense(&self, x: Tensor<2>) -> Tensor<2> {
+    /// The dense map with bias and activation in one kernel.
+    fn activated_dense(&self, x: Tensor<2>) -> Tensor<2> {
         match &self.dense {
-            Some(dense) => activate(Activation::Gelu, dense.project(x), dense.bias()),
+            Some(dense) => activate(self.activation, dense.project(x), dense.bias()),
             None => x,
         }
     }

@@ -35,7 +35,7 @@ mod objective;
 mod task;
 
 pub use batch::{TaskBatch, TaskLabels, collate};
-pub use config::{FinetuneConfig, HeadStyle};
+pub use config::{FinetuneConfig, HeadStyle, Pooling};
 pub use data::{Gold, Split, TaskData, read_lines, read_split};
 pub use data_config::DataConfig;
 pub use distillation::{Comparison, DistillationConfig, OverClasses};

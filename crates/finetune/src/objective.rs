@@ -2,13 +2,14 @@
 
 use ::objective::{Context, Error, Example, Goal, Objective, Packing, Purpose, Shown, Step};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use hub::{ExportedModel, Family, HubModel, TrainedModel};
+use kernels::Rows;
 use rand_chacha::ChaCha8Rng;
 use trunk::{Encoder, EncoderConfig, EncoderInput, Noise, Sequences, encoder_flops};
 
 use crate::batch::TaskBatch;
-use crate::config::{FinetuneConfig, HeadStyle};
+use crate::config::{FinetuneConfig, HeadStyle, Pooling};
 use crate::export;
 use crate::head::TaskHead;
 use crate::task::{Pass, Task};
@@ -42,7 +43,11 @@ impl Finetune {
     ) -> (Tensor<2>, EncoderInput) {
         let input = sequences.input(device);
 
-        let outputs = if self.task.kind.of_sequence() {
+        let outputs = if self.task.kind.of_sequence() && self.config.pooling == Pooling::Mean {
+            let hidden = model.encoder.forward(&input, noise.as_deref_mut());
+            let rows = Rows::of(vec![[0]; sequences.batch()]);
+            model.task.forward(means(hidden, sequences, &input, device), &rows, noise)
+        } else if self.task.kind.of_sequence() {
             let firsts: Vec<u32> =
                 (0..sequences.batch()).map(|row| (row * sequences.len) as u32).collect();
             let hidden = model.encoder.forward_at(&input, &firsts, noise.as_deref_mut());
@@ -54,6 +59,23 @@ impl Finetune {
         };
         (outputs, input)
     }
+}
+
+/// The mean of the hidden states of each sequence, `[batch, hidden]`.
+fn means(
+    hidden: Tensor<2>,
+    sequences: &Sequences,
+    input: &EncoderInput,
+    device: &Device,
+) -> Tensor<2> {
+    let ([rows, _], batch) = (hidden.dims(), sequences.batch());
+    let mut shares = vec![0.0f32; batch * rows];
+    for flat in sequences.real_positions() {
+        let sequence = flat as usize / sequences.len;
+        let share = 1.0 / sequences.lengths[sequence] as f32;
+        shares[sequence * rows + input.row(flat) as usize] = share;
+    }
+    Tensor::<2>::from_data(TensorData::new(shares, [batch, rows]), device).matmul(hidden)
 }
 
 impl Objective for Finetune {
@@ -124,15 +146,22 @@ impl Objective for Finetune {
         *kind == other.kind && (*labels == other.labels || !part.starts_with("output."))
     }
 
-    /// The pooler of a model that was pretrained on pairs is BERT's head.
+    /// The pooler of a model that was pretrained on pairs is BERT's head, and the head over the
+    /// vocabulary is ModernBERT's.
     fn init_sources(&self, name: &str) -> Vec<String> {
-        let pooler = match name.strip_prefix("task.dense.") {
-            Some(part) if matches!(self.config.head, HeadStyle::Bert | HeadStyle::Tinybert) => {
-                Some(format!("pair.pooler.{part}"))
+        let pretrained = match (self.config.head, name.strip_prefix("task.")) {
+            (HeadStyle::Bert | HeadStyle::Tinybert, Some(part)) => {
+                part.strip_prefix("dense.").map(|part| format!("pair.pooler.{part}"))
+            }
+            (HeadStyle::Modernbert, Some(part)) if part.starts_with("norm.") => {
+                Some(format!("head.{part}"))
+            }
+            (HeadStyle::Modernbert, Some(part)) => {
+                part.strip_prefix("dense.").map(|part| format!("head.transform.{part}"))
             }
             _ => None,
         };
-        [Some(name.to_owned()), pooler].into_iter().flatten().collect()
+        [Some(name.to_owned()), pretrained].into_iter().flatten().collect()
     }
 
     fn metrics(&self, examples: &[Example], outputs: &[Vec<f32>]) -> Vec<(&'static str, f64)> {

@@ -10,13 +10,14 @@ use trunk::{EncoderConfig, Noise};
 
 use crate::{Finetune, FinetuneConfig, FinetuneModel, HeadStyle, TaskKind};
 
-const STYLES: [HeadStyle; 6] = [
+const STYLES: [HeadStyle; 7] = [
     HeadStyle::Bert,
     HeadStyle::Roberta,
     HeadStyle::Electra,
     HeadStyle::ElectraAuthors,
     HeadStyle::Distilbert,
     HeadStyle::Tinybert,
+    HeadStyle::Modernbert,
 ];
 const KINDS: [TaskKind; 4] =
     [TaskKind::Classification, TaskKind::Regression, TaskKind::Tagging, TaskKind::Question];

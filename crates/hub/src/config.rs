@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use trunk::{Activation, EmbeddingProjection, EncoderConfig, Sharing};
+use trunk::{EmbeddingProjection, EncoderConfig, Sharing};
 
 use crate::error::{Error, Result};
 use crate::family::{Architecture, Family};
+use crate::fields::{Fields, SpecialIds, activation_name};
+use crate::modernbert;
 
 /// The content of `config.json`, as far as it decides what a model computes.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,9 +25,11 @@ pub struct HubConfig {
     pub regression: bool,
     /// Dropout before the classifier of a fine-tuned model.
     pub head_dropout: f64,
+    /// Whether a class of the whole sequence looks at the mean of its tokens instead of the first.
+    pub mean_pooling: bool,
 }
 
-/// Names of the fields for which DistilBERT has names of its own.
+/// Names of the fields for which some families have names of their own.
 struct Spelling {
     hidden: &'static str,
     layers: &'static str,
@@ -57,63 +60,18 @@ const DISTILBERT: Spelling = Spelling {
     attention_dropout: "attention_dropout",
 };
 
+const MODERNBERT: Spelling = Spelling {
+    activation: "hidden_activation",
+    dropout: "embedding_dropout",
+    attention_dropout: "attention_dropout",
+    ..USUAL
+};
+
 fn spelling(family: Family) -> &'static Spelling {
-    if family == Family::Distilbert { &DISTILBERT } else { &USUAL }
-}
-
-/// The object in the file. Fields that decide what is computed have no default, because the
-/// defaults of the classes differ from the released files. Exceptions are the epsilon of the norms,
-/// which the first BERT files lack, and fields that only old or unusual models have.
-struct Fields<'a> {
-    path: &'a Path,
-    map: Map<String, Value>,
-}
-
-impl Fields<'_> {
-    fn bad(&self, message: &str) -> Error {
-        Error::of_file(self.path, message)
-    }
-
-    /// The value of a field that must be present.
-    fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
-        self.find(name)?.ok_or_else(|| {
-            self.bad(&format!("the field `{name}` is missing; add it as the model was trained"))
-        })
-    }
-
-    /// The value of a field, if it is present and not null.
-    fn find<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        match self.map.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => serde_json::from_value(value.clone())
-                .map(Some)
-                .map_err(|error| self.bad(&format!("the field `{name}` is {value}: {error}"))),
-        }
-    }
-
-    /// Refuses a value of a field that this program does not support.
-    fn expect(&self, name: &str, known: &[Value]) -> Result<()> {
-        match self.map.get(name) {
-            None | Some(Value::Null) => Ok(()),
-            Some(value) if known.contains(value) => Ok(()),
-            Some(value) => {
-                let known: Vec<String> = known.iter().map(Value::to_string).collect();
-                Err(self.bad(&format!("`{name}` is {value}; known: {}", known.join(", "))))
-            }
-        }
-    }
-
-    fn activation(&self, name: &str) -> Result<Activation> {
-        match self.get::<String>(name)?.as_str() {
-            "gelu" => Ok(Activation::Gelu),
-            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
-            "relu" => Ok(Activation::Relu),
-            "relu2" => Ok(Activation::ReluSquared),
-            "silu" | "swish" => Ok(Activation::Silu),
-            other => Err(self.bad(&format!(
-                "`{name}` is \"{other}\"; known: gelu, gelu_new, relu, relu2, silu"
-            ))),
-        }
+    match family {
+        Family::Distilbert => &DISTILBERT,
+        Family::Modernbert => &MODERNBERT,
+        _ => &USUAL,
     }
 }
 
@@ -125,14 +83,15 @@ pub fn read(path: &Path) -> Result<HubConfig> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::of_file(path, error))?;
     let map: Map<String, Value> =
         serde_json::from_str(&text).map_err(|error| Error::of_file(path, error))?;
-    let fields = Fields { path, map };
+    let fields = Fields::new(path, map);
 
     // The files of TinyBERT and of the first BERT lack `model_type`.
     let family = match fields.find::<String>("model_type")? {
         None => Family::Bert,
         Some(name) => Family::find(&name).ok_or_else(|| {
             fields.bad(&format!(
-                "`model_type` is \"{name}\"; known: bert, roberta, albert, electra, distilbert"
+                "`model_type` is \"{name}\"; known: {}",
+                Family::ALL.map(Family::name).join(", ")
             ))
         })?,
     };
@@ -142,7 +101,10 @@ pub fn read(path: &Path) -> Result<HubConfig> {
         fields.expect(flag, &[json!(false)])?;
     }
 
-    let encoder = encoder(&fields, family)?;
+    let encoder = match family {
+        Family::Modernbert => modernbert::encoder(&fields)?,
+        _ => encoder(&fields, family)?,
+    };
     encoder.validate().map_err(|error| Error::of_file(path, error))?;
 
     let labels = labels(&fields)?;
@@ -167,8 +129,10 @@ pub fn read(path: &Path) -> Result<HubConfig> {
         _ => "classifier_dropout",
     };
     let head_dropout = fields.find(dropout_field)?.unwrap_or(encoder.dropout);
+    let pooling = fields.find::<String>("classifier_pooling")?;
+    let mean_pooling = family == Family::Modernbert && pooling.as_deref() == Some("mean");
     let regression = problem.map_or(labels.len() == 1, |problem| problem == "regression");
-    Ok(HubConfig { family, architecture, encoder, labels, regression, head_dropout })
+    Ok(HubConfig { family, architecture, encoder, labels, regression, head_dropout, mean_pooling })
 }
 
 /// The shape of the encoder.
@@ -235,17 +199,6 @@ fn labels(fields: &Fields<'_>) -> Result<Vec<String>> {
     labels.ok_or_else(|| fields.bad("`id2label` must map \"0\", \"1\", ... to names without a gap"))
 }
 
-/// Ids of special tokens, for the fields that hold them.
-#[derive(Clone, Copy, Debug)]
-pub struct SpecialIds {
-    /// `pad_token_id`
-    pub pad: u32,
-    /// `bos_token_id`
-    pub begin: u32,
-    /// `eos_token_id`
-    pub end: u32,
-}
-
 /// The text of `config.json`.
 pub fn write(config: &HubConfig, architecture: Architecture, specials: SpecialIds) -> String {
     let mut fields = Map::new();
@@ -271,26 +224,18 @@ fn set_shape(set: &mut impl FnMut(&str, Value), config: &HubConfig) {
         Sharing::Groups { inner, .. } => encoder.layers / inner,
         _ => encoder.layers,
     };
-    let activation = match encoder.activation {
-        Activation::Gelu => "gelu",
-        Activation::GeluTanh => "gelu_new",
-        Activation::Relu => "relu",
-        Activation::ReluSquared => "relu2",
-        Activation::Silu => "silu",
-    };
-
     set("vocab_size", encoder.vocabulary.into());
     set("max_position_embeddings", (encoder.positions + encoder.position_offset).into());
     set("initializer_range", encoder.initializer_range.into());
+    set(names.activation, activation_name(encoder.activation).into());
     set(names.hidden, encoder.hidden.into());
     set(names.layers, layers.into());
     set(names.heads, encoder.heads.into());
     set(names.feed_forward, encoder.feed_forward.into());
-    set(names.activation, activation.into());
     set(names.dropout, encoder.dropout.into());
     set(names.attention_dropout, encoder.attention_dropout.into());
 
-    if config.family != Family::Distilbert {
+    if !matches!(config.family, Family::Distilbert | Family::Modernbert) {
         set("layer_norm_eps", encoder.norm_epsilon.into());
         set("type_vocab_size", encoder.segments.into());
         set("position_embedding_type", "absolute".into());
@@ -332,6 +277,12 @@ fn set_family(set: &mut impl FnMut(&str, Value), config: &HubConfig, specials: S
             set("sinusoidal_pos_embds", false.into());
             set("qa_dropout", head_dropout.into());
             set("seq_classif_dropout", head_dropout.into());
+        }
+        Family::Modernbert => {
+            let pooling = if config.mean_pooling { "mean" } else { "cls" };
+            set("classifier_dropout", head_dropout.into());
+            set("classifier_pooling", pooling.into());
+            modernbert::set(set, encoder, specials);
         }
     }
 }

@@ -18,12 +18,20 @@ pub enum Family {
     Electra,
     /// DistilBERT (Sanh et al. 2019).
     Distilbert,
+    /// ModernBERT (Warner et al. 2024), Ettin (Weller et al. 2025).
+    Modernbert,
 }
 
 impl Family {
     /// All families.
-    pub const ALL: [Self; 5] =
-        [Self::Bert, Self::Roberta, Self::Albert, Self::Electra, Self::Distilbert];
+    pub const ALL: [Self; 6] = [
+        Self::Bert,
+        Self::Roberta,
+        Self::Albert,
+        Self::Electra,
+        Self::Distilbert,
+        Self::Modernbert,
+    ];
 
     /// The family called `name`.
     pub fn find(name: &str) -> Option<Self> {
@@ -38,12 +46,24 @@ impl Family {
             Self::Albert => "albert",
             Self::Electra => "electra",
             Self::Distilbert => "distilbert",
+            Self::Modernbert => "modernbert",
         }
     }
 
     /// Prefix of the names of encoder parameters in a model with heads.
     pub fn prefix(self) -> String {
-        format!("{self}.")
+        match self {
+            Self::Modernbert => "model.".to_owned(),
+            _ => format!("{self}."),
+        }
+    }
+
+    /// The token table's name without the prefix.
+    pub fn table(self) -> &'static str {
+        match self {
+            Self::Modernbert => "embeddings.tok_embeddings.weight",
+            _ => "embeddings.word_embeddings.weight",
+        }
     }
 
     /// Prefix of the names of the classes.
@@ -54,6 +74,7 @@ impl Family {
             Self::Albert => "Albert",
             Self::Electra => "Electra",
             Self::Distilbert => "DistilBert",
+            Self::Modernbert => "ModernBert",
         }
     }
 }

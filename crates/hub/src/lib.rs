@@ -20,7 +20,9 @@
 mod config;
 mod error;
 mod family;
+mod fields;
 mod model;
+mod modernbert;
 mod names;
 mod native;
 mod read;

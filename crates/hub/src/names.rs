@@ -13,12 +13,19 @@ pub struct Name {
     pub theirs: String,
     /// Whether the file holds the transpose.
     pub transposed: bool,
+    /// Where the file's tensor holds several parameters one below the other: which of how many.
+    pub part: Option<(usize, usize)>,
 }
 
 /// The parameters of an encoder of `family`; `prefix` is the family's, or empty in a file of a bare
 /// encoder.
 pub fn encoder(family: Family, encoder: &EncoderConfig, prefix: &str) -> Vec<Name> {
-    let mut names = Names::default();
+    let mut names = Names::of(encoder);
+    if family == Family::Modernbert {
+        names.modernbert(encoder, prefix);
+        return names.list;
+    }
+
     names.embeddings(encoder, &format!("{prefix}embeddings"));
     if encoder.projects() {
         let theirs = match family {
@@ -31,7 +38,7 @@ pub fn encoder(family: Family, encoder: &EncoderConfig, prefix: &str) -> Vec<Nam
     let sublayers = match family {
         Family::Albert => &ALBERT,
         Family::Distilbert => &DISTILBERT,
-        Family::Bert | Family::Roberta | Family::Electra => &BERT,
+        _ => &BERT,
     };
     for layer in 0..encoder.sharing.distinct(encoder.layers).0 {
         let theirs = match (family, encoder.sharing) {
@@ -44,7 +51,7 @@ pub fn encoder(family: Family, encoder: &EncoderConfig, prefix: &str) -> Vec<Nam
         };
         names.layer(layer, &theirs, sublayers);
     }
-    names.0
+    names.list
 }
 
 /// Names of the parts of a layer in a Hugging Face file.
@@ -92,9 +99,20 @@ const DISTILBERT: Sublayers = Sublayers {
     feed_forward_norm: "output_layer_norm",
 };
 
-/// The parameters of the heads of `architecture`.
-pub fn heads(family: Family, architecture: Architecture) -> Vec<Name> {
-    let mut names = Names::default();
+/// The parameters of the heads of `architecture` over `encoder`.
+pub fn heads(family: Family, architecture: Architecture, encoder: &EncoderConfig) -> Vec<Name> {
+    let mut names = Names::of(encoder);
+    let is_task = matches!(
+        architecture,
+        Architecture::Sequence | Architecture::Token | Architecture::Question
+    );
+    if family == Family::Modernbert && is_task {
+        names.linear("task.dense", "head.dense");
+        names.norm("task.norm", "head.norm");
+        names.biased("task.output", "classifier");
+        return names.list;
+    }
+
     match architecture {
         Architecture::Encoder => {}
         Architecture::MaskedLm => names.masked_lm(family),
@@ -119,6 +137,7 @@ pub fn heads(family: Family, architecture: Architecture) -> Vec<Name> {
                 }
                 Family::Roberta | Family::Electra => names.linear("task.dense", "classifier.dense"),
                 Family::Distilbert => names.linear("task.dense", "pre_classifier"),
+                Family::Modernbert => {}
             }
 
             let nested = matches!(family, Family::Roberta | Family::Electra);
@@ -127,14 +146,14 @@ pub fn heads(family: Family, architecture: Architecture) -> Vec<Name> {
         Architecture::Token => names.linear("task.output", "classifier"),
         Architecture::Question => names.linear("task.output", "qa_outputs"),
     }
-    names.0
+    names.list
 }
 
 /// Further parameters that a file may have: a pooler (`prefix` as in [`encoder`]), which belongs to
 /// a bare encoder and is left over in some files of other classes, and TinyBERT's projection to the
 /// width of its teacher.
 pub fn extras(family: Family, architecture: Architecture, prefix: &str) -> Vec<Name> {
-    let mut names = Names::default();
+    let mut names = Names::of(&EncoderConfig::default());
     let pools = matches!(family, Family::Bert | Family::Albert | Family::Roberta);
     if pools && !matches!(architecture, Architecture::PreTraining | Architecture::Sequence) {
         names.pooler("pair.pooler", family, prefix);
@@ -143,15 +162,14 @@ pub fn extras(family: Family, architecture: Architecture, prefix: &str) -> Vec<N
     if family == Family::Bert {
         names.linear("fit", "fit_dense");
     }
-    names.0
+    names.list
 }
 
 /// Whether a tensor is the matrix of an output layer, which repeats the token table if the two are
 /// tied.
 pub fn is_tied(name: &str) -> bool {
-    [".decoder.weight", "vocab_projector.weight", "generator_lm_head.weight"]
-        .iter()
-        .any(|end| name.ends_with(end))
+    let tied = [".decoder.weight", "vocab_projector.weight", "generator_lm_head.weight"];
+    name == "decoder.weight" || tied.iter().any(|end| name.ends_with(end))
 }
 
 /// Whether a tensor repeats another one or holds no parameter.
@@ -161,10 +179,62 @@ pub fn is_redundant(name: &str) -> bool {
 }
 
 /// Collects names.
-#[derive(Default)]
-struct Names(Vec<Name>);
+struct Names {
+    list: Vec<Name>,
+    /// Whether linear maps have a bias.
+    bias: bool,
+    /// Whether norms have a bias.
+    norm_bias: bool,
+}
 
 impl Names {
+    fn of(encoder: &EncoderConfig) -> Self {
+        Self { list: Vec::new(), bias: encoder.bias, norm_bias: encoder.norm_bias }
+    }
+
+    /// The encoder of ModernBERT, which keeps queries, keys and values in one tensor, and both maps
+    /// of a gated network.
+    fn modernbert(&mut self, encoder: &EncoderConfig, prefix: &str) {
+        let table = format!("{prefix}{}", Family::Modernbert.table());
+        self.plain("encoder.embeddings.tokens", &table);
+        self.norm("encoder.embeddings.places.norm", &format!("{prefix}embeddings.norm"));
+
+        for layer in 0..encoder.layers {
+            let (ours, theirs) =
+                (format!("encoder.stack.attention.{layer}"), format!("{prefix}layers.{layer}"));
+            let maps = ["query", "key", "value"].map(|map| format!("{ours}.{map}"));
+            self.stacked(&maps, &format!("{theirs}.attn.Wqkv"));
+            self.linear(&format!("{ours}.output"), &format!("{theirs}.attn.Wo"));
+            if layer > 0 {
+                self.norm(&format!("{ours}.norm"), &format!("{theirs}.attn_norm"));
+            }
+
+            let ours = format!("encoder.stack.feed_forward.{layer}");
+            let maps = ["inner", "gate"].map(|map| format!("{ours}.{map}"));
+            self.stacked(&maps, &format!("{theirs}.mlp.Wi"));
+            self.linear(&format!("{ours}.outer"), &format!("{theirs}.mlp.Wo"));
+            self.norm(&format!("{ours}.norm"), &format!("{theirs}.mlp_norm"));
+        }
+        self.norm("encoder.stack.final_norm", &format!("{prefix}final_norm"));
+    }
+
+    /// Maps whose weights stand one below the other in the file, and so do their biases.
+    fn stacked(&mut self, ours: &[String], theirs: &str) {
+        for (kind, transposed) in [("weight", true), ("bias", false)] {
+            if kind == "bias" && !self.bias {
+                continue;
+            }
+            for (i, map) in ours.iter().enumerate() {
+                self.list.push(Name {
+                    ours: format!("{map}.{kind}"),
+                    theirs: format!("{theirs}.{kind}"),
+                    transposed,
+                    part: Some((i, ours.len())),
+                });
+            }
+        }
+    }
+
     fn embeddings(&mut self, encoder: &EncoderConfig, theirs: &str) {
         let ours = "encoder.embeddings";
         self.plain(&format!("{ours}.tokens"), &format!("{theirs}.word_embeddings.weight"));
@@ -198,21 +268,34 @@ impl Names {
     }
 
     fn plain(&mut self, ours: &str, theirs: &str) {
-        self.0.push(Name { ours: ours.to_owned(), theirs: theirs.to_owned(), transposed: false });
+        let (ours, theirs) = (ours.to_owned(), theirs.to_owned());
+        self.list.push(Name { ours, theirs, transposed: false, part: None });
+    }
+
+    fn weight(&mut self, ours: &str, theirs: &str) {
+        let (ours, theirs) = (format!("{ours}.weight"), format!("{theirs}.weight"));
+        self.list.push(Name { ours, theirs, transposed: true, part: None });
+    }
+
+    /// A map that has a bias whatever the others have.
+    fn biased(&mut self, ours: &str, theirs: &str) {
+        self.weight(ours, theirs);
+        self.plain(&format!("{ours}.bias"), &format!("{theirs}.bias"));
     }
 
     fn linear(&mut self, ours: &str, theirs: &str) {
-        self.0.push(Name {
-            ours: format!("{ours}.weight"),
-            theirs: format!("{theirs}.weight"),
-            transposed: true,
-        });
-        self.plain(&format!("{ours}.bias"), &format!("{theirs}.bias"));
+        if self.bias {
+            self.biased(ours, theirs);
+        } else {
+            self.weight(ours, theirs);
+        }
     }
 
     fn norm(&mut self, ours: &str, theirs: &str) {
         self.plain(&format!("{ours}.gamma"), &format!("{theirs}.weight"));
-        self.plain(&format!("{ours}.beta"), &format!("{theirs}.bias"));
+        if self.norm_bias {
+            self.plain(&format!("{ours}.beta"), &format!("{theirs}.bias"));
+        }
     }
 
     fn pooler(&mut self, ours: &str, family: Family, prefix: &str) {
@@ -235,6 +318,7 @@ impl Names {
                 "generator_lm_head.bias",
             ),
             Family::Distilbert => ("vocab_transform", "vocab_layer_norm", "vocab_projector.bias"),
+            Family::Modernbert => ("head.dense", "head.norm", "decoder.bias"),
         };
 
         self.linear("head.transform", dense);
@@ -262,6 +346,22 @@ mod tests {
             "albert.encoder.albert_layer_groups.1.albert_layers.0.attention.query.weight"
         );
         assert!(third.transposed);
+    }
+
+    #[test]
+    fn modernbert_stacks_maps_and_has_no_norm_before_the_first_attention() {
+        let config = EncoderConfig { bias: false, norm_bias: false, ..EncoderConfig::default() };
+        let names = encoder(Family::Modernbert, &config, "model.");
+        let parts: Vec<_> = names
+            .iter()
+            .filter(|name| name.theirs == "model.layers.1.attn.Wqkv.weight")
+            .map(|name| (name.ours.rsplit('.').nth(1), name.part))
+            .collect();
+        let part = |name, i| (Some(name), Some((i, 3)));
+        assert_eq!(parts, [part("query", 0), part("key", 1), part("value", 2)]);
+        assert!(names.iter().all(|name| !name.theirs.ends_with(".bias")));
+        let norms = names.iter().filter(|name| name.theirs.contains("attn_norm"));
+        assert_eq!(norms.count(), 1);
     }
 
     #[test]

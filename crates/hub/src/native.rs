@@ -26,6 +26,7 @@ struct Description {
     labels: Vec<String>,
     regression: bool,
     head_dropout: f64,
+    mean_pooling: bool,
     encoder: EncoderConfig,
 }
 
@@ -41,8 +42,15 @@ pub fn is_native(folder: &Path) -> bool {
 pub fn read_native(folder: &Path) -> Result<HubModel> {
     let path = folder.join(DESCRIPTION);
     let text = fs::read_to_string(&path).map_err(|error| Error::of_file(&path, error))?;
-    let Description { family, architecture, labels, regression, head_dropout, encoder } =
-        toml::from_str(&text).map_err(|error| Error::of_file(&path, error))?;
+    let Description {
+        family,
+        architecture,
+        labels,
+        regression,
+        head_dropout,
+        mean_pooling,
+        encoder,
+    } = toml::from_str(&text).map_err(|error| Error::of_file(&path, error))?;
 
     let config = HubConfig {
         family,
@@ -51,6 +59,7 @@ pub fn read_native(folder: &Path) -> Result<HubModel> {
         labels,
         regression,
         head_dropout,
+        mean_pooling,
     };
     let weights = weights::read(&folder.join("model.safetensors"))?;
     Ok(HubModel { config, architecture, weights, unused: Vec::new() })
@@ -62,13 +71,15 @@ pub fn read_native(folder: &Path) -> Result<HubModel> {
 /// When the folder is not empty or cannot be written.
 pub fn write_native(folder: &Path, model: &HubModel, tokenizer: &Tokenizer) -> Result<()> {
     make_empty_folder(folder)?;
-    let HubConfig { family, labels, regression, head_dropout, encoder, .. } = model.config.clone();
+    let HubConfig { family, labels, regression, head_dropout, mean_pooling, encoder, .. } =
+        model.config.clone();
     let description = Description {
         family,
         architecture: model.architecture,
         labels,
         regression,
         head_dropout,
+        mean_pooling,
         encoder,
     };
     let description = toml::to_string(&description).expect("a description is a TOML table");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use checkpoint::Weights;
+use checkpoint::{HostTensor, Weights};
 
 use crate::config::HubConfig;
 use crate::error::{Error, Result};
@@ -28,16 +28,18 @@ pub fn read(folder: &Path) -> Result<HubModel> {
 
     let architecture = match config.architecture {
         // The released BERT claims to be a BertForMaskedLM, and has the heads of both.
-        Some(Architecture::MaskedLm) if has_heads(family, Architecture::PreTraining, &tensors) => {
+        Some(Architecture::MaskedLm) if has_heads(&config, Architecture::PreTraining, &tensors) => {
             Architecture::PreTraining
         }
         Some(architecture) => architecture,
-        None => detect(family, &tensors),
+        None => detect(&config, &tensors),
     };
 
     let mut weights = Weights::new();
-    let needed =
-        [names::encoder(family, &config.encoder, &prefix), names::heads(family, architecture)];
+    let needed = [
+        names::encoder(family, &config.encoder, &prefix),
+        names::heads(family, architecture, &config.encoder),
+    ];
     for name in needed.concat() {
         if !take(folder, &name, &mut tensors, &mut weights)? {
             let class = architecture.class(family);
@@ -63,7 +65,7 @@ fn of_tensor(folder: &Path, tensor: &str, reason: &dyn std::fmt::Display) -> Err
 
 /// Prefix of the names of the encoder's tensors: the family's, or nothing.
 fn prefix(folder: &Path, family: Family, tensors: &Weights) -> Result<String> {
-    let table = "embeddings.word_embeddings.weight";
+    let table = family.table();
     let has_table = |prefix: &String| tensors.contains_key(&format!("{prefix}{table}"));
     if let Some(prefix) = [family.prefix(), String::new()].into_iter().find(has_table) {
         return Ok(prefix);
@@ -83,12 +85,33 @@ fn prefix(folder: &Path, family: Family, tensors: &Weights) -> Result<String> {
 /// Moves one tensor of the file to `weights`, under this project's name. Returns false if the file
 /// does not have it.
 fn take(folder: &Path, name: &Name, tensors: &mut Weights, weights: &mut Weights) -> Result<bool> {
-    let Some(mut tensor) = tensors.remove(&name.theirs) else { return Ok(false) };
+    let is_last = name.part.is_none_or(|(i, count)| i + 1 == count);
+    let found =
+        if is_last { tensors.remove(&name.theirs) } else { tensors.get(&name.theirs).cloned() };
+    let Some(mut tensor) = found else { return Ok(false) };
+    if let Some((i, count)) = name.part {
+        tensor = part(tensor, i, count).map_err(|error| of_tensor(folder, &name.theirs, &error))?;
+    }
     if name.transposed {
         tensor = tensor.transposed().map_err(|error| of_tensor(folder, &name.theirs, &error))?;
     }
     weights.insert(name.ours.clone(), tensor);
     Ok(true)
+}
+
+/// The rows of part `i` of `count` parts of a tensor.
+fn part(
+    tensor: HostTensor,
+    i: usize,
+    count: usize,
+) -> std::result::Result<HostTensor, &'static str> {
+    let HostTensor { mut shape, values } = tensor;
+    if !shape.first().is_some_and(|rows| rows.is_multiple_of(count)) {
+        return Err("cannot be divided into its parts");
+    }
+    let len = values.len() / count;
+    shape[0] /= count;
+    Ok(HostTensor { shape, values: values[i * len..(i + 1) * len].to_vec() })
 }
 
 /// Refuses a head whose output layer is not the token table.
@@ -126,7 +149,7 @@ fn name_classes(config: &mut HubConfig, architecture: Architecture, weights: &We
 }
 
 /// Which heads a file without `architectures` has.
-fn detect(family: Family, tensors: &Weights) -> Architecture {
+fn detect(config: &HubConfig, tensors: &Weights) -> Architecture {
     let known = [
         Architecture::PreTraining,
         Architecture::MaskedLm,
@@ -135,11 +158,14 @@ fn detect(family: Family, tensors: &Weights) -> Architecture {
         Architecture::Token,
         Architecture::Discriminator,
     ];
-    known.into_iter().find(|it| has_heads(family, *it, tensors)).unwrap_or(Architecture::Encoder)
+    known.into_iter().find(|it| has_heads(config, *it, tensors)).unwrap_or(Architecture::Encoder)
 }
 
-/// Whether `family` has the class, and the file every tensor of its heads.
-fn has_heads(family: Family, architecture: Architecture, tensors: &Weights) -> bool {
+/// Whether the family has the class, and the file every tensor of its heads.
+fn has_heads(config: &HubConfig, architecture: Architecture, tensors: &Weights) -> bool {
+    let family = config.family;
     architecture.is_of(family)
-        && names::heads(family, architecture).iter().all(|name| tensors.contains_key(&name.theirs))
+        && names::heads(family, architecture, &config.encoder)
+            .iter()
+            .all(|name| tensors.contains_key(&name.theirs))
 }

@@ -3,8 +3,8 @@
 use corpus::Tokenizer;
 use serde_json::{Map, Value, json};
 
-use crate::config::SpecialIds;
 use crate::family::Architecture;
+use crate::fields::SpecialIds;
 use crate::model::HubModel;
 
 /// The ids that `config.json` names.

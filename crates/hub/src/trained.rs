@@ -42,7 +42,9 @@ impl TrainedModel<'_> {
         let shared = matches!(encoder.sharing, Sharing::All | Sharing::Groups { .. });
         let always = encoder.embedding_projection == EmbeddingProjection::Always;
 
-        if encoder.position_offset > 0 {
+        if encoder.position_embedding == PositionEmbedding::Rotary {
+            Family::Modernbert
+        } else if encoder.position_offset > 0 {
             Family::Roberta
         } else if encoder.segments == 0 {
             Family::Distilbert
@@ -91,6 +93,7 @@ impl TrainedModel<'_> {
             encoder,
             labels: Vec::new(),
             regression: false,
+            mean_pooling: false,
         };
         let model = HubModel { config, architecture, weights, unused: Vec::new() };
         model.check_head()?;
@@ -106,8 +109,10 @@ fn check(family: Family, architecture: Architecture, encoder: &EncoderConfig) ->
 
     let reason = if !architecture.is_of(family) {
         format!("transformers has no {}", architecture.class(family))
-    } else if let Some(part) = unknown_to_bert(encoder) {
+    } else if let Some(part) = unknown_part(family, encoder) {
         format!("encoder.{part} has no counterpart there")
+    } else if family == Family::Modernbert {
+        return Ok(());
     } else if projects && !has_projection {
         "encoder.embedding differs from encoder.hidden; only albert and electra have a map between"
             .to_owned()
@@ -130,22 +135,34 @@ fn check(family: Family, architecture: Architecture, encoder: &EncoderConfig) ->
     Err(Error::Data(format!("it cannot be written as {family}: {reason}")))
 }
 
-/// The first part of an encoder that no family from BERT to DistilBERT has.
-fn unknown_to_bert(encoder: &EncoderConfig) -> Option<&'static str> {
+/// The first part of an encoder that `family` does not have.
+fn unknown_part(family: Family, encoder: &EncoderConfig) -> Option<&'static str> {
     let rotary = encoder.position_embedding == PositionEmbedding::Rotary;
-    let parts = [
-        (encoder.norm == NormPlacement::Pre, "norm = \"pre\""),
+    let of_none = [
         (encoder.norm_kind == NormKind::Rms, "norm_kind = \"rms\""),
-        (!encoder.norm_bias, "norm_bias = false"),
         (!encoder.embedding_norm, "embedding_norm = false"),
+        (encoder.query_key_norm, "query_key_norm = true"),
+        (encoder.attention_gate, "attention_gate = true"),
+    ];
+    let of_modernbert = [
+        (encoder.norm == NormPlacement::Post, "norm = \"post\""),
+        (encoder.first_norm, "first_norm = true"),
+        (!encoder.final_norm, "final_norm = false"),
+        (!rotary, "position_embedding = \"absolute\""),
+        (!encoder.feed_forward_gate, "feed_forward_gate = false"),
+        (encoder.segments > 0, "segments"),
+        (encoder.projects(), "embedding"),
+    ];
+    let of_others = [
+        (encoder.norm == NormPlacement::Pre, "norm = \"pre\""),
+        (!encoder.norm_bias, "norm_bias = false"),
         (!encoder.bias, "bias = false"),
         (rotary, "position_embedding = \"rotary\""),
         (encoder.local_attention > 0, "local_attention"),
         (encoder.feed_forward_gate, "feed_forward_gate = true"),
-        (encoder.query_key_norm, "query_key_norm = true"),
-        (encoder.attention_gate, "attention_gate = true"),
     ];
-    parts.into_iter().find(|(has, _)| *has).map(|(_, part)| part)
+    let own = if family == Family::Modernbert { &of_modernbert[..] } else { &of_others };
+    of_none.iter().chain(own).find(|(has, _)| *has).map(|(_, part)| *part)
 }
 
 /// Gives every layer its own copy of the parameters that it shares.
@@ -219,5 +236,22 @@ mod tests {
         assert!(refuse(Family::Roberta, &plain).contains("encoder.position_offset = 0"));
         let tanh = EncoderConfig { activation: Activation::GeluTanh, position_offset: 2, ..plain };
         assert!(refuse(Family::Roberta, &tanh).contains("always computes `gelu`"));
+
+        let modern = EncoderConfig {
+            norm: NormPlacement::Pre,
+            position_embedding: PositionEmbedding::Rotary,
+            feed_forward_gate: true,
+            first_norm: false,
+            segments: 0,
+            ..EncoderConfig::default()
+        };
+        let trained = TrainedModel { encoder: &modern, weights: &Weights::new() };
+        assert_eq!(trained.family(), Family::Modernbert);
+        trained.to_class(Architecture::MaskedLm, None).expect("transformers computes it");
+        let rms = EncoderConfig { norm_kind: NormKind::Rms, ..modern.clone() };
+        assert!(refuse(Family::Modernbert, &rms).contains("encoder.norm_kind = \"rms\""));
+        assert!(refuse(Family::Bert, &modern).contains("encoder.norm = \"pre\""));
+        let first = EncoderConfig { first_norm: true, ..modern };
+        assert!(refuse(Family::Modernbert, &first).contains("encoder.first_norm = true"));
     }
 }

@@ -44,7 +44,7 @@ fn tensors(model: &HubModel) -> Result<Weights> {
     };
     let known = [
         names::encoder(family, &model.config.encoder, &prefix),
-        names::heads(family, model.architecture),
+        names::heads(family, model.architecture, &model.config.encoder),
         names::extras(family, model.architecture, &prefix),
     ]
     .concat();
@@ -55,7 +55,13 @@ fn tensors(model: &HubModel) -> Result<Weights> {
     for name in known.into_iter().filter(|name| pooled || !name.ours.starts_with("pair.pooler.")) {
         let Some(tensor) = model.weights.get(&name.ours) else { continue };
         let tensor = if name.transposed { tensor.transposed()? } else { HostTensor::clone(tensor) };
-        tensors.insert(name.theirs, tensor);
+        match (name.part, tensors.get_mut(&name.theirs)) {
+            (Some(_), Some(HostTensor { shape, values })) => {
+                shape[0] += tensor.shape[0];
+                values.extend(tensor.values);
+            }
+            _ => drop(tensors.insert(name.theirs, tensor)),
+        }
     }
     Ok(tensors)
 }

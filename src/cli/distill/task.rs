@@ -9,8 +9,8 @@ use checkpoint::{HostTensor, Weights};
 use corpus::{Tokenizer, keyed_rng, uniform};
 use distill::{Network, Reads, Simple, SimpleConfig, StudentData, Tinybert, TinybertConfig};
 use finetune::{
-    Comparison, DataConfig, DistillationConfig, Finetune, FinetuneConfig, HeadStyle, TaskData,
-    TextEncoder,
+    Comparison, DataConfig, DistillationConfig, Finetune, FinetuneConfig, HeadStyle, Pooling,
+    TaskData, TextEncoder,
 };
 use objective::Objective;
 use serde::Serialize;
@@ -126,6 +126,7 @@ impl Student<'_> {
             kind: *kind,
             labels: labels.clone(),
             head: start.head,
+            pooling: Pooling::Cls,
             dropout: start.encoder.dropout,
             distillation: DistillationConfig { share: 1.0, ..DistillationConfig::default() },
         };
