@@ -126,6 +126,10 @@ fn kebab_case(name: &str) -> String {
 
 /// The last name of a path type, and its argument, such as `Option` and `f64`.
 fn type_name(kind: &Type) -> Option<(String, Option<String>)> {
+    if let Type::Tuple(tuple) = kind {
+        let parts = tuple.elems.iter().map(|part| Some(type_name(part)?.0));
+        return Some((parts.collect::<Option<Vec<String>>>()?.join(" and "), None));
+    }
     let Type::Path(path) = kind else { return None };
     let last = path.path.segments.last()?;
     let argument = match &last.arguments {
@@ -291,6 +295,7 @@ impl Types {
             "Table" => "table",
             "list of String" => "list of texts",
             "list of usize" | "list of u32" => "list of whole numbers",
+            "list of f64 and usize" => "list of pairs of a number and a whole number",
             other => match Self::find(&self.choices, &key.kind) {
                 Some(Choices(choices)) if choices.len() <= 3 => {
                     let names: Vec<String> =

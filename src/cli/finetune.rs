@@ -69,8 +69,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     max_length: Option<u64>,
     /// How the head is built: bert, roberta, electra, electra-authors, distilbert, tinybert,
-    /// modernbert; left
-    /// out, as the model's family has it.
+    /// modernbert; left out, as the model's family has it.
     #[arg(long, value_name = "STYLE")]
     head: Option<String>,
     /// Start from new weights of the same shape, to see what pretraining is worth.

@@ -104,7 +104,7 @@ impl BatchConfig {
     pub fn validate(&self, max_length: usize) -> Result<()> {
         let error = |what: String| Err(Error::Data(format!("batch.{what}")));
         if self.size == 0 {
-            return error("size must be at least 1".to_owned());
+            return error("size = 0: must be at least 1".to_owned());
         }
 
         if !(0.0..=1.0).contains(&self.ramp) {
