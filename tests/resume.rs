@@ -56,7 +56,7 @@ fn a_killed_run_continues_to_the_same_weights() {
 }
 
 /// What changes over the budget goes on where it stood: rates of masks, sizes and lengths of steps,
-/// and Muon's momenta.
+/// Muon's momenta and the average of the weights.
 #[test]
 fn a_run_whose_steps_change_continues_to_the_same_weights() {
     let sandbox = Sandbox::new(20);
@@ -68,6 +68,7 @@ fn a_run_whose_steps_change_continues_to_the_same_weights() {
             for set in [
                 "optimizer.kind=muon",
                 "optimizer.cautious_decay=true",
+                "optimizer.average=0.9",
                 "objective.masking.rate=0.4",
                 "objective.masking.final_rate=0.15",
                 "batch.initial_size=4",

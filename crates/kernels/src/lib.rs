@@ -78,7 +78,7 @@ pub use lstm::lstm;
 pub use muon::{MuonMatrix, muon};
 pub use noise::Noise;
 pub use norm::{Norm, add_normalise, layer_norm};
-pub use optimizer::{Moments, adadelta, adamw, lamb, square_sum, sum};
+pub use optimizer::{Moments, adadelta, adamw, interpolate, lamb, square_sum, sum};
 pub use output::OutputLayer;
 pub use precision::Precision;
 pub use rms::rms_norm;

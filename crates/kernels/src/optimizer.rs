@@ -121,6 +121,16 @@ pub fn sum(parts: Vec<Tensor<1>>) -> Tensor<1> {
     Tensor::from_primitive::<Flex>(total)
 }
 
+/// `from + share (to - from)` of equally long tensors without a graph.
+pub fn interpolate(from: Tensor<1>, to: Tensor<1>, share: f64) -> Tensor<1> {
+    if !runs_fused(&from) {
+        return from * (1.0 - share) + to * share;
+    }
+    let (mut from, to) = (primitive(from), primitive(to));
+    adam::interpolate(values_mut(&mut from), values(&to), share as f32);
+    Tensor::from_primitive::<Flex>(from)
+}
+
 fn direction(gradient: Tensor<1>, moments: Moments, step: &AdamStep) -> (Tensor<1>, Moments) {
     let mean = moments.mean * step.beta1 + gradient.clone() * (1.0 - step.beta1);
     let square = moments.square * step.beta2 + gradient.square() * (1.0 - step.beta2);
@@ -174,6 +184,16 @@ mod tests {
         let squares: f64 = want.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
         assert!((f64::from(host(&square_sum(&total))[0]) - squares).abs() < 1e-5 * squares);
         assert_eq!(host(&sum(vec![flat(&[2.0])])), [2.0]);
+    }
+
+    #[test]
+    fn between_two_tensors_lie_those_that_are_interpolated() {
+        let (from, to) = (wave(70_000, 1), wave(70_000, 2));
+        let between = host(&interpolate(flat(&from), flat(&to), 0.25));
+        let want: Vec<f32> =
+            from.iter().zip(&to).map(|(from, to)| 0.75 * from + 0.25 * to).collect();
+        assert_close(&[between], &[want], 1e-6, "a quarter of the way");
+        assert_eq!(host(&interpolate(flat(&from), flat(&to), 0.0)), from);
     }
 
     const STEP: AdamStep = AdamStep {

@@ -23,6 +23,7 @@
 //! assert_eq!([0.25, 0.5, 0.75].map(|share| schedule.factor(share)), [0.5, 1.0, 0.5]);
 //! ```
 
+mod average;
 mod budget;
 mod course;
 mod error;

@@ -31,6 +31,11 @@ impl Optimizer {
         Self { config, layers, count: 0, moments: BTreeMap::new(), momenta: BTreeMap::new() }
     }
 
+    /// The number of steps so far.
+    pub fn steps(&self) -> u64 {
+        self.count as u64
+    }
+
     /// The configuration.
     pub fn config(&self) -> &OptimizerConfig {
         &self.config

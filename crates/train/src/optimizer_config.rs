@@ -54,6 +54,9 @@ pub struct OptimizerConfig {
     pub bias_correction: bool,
     /// Decay biases and norms too, as fairseq does.
     pub decay_all: bool,
+    /// Decay of the moving average of the weights, which evaluations, checkpoints and exports then
+    /// have instead of the weights themselves; 0: no average. GPT-BERT: 0.999.
+    pub average: f64,
     /// Largest norm of the whole gradient; 0: no limit.
     pub clip_norm: f64,
     /// The rate of embeddings and layers is multiplied with this to the power of their distance
@@ -79,6 +82,7 @@ impl Default for OptimizerConfig {
             cautious_decay: false,
             bias_correction: true,
             decay_all: false,
+            average: 0.0,
             clip_norm: 1.0,
             layer_decay: 1.0,
         }
@@ -107,6 +111,7 @@ impl OptimizerConfig {
                 (1..=20).contains(&self.newton_schulz_steps),
                 "must be between 1 and 20",
             ),
+            ("average", self.average, in_unit(self.average), "must be at least 0 and below 1"),
             ("beta1", self.beta1, in_unit(self.beta1), "must be at least 0 and below 1"),
             ("beta2", self.beta2, in_unit(self.beta2), "must be at least 0 and below 1"),
             ("epsilon", self.epsilon, self.epsilon > 0.0, "must be above 0"),

@@ -168,10 +168,7 @@ impl<O: Objective> Session<O> {
     /// Takes over weights and moments.
     fn load(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let read = |file: &str| weights::read(&checkpoint.path.join(file));
-        let weights = read("model.safetensors")?;
-        self.stepper.set_model(weights::load(self.stepper.model().clone(), &weights)?);
-        let device = self.stepper.device.clone().without_autodiff();
-        self.stepper.optimizer.restore(&read("optimizer.safetensors")?, &weights, &device)
+        self.stepper.restore(&read("model.safetensors")?, &read("optimizer.safetensors")?)
     }
 
     /// Trains until the budget is spent.
@@ -372,7 +369,7 @@ impl<O: Objective> Session<O> {
     /// Has the monitor evaluate the model.
     fn evaluate(&mut self, monitor: &mut dyn Monitor<O>, logs: &mut Logs) -> Result<()> {
         self.log(monitor, logs)?;
-        let model = self.stepper.model().valid();
+        let model = self.stepper.judged().valid();
         let outcome = monitor.evaluate(model, &self.stepper.workers, &self.progress())?;
         let evaluation = match outcome {
             Outcome::Complete(evaluation) => evaluation,
@@ -419,9 +416,10 @@ impl<O: Objective> Session<O> {
         }
 
         let state = serde_json::to_value(&self.state).expect("a state is JSON");
+        let (judged, kept) = self.stepper.kept();
         let files = [
-            ("model.safetensors", weights::bytes(&weights::collect(self.stepper.model()))?),
-            ("optimizer.safetensors", weights::bytes(&self.stepper.optimizer.state())?),
+            ("model.safetensors", weights::bytes(&judged)?),
+            ("optimizer.safetensors", weights::bytes(&kept)?),
         ];
         folder::write(&self.folder, step, &files, &state)?;
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
+use checkpoint::{Weights, weights};
 use objective::{Objective, Term, Workers};
 use trunk::Noise;
 
+use crate::average::Average;
 use crate::error::Result;
 use crate::feed::{GlobalBatch, Micro};
 use crate::gradients::{GradientSum, clip_factor};
@@ -31,12 +33,17 @@ pub struct Losses {
     pub norm: Tensor<1>,
 }
 
+/// Marks the model's own weights among what the optimizer keeps.
+const OWN: &str = "weight.";
+
 /// A model, its optimizer, and what computes their steps.
 #[derive(Debug)]
 pub struct Stepper<O: Objective> {
     objective: Arc<O>,
     /// None only while it is updated: a second owner would make the update copy the weights.
     model: Option<O::Model>,
+    /// The moving average of the weights, where one is kept.
+    average: Option<Average>,
     /// The optimizer and its state.
     pub optimizer: Optimizer,
     /// The device, with autodiff.
@@ -54,7 +61,9 @@ impl<O: Objective> Stepper<O> {
         device: Device,
         workers: Arc<Workers>,
     ) -> Self {
-        Self { objective, model: Some(model), optimizer, device, workers }
+        let decay = optimizer.config().average;
+        let average = (decay > 0.0).then(|| Average::new(decay));
+        Self { objective, model: Some(model), average, optimizer, device, workers }
     }
 
     /// The model.
@@ -65,6 +74,45 @@ impl<O: Objective> Stepper<O> {
     /// Replaces the model.
     pub fn set_model(&mut self, model: O::Model) {
         self.model = Some(model);
+    }
+
+    /// The model that the run is judged by: with the average of the weights, where one is kept.
+    pub fn judged(&self) -> O::Model {
+        let model = self.model().clone();
+        match &self.average {
+            Some(average) if self.optimizer.steps() > 0 => average.of(model),
+            _ => model,
+        }
+    }
+
+    /// Takes over what a checkpoint has: the weights of the judged model, and what the optimizer
+    /// keeps, with the model's own weights where those are averages.
+    ///
+    /// # Errors
+    /// When they belong to another model.
+    pub fn restore(&mut self, judged: &Weights, kept: &Weights) -> Result<()> {
+        let device = self.device.clone().without_autodiff();
+        let own: Weights = kept
+            .iter()
+            .filter_map(|(name, weight)| Some((name.strip_prefix(OWN)?.to_owned(), weight.clone())))
+            .collect();
+        let own = if own.is_empty() { judged } else { &own };
+
+        self.set_model(weights::load(self.model().clone(), own)?);
+        if let Some(average) = &mut self.average {
+            average.restore(judged, &device);
+        }
+        self.optimizer.restore(kept, own, &device)
+    }
+
+    /// What [`Stepper::restore`] takes: the judged model's weights, and what the optimizer keeps.
+    pub fn kept(&self) -> (Weights, Weights) {
+        let mut kept = self.optimizer.state();
+        if self.average.is_some() {
+            let own = weights::collect(self.model());
+            kept.extend(own.into_iter().map(|(name, weight)| (format!("{OWN}{name}"), weight)));
+        }
+        (weights::collect(&self.judged()), kept)
     }
 
     /// One step with the peak learning rates multiplied by `factor`. Reads nothing back from the
@@ -98,7 +146,11 @@ impl<O: Objective> Stepper<O> {
         let scale = clip_factor(&norm, self.optimizer.config().clip_norm);
 
         let model = self.model.take().expect("only taken out within a method");
-        self.model = Some(self.optimizer.step(model, gradients, scale, factor));
+        let model = self.optimizer.step(model, gradients, scale, factor);
+        if let Some(average) = &mut self.average {
+            average.follow(&model, self.optimizer.steps());
+        }
+        self.model = Some(model);
         Ok(Losses { terms, norm })
     }
 }

@@ -42,6 +42,12 @@ pub fn add_all(total: &mut [f32], parts: &[&[f32]]) {
     });
 }
 
+/// Moves `from` by `share` of the way to `to`.
+pub fn interpolate(from: &mut [f32], to: &[f32], share: f32) {
+    let parts = from.par_chunks_mut(PART).zip(to.par_chunks(PART));
+    parts.for_each(|(from, to)| interpolate_part(from, to, share));
+}
+
 /// A parameter with its gradient and moments, all equally long.
 #[derive(Debug)]
 pub struct Parameter<'a> {
@@ -97,6 +103,12 @@ vectorised! {
 
     fn add_part(total: &mut [f32], part: &[f32]) {
         add(total, part);
+    }
+
+    fn interpolate_part(from: &mut [f32], to: &[f32], share: f32) {
+        for (from, to) in from.iter_mut().zip(to) {
+            *from += share * (to - *from);
+        }
     }
 
     fn adamw_part<'a>(parameter: Parameter<'a>, scale: f32, step: &AdamStep) {
