@@ -36,6 +36,11 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("spanbert-small", include_str!("../presets/spanbert-small.toml")),
     ("spanbert-base", include_str!("../presets/spanbert-base.toml")),
     ("spanbert-large", include_str!("../presets/spanbert-large.toml")),
+    ("modern-tiny", include_str!("../presets/modern-tiny.toml")),
+    ("modern-mini", include_str!("../presets/modern-mini.toml")),
+    ("modern-small", include_str!("../presets/modern-small.toml")),
+    ("modern-base", include_str!("../presets/modern-base.toml")),
+    ("modernbert-base", include_str!("../presets/modernbert-base.toml")),
     ("demo", include_str!("../presets/demo.toml")),
 ];
 

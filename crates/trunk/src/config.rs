@@ -306,8 +306,12 @@ impl EncoderConfig {
             return error("heads", &self.heads, "must be at most 256");
         }
 
-        if !(2..=4096).contains(&self.positions) {
-            return error("positions", &self.positions, "must be between 2 and 4096");
+        // The draws of dropped attention weights are counted for 4,096 queries and keys.
+        let most = if self.attention_dropout > 0.0 { 4096 } else { 65_536 };
+        if !(2..=most).contains(&self.positions) {
+            let with = if most == 4096 { " with encoder.attention_dropout" } else { "" };
+            let reason = format!("must be between 2 and {most}{with}");
+            return error("positions", &self.positions, &reason);
         }
 
         for (field, rate) in
@@ -408,6 +412,10 @@ mod tests {
                 .starts_with("encoder.sharing = groups:5")
         );
         assert!(message(|c| c.norm_epsilon = f64::NAN).starts_with("encoder.norm_epsilon"));
+        assert_eq!(
+            message(|c| c.positions = 8192),
+            "encoder.positions = 8192: must be between 2 and 4096 with encoder.attention_dropout"
+        );
         assert!(message(|c| c.local_attention = 7).starts_with("encoder.local_attention = 7"));
         assert!(message(|c| c.first_norm = false).starts_with("encoder.first_norm = false: needs"));
 
