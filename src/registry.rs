@@ -6,6 +6,7 @@ use distill::{Distilbert, Simple, Tinybert};
 use finetune::Finetune;
 use hub::{ExportedModel, Family, TrainedModel};
 use mlm::Mlm;
+use mntp::Mntp;
 use objective::trials::Bench;
 use objective::{Context, Example, HeldOutTask, Objective};
 use rtd::Rtd;
@@ -26,6 +27,7 @@ pub const OBJECTIVES: &[Entry] = &[
     entry::<Sop>(),
     entry::<Rtd>(),
     entry::<Sbo>(),
+    entry::<Mntp>(),
     entry::<Distilbert>(),
     entry::<Tinybert>(),
 ];

@@ -67,8 +67,8 @@ impl Expected {
 
         let lengths =
             ids("attention_mask").chunks(len).map(|row| row.iter().sum::<u32>() as usize).collect();
-        let sequences =
-            Sequences { len, tokens: ids("input_ids"), segments: ids("token_type_ids"), lengths };
+        let (tokens, segments) = (ids("input_ids"), ids("token_type_ids"));
+        let sequences = Sequences { len, tokens, segments, lengths, causal: Vec::new() };
         Self { integers, floats, sequences }
     }
 

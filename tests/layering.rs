@@ -25,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sop", &["mlm", "objective", "hub", "trunk", "kernels", "corpus"]),
     ("rtd", &["mlm", "objective", "hub", "checkpoint", "trunk", "kernels", "corpus"]),
     ("sbo", &["mlm", "objective", "hub", "trunk", "kernels", "corpus"]),
+    ("mntp", &["mlm", "objective", "hub", "trunk", "kernels", "corpus"]),
     ("finetune", &["tasks", "objective", "hub", "trunk", "kernels", "corpus"]),
     ("distill", &["finetune", "mlm", "objective", "hub", "checkpoint", "trunk", "kernels"]),
     // What is done with an objective; the two meet only in the program.
@@ -46,6 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "report",
             "rtd",
             "sbo",
+            "mntp",
             "settings",
             "sop",
             "tasks",

@@ -56,7 +56,11 @@ fn batch(file: &SafeTensors<'_>) -> Batch {
     let lengths = mask.chunks(len).map(|row| row.iter().sum::<i64>() as usize).collect();
     let segments =
         numbers(file, "token_type_ids").unwrap_or_default().iter().map(|id| *id as u32).collect();
-    Batch { sequences: Sequences { len, tokens: ids, segments, lengths }, rows, len }
+    Batch {
+        sequences: Sequences { len, tokens: ids, segments, lengths, causal: Vec::new() },
+        rows,
+        len,
+    }
 }
 
 /// The flat positions that are no padding.

@@ -142,7 +142,13 @@ fn batch(args: &Args, seed: u64) -> MlmBatch {
     let replacements = vec![Replacement::Mask; positions.len()];
     let lengths = vec![args.length; args.batch];
     MlmBatch {
-        sequences: Sequences { len: args.length, tokens, segments: Vec::new(), lengths },
+        sequences: Sequences {
+            len: args.length,
+            tokens,
+            segments: Vec::new(),
+            lengths,
+            causal: Vec::new(),
+        },
         positions,
         labels,
         replacements,
@@ -163,6 +169,7 @@ fn parts(batch: &MlmBatch, args: &Args, step: u64) -> GlobalBatch<MlmBatch> {
             tokens: batch.sequences.tokens[from..to].to_vec(),
             segments: Vec::new(),
             lengths: vec![args.length; last - first],
+            causal: Vec::new(),
         };
         let part = MlmBatch {
             sequences,

@@ -107,11 +107,13 @@ impl AttentionBlock {
         let packed = self.keys_and_values(normed, sight);
         let queries = self.queries(asking.clone(), sight);
 
+        let visibility =
+            Visibility { window: sight.reach.window, causal: sight.input.causal.clone() };
         let options = Attention {
             heads: self.heads,
             queries: sight.rows().clone(),
             keys: sight.input.rows.clone(),
-            visibility: Visibility { window: sight.reach.window, ..Visibility::default() },
+            visibility,
             bias: sight.input.bias.clone(),
         };
         if let Some(scores) = scores {

@@ -1,5 +1,7 @@
 //! Token sequences, padded to a rectangle.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor};
 use kernels::Rows;
 
@@ -14,6 +16,8 @@ pub struct Sequences {
     pub segments: Vec<u32>,
     /// Real tokens of each sequence, `[batch]`.
     pub lengths: Vec<usize>,
+    /// Whether the tokens of a sequence see no token after them, `[batch]`; empty when all see all.
+    pub causal: Vec<bool>,
 }
 
 impl Sequences {
@@ -25,7 +29,7 @@ impl Sequences {
         for (row, flat) in rows.iter().zip(tokens.chunks_mut(len.max(1))) {
             flat[..row.as_ref().len()].copy_from_slice(row.as_ref());
         }
-        Self { len, tokens, segments: Vec::new(), lengths }
+        Self { len, tokens, segments: Vec::new(), lengths, causal: Vec::new() }
     }
 
     /// Gives every token its segment: `segments[row]` is as long as the row.
@@ -86,6 +90,7 @@ impl Sequences {
         EncoderInput {
             tokens: positions().map(|i| self.tokens[i]).collect(),
             segments,
+            causal: self.causal.as_slice().into(),
             len: self.len,
             bias,
             rows,
@@ -105,6 +110,9 @@ pub struct EncoderInput {
     pub rows: Rows,
     /// Hides padding from attention.
     pub bias: Option<Tensor<4>>,
+    /// Whether the rows of a sequence see no row after them, for each sequence; empty when all see
+    /// all.
+    pub causal: Arc<[bool]>,
     len: usize,
 }
 

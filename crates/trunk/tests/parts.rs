@@ -234,6 +234,21 @@ fn rotary_positions_tell_the_order() {
 }
 
 #[test]
+fn a_causal_sequence_sees_only_its_past_and_the_others_do_not_notice() {
+    let encoder = encoder(&modern(), &Device::flex());
+    let states = |last: u32, causal: Vec<bool>| {
+        let rows = [vec![5, 6, 7, 8, last], vec![5, 6, 7, 8, last]];
+        let sequences = Sequences { causal, ..Sequences::pad(&rows, 0) };
+        let hidden = host(&encoder.forward(&sequences.input(&Device::flex()), None));
+        hidden.chunks(16).map(<[f32]>::to_vec).collect::<Vec<_>>()
+    };
+    let (one, other) = (states(1, vec![true, false]), states(2, vec![true, false]));
+    let same: Vec<usize> = (0..10).filter(|row| one[*row] == other[*row]).collect();
+    assert_eq!(same, [0, 1, 2, 3]);
+    assert_eq!(one[5..], states(1, Vec::new())[5..]);
+}
+
+#[test]
 fn dropout_does_not_depend_on_who_is_beside() {
     let config = EncoderConfig { dropout: 0.3, attention_dropout: 0.3, ..modern() };
     let (device, rows) = (Device::flex(), [[3u32, 7, 9, 1], [2, 2, 5, 8]]);

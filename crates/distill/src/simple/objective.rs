@@ -54,7 +54,7 @@ impl Simple {
     /// The sentences in segment `wanted`, one for each sequence, without special tokens.
     fn sentences(&self, sequences: &Sequences, wanted: u32) -> Sequences {
         let specials = &self.context.specials;
-        let Sequences { len, tokens, segments, lengths } = sequences;
+        let Sequences { len, tokens, segments, lengths, .. } = sequences;
         let in_segment = |flat: &usize| segments.get(*flat).copied().unwrap_or(0) == wanted;
         let is_word = |token: &u32| *token != specials.cls && *token != specials.sep;
 

@@ -1,0 +1,118 @@
+//! Sequences that are masked and sequences that are read causally, in one batch.
+
+use mlm::{Laid, Masked, Maskers, MlmBatch, Replacement, Target};
+use objective::Purpose;
+
+use corpus::uniform;
+use objective::Example;
+
+use crate::config::MntpConfig;
+
+/// A batch of masked and of causal sequences.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MntpBatch {
+    /// All sequences, with the positions of the tokens that are predicted: the masked ones, and in
+    /// causal sequences all after the first.
+    pub mlm: MlmBatch,
+    /// What the mean loss of causal sequences is multiplied by; that of the others by the rest.
+    pub causal_share: f64,
+}
+
+/// What a target belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// A masked sequence.
+    Masked,
+    /// A causal one.
+    Causal,
+}
+
+impl MntpBatch {
+    /// The flat positions whose hidden states predict: each one before its target.
+    pub fn asked(&self) -> Vec<u32> {
+        let positions = self.mlm.predicted_positions().iter();
+        positions.map(|position| position.saturating_sub(1)).collect()
+    }
+
+    /// The targets of one kind, and which of all targets they are; without one, the first, which
+    /// counts nothing.
+    pub fn part(&self, reading: Reading) -> (MlmBatch, Vec<u32>) {
+        let MlmBatch { sequences, positions, labels, replacements } = &self.mlm;
+        let is_causal = |flat: u32| sequences.causal[flat as usize / sequences.len];
+        let chosen: Vec<usize> = (0..positions.len())
+            .filter(|i| is_causal(positions[*i]) == (reading == Reading::Causal))
+            .collect();
+
+        let part = MlmBatch {
+            sequences: sequences.clone(),
+            positions: chosen.iter().map(|i| positions[*i]).collect(),
+            labels: chosen.iter().map(|i| labels[*i]).collect(),
+            replacements: chosen.iter().map(|i| replacements[*i]).collect(),
+        };
+        let indices = chosen.into_iter().map(|i| i as u32).collect::<Vec<_>>();
+        (part, if indices.is_empty() { vec![0] } else { indices })
+    }
+
+    /// The number of targets of each kind.
+    pub fn counts(&self) -> [usize; 2] {
+        [Reading::Masked, Reading::Causal].map(|reading| self.part(reading).0.labels.len())
+    }
+}
+
+/// Lays out sequences. In training each is read in one way, drawn for it; in evaluation each is
+/// read in both ways, if any is causal.
+pub fn collate(
+    examples: &[Example],
+    laid: Vec<Laid>,
+    purpose: Purpose,
+    config: &MntpConfig,
+    maskers: &Maskers,
+    pad: u32,
+) -> MntpBatch {
+    let causal_share = config.causal_at(examples.first().map_or(1.0, |example| example.progress));
+    let reads_causally = |example: &Example| uniform(&mut example.rng("causal")) < causal_share;
+
+    let rows: Vec<(usize, bool)> = match purpose {
+        Purpose::Training => {
+            examples.iter().enumerate().map(|(i, example)| (i, reads_causally(example))).collect()
+        }
+        Purpose::Evaluation if causal_share > 0.0 => {
+            let both = [false, true].into_iter();
+            both.flat_map(|causal| (0..examples.len()).map(move |i| (i, causal))).collect()
+        }
+        Purpose::Evaluation => (0..examples.len()).map(|i| (i, false)).collect(),
+    };
+
+    let (mut shown, mut masked) = (Vec::new(), Vec::new());
+    for (i, causal) in &rows {
+        let example = maskers.drawn(&examples[*i]);
+        masked.push(if *causal {
+            all_targets(&laid[*i])
+        } else {
+            let row = laid[*i].row(example.progress);
+            without_first(maskers.of(purpose).mask(&row, &mut example.rng("mask")), &laid[*i])
+        });
+        shown.push(laid[*i].clone());
+    }
+
+    let mut mlm = MlmBatch::of(&shown, &masked, pad);
+    mlm.sequences.causal = rows.into_iter().map(|(_, causal)| causal).collect();
+    MntpBatch { mlm, causal_share }
+}
+
+/// Every token but the first is to be predicted, and none is hidden.
+fn all_targets(laid: &Laid) -> Masked {
+    let target = |position: usize| Target {
+        position: position as u32,
+        label: laid.tokens[position],
+        replacement: Replacement::Keep,
+    };
+    Masked { tokens: laid.tokens.clone(), targets: (1..laid.tokens.len()).map(target).collect() }
+}
+
+/// No token stands before the first, so nothing predicts it: it stays as it is.
+fn without_first(mut masked: Masked, laid: &Laid) -> Masked {
+    masked.targets.retain(|target| target.position > 0);
+    masked.tokens[0] = laid.tokens[0];
+    masked
+}
