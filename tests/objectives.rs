@@ -323,6 +323,27 @@ fn flags_that_a_task_does_nothing_with_are_refused() {
     assert!(gone.contains("valid.txt") && gone.contains("--input TEXT"), "{gone}");
 }
 
+/// Files of minimal pairs without BLiMP's tags, such as its supplement's, are named by themselves.
+#[test]
+fn minimal_pairs_of_any_file_are_scored_and_ties_are_told() {
+    let sandbox = Sandbox::new(20);
+    sandbox.pretrain("run", 5).assert().success();
+    fs::create_dir(sandbox.path("pairs")).expect("a folder");
+    let pair = |good: &str, bad: &str| {
+        format!("{{\"sentence_good\": \"{good}\", \"sentence_bad\": \"{bad}\"}}\n")
+    };
+    let text = pair("the old house", "the old house") + &pair("it was late", "late it was");
+    fs::write(sandbox.path("pairs/questions.jsonl"), text).expect("written");
+
+    let mut command = sandbox.command("eval");
+    let found = json(command.args(["--model", "run", "--task", "blimp", "--input", "pairs"]));
+    let paradigm = &found["paradigms"]["questions"];
+    assert_eq!((number(paradigm, "pairs"), number(paradigm, "ties")), (2.0, 0.5));
+    assert_eq!(paradigm["phenomenon"], "questions");
+    assert_eq!(number(&found, "ties"), 0.5);
+    assert!(number(&found, "overall") <= 0.5, "a tie is not won");
+}
+
 /// What a run draws by the tokens' frequencies it draws by those of its training text, also when it
 /// is judged later.
 #[test]

@@ -107,6 +107,7 @@ impl<O: Objective> RunMonitor<O> {
         report.set("blimp", json!(accuracies.phenomena));
         report.set("blimp/overall", json!(accuracies.overall));
         report.set("blimp/overall_l2r", json!(accuracies.overall_l2r));
+        report.set("blimp/ties", json!(accuracies.ties));
         Ok(())
     }
 

@@ -21,15 +21,17 @@ pub struct MinimalPair {
     pub sentence_good: String,
     /// The sentence that is not acceptable.
     pub sentence_bad: String,
-    /// The phenomenon's tag.
-    pub linguistics_term: String,
-    /// The paradigm.
+    /// The phenomenon's tag; none in other files of minimal pairs, where the paradigm stands for
+    /// it.
+    pub linguistics_term: Option<String>,
+    /// The paradigm; none in other files of minimal pairs, where the name of the file stands for
+    /// it.
     #[serde(rename = "UID")]
-    pub uid: String,
+    pub uid: Option<String>,
 }
 
 /// Accuracies: the share of pairs whose acceptable sentence has the higher pseudo-log-likelihood,
-/// not normalised by length. A tie counts as wrong.
+/// not normalised by length. A tie counts as wrong here, and as right in BabyLM's pipeline.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Accuracies {
     /// By paradigm.
@@ -40,6 +42,8 @@ pub struct Accuracies {
     pub overall: f64,
     /// As `overall`, with the later pieces of a word masked too.
     pub overall_l2r: f64,
+    /// The mean share of ties over paradigms.
+    pub ties: f64,
 }
 
 /// The accuracy of a paradigm.
@@ -53,6 +57,8 @@ pub struct Accuracy {
     pub accuracy: f64,
     /// As `accuracy`, with the later pieces of a word masked too.
     pub accuracy_l2r: f64,
+    /// Share of pairs whose sentences score alike.
+    pub ties: f64,
 }
 
 /// Scores every `.jsonl` file in `folder`, at most `pairs` pairs of each (0: all). `scored` is
@@ -92,6 +98,7 @@ impl Accuracies {
         let all =
             |of: fn(&Accuracy) -> f64| mean(&self.paradigms.values().map(of).collect::<Vec<_>>());
         (self.overall, self.overall_l2r) = (all(|a| a.accuracy), all(|a| a.accuracy_l2r));
+        self.ties = all(|a| a.ties);
     }
 }
 
@@ -131,6 +138,7 @@ struct Wins {
     pairs: usize,
     won: usize,
     won_l2r: usize,
+    tied: usize,
 }
 
 impl Wins {
@@ -139,6 +147,7 @@ impl Wins {
         Accuracy {
             accuracy: share(self.won),
             accuracy_l2r: share(self.won_l2r),
+            ties: share(self.tied),
             pairs: self.pairs,
             phenomenon: self.phenomenon,
         }
@@ -152,6 +161,7 @@ fn score_file(
 ) -> Result<BTreeMap<String, Accuracy>> {
     let cannot = |what: &str| Error::io(format!("cannot {what} {}", path.display()));
     let file = File::open(path).map_err(cannot("open"))?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let limit = if pairs == 0 { usize::MAX } else { pairs };
 
     let (mut wins, mut waiting) = (BTreeMap::new(), Vec::new());
@@ -163,16 +173,17 @@ fn score_file(
 
         waiting.push(pair);
         if waiting.len() == PAIRS_AT_ONCE {
-            count(model, &mut waiting, &mut wins)?;
+            count(model, &name, &mut waiting, &mut wins)?;
         }
     }
-    count(model, &mut waiting, &mut wins)?;
+    count(model, &name, &mut waiting, &mut wins)?;
     Ok(wins.into_iter().map(|(uid, wins)| (uid, wins.accuracy())).collect())
 }
 
-/// Scores the waiting pairs and counts those that are won.
+/// Scores the waiting pairs of the file called `file` and counts those that are won.
 fn count(
     model: &dyn Evaluable,
+    file: &str,
     pairs: &mut Vec<MinimalPair>,
     wins: &mut BTreeMap<String, Wins>,
 ) -> Result<()> {
@@ -184,9 +195,12 @@ fn count(
     let scores = pll::score(model, &sentences)?;
 
     for (pair, scores) in pairs.drain(..).zip(scores.chunks(2)) {
-        let paradigm = wins.entry(pair.uid).or_default();
-        paradigm.phenomenon = phenomenon(&pair.linguistics_term);
+        let uid = pair.uid.unwrap_or_else(|| file.to_owned());
+        let tag = pair.linguistics_term.unwrap_or_else(|| uid.clone());
+        let paradigm = wins.entry(uid).or_default();
+        paradigm.phenomenon = phenomenon(&tag);
         paradigm.pairs += 1;
+        paradigm.tied += usize::from(scores[0].pll == scores[1].pll);
         paradigm.won += usize::from(scores[0].pll > scores[1].pll);
         paradigm.won_l2r += usize::from(scores[0].pll_l2r > scores[1].pll_l2r);
     }
@@ -205,6 +219,7 @@ mod tests {
             pairs: 10,
             accuracy,
             accuracy_l2r: accuracy / 2.0,
+            ties: 0.25,
         };
 
         let mut accuracies = Accuracies::default();
@@ -220,5 +235,6 @@ mod tests {
             (accuracies.phenomena.len(), accuracies.overall, accuracies.overall_l2r),
             (2, 0.5, 0.25)
         );
+        assert_eq!(accuracies.ties, 0.25);
     }
 }

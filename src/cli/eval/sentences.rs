@@ -204,6 +204,7 @@ pub fn blimp(args: &Args, model: &dyn Evaluable) -> Result<()> {
     let count = accuracies.paradigms.len();
     table.add_row([format!("mean over {count} paradigms"), percent(accuracies.overall)]);
     table.add_row(["within-word left-to-right".to_owned(), percent(accuracies.overall_l2r)]);
+    table.add_row(["ties, which count as wrong".to_owned(), percent(accuracies.ties)]);
     print(&table.to_string())
 }
 
