@@ -8,9 +8,32 @@ use common::Sandbox;
 /// Sums in another order, five steps in a row. Losses are of order 6.
 const TOLERANCE: f64 = 2e-4;
 
-fn losses(sandbox: &Sandbox, backend: &str) -> Vec<(f64, f64)> {
-    let out = format!("run-{backend}");
-    sandbox.pretrain(&out, 5).args(["--backend", backend, "--batch", "4"]).assert().success();
+/// ModernBERT's arrangement, with sequences that are longer than the window and partly causal, and
+/// Muon.
+const MODERN: &[&str] = &[
+    "objective.name=mntp",
+    "objective.causal=0.5",
+    "encoder.position_embedding=rotary",
+    "encoder.rotary_base=160000",
+    "encoder.local_attention=8",
+    "encoder.feed_forward_gate=true",
+    "encoder.segments=0",
+    "encoder.norm=pre",
+    "encoder.norm_bias=false",
+    "encoder.first_norm=false",
+    "encoder.bias=false",
+    "encoder.output_init=depth-scaled",
+    "optimizer.kind=muon",
+];
+
+fn losses(sandbox: &Sandbox, backend: &str, settings: &[&str]) -> Vec<(f64, f64)> {
+    let out = format!("run-{backend}-{}", settings.len());
+    let mut command = sandbox.pretrain(&out, 5);
+    command.args(["--backend", backend, "--batch", "4"]);
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
+    command.assert().success();
     let pair = |record: &serde_json::Value| {
         (
             record["loss"].as_f64().expect("a loss"),
@@ -22,8 +45,14 @@ fn losses(sandbox: &Sandbox, backend: &str) -> Vec<(f64, f64)> {
 
 fn follows_the_cpu(backend: &str) {
     let sandbox = Sandbox::new(8);
-    let expected = losses(&sandbox, "cpu");
-    let got = losses(&sandbox, backend);
+    for settings in [&[][..], MODERN] {
+        compare(&sandbox, backend, settings);
+    }
+}
+
+fn compare(sandbox: &Sandbox, backend: &str, settings: &[&str]) {
+    let expected = losses(sandbox, "cpu", settings);
+    let got = losses(sandbox, backend, settings);
     assert_eq!(got.len(), 5);
 
     for (step, (got, want)) in got.iter().zip(&expected).enumerate() {
