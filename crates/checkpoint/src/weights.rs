@@ -26,9 +26,18 @@ pub type Weights = BTreeMap<String, HostTensor>;
 
 /// The parameters of `module`.
 pub fn collect<M: Module>(module: &M) -> Weights {
-    let mut collector = Collector { path: FieldPath::default(), weights: Weights::new() };
-    module.visit(&mut collector);
-    collector.weights
+    let mut weights = Weights::new();
+    visit(module, |name, shape, flat| {
+        let HostTensor { values, .. } = HostTensor::of(flat);
+        weights.insert(name, HostTensor { shape: shape.to_vec(), values });
+    });
+    weights
+}
+
+/// Calls `f` with the name, the shape and the elements, flat and without a graph, of every
+/// parameter of `module`.
+pub fn visit<M: Module>(module: &M, f: impl FnMut(String, &[usize], Tensor<1>)) {
+    module.visit(&mut Visitor { path: FieldPath::default(), f });
 }
 
 /// Replaces the parameters of `module`.
@@ -165,12 +174,12 @@ impl FieldPath {
     }
 }
 
-struct Collector {
+struct Visitor<F> {
     path: FieldPath,
-    weights: Weights,
+    f: F,
 }
 
-impl ModuleVisitor for Collector {
+impl<F: FnMut(String, &[usize], Tensor<1>)> ModuleVisitor for Visitor<F> {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.path.enter(name);
     }
@@ -180,7 +189,9 @@ impl ModuleVisitor for Collector {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.weights.insert(self.path.name(), HostTensor::of(param.val().inner()));
+        let shape = param.dims();
+        let flat = param.val().inner().reshape([shape.iter().product::<usize>()]);
+        (self.f)(self.path.name(), &shape, flat);
     }
 }
 

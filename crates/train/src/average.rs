@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
+use checkpoint::weights::visit;
 use checkpoint::{FieldPath, Weights};
 
 /// The exponential moving average of a model's parameters (Polyak and Juditsky 1992), flat and
@@ -25,7 +26,13 @@ impl Average {
     pub fn follow<M: Module>(&mut self, model: &M, step: u64) {
         let step = step as f64;
         let decay = self.decay.min((1.0 + step) / (10.0 + step));
-        model.visit(&mut Follow { average: self, decay, path: FieldPath::default() });
+        visit(model, |name, _, weight| {
+            let followed = match self.weights.remove(&name) {
+                Some(average) => kernels::interpolate(average, weight, 1.0 - decay),
+                None => weight,
+            };
+            self.weights.insert(name, followed);
+        });
     }
 
     /// The model with the average in place of its parameters.
@@ -39,33 +46,6 @@ impl Average {
             (name.clone(), Tensor::from_data(weight.values.as_slice(), device))
         };
         self.weights = weights.iter().map(tensor).collect();
-    }
-}
-
-struct Follow<'a> {
-    average: &'a mut Average,
-    decay: f64,
-    path: FieldPath,
-}
-
-impl ModuleVisitor for Follow<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let name = self.path.name();
-        let n = param.dims().iter().product::<usize>();
-        let weight = param.val().inner().reshape([n]);
-        let followed = match self.average.weights.remove(&name) {
-            Some(average) => kernels::interpolate(average, weight, 1.0 - self.decay),
-            None => weight,
-        };
-        self.average.weights.insert(name, followed);
     }
 }
 

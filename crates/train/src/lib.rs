@@ -33,6 +33,7 @@ mod gradients;
 mod groups;
 mod jsonl;
 mod memory;
+mod momenta;
 mod monitor;
 mod optimizer;
 mod optimizer_config;

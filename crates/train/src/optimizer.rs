@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 use checkpoint::{FieldPath, HostTensor, Weights};
-use kernels::{AdamStep, Moments, MuonMatrix, MuonStep};
+use kernels::{AdamStep, Moments, MuonStep};
 
 use crate::error::{Error, Result};
 use crate::gradients::GradientSum;
+use crate::momenta::{Momenta, is_layer_matrix};
 use crate::optimizer_config::{OptimizerConfig, OptimizerKind};
 
 /// An optimizer and its state, which lies on the device.
@@ -21,14 +22,14 @@ pub struct Optimizer {
     count: i32,
     moments: BTreeMap<String, Moments>,
     /// The momenta of the matrices that Muon updates.
-    momenta: BTreeMap<String, Tensor<1>>,
+    momenta: Momenta,
 }
 
 impl Optimizer {
     /// An optimizer that has not taken a step, for a model whose encoder has `layers` distinct
     /// layers.
     pub fn new(config: OptimizerConfig, layers: usize) -> Self {
-        Self { config, layers, count: 0, moments: BTreeMap::new(), momenta: BTreeMap::new() }
+        Self { config, layers, count: 0, moments: BTreeMap::new(), momenta: Momenta::default() }
     }
 
     /// The number of steps so far.
@@ -52,49 +53,22 @@ impl Optimizer {
     ) -> M {
         self.count += 1;
         let moved = match self.config.kind {
-            OptimizerKind::Muon => self.move_matrices(&module, &mut gradients, &scale, factor),
+            OptimizerKind::Muon => {
+                let OptimizerConfig { matrix_learning_rate: peak, momentum, .. } = self.config;
+                let step = MuonStep {
+                    momentum,
+                    decay: self.decay(peak),
+                    is_cautious: self.config.cautious_decay,
+                    iterations: self.config.newton_schulz_steps,
+                };
+                let rate =
+                    |name: &str| peak * factor * layer_factor(&self.config, self.layers, name);
+                self.momenta.step(&module, &mut gradients, &scale, &step, rate)
+            }
             _ => BTreeMap::new(),
         };
         let path = FieldPath::default();
         module.map(&mut Update { optimizer: self, gradients, moved, scale, factor, path })
-    }
-
-    /// The new weights of the matrices that Muon updates, flat.
-    fn move_matrices<M: Module>(
-        &mut self,
-        module: &M,
-        gradients: &mut GradientSum,
-        scale: &Tensor<1>,
-        factor: f64,
-    ) -> BTreeMap<String, Tensor<1>> {
-        let OptimizerConfig { matrix_learning_rate: peak, momentum, newton_schulz_steps, .. } =
-            self.config;
-        let mut found = Matrices { path: FieldPath::default(), found: Vec::new() };
-        module.visit(&mut found);
-
-        let (mut names, mut matrices) = (Vec::new(), Vec::new());
-        for (name, shape, weight) in found.found {
-            let Some(gradient) = gradients.take(&name, [shape[0] * shape[1]]) else { continue };
-            let momentum = self.momenta.remove(&name).unwrap_or_else(|| weight.zeros_like());
-            let rate = peak * factor * self.layer_factor(&name);
-            matrices.push(MuonMatrix { shape, weight, gradient, momentum, rate });
-            names.push(name);
-        }
-
-        let step = MuonStep {
-            momentum,
-            decay: self.decay(peak),
-            is_cautious: self.config.cautious_decay,
-            iterations: newton_schulz_steps,
-        };
-        let mut moved = BTreeMap::new();
-        for (name, (weight, momentum)) in
-            names.into_iter().zip(kernels::muon(matrices, scale, &step))
-        {
-            self.momenta.insert(name.clone(), momentum);
-            moved.insert(name, weight);
-        }
-        moved
     }
 
     /// The weight decay of parameters whose peak learning rate is `peak`, to be multiplied by the
@@ -102,11 +76,6 @@ impl Optimizer {
     fn decay(&self, peak: f64) -> f64 {
         let decay = self.config.weight_decay;
         if self.config.independent_decay { decay / peak } else { decay }
-    }
-
-    /// What the learning rate of a parameter is multiplied with for its distance from the head.
-    fn layer_factor(&self, name: &str) -> f64 {
-        self.config.layer_decay.powi(distance(name, self.layers))
     }
 
     /// The state: `mean.NAME` of every parameter, `square.NAME` of those that Muon does not update,
@@ -117,7 +86,7 @@ impl Optimizer {
             state.insert(format!("mean.{name}"), HostTensor::of(moments.mean.clone()));
             state.insert(format!("square.{name}"), HostTensor::of(moments.square.clone()));
         }
-        for (name, momentum) in &self.momenta {
+        for (name, momentum) in &self.momenta.0 {
             state.insert(format!("mean.{name}"), HostTensor::of(momentum.clone()));
         }
         // An f32 holds the count exactly up to 2^24 steps.
@@ -150,11 +119,11 @@ impl Optimizer {
         let known = |name: &str| {
             ["mean", "square"].iter().any(|kind| state.contains_key(&format!("{kind}.{name}")))
         };
-        let (mut moments, mut momenta) = (BTreeMap::new(), BTreeMap::new());
+        let (mut moments, mut momenta) = (BTreeMap::new(), Momenta::default());
         for (name, weight) in weights.iter().filter(|(name, _)| known(name)) {
             let mean = moment(format!("mean.{name}"), weight.values.len())?;
             if self.config.kind == OptimizerKind::Muon && is_layer_matrix(name, &weight.shape) {
-                momenta.insert(name.clone(), mean);
+                momenta.0.insert(name.clone(), mean);
                 continue;
             }
             let square = moment(format!("square.{name}"), weight.values.len())?;
@@ -241,7 +210,9 @@ impl ModuleMapper for Update<'_> {
             let device = value.device();
             let flat = value.inner().reshape([n]);
             let peak = self.optimizer.config.learning_rate;
-            let rate = peak * self.factor * self.optimizer.layer_factor(&name);
+            let rate = peak
+                * self.factor
+                * layer_factor(&self.optimizer.config, self.optimizer.layers, &name);
 
             let change = Change { gradient, scale: self.scale.clone(), rate, decays };
             let new = self.optimizer.update(&name, flat, change);
@@ -260,34 +231,9 @@ fn as_parameter<const D: usize>(new: Tensor<D>, device: &Device) -> Tensor<D> {
     }
 }
 
-/// Finds the matrices of layers, flat and without a graph.
-struct Matrices {
-    path: FieldPath,
-    found: Vec<(String, [usize; 2], Tensor<1>)>,
-}
-
-impl ModuleVisitor for Matrices {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let (name, shape) = (self.path.name(), param.dims());
-        if is_layer_matrix(&name, &shape) {
-            let flat = param.val().inner().reshape([shape[0] * shape[1]]);
-            self.found.push((name, [shape[0], shape[1]], flat));
-        }
-    }
-}
-
-/// Whether a parameter is a matrix of a layer, of an encoder or a generator.
-fn is_layer_matrix(name: &str, shape: &[usize]) -> bool {
-    let part = |part: &str| name.contains(part);
-    shape.len() == 2 && (part("stack.attention.") || part("stack.feed_forward."))
+/// What the learning rate of a parameter is multiplied with for its distance from the head.
+fn layer_factor(config: &OptimizerConfig, layers: usize, name: &str) -> f64 {
+    config.layer_decay.powi(distance(name, layers))
 }
 
 /// How far a parameter is from the head, see [`OptimizerConfig::layer_decay`].
