@@ -2,7 +2,7 @@
 
 use ::objective::{Context, Error, Example, Goal, Objective, Packing, Purpose, Shown, Step};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use hub::{ExportedModel, Family, HubModel, TrainedModel};
 use kernels::Rows;
 use rand_chacha::ChaCha8Rng;
@@ -46,7 +46,7 @@ impl Finetune {
         let outputs = if self.task.kind.of_sequence() && self.config.pooling == Pooling::Mean {
             let hidden = model.encoder.forward(&input, noise.as_deref_mut());
             let rows = Rows::of(vec![[0]; sequences.batch()]);
-            model.task.forward(means(hidden, sequences, &input, device), &rows, noise)
+            model.task.forward(sequences.means(&input, device).matmul(hidden), &rows, noise)
         } else if self.task.kind.of_sequence() {
             let firsts: Vec<u32> =
                 (0..sequences.batch()).map(|row| (row * sequences.len) as u32).collect();
@@ -59,23 +59,6 @@ impl Finetune {
         };
         (outputs, input)
     }
-}
-
-/// The mean of the hidden states of each sequence, `[batch, hidden]`.
-fn means(
-    hidden: Tensor<2>,
-    sequences: &Sequences,
-    input: &EncoderInput,
-    device: &Device,
-) -> Tensor<2> {
-    let ([rows, _], batch) = (hidden.dims(), sequences.batch());
-    let mut shares = vec![0.0f32; batch * rows];
-    for flat in sequences.real_positions() {
-        let sequence = flat as usize / sequences.len;
-        let share = 1.0 / sequences.lengths[sequence] as f32;
-        shares[sequence * rows + input.row(flat) as usize] = share;
-    }
-    Tensor::<2>::from_data(TensorData::new(shares, [batch, rows]), device).matmul(hidden)
 }
 
 impl Objective for Finetune {

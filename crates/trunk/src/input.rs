@@ -64,6 +64,23 @@ impl Sequences {
         self.lengths.iter().enumerate().flat_map(row).collect()
     }
 
+    /// The matrix that takes the mean over the tokens of each sequence of `input`, which is these
+    /// sequences' own, `[batch, rows]`.
+    pub fn means(&self, input: &EncoderInput, device: &Device) -> Tensor<2> {
+        let (batch, rows) = (self.batch(), input.rows.len());
+        let mut values = vec![0.0f32; batch * rows];
+
+        let tokens = input.rows.sequences().iter().zip(input.rows.positions());
+        for (row, (sequence, position)) in tokens.enumerate() {
+            let length = self.lengths[*sequence as usize];
+            if (*position as usize) < length {
+                values[*sequence as usize * rows + row] = 1.0 / length as f32;
+            }
+        }
+
+        Tensor::<1>::from_data(values.as_slice(), device).reshape([batch, rows])
+    }
+
     /// The batch as the encoder on `device` takes it.
     pub fn input(&self, device: &Device) -> EncoderInput {
         if kernels::is_fused(device) {
@@ -164,6 +181,17 @@ mod tests {
         let sequences =
             Sequences::pad(&[vec![1, 2, 3], vec![4]], 9).with_segments(&[vec![0, 1, 1], vec![1]]);
         assert_eq!(sequences.segments, [0, 1, 1, 1, 0, 0]);
+    }
+
+    #[test]
+    fn means_are_over_the_tokens_that_are_no_padding() {
+        let (device, sequences) = (Device::flex(), Sequences::pad(&[vec![1, 2], vec![4]], 9));
+        let weights = |input: &EncoderInput| -> Vec<f32> {
+            sequences.means(input, &device).into_data().iter::<f32>().collect()
+        };
+        assert_eq!(weights(&sequences.input(&device)), [0.5, 0.5, 0.0, 0.0, 0.0, 1.0]);
+        let padded = sequences.padded_input(&device);
+        assert_eq!(weights(&padded), [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use finetune::{Pass, Task, TaskBatch};
 use kernels::{Mask, Rows, dropout, gather};
 use objective::{Context, Error, Example, Goal, Objective, Packing, Purpose, Shown, Step};
 use rand_chacha::ChaCha8Rng;
-use trunk::{EncoderConfig, EncoderInput, Linear, Noise, Sequences, truncated_normal};
+use trunk::{EncoderConfig, Linear, Noise, Sequences, truncated_normal};
 
 use super::bilstm::Bilstm;
 use super::config::{Network, Reads, SimpleConfig};
@@ -47,7 +47,7 @@ impl Simple {
         }
         match &model.textcnn {
             Some(textcnn) => textcnn.read(x, &input, sequences),
-            None => means(&input, sequences, device).matmul(x),
+            None => sequences.means(&input, device).matmul(x),
         }
     }
 
@@ -95,22 +95,6 @@ impl Simple {
         let rows = Rows::of_lengths(&vec![1; sequences.batch()]);
         model.output.forward(dropout(inner, Mask::draw(noise, self.config.dropout, &rows)))
     }
-}
-
-/// The matrix that takes the mean over the tokens of each sequence, `[batch, rows]`.
-fn means(input: &EncoderInput, sequences: &Sequences, device: &Device) -> Tensor<2> {
-    let (batch, rows) = (sequences.batch(), input.rows.len());
-    let mut values = vec![0.0f32; batch * rows];
-
-    let tokens = input.rows.sequences().iter().zip(input.rows.positions());
-    for (row, (sequence, position)) in tokens.enumerate() {
-        let length = sequences.lengths[*sequence as usize];
-        if (*position as usize) < length {
-            values[*sequence as usize * rows + row] = 1.0 / length as f32;
-        }
-    }
-
-    Tensor::<1>::from_data(values.as_slice(), device).reshape([batch, rows])
 }
 
 impl Objective for Simple {
