@@ -43,10 +43,11 @@ mod pair;
 mod reach;
 mod sharing;
 mod stack;
+mod validate;
 
 pub use block::{AttentionBlock, FeedForward};
 pub use config::{
-    ConfigError, EmbeddingProjection, EncoderConfig, NormPlacement, OutputInit, PositionEmbedding,
+    EmbeddingProjection, EncoderConfig, NormPlacement, OutputInit, PositionEmbedding,
 };
 pub use embeddings::{Embeddings, PositionEmbeddings, token_table};
 pub use encoder::Encoder;
@@ -60,3 +61,4 @@ pub use norm::{Norm, NormKind};
 pub use pair::PairHead;
 pub use sharing::Sharing;
 pub use stack::{Stack, Trace};
+pub use validate::ConfigError;
