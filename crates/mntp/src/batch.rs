@@ -1,10 +1,8 @@
 //! Sequences that are masked and sequences that are read causally, in one batch.
 
-use mlm::{Laid, Masked, Maskers, MlmBatch, Replacement, Target};
-use objective::Purpose;
-
 use corpus::uniform;
-use objective::Example;
+use mlm::{Laid, Masked, Maskers, MlmBatch, Replacement, Target};
+use objective::{Example, Purpose};
 
 use crate::config::MntpConfig;
 
@@ -38,11 +36,7 @@ impl MntpBatch {
     /// counts nothing.
     pub fn part(&self, reading: Reading) -> (MlmBatch, Vec<u32>) {
         let MlmBatch { sequences, positions, labels, replacements } = &self.mlm;
-        let is_causal = |flat: u32| sequences.causal[flat as usize / sequences.len];
-        let chosen: Vec<usize> = (0..positions.len())
-            .filter(|i| is_causal(positions[*i]) == (reading == Reading::Causal))
-            .collect();
-
+        let chosen = self.chosen(reading);
         let part = MlmBatch {
             sequences: sequences.clone(),
             positions: chosen.iter().map(|i| positions[*i]).collect(),
@@ -55,7 +49,15 @@ impl MntpBatch {
 
     /// The number of targets of each kind.
     pub fn counts(&self) -> [usize; 2] {
-        [Reading::Masked, Reading::Causal].map(|reading| self.part(reading).0.labels.len())
+        [Reading::Masked, Reading::Causal].map(|reading| self.chosen(reading).len())
+    }
+
+    /// Which of all targets are of one kind.
+    fn chosen(&self, reading: Reading) -> Vec<usize> {
+        let MlmBatch { sequences, positions, .. } = &self.mlm;
+        let is_causal = |flat: u32| sequences.causal[flat as usize / sequences.len];
+        let is_of_kind = |i: &usize| is_causal(positions[*i]) == (reading == Reading::Causal);
+        (0..positions.len()).filter(is_of_kind).collect()
     }
 }
 
@@ -83,17 +85,24 @@ pub fn collate(
         Purpose::Evaluation => (0..examples.len()).map(|i| (i, false)).collect(),
     };
 
-    let (mut shown, mut masked) = (Vec::new(), Vec::new());
-    for (i, causal) in &rows {
-        let example = maskers.drawn(&examples[*i]);
-        masked.push(if *causal {
-            all_targets(&laid[*i])
-        } else {
-            let row = laid[*i].row(example.progress);
-            without_first(maskers.of(purpose).mask(&row, &mut example.rng("mask")), &laid[*i])
-        });
-        shown.push(laid[*i].clone());
-    }
+    let hidden: Vec<(&Laid, Example)> = rows
+        .iter()
+        .filter(|(_, causal)| !causal)
+        .map(|(i, _)| (&laid[*i], maskers.drawn(&examples[*i])))
+        .collect();
+    let inputs: Vec<_> = hidden.iter().map(|(laid, example)| laid.row(example.progress)).collect();
+    let mut rngs: Vec<_> = hidden.iter().map(|(_, example)| example.rng("mask")).collect();
+    let mut hidden = maskers.of(purpose).mask_batch(&inputs, &mut rngs).into_iter();
+
+    let shown: Vec<Laid> = rows.iter().map(|(i, _)| laid[*i].clone()).collect();
+    let masked: Vec<Masked> = rows
+        .iter()
+        .zip(&shown)
+        .map(|((_, causal), laid)| match causal {
+            true => all_targets(laid),
+            false => without_first(hidden.next().expect("one for each masked row"), laid),
+        })
+        .collect();
 
     let mut mlm = MlmBatch::of(&shown, &masked, pad);
     mlm.sequences.causal = rows.into_iter().map(|(_, causal)| causal).collect();
