@@ -49,17 +49,18 @@ pub struct Standing {
 }
 
 impl Course {
-    /// The course of a run with this budget of which `whole` would be a step of full size.
+    /// The course of a run with this budget, of which `whole` tells what a step of full size comes
+    /// to.
     pub fn new(
         config: CourseConfig,
         step: StepSize,
         budget: &Budget,
-        whole: &BudgetProgress,
+        whole: impl FnOnce() -> BudgetProgress,
     ) -> Self {
         let pace = match (budget.steps, budget.minutes) {
             (Some(steps), _) => Pace::Steps(1.0 / steps as f64),
             (_, Some(_)) => Pace::Clock,
-            _ => Pace::Rows(budget.fraction(whole) / step.size as f64),
+            _ => Pace::Rows(budget.fraction(&whole()) / step.size as f64),
         };
         Self { config, step, pace }
     }
@@ -105,7 +106,7 @@ impl Course {
     /// The size grows in a line, in whole rows a pass.
     fn size(&self, progress: f64) -> usize {
         let (first, last) = (self.config.initial_size, self.step.size);
-        if progress >= self.config.ramp || first >= last {
+        if progress >= self.config.ramp {
             return last;
         }
         let passes = self.step.passes();
@@ -128,7 +129,7 @@ mod tests {
         let step = StepSize { size: 32, micro: 8, group: 0 };
         let whole =
             BudgetProgress { step: 1, tokens: 4000, epochs: 0.1, ..BudgetProgress::default() };
-        Course::new(config, step, &toml::from_str(budget).expect("TOML"), &whole)
+        Course::new(config, step, &toml::from_str(budget).expect("TOML"), || whole)
     }
 
     fn at(step: u64, rows: u64) -> Standing {

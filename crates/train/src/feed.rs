@@ -9,7 +9,6 @@ use objective::{Example, Objective, Purpose};
 use trunk::EncoderConfig;
 
 use crate::budget::BudgetProgress;
-
 use crate::course::{Course, Standing, StepRows};
 use crate::error::{Error, Result};
 use crate::examples::Examples;

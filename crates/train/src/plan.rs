@@ -68,7 +68,7 @@ pub fn plan<O: Objective>(
 ) -> Plan {
     let seconds = time_step(recipe, model, device);
     let one = BudgetProgress { seconds, ..recipe.whole_step(encoder) };
-    let course = Course::new(settings.course.clone(), settings.step, &settings.budget, &one);
+    let course = Course::new(settings.course.clone(), settings.step, &settings.budget, || one);
     let steps = match course.steps() {
         Some(steps) => steps as f64,
         None => (1.0 / settings.budget.fraction(&one)).ceil(),

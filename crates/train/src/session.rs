@@ -182,11 +182,8 @@ impl<O: Objective> Session<O> {
             evaluations: JsonLines::open(&self.folder.join("evals.jsonl"), self.state.step)?,
         };
         self.evaluated = logs.evaluations.last;
-        let standing = Standing {
-            step: self.state.step,
-            rows: self.state.rows,
-            fraction: self.settings.budget.fraction(&self.progress()),
-        };
+        let standing =
+            Standing { step: self.state.step, rows: self.state.rows, fraction: self.fraction() };
         let mut feed = Feed::start(&self.recipe, self.course(), standing)?;
         self.clock = Clock { started: Instant::now(), before: self.progress() };
         self.window.restart_clock();
@@ -201,7 +198,7 @@ impl<O: Objective> Session<O> {
 
         while !self.settings.budget.exhausted(&self.progress()) {
             let asked = Instant::now();
-            let batch = feed.next(self.settings.budget.fraction(&self.progress()))?;
+            let batch = feed.next(self.fraction())?;
             self.window.wait(asked.elapsed().as_secs_f64());
             self.step(batch)?;
             self.after_step(monitor, &mut logs)?;
@@ -267,10 +264,15 @@ impl<O: Objective> Session<O> {
         }
     }
 
+    /// The share of the budget that is spent.
+    fn fraction(&self) -> f64 {
+        self.settings.budget.fraction(&self.progress())
+    }
+
     /// How the steps of this run change over its budget.
     fn course(&self) -> Course {
         let Settings { step, course, budget, .. } = &self.settings;
-        Course::new(course.clone(), *step, budget, &self.recipe.whole_step(&self.encoder))
+        Course::new(course.clone(), *step, budget, || self.recipe.whole_step(&self.encoder))
     }
 
     fn summary(&self) -> Summary {
@@ -290,8 +292,7 @@ impl<O: Objective> Session<O> {
 
     /// One optimizer step.
     fn step(&mut self, batch: GlobalBatch<O::Batch>) -> Result<()> {
-        let fraction = self.settings.budget.fraction(&self.progress());
-        let factor = self.settings.schedule.factor(fraction);
+        let factor = self.settings.schedule.factor(self.fraction());
         let learning_rate = self.settings.optimizer.learning_rate * factor;
 
         self.state.flops += self.recipe.flops(&self.encoder, &batch);
@@ -322,7 +323,7 @@ impl<O: Objective> Session<O> {
         logs.metrics.write(record)?;
         self.window.restart_clock();
 
-        let fraction = self.settings.budget.fraction(&self.progress());
+        let fraction = self.fraction();
         // The pace of this process: an earlier process may have run on another machine.
         let spent = fraction - self.settings.budget.fraction(&self.clock.before);
         let pace = self.clock.started.elapsed().as_secs_f64() / spent.max(1e-9);

@@ -51,9 +51,9 @@ impl StepSize {
 /// How steps change over the budget.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CourseConfig {
-    /// Sequences of the first step; 0: as many as of all.
+    /// Sequences of the first step, where the size grows.
     pub initial_size: usize,
-    /// Share of the budget over which the size grows.
+    /// Share of the budget over which the size grows; 0: it does not.
     pub ramp: f64,
     /// Longest sequences from shares of the budget on, in ascending order.
     pub lengths: Vec<(f64, usize)>,
@@ -92,9 +92,8 @@ impl Default for BatchConfig {
 impl BatchConfig {
     /// How steps change over the budget.
     pub fn course(&self) -> CourseConfig {
-        let Self { initial_size, ramp, lengths, size, .. } = self;
-        let initial_size = if *initial_size == 0 { *size } else { *initial_size };
-        CourseConfig { initial_size, ramp: *ramp, lengths: lengths.clone() }
+        let Self { initial_size, ramp, ref lengths, .. } = *self;
+        CourseConfig { initial_size, ramp, lengths: lengths.clone() }
     }
 
     /// Checks the values, given the longest sequence of the run.

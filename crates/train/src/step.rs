@@ -71,11 +71,6 @@ impl<O: Objective> Stepper<O> {
         self.model.as_ref().expect("only taken out within a method")
     }
 
-    /// Replaces the model.
-    pub fn set_model(&mut self, model: O::Model) {
-        self.model = Some(model);
-    }
-
     /// The model that the run is judged by: with the average of the weights, where one is kept.
     pub fn judged(&self) -> O::Model {
         let model = self.model().clone();
@@ -98,7 +93,7 @@ impl<O: Objective> Stepper<O> {
             .collect();
         let own = if own.is_empty() { judged } else { &own };
 
-        self.set_model(weights::load(self.model().clone(), own)?);
+        self.model = Some(weights::load(self.model().clone(), own)?);
         if let Some(average) = &mut self.average {
             average.restore(judged, &device);
         }
