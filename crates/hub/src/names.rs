@@ -135,9 +135,8 @@ pub fn heads(family: Family, architecture: Architecture, encoder: &EncoderConfig
                 Family::Bert | Family::Albert => {
                     names.pooler("task.dense", family, &family.prefix())
                 }
-                Family::Roberta | Family::Electra => names.linear("task.dense", "classifier.dense"),
                 Family::Distilbert => names.linear("task.dense", "pre_classifier"),
-                Family::Modernbert => {}
+                _ => names.linear("task.dense", "classifier.dense"),
             }
 
             let nested = matches!(family, Family::Roberta | Family::Electra);

@@ -85,13 +85,17 @@ fn prefix(folder: &Path, family: Family, tensors: &Weights) -> Result<String> {
 /// Moves one tensor of the file to `weights`, under this project's name. Returns false if the file
 /// does not have it.
 fn take(folder: &Path, name: &Name, tensors: &mut Weights, weights: &mut Weights) -> Result<bool> {
-    let is_last = name.part.is_none_or(|(i, count)| i + 1 == count);
-    let found =
-        if is_last { tensors.remove(&name.theirs) } else { tensors.get(&name.theirs).cloned() };
+    let found = match name.part {
+        Some((i, count)) => {
+            let part = tensors.get(&name.theirs).map(|tensor| part(tensor, i, count)).transpose();
+            if i + 1 == count {
+                tensors.remove(&name.theirs);
+            }
+            part.map_err(|error| of_tensor(folder, &name.theirs, &error))?
+        }
+        None => tensors.remove(&name.theirs),
+    };
     let Some(mut tensor) = found else { return Ok(false) };
-    if let Some((i, count)) = name.part {
-        tensor = part(tensor, i, count).map_err(|error| of_tensor(folder, &name.theirs, &error))?;
-    }
     if name.transposed {
         tensor = tensor.transposed().map_err(|error| of_tensor(folder, &name.theirs, &error))?;
     }
@@ -101,15 +105,14 @@ fn take(folder: &Path, name: &Name, tensors: &mut Weights, weights: &mut Weights
 
 /// The rows of part `i` of `count` parts of a tensor.
 fn part(
-    tensor: HostTensor,
+    HostTensor { shape, values }: &HostTensor,
     i: usize,
     count: usize,
 ) -> std::result::Result<HostTensor, &'static str> {
-    let HostTensor { mut shape, values } = tensor;
     if !shape.first().is_some_and(|rows| rows.is_multiple_of(count)) {
         return Err("cannot be divided into its parts");
     }
-    let len = values.len() / count;
+    let (mut shape, len) = (shape.clone(), values.len() / count);
     shape[0] /= count;
     Ok(HostTensor { shape, values: values[i * len..(i + 1) * len].to_vec() })
 }
