@@ -110,6 +110,21 @@ impl Curve for Silu {
     }
 }
 
+/// Calls `$function` with the type of the curve that `$activation` names.
+macro_rules! with_curve {
+    ($activation:expr, $function:ident($($argument:expr),*)) => {{
+        use $crate::cpu::activation as curves;
+        match $activation {
+            curves::Activation::Gelu => $function::<curves::Gelu>($($argument),*),
+            curves::Activation::GeluTanh => $function::<curves::GeluTanh>($($argument),*),
+            curves::Activation::Relu => $function::<curves::Relu>($($argument),*),
+            curves::Activation::ReluSquared => $function::<curves::ReluSquared>($($argument),*),
+            curves::Activation::Silu => $function::<curves::Silu>($($argument),*),
+        }
+    }};
+}
+pub(super) use with_curve;
+
 /// `f(x + bias)` for rows as wide as `bias`.
 pub fn forward(activation: Activation, x: &[f32], bias: &[f32]) -> Vec<f32> {
     let task = rows_of_a_task(bias.len()) * bias.len();
@@ -135,23 +150,11 @@ pub fn backward(activation: Activation, x: &[f32], bias: &[f32], gradient: &mut 
 
 vectorised! {
     fn forward_rows(activation: Activation, x: &[f32], bias: &[f32], out: &mut [f32]) {
-        match activation {
-            Activation::Gelu => curve_forward::<Gelu>(x, bias, out),
-            Activation::GeluTanh => curve_forward::<GeluTanh>(x, bias, out),
-            Activation::Relu => curve_forward::<Relu>(x, bias, out),
-            Activation::ReluSquared => curve_forward::<ReluSquared>(x, bias, out),
-            Activation::Silu => curve_forward::<Silu>(x, bias, out),
-        }
+        with_curve!(activation, curve_forward(x, bias, out))
     }
 
     fn backward_rows(activation: Activation, x: &[f32], bias: &[f32], gradient: &mut [f32], sums: &mut [f32]) {
-        match activation {
-            Activation::Gelu => curve_backward::<Gelu>(x, bias, gradient, sums),
-            Activation::GeluTanh => curve_backward::<GeluTanh>(x, bias, gradient, sums),
-            Activation::Relu => curve_backward::<Relu>(x, bias, gradient, sums),
-            Activation::ReluSquared => curve_backward::<ReluSquared>(x, bias, gradient, sums),
-            Activation::Silu => curve_backward::<Silu>(x, bias, gradient, sums),
-        }
+        with_curve!(activation, curve_backward(x, bias, gradient, sums))
     }
 }
 

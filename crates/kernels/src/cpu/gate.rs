@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::activation::{Activation, Curve, Gelu, GeluTanh, Relu, ReluSquared, Silu};
+use super::activation::{Activation, Curve, with_curve};
 use super::parts::{rows_of_a_task, unwritten};
 use super::vectors::vectorised;
 
@@ -34,23 +34,11 @@ pub fn backward(
 
 vectorised! {
     fn forward_rows(activation: Activation, packed: &[f32], width: usize, out: &mut [f32]) {
-        match activation {
-            Activation::Gelu => curve_forward::<Gelu>(packed, width, out),
-            Activation::GeluTanh => curve_forward::<GeluTanh>(packed, width, out),
-            Activation::Relu => curve_forward::<Relu>(packed, width, out),
-            Activation::ReluSquared => curve_forward::<ReluSquared>(packed, width, out),
-            Activation::Silu => curve_forward::<Silu>(packed, width, out),
-        }
+        with_curve!(activation, curve_forward(packed, width, out))
     }
 
     fn backward_rows(activation: Activation, packed: &[f32], width: usize, gradient: &[f32], out: &mut [f32]) {
-        match activation {
-            Activation::Gelu => curve_backward::<Gelu>(packed, width, gradient, out),
-            Activation::GeluTanh => curve_backward::<GeluTanh>(packed, width, gradient, out),
-            Activation::Relu => curve_backward::<Relu>(packed, width, gradient, out),
-            Activation::ReluSquared => curve_backward::<ReluSquared>(packed, width, gradient, out),
-            Activation::Silu => curve_backward::<Silu>(packed, width, gradient, out),
-        }
+        with_curve!(activation, curve_backward(packed, width, gradient, out))
     }
 }
 
