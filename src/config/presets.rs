@@ -41,6 +41,13 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("modern-small", include_str!("../presets/modern-small.toml")),
     ("modern-base", include_str!("../presets/modern-base.toml")),
     ("modernbert-base", include_str!("../presets/modernbert-base.toml")),
+    ("modernbert-large", include_str!("../presets/modernbert-large.toml")),
+    ("ettin-17m", include_str!("../presets/ettin-17m.toml")),
+    ("ettin-32m", include_str!("../presets/ettin-32m.toml")),
+    ("ettin-68m", include_str!("../presets/ettin-68m.toml")),
+    ("ettin-150m", include_str!("../presets/ettin-150m.toml")),
+    ("ettin-400m", include_str!("../presets/ettin-400m.toml")),
+    ("ettin-1b", include_str!("../presets/ettin-1b.toml")),
     ("demo", include_str!("../presets/demo.toml")),
 ];
 
