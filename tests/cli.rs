@@ -306,6 +306,45 @@ fn the_other_commands_answer() {
 }
 
 #[test]
+fn ngrams_of_a_text_are_learnt_and_masked_together() {
+    let sandbox = Sandbox::new(12);
+    let learn = |out: &str, least: &str| {
+        let mut command = sandbox.command("corpus");
+        command.args(["ngrams", "--corpus", "train.txt", "--tokenizer", "train:wordpiece:300"]);
+        command.args(["--out", out, "--min-count", least, "--json"]);
+        json(&command.assert().success())
+    };
+    let learnt = learn("ngrams.jsonl", "3");
+    assert!(learnt["of_2_words"].as_u64().expect("a count") > 0, "{learnt}");
+    let lines = fs::read_to_string(sandbox.path("ngrams.jsonl")).expect("a file");
+    assert_eq!(lines.lines().count() as u64, 1 + learnt["ngrams"].as_u64().expect("a count"));
+
+    let pmi = ["--set", "objective.masking.family=pmi", "--checkpoint-every", "2"];
+    let without = sandbox.pretrain("without", 2).args(pmi).assert().code(3);
+    assert!(stderr(&without).contains("corpus ngrams"), "{}", stderr(&without));
+
+    let with = ["--tokenizer", "train:wordpiece:300", "--set", "corpus.ngrams=ngrams.jsonl"];
+    let run = || sandbox.pretrain("run", 4).args(pmi).args(with).assert();
+    run().success();
+
+    // A run goes on with the same n-grams only, and its evaluation needs none.
+    fs::remove_dir_all(sandbox.path("run/checkpoints/step-00000004")).expect("removed");
+    fs::remove_file(sandbox.path("run/summary.json")).expect("removed");
+    learn("ngrams.jsonl", "5");
+    let changed = stderr(&run().code(3));
+    assert!(changed.contains("its file of n-grams changed"), "{changed}");
+    fs::remove_file(sandbox.path("ngrams.jsonl")).expect("removed");
+    let mut eval = sandbox.command("eval");
+    eval.args(["--model", "run", "--task", "loss"]).assert().success();
+
+    let mut other = sandbox.pretrain("other", 2);
+    learn("others.jsonl", "3");
+    other.args(pmi).args(["--tokenizer", "train:bpe:300"]);
+    let other = other.args(["--set", "corpus.ngrams=others.jsonl"]).assert().code(3);
+    assert!(stderr(&other).contains("another tokenizer"), "{}", stderr(&other));
+}
+
+#[test]
 fn spans_of_an_annotation_are_masked() {
     let sandbox = Sandbox::new(12);
     // The second word of every line that has two.

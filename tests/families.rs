@@ -68,7 +68,8 @@ impl Expected {
         let lengths =
             ids("attention_mask").chunks(len).map(|row| row.iter().sum::<u32>() as usize).collect();
         let (tokens, segments) = (ids("input_ids"), ids("token_type_ids"));
-        let sequences = Sequences { len, tokens, segments, lengths, causal: Vec::new() };
+        let sequences =
+            Sequences { len, tokens, segments, lengths, causal: Vec::new(), documents: Vec::new() };
         Self { integers, floats, sequences }
     }
 

@@ -57,7 +57,14 @@ fn batch(file: &SafeTensors<'_>) -> Batch {
     let segments =
         numbers(file, "token_type_ids").unwrap_or_default().iter().map(|id| *id as u32).collect();
     Batch {
-        sequences: Sequences { len, tokens: ids, segments, lengths, causal: Vec::new() },
+        sequences: Sequences {
+            len,
+            tokens: ids,
+            segments,
+            lengths,
+            causal: Vec::new(),
+            documents: Vec::new(),
+        },
         rows,
         len,
     }
@@ -179,7 +186,7 @@ fn gradients_are_equal(family: &str) {
 
     let hidden = model.encoder.forward_at(&batch.sequences.input(&device), &positions, None);
     let count = labels.len();
-    let targets = kernels::Targets { labels, weights: None };
+    let targets = kernels::Targets::new(labels);
     let loss =
         model.head.loss(hidden, model.encoder.embeddings.tokens.val(), targets) / count as f64;
 

@@ -73,6 +73,7 @@ fn main() -> Result<()> {
         special_ids: vec![0, 1, 2, 3, 4],
         vocabulary: args.vocabulary,
         token_counts: Vec::new(),
+        ngrams: None,
         max_length: args.length,
         encoder: encoder.clone(),
         teacher: None,
@@ -140,19 +141,12 @@ fn batch(args: &Args, seed: u64) -> MlmBatch {
     }
     let labels: Vec<u32> = positions.iter().map(|_| below(args.vocabulary) as u32).collect();
     let replacements = vec![Replacement::Mask; positions.len()];
-    let lengths = vec![args.length; args.batch];
-    MlmBatch {
-        sequences: Sequences {
-            len: args.length,
-            tokens,
-            segments: Vec::new(),
-            lengths,
-            causal: Vec::new(),
-        },
-        positions,
-        labels,
-        replacements,
-    }
+    MlmBatch { sequences: full_sequences(&tokens, args.length), positions, labels, replacements }
+}
+
+/// Sequences of `length` tokens without padding.
+fn full_sequences(tokens: &[u32], length: usize) -> Sequences {
+    Sequences::pad(&tokens.chunks(length).collect::<Vec<_>>(), 2)
 }
 
 /// The batch in as many micro-batches as run side by side.
@@ -164,15 +158,8 @@ fn parts(batch: &MlmBatch, args: &Args, step: u64) -> GlobalBatch<MlmBatch> {
         let inside = |flat: &u32| (from..to).contains(&(*flat as usize));
         let chosen: Vec<usize> =
             (0..batch.positions.len()).filter(|i| inside(&batch.positions[*i])).collect();
-        let sequences = Sequences {
-            len: args.length,
-            tokens: batch.sequences.tokens[from..to].to_vec(),
-            segments: Vec::new(),
-            lengths: vec![args.length; last - first],
-            causal: Vec::new(),
-        };
         let part = MlmBatch {
-            sequences,
+            sequences: full_sequences(&batch.sequences.tokens[from..to], args.length),
             positions: chosen.iter().map(|i| batch.positions[*i] - from as u32).collect(),
             labels: chosen.iter().map(|i| batch.labels[*i]).collect(),
             replacements: vec![Replacement::Mask; chosen.len()],

@@ -117,6 +117,9 @@ pub struct CorpusConfig {
     pub lowercase: bool,
     /// Longest sequence in tokens, special tokens included. BERT: 128 and 512.
     pub max_length: usize,
+    /// The file of n-grams of this text that are masked together (`masking.unit = "pmi"`), which
+    /// `bert-variants corpus ngrams` writes; empty: none.
+    pub ngrams: PathBuf,
     /// Whether a passage may cross from one document into the next.
     pub across: Across,
     /// Share of passages that aim at a random shorter length. BERT, ALBERT: 0.1.
@@ -138,6 +141,7 @@ impl Default for CorpusConfig {
             tokenizer: "train:wordpiece:8192".to_owned(),
             lowercase: true,
             max_length: 128,
+            ngrams: PathBuf::new(),
             across: Across::Document,
             short_share: 0.0,
             cache: PathBuf::new(),

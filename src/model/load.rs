@@ -45,6 +45,8 @@ pub fn load<O: Objective>(source: &ModelSource, device: &Device) -> Result<Loade
     let counts = token_counts.clone().unwrap_or_else(|| vec![1; tokenizer.vocabulary_size()]);
 
     let mut context = Context::new(&tokenizer, counts, encoder.positions, &encoder);
+    // Only training masks and those of an evaluation, which has its own context, need n-grams.
+    context.ngrams = Some(Arc::default());
     if let ModelSource::Run { config, .. } = source {
         context.teacher = teacher::open(&config.teacher, device).unwrap_or_else(|error| {
             tracing::warn!("what compares with the teacher is left out: {error:#}");

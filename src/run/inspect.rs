@@ -36,8 +36,8 @@ pub fn inspect<O: Objective>(job: &InspectJob<'_>) -> Result<Vec<ShownExample>> 
     let InspectJob { config, text, count, epoch, model } = *job;
     let device = config.backend.open()?;
 
-    let token_counts = text.train.token_counts();
-    let (objective, _): (O, _) = build(config, &text.tokenizer, token_counts, &device)?;
+    let statistics = text.statistics(&config.corpus)?;
+    let (objective, _): (O, _) = build(config, &text.tokenizer, statistics, &device)?;
 
     let packing = objective.packing();
     let passages = text.train.passages(&config.corpus, packing, &Progress::default())?;

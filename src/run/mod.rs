@@ -12,4 +12,6 @@ pub use folder::{FolderState, Resume};
 pub use inspect::{InspectJob, inspect};
 pub use pretrain::{PretrainJob, PretrainOutcome, pretrain};
 pub use task::{TaskLesson, learn, train as train_task};
-pub use text::{PreparedText, TextSource, cache_folder, open_text, open_tokenizer};
+pub use text::{
+    PreparedText, TextSource, TextStatistics, cache_folder, open_ngrams, open_text, open_tokenizer,
+};

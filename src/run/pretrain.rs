@@ -18,7 +18,7 @@ use trunk::EncoderConfig;
 use super::build::build;
 use super::folder::{FolderState, Resume, inspect, lock};
 use super::monitor::RunMonitor;
-use super::text::PreparedText;
+use super::text::{PreparedText, TextStatistics};
 use crate::backend::Backend;
 use crate::config::{RunConfig, TOKEN_COUNTS};
 use crate::exit::BadInput;
@@ -58,8 +58,8 @@ pub struct Material<O> {
     pub encoder: EncoderConfig,
     /// The tokenizer.
     pub tokenizer: Tokenizer,
-    /// How often each token occurs in the training text; empty where there is none.
-    pub token_counts: Vec<u64>,
+    /// What is known about the training text as a whole.
+    pub statistics: TextStatistics,
     /// Training examples.
     pub examples: Examples,
     /// Validation examples; may be empty.
@@ -116,9 +116,8 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<PretrainOutcome> 
         return Err(BadInput(message).into());
     }
 
-    let token_counts = text.train.token_counts();
-    let (objective, encoder): (O, _) =
-        build(config, &text.tokenizer, token_counts.clone(), &device)?;
+    let statistics = text.statistics(&config.corpus)?;
+    let (objective, encoder): (O, _) = build(config, &text.tokenizer, statistics.clone(), &device)?;
 
     let packing = objective.packing();
     let examples = text.train.passages(&config.corpus, packing, &progress)?;
@@ -136,7 +135,7 @@ pub fn pretrain<O: Objective>(job: &PretrainJob<'_>) -> Result<PretrainOutcome> 
         objective,
         encoder,
         tokenizer: text.tokenizer,
-        token_counts,
+        statistics,
         examples,
         valid,
         initial: Weights::new(),
@@ -174,7 +173,10 @@ pub fn train<O: Objective>(
     let model =
         initial_model(config, objective.as_ref(), &encoder, &tokenizer, material.initial, &device)?;
     let teacher = teacher_weights(&config.teacher)?;
-    let sources = Sources::new(&material.examples, monitor.valid(), teacher.as_ref())?;
+    let mut sources = Sources::new(&material.examples, monitor.valid(), teacher.as_ref())?;
+    if let Some(ngrams) = &material.statistics.ngrams {
+        sources.ngrams = ngrams.hash().to_owned();
+    }
     let run = Run {
         folder: job.out.to_owned(),
         settings: config.train_settings(),
@@ -190,7 +192,7 @@ pub fn train<O: Objective>(
         return Ok(PretrainOutcome::Planned(plan(config, run), tokenizer));
     }
 
-    train_in_folder(job, state, run, &mut monitor, &tokenizer, &material.token_counts)
+    train_in_folder(job, state, run, &mut monitor, &tokenizer, &material.statistics.token_counts)
 }
 
 /// The device to train on: `device` with derivatives, and with gradient checkpointing where

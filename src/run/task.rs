@@ -14,6 +14,7 @@ use train::Examples;
 use super::build::build;
 use super::folder::{FolderState, Resume};
 use super::pretrain::{Material, PretrainJob, complete, train as train_run};
+use super::text::TextStatistics;
 use crate::config::RunConfig;
 use crate::exit::BadInput;
 use crate::model::{self, Loaded};
@@ -68,7 +69,7 @@ pub fn train<O: Objective>(
 /// Takes the training rows and the initial values out of `lesson`.
 fn material<O: Objective>(config: &RunConfig, lesson: &mut TaskLesson<'_>) -> Result<Material<O>> {
     let device = config.backend.open()?;
-    let (objective, encoder) = build(config, lesson.tokenizer, Vec::new(), &device)?;
+    let (objective, encoder) = build(config, lesson.tokenizer, TextStatistics::default(), &device)?;
 
     let splits = lesson.data.dev.iter();
     let valid = splits.flat_map(|split| LabelledSequence::evaluation_set(&split.rows)).collect();
@@ -78,7 +79,7 @@ fn material<O: Objective>(config: &RunConfig, lesson: &mut TaskLesson<'_>) -> Re
         objective,
         encoder,
         tokenizer: lesson.tokenizer.clone(),
-        token_counts: Vec::new(),
+        statistics: TextStatistics::default(),
         examples: Examples::Labelled(train.into()),
         valid,
         initial: std::mem::take(&mut lesson.initial),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use corpus::{
-    Builder, Corpus, PackingConfig, Passages, ProgressObserver, Subset, Tokenizer, TokenizerModel,
-    TrainConfig,
+    Builder, Corpus, Ngrams, PackingConfig, Passages, ProgressObserver, Subset, Tokenizer,
+    TokenizerModel, TrainConfig,
 };
 use objective::Packing;
 use train::Examples;
@@ -27,6 +27,15 @@ pub struct PreparedText {
     pub train: TextSource,
     /// The validation text, if there is one.
     pub valid: Option<TextSource>,
+}
+
+/// What is known about the training text as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct TextStatistics {
+    /// How often each token occurs; empty where there is no text.
+    pub token_counts: Vec<u64>,
+    /// N-grams of words that belong together, where a file of them is given.
+    pub ngrams: Option<Arc<Ngrams>>,
 }
 
 /// Documents of a tokenised corpus.
@@ -79,6 +88,17 @@ impl PreparedText {
     }
 }
 
+impl PreparedText {
+    /// What is known about the training text as a whole.
+    ///
+    /// # Errors
+    /// When the file of n-grams cannot be read, or belongs to another tokenizer.
+    pub fn statistics(&self, config: &CorpusConfig) -> Result<TextStatistics> {
+        let ngrams = open_ngrams(config, &self.tokenizer)?;
+        Ok(TextStatistics { token_counts: self.train.token_counts(), ngrams })
+    }
+}
+
 impl TextSource {
     /// How often each token occurs in the corpus.
     pub fn token_counts(&self) -> Vec<u64> {
@@ -106,6 +126,17 @@ impl TextSource {
 
         Ok(Examples::Text(Passages::open(&self.corpus, self.subset, packing, observer)?))
     }
+}
+
+/// The n-grams of `corpus.ngrams`; none where it is empty.
+///
+/// # Errors
+/// When the file cannot be read, or belongs to another tokenizer.
+pub fn open_ngrams(config: &CorpusConfig, tokenizer: &Tokenizer) -> Result<Option<Arc<Ngrams>>> {
+    if config.ngrams.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(Ngrams::read(&config.ngrams, tokenizer)?)))
 }
 
 /// The text at `paths`, cut as `config` says.

@@ -9,6 +9,8 @@
 //! 2019, section 4.2), and [`Permutation`] shuffles the passages for every epoch. Both look up the
 //! N-th passage in constant time, so resuming a run replays nothing.
 //!
+//! [`Ngrams`] are the n-grams of words whose parts belong together (PMI-Masking, Levine et al. 2021).
+//!
 //! The crate depends neither on objectives nor on tensors.
 //!
 //! ```
@@ -34,6 +36,7 @@ mod duplicates;
 mod error;
 mod lines;
 mod manifest;
+mod ngrams;
 mod observer;
 mod packing;
 mod passages;
@@ -53,6 +56,7 @@ pub use compression::Compression;
 pub use corpus::{Corpus, Statistics, unigram_cross_entropy};
 pub use error::{Error, Result};
 pub use manifest::{Counts, Manifest};
+pub use ngrams::{Ngram, NgramConfig, Ngrams};
 pub use observer::{ProgressObserver, Quiet};
 pub use packing::{Across, PackingConfig};
 pub use passages::{Passage, Passages, Subset};

@@ -176,7 +176,7 @@ fn vocabulary(c: &mut Criterion) {
         (leaf([PREDICTED, WIDTH]), leaf([VOCABULARY, WIDTH]), leaf([VOCABULARY]));
     let layer = OutputLayer { hidden, table, bias, precision: Precision::F32 };
     let labels = (0..PREDICTED).map(|i| (i * 7919 % VOCABULARY) as u32).collect();
-    let targets = Targets { labels, weights: None };
+    let targets = Targets::new(labels);
     both(
         c,
         "output layer with cross-entropy",

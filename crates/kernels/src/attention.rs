@@ -293,10 +293,19 @@ mod tests {
 
     /// Windows and pasts for up to three sequences.
     fn visibilities() -> Vec<Visibility> {
-        let causal = |causal: &[bool]| Visibility { window: None, causal: causal.into() };
+        let causal =
+            |causal: &[bool]| Visibility { causal: causal.into(), ..Visibility::default() };
         let window = |window| Visibility { window: Some(window), ..Visibility::default() };
-        let both = Visibility { window: Some(3), causal: [true, false, true].into() };
-        vec![window(0), window(2), window(40), causal(&[true; 3]), causal(&[false, true]), both]
+        let both = Visibility { causal: [true, false, true].into(), ..window(3) };
+        let documents = |documents: &[&[u32]]| Visibility {
+            documents: documents.iter().map(|starts| starts.to_vec()).collect(),
+            ..Visibility::default()
+        };
+        let apart = documents(&[&[2], &[], &[3, 4]]);
+        let near = Visibility { documents: apart.documents.clone(), ..both.clone() };
+        let [past, mixed] = [causal(&[true; 3]), causal(&[false, true])];
+        let far = documents(&[&[1, 63, 64, 140], &[69]]);
+        vec![window(0), window(2), window(40), past, mixed, both, apart, near, far]
     }
 
     #[test]
@@ -334,7 +343,7 @@ mod tests {
     #[test]
     fn the_last_token_changes_nothing_before_it_where_queries_see_the_past() {
         let (heads, d) = (2, 12);
-        let causal = Visibility { window: None, causal: [true].into() };
+        let causal = Visibility { causal: [true].into(), ..Visibility::default() };
         let out = |n: usize| {
             let (q, kv) = (leaf([9, d], 1), leaf([9, 2 * d], 2));
             let options = Attention { visibility: causal.clone(), ..whole(heads, &[n]) };

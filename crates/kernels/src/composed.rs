@@ -219,6 +219,13 @@ pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     log_softmax(logits, 1).gather(1, labels.unsqueeze_dim(1)).squeeze_dim::<1>(1).neg()
 }
 
+/// The logarithm of the sum of the exponentials of each row, `[n]`.
+fn log_sum_exp(logits: Tensor<2>) -> Tensor<1> {
+    let most = logits.clone().detach().max_dim(1);
+    let sums = (logits - most.clone()).exp().sum_dim(1);
+    (sums.log() + most).squeeze_dim::<1>(1)
+}
+
 /// `hidden table^T + bias`
 pub fn logits(layer: OutputLayer) -> Tensor<2> {
     linear(layer.hidden, layer.table.transpose(), layer.bias)
@@ -227,7 +234,11 @@ pub fn logits(layer: OutputLayer) -> Tensor<2> {
 /// The weighted sum of the losses of rows of hidden states, `[1]`.
 pub fn vocabulary_loss(layer: OutputLayer, targets: &Targets) -> Tensor<1> {
     let device = layer.hidden.device();
-    let losses = cross_entropy(logits(layer), ids(&targets.labels, &device));
+    let logits = logits(layer);
+    let mut losses = cross_entropy(logits.clone(), ids(&targets.labels, &device));
+    if targets.z_loss > 0.0 {
+        losses = losses + log_sum_exp(logits).powi_scalar(2) * targets.z_loss;
+    }
     match &targets.weights {
         Some(weights) => (losses * Tensor::from_data(weights.as_slice(), &device)).sum(),
         None => losses.sum(),

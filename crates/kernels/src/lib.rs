@@ -85,5 +85,5 @@ pub use rms::rms_norm;
 pub use rotary::rotate;
 pub use rows::Rows;
 pub use softmax::softmax;
-pub use visibility::Visibility;
+pub use visibility::{Visibility, document_start};
 pub use vocabulary::{Scores, vocabulary_loss, vocabulary_sample, vocabulary_scores};

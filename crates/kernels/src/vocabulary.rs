@@ -22,7 +22,7 @@ impl OutputLayer {
     }
 }
 
-/// `sum_i w_i * -log softmax(logits_i)[label_i]` in nats, `[1]`. On the CPU logits are held for a
+/// `sum_i w_i * (-log softmax(logits_i)[label_i] + z_loss * logsumexp(logits_i)^2)` in nats, `[1]`. On the CPU logits are held for a
 /// limited number of rows at a time, so memory does not grow with rows times vocabulary.
 ///
 /// # Panics
@@ -202,7 +202,8 @@ mod tests {
         {
             let layer = layer(n, width, vocabulary);
             let weights = weighted.then(|| (0..n).map(|i| i as f32 * 0.25).collect());
-            let targets = Targets { labels: labels(n, vocabulary), weights };
+            let z_loss = if weighted { 0.02 } else { 0.0 };
+            let targets = Targets { labels: labels(n, vocabulary), weights, z_loss };
             let fused = found(&vocabulary_loss(layer.clone(), targets.clone()), &layer);
             let plain = found(&composed::vocabulary_loss(layer.clone(), &targets), &layer);
             assert_close(&fused, &plain, 2e-6, &format!("{n} x {vocabulary} x {width}"));
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn bfloat16_is_near_32_bits() {
-        let targets = Targets { labels: labels(33, 300), weights: None };
+        let targets = Targets::new(labels(33, 300));
         let of = |precision| {
             let layer = OutputLayer { precision, ..layer(33, 16, 300) };
             found(&vocabulary_loss(layer.clone(), targets.clone()), &layer)
@@ -227,7 +228,7 @@ mod tests {
     fn rows_in_several_chunks_sum_up() {
         let (n, vocabulary) = (40, 1 << 19);
         let layer = layer(n, 2, vocabulary);
-        let targets = Targets { labels: labels(n, vocabulary), weights: None };
+        let targets = Targets::new(labels(n, vocabulary));
         let fused = found(&vocabulary_loss(layer.clone(), targets.clone()), &layer);
         let plain = found(&composed::vocabulary_loss(layer.clone(), &targets), &layer);
         assert_close(&fused, &plain, 1e-5, "chunks");
@@ -301,7 +302,7 @@ mod tests {
         let run = |threads| {
             in_pool(threads, || {
                 let layer = layer(77, 24, 1500);
-                let targets = Targets { labels: labels(77, 1500), weights: None };
+                let targets = Targets::new(labels(77, 1500));
                 found(&vocabulary_loss(layer.clone(), targets), &layer)
             })
         };

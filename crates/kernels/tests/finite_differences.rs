@@ -197,14 +197,19 @@ fn rotary_positions() {
 #[test]
 fn attention_in_a_window_and_to_the_past() {
     // One head of width 3; the first of two sequences sees its past only, both at most one token
-    // far.
+    // far and never the other of their two documents.
     let (lengths, width) = ([4usize, 3], 3);
-    let visibility = Visibility { window: Some(1), causal: [true, false].into() };
+    let documents = [vec![2], vec![1]].into();
+    let visibility = Visibility { window: Some(1), causal: [true, false].into(), documents };
     let formula = |m: &[Matrix]| {
         let mut out = vec![0.0; 7 * width];
         for (sequence, start, length) in [(0, 0usize, 4usize), (1, 4, 3)] {
             for query in 0..length {
-                let sees = |key: usize| query.abs_diff(key) <= 1 && (sequence == 1 || key <= query);
+                let document = |position: usize| position >= [2, 1][sequence];
+                let sees = |key: usize| {
+                    let is_near = query.abs_diff(key) <= 1 && (sequence == 1 || key <= query);
+                    is_near && document(key) == document(query)
+                };
                 let keys: Vec<usize> = (0..length).filter(|key| sees(*key)).collect();
                 let score = |key: &usize| -> f64 {
                     let products =
@@ -324,6 +329,7 @@ fn output_layer_with_cross_entropy() {
         Matrix::wave(vocabulary, width, 2),
         Matrix::wave(1, vocabulary, 3),
     ];
+    const Z_LOSS: f32 = 0.03;
     let labels = [3u32, 0, 22, 7, 7];
     let weights = [1.0f32, 0.5, 2.0, 0.0, 1.0];
     let formula = |m: &[Matrix]| {
@@ -332,13 +338,17 @@ fn output_layer_with_cross_entropy() {
                 m[0].row(row).iter().zip(m[1].row(word)).map(|(h, t)| h * t).sum::<f64>()
                     + m[2].values[word]
             };
-            let probabilities = softmax(&(0..vocabulary).map(logit).collect::<Vec<_>>());
-            -f64::from(weights[row]) * probabilities[labels[row] as usize].ln()
+            let logits: Vec<f64> = (0..vocabulary).map(logit).collect();
+            let probabilities = softmax(&logits);
+            let log_sum = logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
+            let loss = -probabilities[labels[row] as usize].ln();
+            f64::from(weights[row]) * (loss + f64::from(Z_LOSS) * log_sum * log_sum)
         };
         vec![(0..n).map(loss).sum()]
     };
     check("loss", &inputs, formula, |t| {
-        let targets = Targets { labels: labels.to_vec(), weights: Some(weights.to_vec()) };
+        let weights = Some(weights.to_vec());
+        let targets = Targets { labels: labels.to_vec(), weights, z_loss: Z_LOSS };
         let [hidden, table] = [&t[0], &t[1]].map(Tensor::clone);
         let layer =
             kernels::OutputLayer { hidden, table, bias: flat(&t[2]), precision: Precision::F32 };

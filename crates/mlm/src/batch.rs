@@ -47,6 +47,7 @@ impl Maskers {
             unk: context.specials.unk,
             specials: context.special_ids.clone(),
             counts: context.token_counts.clone(),
+            ngrams: context.ngrams.clone(),
         };
         let masker = |name: &str, masking: &Masking| {
             Masker::new(masking.clone(), vocabulary.clone(), context.max_length)
@@ -110,6 +111,9 @@ impl MlmBatch {
         if laid.iter().any(|laid| laid.segments.iter().any(|segment| *segment > 0)) {
             let segments: Vec<&[u32]> = laid.iter().map(|laid| laid.segments.as_slice()).collect();
             sequences = sequences.with_segments(&segments);
+        }
+        if laid.iter().any(|laid| !laid.documents.is_empty()) {
+            sequences.documents = laid.iter().map(|laid| laid.documents.clone()).collect();
         }
 
         let mut batch =

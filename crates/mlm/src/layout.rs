@@ -15,6 +15,18 @@ pub struct Laid {
     pub segments: Vec<u32>,
     /// The number of the annotated span that each token is in, counted from 1; 0: none.
     pub spans: Vec<u32>,
+    /// The positions of the first tokens of all documents but the first, where documents are
+    /// isolated; empty: they are one.
+    pub documents: Vec<u32>,
+}
+
+/// What stands and what is seen between the documents of a passage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DocumentEdges {
+    /// A separator token where another document begins.
+    pub separated: bool,
+    /// Tokens see no other document than theirs, and positions begin anew in each.
+    pub isolated: bool,
 }
 
 /// Consecutive tokens without special tokens.
@@ -29,9 +41,9 @@ pub struct Segment {
 }
 
 impl Laid {
-    /// `[CLS] passage [SEP]`; with `separated`, also a separator where another document begins in
-    /// it.
-    pub fn passage(passage: &Passage, specials: &Specials, separated: bool) -> Self {
+    /// `[CLS] passage [SEP]`, with `edges` where another document begins in it. A separator belongs
+    /// to the document before it.
+    pub fn passage(passage: &Passage, specials: &Specials, edges: DocumentEdges) -> Self {
         let mut laid = Self::default();
         let spans = span_numbers(passage);
 
@@ -39,8 +51,11 @@ impl Laid {
         let mut documents = passage.document_starts.iter().peekable();
         for (i, (token, starts)) in passage.tokens.iter().zip(&passage.word_starts).enumerate() {
             let begins = documents.next_if(|start| **start as usize == i).is_some();
-            if begins && separated {
+            if begins && edges.separated {
                 laid.push(specials.sep, true, 0, 0);
+            }
+            if begins && edges.isolated {
+                laid.documents.push(laid.tokens.len() as u32);
             }
             laid.push(*token, *starts || i == 0, 0, spans[i]);
         }
@@ -133,12 +148,18 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_separated_if_asked() {
+    fn documents_are_separated_and_isolated_if_asked() {
         let words = Passage::of_words(0, vec![7, 8, 9], vec![0, 2]);
         let passage = Passage { document_starts: vec![2], spans: vec![0..1, 1..3], ..words };
-        assert_eq!(Laid::passage(&passage, &SPECIALS, false).tokens, [2, 7, 8, 9, 3]);
-        let separated = Laid::passage(&passage, &SPECIALS, true);
-        assert_eq!(separated.tokens, [2, 7, 8, 3, 9, 3]);
-        assert_eq!(separated.spans, [0, 1, 2, 0, 2, 0]);
+        let lay = |separated, isolated| {
+            Laid::passage(&passage, &SPECIALS, DocumentEdges { separated, isolated })
+        };
+        assert_eq!(lay(false, false).tokens, [2, 7, 8, 9, 3]);
+        assert_eq!(lay(true, false).tokens, [2, 7, 8, 3, 9, 3]);
+        assert_eq!(lay(true, false).spans, [0, 1, 2, 0, 2, 0]);
+
+        let starts = [(false, false), (true, false), (false, true), (true, true)]
+            .map(|(separated, isolated)| lay(separated, isolated).documents);
+        assert_eq!(starts, [vec![], vec![], vec![3], vec![4]]);
     }
 }

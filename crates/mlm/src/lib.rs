@@ -38,8 +38,8 @@ mod pairs;
 
 pub use batch::{Maskers, MlmBatch};
 pub use config::MlmConfig;
-pub use layout::{Laid, Segment};
-pub use loss::{MetricNames, NAMES, predicted};
+pub use layout::{DocumentEdges, Laid, Segment};
+pub use loss::{MetricNames, MlmLoss, NAMES, predicted};
 pub use masking::*;
 pub use model::{Mlm, MlmModel};
 pub use pair_loss::{PairNames, first_tokens, pair_loss};

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kernels::{Scores, Targets};
-use objective::{Tally, Term};
+use objective::{Error, Tally, Term};
 use trunk::{Encoder, MlmHead, Predicted, Sequences};
 
 use crate::batch::MlmBatch;
@@ -21,6 +21,36 @@ pub struct MetricNames {
     pub masked_loss: &'static str,
 }
 
+/// A loss over predicted positions.
+#[derive(Clone, Copy, Debug)]
+pub struct MlmLoss {
+    /// Its names.
+    pub names: MetricNames,
+    /// What the square of the log of the softmax's denominator is multiplied by and added to the
+    /// loss of each target in training (z-loss; Chowdhery et al. 2022, section 5). 0: none.
+    pub z_loss: f64,
+}
+
+impl MlmLoss {
+    /// A loss with the z-loss of an `[objective]` table.
+    ///
+    /// # Errors
+    /// When it is negative or no number.
+    pub fn new(names: MetricNames, z_loss: f64) -> Result<Self, Error> {
+        if z_loss >= 0.0 && z_loss.is_finite() {
+            Ok(Self { names, z_loss })
+        } else {
+            Err(Error(format!("z_loss = {z_loss}: must be at least 0")))
+        }
+    }
+}
+
+impl From<MetricNames> for MlmLoss {
+    fn from(names: MetricNames) -> Self {
+        Self { names, z_loss: 0.0 }
+    }
+}
+
 /// The names in masked language modelling.
 pub const NAMES: MetricNames = MetricNames {
     loss: "mlm/loss",
@@ -37,22 +67,25 @@ impl MlmBatch {
         if self.positions.is_empty() { &[0] } else { &self.positions }
     }
 
-    /// The loss term and, in an evaluation pass, its metrics, given the hidden states `[n, hidden]`
-    /// at [`MlmBatch::predicted_positions`] and the token table `[vocabulary, embedding]`.
+    /// The loss term and, in an evaluation pass, its metrics; `predicted` is at
+    /// [`MlmBatch::predicted_positions`].
     pub fn loss(
         &self,
-        names: MetricNames,
-        head: &MlmHead,
-        table: Tensor<2>,
-        hidden: Tensor<2>,
+        loss: impl Into<MlmLoss>,
+        predicted: Predicted<'_>,
         training: bool,
     ) -> (Term, Vec<Tally>) {
+        let MlmLoss { names, z_loss } = loss.into();
+        let Predicted { hidden, head, table, .. } = predicted;
         let count = self.labels.len() as f64;
-        let targets = if self.labels.is_empty() {
-            Targets { labels: vec![0], weights: Some(vec![0.0]) }
+        let mut targets = if self.labels.is_empty() {
+            Targets { weights: Some(vec![0.0]), ..Targets::new(vec![0]) }
         } else {
-            Targets { labels: self.labels.clone(), weights: None }
+            Targets::new(self.labels.clone())
         };
+        if training {
+            targets.z_loss = z_loss as f32;
+        }
 
         let (sum, tallies) = if training || self.labels.is_empty() {
             (head.loss(hidden, table, targets), Vec::new())
@@ -101,7 +134,7 @@ pub fn predicted<'m>(
     device: &Device,
 ) -> Predicted<'m> {
     let hidden = encoder.forward_at(&sequences.input(device), positions, None);
-    Predicted { hidden, head, table: encoder.embeddings.tokens.val(), share: None }
+    Predicted::new(hidden, head, encoder.embeddings.tokens.val())
 }
 
 #[cfg(test)]
@@ -134,7 +167,9 @@ mod tests {
         let gradient = |input_table: Tensor<2>, output_table: Tensor<2>| -> Vec<f32> {
             let embedded = model.encoder.embeddings.places.forward(input_table, &input, None);
             let hidden = model.encoder.stack.forward_at(embedded, &input, &batch.positions, None);
-            let (term, _) = batch.loss(NAMES, &model.head, output_table, hidden, true);
+            let head = &model.head;
+            let predicted = Predicted::new(hidden, head, output_table);
+            let (term, _) = batch.loss(NAMES, predicted, true);
             let gradients = term.tally.sum.backward();
             table().grad(&gradients).expect("a gradient").into_data().iter::<f32>().collect()
         };

@@ -11,8 +11,8 @@ use trunk::{
 
 use crate::batch::{Maskers, MlmBatch};
 use crate::config::MlmConfig;
-use crate::layout::Laid;
-use crate::loss::{NAMES, predicted};
+use crate::layout::{DocumentEdges, Laid};
+use crate::loss::{MlmLoss, NAMES, predicted};
 
 /// An encoder with a masked-language-model head whose output layer is the token table.
 #[derive(Module, Debug)]
@@ -45,7 +45,8 @@ impl MlmModel {
 pub struct Mlm {
     context: Context,
     maskers: Maskers,
-    separate_documents: bool,
+    edges: DocumentEdges,
+    loss: MlmLoss,
 }
 
 impl Objective for Mlm {
@@ -63,7 +64,11 @@ impl Objective for Mlm {
         Ok(Self {
             context: context.clone(),
             maskers,
-            separate_documents: config.separate_documents,
+            edges: DocumentEdges {
+                separated: config.separate_documents,
+                isolated: config.isolate_documents,
+            },
+            loss: MlmLoss::new(NAMES, config.z_loss)?,
         })
     }
 
@@ -72,9 +77,8 @@ impl Objective for Mlm {
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> MlmBatch {
-        let lay = |example: &Example| {
-            Laid::passage(&example.passage, &self.context.specials, self.separate_documents)
-        };
+        let lay =
+            |example: &Example| Laid::passage(&example.passage, &self.context.specials, self.edges);
         let laid: Vec<Laid> = examples.iter().map(lay).collect();
 
         let drawn: Vec<Example> =
@@ -106,7 +110,8 @@ impl Objective for Mlm {
         let hidden = model.encoder.forward_at(&input, batch.predicted_positions(), noise);
         let table = model.encoder.embeddings.tokens.val();
 
-        let (term, tallies) = batch.loss(NAMES, &model.head, table, hidden, is_training);
+        let predicted = Predicted::new(hidden, &model.head, table);
+        let (term, tallies) = batch.loss(self.loss, predicted, is_training);
         Step::new(vec![term], tallies)
     }
 

@@ -109,19 +109,27 @@ pub fn collate(
     MntpBatch { mlm, causal_share }
 }
 
-/// Every token but the first is to be predicted, and none is hidden.
+/// Whether no token that the one at `position` may see stands before it.
+fn is_first(laid: &Laid, position: u32) -> bool {
+    position == 0 || laid.documents.binary_search(&position).is_ok()
+}
+
+/// Every token with one before it is to be predicted, and none is hidden.
 fn all_targets(laid: &Laid) -> Masked {
     let target = |position: usize| Target {
         position: position as u32,
         label: laid.tokens[position],
         replacement: Replacement::Keep,
     };
-    Masked { tokens: laid.tokens.clone(), targets: (1..laid.tokens.len()).map(target).collect() }
+    let predicted = (0..laid.tokens.len()).filter(|position| !is_first(laid, *position as u32));
+    Masked { tokens: laid.tokens.clone(), targets: predicted.map(target).collect() }
 }
 
-/// No token stands before the first, so nothing predicts it: it stays as it is.
+/// No token stands before the first of a document, so nothing predicts it: it stays as it is.
 fn without_first(mut masked: Masked, laid: &Laid) -> Masked {
-    masked.targets.retain(|target| target.position > 0);
-    masked.tokens[0] = laid.tokens[0];
+    masked.targets.retain(|target| !is_first(laid, target.position));
+    for position in [0].into_iter().chain(laid.documents.iter().map(|start| *start as usize)) {
+        masked.tokens[position] = laid.tokens[position];
+    }
     masked
 }

@@ -17,6 +17,12 @@ pub struct MntpConfig {
     pub duplicates: u64,
     /// Put a separator token where another document begins inside a passage.
     pub separate_documents: bool,
+    /// Let tokens attend to their own document only, with positions that begin anew in each
+    /// (block-diagonal attention).
+    pub isolate_documents: bool,
+    /// What `(log Z)^2` of each target is multiplied by and added to its loss in training, where Z is
+    /// the softmax's denominator (z-loss). PaLM, GPT-BERT: 1e-4; 0: none.
+    pub z_loss: f64,
     /// How training masks the other sequences.
     pub masking: Masking,
     /// How evaluation masks.
@@ -30,6 +36,8 @@ impl Default for MntpConfig {
             final_causal: 0.0625,
             duplicates: 0,
             separate_documents: false,
+            isolate_documents: false,
+            z_loss: 0.0,
             masking: Masking::default(),
             evaluation: Masking::default(),
         }

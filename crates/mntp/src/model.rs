@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use hub::{Architecture, ExportedModel, Family, TrainedModel};
 use kernels::gather;
-use mlm::{Laid, Maskers, MetricNames, MlmModel};
+use mlm::{DocumentEdges, Laid, Maskers, MetricNames, MlmLoss, MlmModel};
 use objective::{Context, Error, Example, Objective, Packing, Purpose, Shown, Step, Tally, Term};
 use rand_chacha::ChaCha8Rng;
 use trunk::{EncoderConfig, Noise, Predicted, Sequences, encoder_flops, head_flops};
@@ -31,6 +31,7 @@ pub struct Mntp {
     context: Context,
     config: MntpConfig,
     maskers: Maskers,
+    loss: MlmLoss,
 }
 
 impl Mntp {
@@ -52,7 +53,9 @@ impl Mntp {
 
         let table = model.encoder.embeddings.tokens.val();
         let hidden = gather(hidden, indices);
-        let (term, mut tallies) = part.loss(names, &model.head, table, hidden, is_training);
+        let loss = MlmLoss { names, ..self.loss };
+        let predicted = Predicted::new(hidden, &model.head, table);
+        let (term, mut tallies) = part.loss(loss, predicted, is_training);
         if reading == Reading::Causal {
             // Nothing is masked there.
             tallies.truncate(1);
@@ -72,9 +75,10 @@ impl Objective for Mntp {
 
     fn new(config: MntpConfig, context: &Context) -> Result<Self, Error> {
         config.validate()?;
+        let loss = MlmLoss::new(MASKED, config.z_loss)?;
         let maskers =
             Maskers::new(&config.masking, &config.evaluation, config.duplicates, context)?;
-        Ok(Self { context: context.clone(), config, maskers })
+        Ok(Self { context: context.clone(), config, maskers, loss })
     }
 
     fn packing(&self) -> Packing {
@@ -82,8 +86,12 @@ impl Objective for Mntp {
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> MntpBatch {
-        let (specials, separate) = (&self.context.specials, self.config.separate_documents);
-        let lay = |example: &Example| Laid::passage(&example.passage, specials, separate);
+        let specials = &self.context.specials;
+        let edges = DocumentEdges {
+            separated: self.config.separate_documents,
+            isolated: self.config.isolate_documents,
+        };
+        let lay = |example: &Example| Laid::passage(&example.passage, specials, edges);
         let laid = examples.iter().map(lay).collect();
         collate(examples, laid, purpose, &self.config, &self.maskers, specials.pad)
     }

@@ -73,6 +73,30 @@ fn the_first_token_is_never_asked_even_where_special_tokens_are_masked() {
 }
 
 #[test]
+fn nothing_is_asked_of_the_first_token_of_an_isolated_document() {
+    let config = |causal| MntpConfig {
+        causal,
+        final_causal: causal,
+        isolate_documents: true,
+        masking: Masking { rate: 0.9, ..Masking::default() },
+        ..MntpConfig::default()
+    };
+    for causal in [0.0, 1.0] {
+        let mut example = fixtures::examples().remove(0);
+        example.passage.document_starts = vec![4, 9];
+        let batch = objective(config(causal)).collate(&[example], Purpose::Training);
+
+        // After [CLS].
+        assert_eq!(batch.mlm.sequences.documents, [vec![5, 10]]);
+        let asked_of = |position: u32| batch.mlm.positions.contains(&position);
+        assert!(![0, 5, 10].into_iter().any(asked_of));
+        assert!(batch.mlm.labels.len() > 8);
+        let unmasked = batch.mlm.unmasked();
+        assert!([5, 10].into_iter().all(|i| batch.mlm.sequences.tokens[i] == unmasked.tokens[i]));
+    }
+}
+
+#[test]
 fn in_evaluation_every_passage_is_read_in_both_ways() {
     let examples = fixtures::examples();
     let batch = with_share(0.25).collate(&examples, Purpose::Evaluation);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use corpus::{Specials, Tokenizer};
+use corpus::{Ngrams, Specials, Tokenizer};
 use trunk::EncoderConfig;
 
 use crate::teacher::Teacher;
@@ -19,6 +19,8 @@ pub struct Context {
     /// How often each id occurs in the training text, `[vocabulary]`; empty where there is no such
     /// text.
     pub token_counts: Vec<u64>,
+    /// N-grams of words that belong together; none where no file of them is given.
+    pub ngrams: Option<Arc<Ngrams>>,
     /// Longest sequence, special tokens included.
     pub max_length: usize,
     /// Shape of the encoder.
@@ -40,6 +42,7 @@ impl Context {
             special_ids: tokenizer.all_special_ids().to_vec(),
             vocabulary: tokenizer.vocabulary_size(),
             token_counts,
+            ngrams: None,
             max_length,
             encoder: encoder.clone(),
             teacher: None,

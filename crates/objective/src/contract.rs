@@ -105,6 +105,17 @@ pub trait Objective: Sized + Send + Sync + 'static {
     /// A new model with weights from `rng`.
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self::Model;
 
+    /// The model in the parameters that the optimizer moves, where they are others than those that
+    /// the model holds; their gradients are the same.
+    fn before_update(&self, model: Self::Model) -> Self::Model {
+        model
+    }
+
+    /// The inverse of [`Objective::before_update`].
+    fn after_update(&self, model: Self::Model) -> Self::Model {
+        model
+    }
+
     /// Uploads the batch and computes. With `noise`: a training pass, dropout on. Without: an
     /// evaluation pass, which also fills [`Step::tallies`].
     fn forward(

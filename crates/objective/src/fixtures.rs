@@ -20,6 +20,7 @@ pub fn context(vocabulary: usize, max_length: usize) -> Context {
         special_ids: (0..5).collect(),
         vocabulary,
         token_counts: vec![1; vocabulary],
+        ngrams: None,
         max_length,
         encoder: EncoderConfig::default(),
         teacher: None,

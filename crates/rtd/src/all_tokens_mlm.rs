@@ -60,8 +60,8 @@ impl Rtd {
         };
 
         let each = rows.losses(logits, &on_host.losses, device);
-        let targets =
-            Targets { labels: rows.labels.clone(), weights: Some(rows.softmax_shares(&on_host)) };
+        let weights = Some(rows.softmax_shares(&on_host));
+        let targets = Targets { weights, ..Targets::new(rows.labels.clone()) };
         let surrogate = heads.head.loss(hidden.clone(), table.clone(), targets);
         let sum = each.clone().sum() + surrogate.clone() - surrogate.detach();
         let tally = Tally { name: "mlm/loss", sum, count: number_of(&rows.real) };

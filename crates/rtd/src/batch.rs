@@ -1,7 +1,7 @@
 //! Chosen positions, and what is written there.
 
 use corpus::below;
-use mlm::{Laid, Maskers, MlmBatch};
+use mlm::{DocumentEdges, Laid, Maskers, MlmBatch};
 use objective::{Context, Example, Purpose};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -41,7 +41,9 @@ pub fn collate(
     config: &RtdConfig,
     context: &Context,
 ) -> RtdBatch {
-    let lay = |example: &Example| Laid::passage(&example.passage, &context.specials, false);
+    let lay = |example: &Example| {
+        Laid::passage(&example.passage, &context.specials, DocumentEdges::default())
+    };
     let laid: Vec<Laid> = examples.iter().map(lay).collect();
     let mlm = maskers.batch(&laid, &examples.iter().collect::<Vec<_>>(), purpose);
 

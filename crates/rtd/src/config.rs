@@ -97,6 +97,10 @@ pub enum Tying {
     Tokens,
     /// Nothing.
     None,
+    /// Token and position tables, to which the encoder adds tables of its own that start at zero;
+    /// its loss does not reach the generator's (gradient-disentangled embedding sharing, DeBERTaV3;
+    /// He et al. 2021, section 3.2).
+    Disentangled,
     /// Everything but the heads; needs a generator of the encoder's size.
     All,
 }

@@ -35,8 +35,9 @@ impl Generator {
         let own = |ties: &[Tying]| ties.contains(&config.tying);
 
         let generator = Self {
-            tokens: own(&[Tying::None]).then(|| token_table(&shape, rng, device)),
-            places: own(&[Tying::None, Tying::Tokens])
+            tokens: own(&[Tying::None, Tying::Disentangled])
+                .then(|| token_table(&shape, rng, device)),
+            places: own(&[Tying::None, Tying::Tokens, Tying::Disentangled])
                 .then(|| PositionEmbeddings::init(&shape, rng, device)),
             stack: (config.tying != Tying::All).then(|| Stack::init(&shape, rng, device)),
             head: MlmHead::init(&shape, rng, device),

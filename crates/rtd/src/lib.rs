@@ -13,6 +13,9 @@
 //! from which a second run is initialised, generator and discriminator, with `generator.frozen =
 //! true`, `generator.tying = "none"` and `generator.size = 1.0`.
 //!
+//! `generator.tying = "disentangled"` is DeBERTaV3's sharing of tables, `E = sg(G) + D` (He et al.
+//! 2021, section 3.2), in one step for both networks (there one each).
+//!
 //! Where we differ from the authors' code: the sequence is one packed passage (there two segments
 //! without a question); positions are drawn without replacement, so that no position holds two
 //! samples (there about 7 % of the positions do, and get the average of two ids, an unrelated
@@ -38,6 +41,7 @@ mod batch;
 mod config;
 mod detect;
 mod discriminator;
+mod disentangled;
 mod export;
 mod generator;
 mod model;

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use rand_chacha::ChaCha8Rng;
 use trunk::{Encoder, EncoderConfig, Linear, MlmHead};
 
-use crate::config::{GeneratorKind, RtdConfig, Variant};
+use crate::config::{GeneratorKind, RtdConfig, Tying, Variant};
 use crate::discriminator::RtdHead;
 use crate::generator::Generator;
 
@@ -35,7 +35,7 @@ impl RtdModel {
         let detects = config.variant.is_detector();
         let std = encoder.initializer_range;
 
-        Self {
+        let model = Self {
             encoder: Encoder::init(encoder, rng, device),
             discriminator: detects.then(|| RtdHead::init(encoder, rng, device)),
             head: (!detects).then(|| MlmHead::init(encoder, rng, device)),
@@ -43,6 +43,10 @@ impl RtdModel {
                 .then(|| Linear::init(encoder.hidden, 1, std, rng, device)),
             generator: (config.generator.kind == GeneratorKind::Model)
                 .then(|| Generator::init(&config.generator, encoder, rng, device)),
+        };
+        match config.generator.tying {
+            Tying::Disentangled => model.with_equal_tables(),
+            _ => model,
         }
     }
 }

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use trunk::{EncoderConfig, Linear, Noise, Predicted, Sequences, encoder_flops, head_flops};
 
 use crate::batch::{RtdBatch, collate};
-use crate::config::{GeneratorKind, RtdConfig, Variant};
+use crate::config::{GeneratorKind, RtdConfig, Tying, Variant};
 use crate::discriminator::binary_cross_entropy;
 use crate::export;
 use crate::model::{RtdModel, VariantHead};
@@ -74,8 +74,8 @@ impl Rtd {
             vocabulary_sample(generator.head.output(hidden.clone(), table.clone()), &sampling)
         };
 
-        let (mut term, tallies) =
-            batch.mlm.loss(GENERATOR, &generator.head, table, hidden, is_training);
+        let predicted = Predicted::new(hidden, &generator.head, table);
+        let (mut term, tallies) = batch.mlm.loss(GENERATOR, predicted, is_training);
         term.coefficient = self.config.generator_weight;
         (samples, Some((term, tallies)))
     }
@@ -142,6 +142,20 @@ impl Objective for Rtd {
 
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> RtdModel {
         RtdModel::init(&self.config, encoder, rng, device)
+    }
+
+    fn before_update(&self, model: RtdModel) -> RtdModel {
+        match self.config.generator.tying {
+            Tying::Disentangled => model.with_differences(),
+            _ => model,
+        }
+    }
+
+    fn after_update(&self, model: RtdModel) -> RtdModel {
+        match self.config.generator.tying {
+            Tying::Disentangled => model.with_sums(),
+            _ => model,
+        }
     }
 
     fn forward(

@@ -2,7 +2,7 @@
 
 use ::objective::Step;
 use mlm::NAMES;
-use trunk::MlmHead;
+use trunk::{MlmHead, Predicted};
 
 use crate::batch::{Corrupted, RtdBatch};
 use crate::model::RtdModel;
@@ -24,7 +24,8 @@ impl Rtd {
         let hidden = model.encoder.forward_at(&input, batch.mlm.predicted_positions(), noise);
         let table = model.encoder.embeddings.tokens.val();
 
-        let (mut term, tallies) = batch.mlm.loss(NAMES, head, table, hidden, is_training);
+        let predicted = Predicted::new(hidden, head, table);
+        let (mut term, tallies) = batch.mlm.loss(NAMES, predicted, is_training);
         term.coefficient = self.config().encoder_weight();
         Step::new(vec![term], tallies)
     }

@@ -128,7 +128,7 @@ fn gradient(
 #[test]
 fn the_discriminator_reaches_the_generator_only_through_shared_tables() {
     let device = Device::flex().autodiff();
-    for tying in [Tying::Embeddings, Tying::Tokens, Tying::None] {
+    for tying in [Tying::Embeddings, Tying::Tokens, Tying::None, Tying::Disentangled] {
         let generator = GeneratorConfig { tying, size: 0.5, ..GeneratorConfig::default() };
         let objective = objective(RtdConfig { generator, ..RtdConfig::default() });
         let model = model(&objective, &device);
@@ -153,7 +153,7 @@ fn the_discriminator_reaches_the_generator_only_through_shared_tables() {
         let shares = |found: Option<Vec<f32>>| found.is_some_and(|g| g.iter().any(|x| *x != 0.0));
         assert_eq!(
             shares(gradient(&objective, &model, 0, table)),
-            tying != Tying::None,
+            matches!(tying, Tying::Embeddings | Tying::Tokens),
             "{tying:?}"
         );
         assert_eq!(
@@ -162,6 +162,49 @@ fn the_discriminator_reaches_the_generator_only_through_shared_tables() {
             "{tying:?}"
         );
     }
+}
+
+#[test]
+fn disentangled_tables_start_equal_and_move_together_with_the_generators() {
+    let generator =
+        GeneratorConfig { tying: Tying::Disentangled, size: 0.5, ..GeneratorConfig::default() };
+    let objective = objective(RtdConfig { generator, ..RtdConfig::default() });
+    let mut model = model(&objective, &Device::flex().autodiff());
+    let host = |table: Tensor<2>| table.into_data().iter::<f32>().collect::<Vec<f32>>();
+    let tables = |model: &RtdModel| {
+        let generator = model.generator.as_ref().expect("one");
+        let places = generator.places.as_ref().expect("its own");
+        let own = &model.encoder.embeddings;
+        let position = |table: &Option<burn::module::Param<Tensor<2>>>| {
+            table.as_ref().expect("absolute positions").val()
+        };
+        let of_generator =
+            [generator.tokens.as_ref().expect("its own").val(), position(&places.positions)];
+        [[own.tokens.val(), position(&own.places.positions)], of_generator].map(|of| of.map(host))
+    };
+    let [encoder, of_generator] = tables(&model);
+    assert_eq!(encoder, of_generator);
+
+    // The optimizer moves the generator's tokens by 0.5 and the encoder's difference by 0.25.
+    model = objective.before_update(model);
+    assert!(tables(&model)[0].iter().flatten().all(|difference| *difference == 0.0));
+    let moved = |param: burn::module::Param<Tensor<2>>, by: f32| {
+        param.map(|table| trunk::as_parameter(table.clone().inner() + by, &table.device()))
+    };
+    let id = model.encoder.embeddings.tokens.id;
+    let mut generator = model.generator.take().expect("one");
+    generator.tokens = generator.tokens.map(|tokens| moved(tokens, 0.5));
+    model.generator = Some(generator);
+    model.encoder.embeddings.tokens = moved(model.encoder.embeddings.tokens, 0.25);
+    model = objective.after_update(model);
+
+    let [after, of_generator_after] = tables(&model);
+    for ((old, new), of_generator) in encoder[0].iter().zip(&after[0]).zip(&of_generator_after[0]) {
+        assert!((new - old - 0.75).abs() < 1e-6 && (of_generator - old - 0.5).abs() < 1e-6);
+    }
+    assert_eq!(after[1], encoder[1]);
+    assert_eq!(model.encoder.embeddings.tokens.id, id, "the optimizer knows it by its id");
+    assert!(model.encoder.embeddings.tokens.is_require_grad());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Masked spans and their boundaries.
 
-use mlm::{Laid, LaidPairs, MaskInput, Masked, Masker, Maskers, MlmBatch, Pairing, Target};
+use mlm::{
+    DocumentEdges, Laid, LaidPairs, MaskInput, Masked, Masker, Maskers, MlmBatch, Pairing, Target,
+};
 use objective::{Example, Purpose};
 
 /// A masked span whose boundary tokens are not special, by flat positions (row * len + position).
@@ -97,7 +99,8 @@ pub fn collate(
 
 /// Sequences of one segment, which nothing is asked about.
 fn lay_singles<'e>(examples: &'e [Example], specials: &corpus::Specials) -> LaidPairs<'e> {
-    let lay = |example: &Example| Laid::passage(&example.passage, specials, false);
+    let lay =
+        |example: &Example| Laid::passage(&example.passage, specials, DocumentEdges::default());
     let laid = examples.iter().map(lay).collect();
     LaidPairs { laid, owners: examples.iter().collect(), ..LaidPairs::default() }
 }

@@ -20,6 +20,9 @@ pub struct SboConfig {
     /// The boundary loss divided by one more than its targets in each micro-batch, and pairs as in
     /// the authors' code.
     pub compat: bool,
+    /// What `(log Z)^2` of each target is multiplied by and added to its loss in training, where Z is
+    /// the softmax's denominator (z-loss). PaLM, GPT-BERT: 1e-4; 0: none.
+    pub z_loss: f64,
     /// How training masks: the family is `spanbert` where none is named.
     #[serde(deserialize_with = "spanbert")]
     pub masking: Masking,
@@ -60,6 +63,7 @@ impl Default for SboConfig {
             offset_width: 200,
             sequences: Sequences::Single,
             compat: false,
+            z_loss: 0.0,
             masking: Masking::of(Family::Spanbert),
             evaluation: Masking::of(Family::Spanbert),
         }

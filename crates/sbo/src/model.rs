@@ -4,7 +4,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use hub::{Architecture, ExportedModel, Family, TrainedModel};
 use kernels::{Targets, gather, vocabulary_loss, vocabulary_scores};
-use mlm::{Maskers, NAMES, PairLabels, PairNames, Pairing, first_tokens, pair_loss, predicted};
+use mlm::{
+    Maskers, MlmLoss, NAMES, PairLabels, PairNames, Pairing, first_tokens, pair_loss, predicted,
+};
 use objective::{
     Context, Error, Example, HeldOutTask, MetricOf, Objective, Packing, Purpose, Shown, Step,
     Tally, Term,
@@ -69,6 +71,7 @@ pub struct Sbo {
     maskers: Maskers,
     /// The most frequent token of the text.
     most_frequent: u32,
+    loss: MlmLoss,
 }
 
 impl Sbo {
@@ -113,7 +116,7 @@ impl Sbo {
             // One row that counts nothing gives every parameter a gradient.
             let nothing =
                 Boundary { left: vec![0], right: vec![0], offsets: vec![0], labels: vec![0] };
-            let targets = Targets { labels: vec![0], weights: Some(vec![0.0]) };
+            let targets = Targets { weights: Some(vec![0.0]), ..Targets::new(vec![0]) };
             return (term(vocabulary_loss(head.output(hidden, &nothing, table), targets)), vec![]);
         }
 
@@ -130,7 +133,7 @@ impl Sbo {
             tallies = self.tallies(&hits, &boundary);
         }
 
-        let targets = Targets { labels: boundary.labels, weights: None };
+        let targets = Targets::new(boundary.labels);
         (term(vocabulary_loss(layer, targets)), tallies)
     }
 
@@ -215,7 +218,8 @@ impl Objective for Sbo {
         check(&config, context)?;
         let maskers = Maskers::new(&config.masking, &config.evaluation, 0, context)?;
         let most_frequent = most_frequent_token(context);
-        Ok(Self { context: context.clone(), maskers, most_frequent, config })
+        let loss = MlmLoss::new(NAMES, config.z_loss)?;
+        Ok(Self { context: context.clone(), maskers, most_frequent, loss, config })
     }
 
     fn packing(&self) -> Packing {
@@ -290,8 +294,8 @@ impl Objective for Sbo {
         let hidden = model.encoder.forward_at(&input, &positions, noise);
 
         let words = gather(hidden.clone(), indices(&positions, predicted));
-        let (term, mut tallies) =
-            batch.mlm.loss(NAMES, &model.head, table.clone(), words, is_training);
+        let words = Predicted::new(words, &model.head, table.clone());
+        let (term, mut tallies) = batch.mlm.loss(self.loss, words, is_training);
 
         let mut terms = vec![term];
         let mut add = |(term, more): (Term, Vec<Tally>)| {

@@ -14,6 +14,9 @@ pub struct SopConfig {
     /// Pairs and masks drawn for a passage over the whole run, used in turn. BERT's code: 10;
     /// ALBERT's: 40. 0: new ones each epoch.
     pub duplicates: u64,
+    /// What `(log Z)^2` of each target is multiplied by and added to its loss in training, where Z is
+    /// the softmax's denominator (z-loss). PaLM, GPT-BERT: 1e-4; 0: none.
+    pub z_loss: f64,
     /// How training masks: the family is `albert` where none is named.
     #[serde(deserialize_with = "albert")]
     pub masking: Masking,
@@ -27,6 +30,7 @@ impl Default for SopConfig {
             labels: PairLabels::SentenceOrder,
             compat: false,
             duplicates: 0,
+            z_loss: 0.0,
             masking: Masking::of(Family::Albert),
             evaluation: Masking::default(),
         }

@@ -3,7 +3,9 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use hub::{ExportedModel, Family, HubModel, TrainedModel};
-use mlm::{Maskers, NAMES, PairLabels, PairNames, Pairing, first_tokens, pair_loss, predicted};
+use mlm::{
+    Maskers, MlmLoss, NAMES, PairLabels, PairNames, Pairing, first_tokens, pair_loss, predicted,
+};
 use objective::{
     Context, Error, Example, HeldOutTask, MetricOf, Objective, Packing, Purpose, Shown, Step,
 };
@@ -41,6 +43,7 @@ pub struct Sop {
     context: Context,
     maskers: Maskers,
     pairing: Pairing,
+    loss: MlmLoss,
 }
 
 impl Sop {
@@ -90,7 +93,8 @@ impl Objective for Sop {
             Maskers::new(&config.masking, &config.evaluation, config.duplicates, context)?;
         let max_tokens = context.max_length.saturating_sub(SPECIAL_TOKENS);
         let pairing = Pairing { labels: config.labels, max_tokens, compat: config.compat };
-        Ok(Self { context: context.clone(), maskers, pairing })
+        let loss = MlmLoss::new(NAMES, config.z_loss)?;
+        Ok(Self { context: context.clone(), maskers, pairing, loss })
     }
 
     fn packing(&self) -> Packing {
@@ -140,7 +144,8 @@ impl Objective for Sop {
 
         if !self.has_labels() {
             let hidden = model.encoder.forward_at(&input, predicted, noise);
-            let (term, tallies) = batch.mlm.loss(NAMES, &model.head, table, hidden, is_training);
+            let predicted = Predicted::new(hidden, &model.head, table);
+            let (term, tallies) = batch.mlm.loss(self.loss, predicted, is_training);
             return Step::new(vec![term], tallies);
         }
 
@@ -149,7 +154,8 @@ impl Objective for Sop {
         let hidden = model.encoder.forward_at(&input, &positions, noise);
 
         let words = kernels::gather(hidden.clone(), indices(&positions, predicted));
-        let (term, mut tallies) = batch.mlm.loss(NAMES, &model.head, table, words, is_training);
+        let words = Predicted::new(words, &model.head, table);
+        let (term, mut tallies) = batch.mlm.loss(self.loss, words, is_training);
 
         let firsts = kernels::gather(hidden, indices(&positions, &firsts));
         let (pair, more) = pair_loss(&model.pair, firsts, &batch.pair_labels, PAIR, is_training);

@@ -7,6 +7,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 use checkpoint::{FieldPath, HostTensor, Weights};
 use kernels::{AdamStep, Moments, MuonStep};
+use trunk::as_parameter;
 
 use crate::error::{Error, Result};
 use crate::gradients::GradientSum;
@@ -218,16 +219,6 @@ impl ModuleMapper for Update<'_> {
             let new = self.optimizer.update(&name, flat, change);
             as_parameter(new.reshape(shape), &device)
         })
-    }
-}
-
-/// A new value of a parameter on `device`, with its autodiff and gradient checkpointing.
-fn as_parameter<const D: usize>(new: Tensor<D>, device: &Device) -> Tensor<D> {
-    match device.gradient_checkpointing_strategy() {
-        Some(strategy) => {
-            new.autodiff().with_gradient_checkpointing_strategy(strategy).require_grad()
-        }
-        None => new,
     }
 }
 

@@ -73,6 +73,9 @@ pub struct Sources {
     pub valid: String,
     /// Of the teacher's weights; empty without one.
     pub teacher: String,
+    /// Of the n-grams that are masked together; empty without any.
+    #[serde(default)]
+    pub ngrams: String,
 }
 
 impl Sources {
@@ -99,6 +102,7 @@ impl Sources {
             examples: examples.fingerprint().to_string(),
             valid: hash.finalize().to_string(),
             teacher,
+            ngrams: String::new(),
         })
     }
 
@@ -108,6 +112,7 @@ impl Sources {
             ("text or rows", self.examples == other.examples),
             ("validation text or rows", self.valid == other.valid),
             ("teacher", self.teacher == other.teacher),
+            ("file of n-grams", self.ngrams == other.ngrams),
         ];
         parts.into_iter().find(|(_, same)| !same).map(|(part, _)| part)
     }

@@ -141,7 +141,9 @@ impl<O: Objective> Stepper<O> {
         let scale = clip_factor(&norm, self.optimizer.config().clip_norm);
 
         let model = self.model.take().expect("only taken out within a method");
+        let model = self.objective.before_update(model);
         let model = self.optimizer.step(model, gradients, scale, factor);
+        let model = self.objective.after_update(model);
         if let Some(average) = &mut self.average {
             average.follow(&model, self.optimizer.steps());
         }

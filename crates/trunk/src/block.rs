@@ -107,8 +107,11 @@ impl AttentionBlock {
         let packed = self.keys_and_values(normed, sight);
         let queries = self.queries(asking.clone(), sight);
 
-        let visibility =
-            Visibility { window: sight.reach.window, causal: sight.input.causal.clone() };
+        let visibility = Visibility {
+            window: sight.reach.window,
+            causal: sight.input.causal.clone(),
+            documents: sight.input.documents.clone(),
+        };
         let options = Attention {
             heads: self.heads,
             queries: sight.rows().clone(),

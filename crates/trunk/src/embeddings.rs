@@ -112,7 +112,7 @@ impl PositionEmbeddings {
         let lookup = Lookup {
             tokens: input.tokens.clone(),
             segments: ids,
-            rows: input.rows.clone(),
+            rows: input.rows_in_documents(),
             offset: self.offset,
         };
         kernels::embed(tokens, segments, positions, lookup)

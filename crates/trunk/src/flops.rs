@@ -23,7 +23,8 @@ impl EncoderConfig {
 
 /// Floating-point operations of the layers over `sequences`.
 pub fn encoder_flops(encoder: &EncoderConfig, sequences: &Sequences) -> f64 {
-    sequences.lengths.iter().map(|len| *len as f64 * encoder.flops_per_token(*len)).sum()
+    let of_document = |len: usize| len as f64 * encoder.flops_per_token(len);
+    (0..sequences.batch()).flat_map(|row| sequences.document_lengths(row)).map(of_document).sum()
 }
 
 /// Floating-point operations of a masked-language-model head over `targets` positions.

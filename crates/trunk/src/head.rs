@@ -81,7 +81,12 @@ pub struct Predicted<'m> {
     pub share: Option<Tensor<1>>,
 }
 
-impl Predicted<'_> {
+impl<'m> Predicted<'m> {
+    /// Hidden states `[n, hidden]` whose head, over `table`, gives out all of the probability.
+    pub fn new(hidden: Tensor<2>, head: &'m MlmHead, table: Tensor<2>) -> Self {
+        Self { hidden, head, table, share: None }
+    }
+
     /// Logits of what the head gives out, `[n, vocabulary]`.
     pub fn logits(self) -> Tensor<2> {
         self.head.logits(self.hidden, self.table)

@@ -27,6 +27,17 @@ pub fn constant<const D: usize>(
     parameter(vec![value; shape.iter().product()], shape, device)
 }
 
+/// A new value, computed without a graph, of a parameter on `device`: with the autodiff and the
+/// gradient checkpointing of the device.
+pub fn as_parameter<const D: usize>(new: Tensor<D>, device: &Device) -> Tensor<D> {
+    match device.gradient_checkpointing_strategy() {
+        Some(strategy) => {
+            new.autodiff().with_gradient_checkpointing_strategy(strategy).require_grad()
+        }
+        None => new,
+    }
+}
+
 fn parameter<const D: usize>(
     values: Vec<f32>,
     shape: [usize; D],

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
-use kernels::Rows;
+use kernels::{Rows, document_start};
 
 /// A batch of token sequences on the host, padded on the right to the longest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub struct Sequences {
     pub lengths: Vec<usize>,
     /// Whether the tokens of a sequence see no token after them, `[batch]`; empty when all see all.
     pub causal: Vec<bool>,
+    /// The first positions of all documents of a sequence but its first, ascending, `[batch]`:
+    /// tokens see no other document than theirs, and positions begin anew there. Empty: a sequence
+    /// is one document.
+    pub documents: Vec<Vec<u32>>,
 }
 
 impl Sequences {
@@ -29,7 +33,14 @@ impl Sequences {
         for (row, flat) in rows.iter().zip(tokens.chunks_mut(len.max(1))) {
             flat[..row.as_ref().len()].copy_from_slice(row.as_ref());
         }
-        Self { len, tokens, segments: Vec::new(), lengths, causal: Vec::new() }
+        Self {
+            len,
+            tokens,
+            segments: Vec::new(),
+            lengths,
+            causal: Vec::new(),
+            documents: Vec::new(),
+        }
     }
 
     /// Gives every token its segment: `segments[row]` is as long as the row.
@@ -48,6 +59,14 @@ impl Sequences {
     /// Number of sequences.
     pub fn batch(&self) -> usize {
         self.lengths.len()
+    }
+
+    /// The tokens of each document of sequence `row`.
+    pub(crate) fn document_lengths(&self, row: usize) -> Vec<usize> {
+        let starts = self.documents.get(row).map_or(&[][..], Vec::as_slice);
+        let starts = starts.iter().map(|start| *start as usize);
+        let edges: Vec<usize> = [0].into_iter().chain(starts).chain([self.lengths[row]]).collect();
+        edges.windows(2).map(|edge| edge[1] - edge[0]).collect()
     }
 
     /// Tokens that are not padding.
@@ -108,6 +127,7 @@ impl Sequences {
             tokens: positions().map(|i| self.tokens[i]).collect(),
             segments,
             causal: self.causal.as_slice().into(),
+            documents: self.documents.as_slice().into(),
             len: self.len,
             bias,
             rows,
@@ -130,10 +150,25 @@ pub struct EncoderInput {
     /// Whether the rows of a sequence see no row after them, for each sequence; empty when all see
     /// all.
     pub causal: Arc<[bool]>,
+    /// As [`Sequences::documents`].
+    pub documents: Arc<[Vec<u32>]>,
     len: usize,
 }
 
 impl EncoderInput {
+    /// The rows with their positions in their documents, as absolute position embeddings count.
+    pub fn rows_in_documents(&self) -> Rows {
+        if self.documents.iter().all(Vec::is_empty) {
+            return self.rows.clone();
+        }
+        let sequence = |number: usize| {
+            let starts = self.documents.get(number).map_or(&[][..], Vec::as_slice);
+            let positions = &self.rows.positions()[self.rows.range(number)];
+            positions.iter().map(move |position| position - document_start(starts, *position))
+        };
+        Rows::of((0..self.rows.batch()).map(sequence))
+    }
+
     /// The row of `position` (sequence * len + position of [`Sequences`]).
     pub fn row(&self, flat: u32) -> u32 {
         let (sequence, position) = (flat as usize / self.len, flat as usize % self.len);

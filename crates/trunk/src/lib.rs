@@ -53,7 +53,7 @@ pub use embeddings::{Embeddings, PositionEmbeddings, token_table};
 pub use encoder::Encoder;
 pub use flops::{encoder_flops, head_flops, pair_flops};
 pub use head::{MlmHead, Predicted};
-pub use init::{constant, truncated_normal};
+pub use init::{as_parameter, constant, truncated_normal};
 pub use input::{EncoderInput, Sequences, indices, union};
 pub use kernels::{Activation, Noise, Precision};
 pub use linear::Linear;

@@ -249,6 +249,26 @@ fn a_causal_sequence_sees_only_its_past_and_the_others_do_not_notice() {
 }
 
 #[test]
+fn documents_of_a_sequence_are_read_as_if_each_stood_alone() {
+    for config in
+        [modern(), EncoderConfig { position_embedding: PositionEmbedding::Absolute, ..modern() }]
+    {
+        let (device, documents) = (Device::flex(), [&[5u32, 6, 7][..], &[8], &[9, 1, 2, 3]]);
+        let encoder = encoder(&config, &device);
+        let alone = documents.map(|tokens| states(&encoder, tokens)).concat();
+
+        let mut together = Sequences::pad(&[documents.concat(), vec![4, 4]], 0);
+        together.documents = vec![vec![3, 4], Vec::new()];
+        for input in [together.input(&device), together.padded_input(&device)] {
+            let found = host(&encoder.forward(&input, None));
+            for (row, alone) in found.chunks(16).zip(&alone) {
+                assert!(largest_difference(row, alone) < 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
 fn dropout_does_not_depend_on_who_is_beside() {
     let config = EncoderConfig { dropout: 0.3, attention_dropout: 0.3, ..modern() };
     let (device, rows) = (Device::flex(), [[3u32, 7, 9, 1], [2, 2, 5, 8]]);

@@ -5,8 +5,9 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use corpus::{Builder, Subset, Tokenizer};
+use corpus::{Builder, Ngrams, Subset, Tokenizer};
 use eval::Evaluable;
+use mlm::{Masking, Unit};
 use objective::{Context, Example, Packing, Shown};
 use serde_json::{Value, json};
 use toml::Table;
@@ -17,7 +18,7 @@ use crate::config::CorpusConfig;
 use crate::exit::{BadInput, Usage};
 use crate::model::{Loaded, ModelSource};
 use crate::progress::Progress;
-use crate::run::{PreparedText, TextSource, cache_folder, open_text};
+use crate::run::{PreparedText, TextSource, cache_folder, open_ngrams, open_text};
 
 /// The text that a model is evaluated on.
 pub struct HeldOut {
@@ -70,6 +71,21 @@ impl HeldOut {
         self.source.token_counts()
     }
 
+    /// The n-grams for masks of the knobs `evaluation`, which may need none.
+    ///
+    /// # Errors
+    /// When they need some, and the file of the run cannot be read.
+    pub fn ngrams(
+        &self,
+        tokenizer: &Tokenizer,
+        evaluation: &Masking,
+    ) -> Result<Option<Arc<Ngrams>>> {
+        match evaluation.unit {
+            Unit::Pmi => open_ngrams(&self.config, tokenizer),
+            _ => Ok(Some(Arc::default())),
+        }
+    }
+
     /// Longest sequence.
     pub fn max_length(&self) -> usize {
         self.config.max_length
@@ -97,6 +113,7 @@ impl HeldOut {
         let counts = loaded.token_counts.clone().unwrap_or_else(|| self.token_counts());
         let (tokenizer, encoder) = (loaded.model.tokenizer(), loaded.model.encoder());
         let mut context = Context::new(tokenizer, counts, self.config.max_length, encoder);
+        context.ngrams = self.ngrams(tokenizer, &evaluation_masks(&knobs)?)?;
         context.teacher.clone_from(&loaded.teacher);
 
         let model = loaded.model.with_knobs(knobs, &context)?;
@@ -109,6 +126,14 @@ impl HeldOut {
 pub fn mask_as(knobs: &mut Table, family: &str) {
     let evaluation = Table::from_iter([("family".to_owned(), family.into())]);
     knobs.insert("evaluation".to_owned(), evaluation.into());
+}
+
+/// The evaluation masks of an objective's knobs; those of BERT where it has none.
+fn evaluation_masks(knobs: &Table) -> Result<Masking> {
+    Ok(match knobs.get("evaluation") {
+        Some(masks) => masks.clone().try_into()?,
+        None => Masking::default(),
+    })
 }
 
 /// The error for a text without targets.

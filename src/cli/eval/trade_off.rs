@@ -257,7 +257,8 @@ fn masked_set(args: &Args, sources: &[&ModelSource]) -> Result<MaskedSet> {
         })?;
 
     let config = MlmConfig { evaluation: Masking::of(family), ..MlmConfig::default() };
-    let context = Context::new(&tokenizer, text.token_counts(), text.max_length(), &encoder);
+    let mut context = Context::new(&tokenizer, text.token_counts(), text.max_length(), &encoder);
+    context.ngrams = text.ngrams(&tokenizer, &config.evaluation)?;
     let objective = Mlm::new(config, &context)?;
     let partner_epoch = objective.partner_epoch(Example::EVALUATION);
     let examples = text.examples(args, objective.packing(), partner_epoch)?;

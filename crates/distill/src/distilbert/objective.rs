@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use hub::{Architecture, ExportedModel, Family, TrainedModel};
 use kernels::{Measure, gather, vocabulary_distance};
-use mlm::{Laid, Maskers, MlmBatch, MlmModel, NAMES, predicted};
+use mlm::{DocumentEdges, Laid, Maskers, MlmBatch, MlmModel, NAMES, predicted};
 use objective::{
     Context, Error, Example, Objective, Packing, Purpose, Shown, Step, Tally, Teacher, Term,
 };
@@ -147,8 +147,9 @@ impl Objective for Distilbert {
     }
 
     fn collate(&self, examples: &[Example], purpose: Purpose) -> MlmBatch {
-        let lay =
-            |example: &Example| Laid::passage(&example.passage, &self.context.specials, false);
+        let lay = |example: &Example| {
+            Laid::passage(&example.passage, &self.context.specials, DocumentEdges::default())
+        };
         let laid: Vec<Laid> = examples.iter().map(lay).collect();
         self.maskers.batch(&laid, &examples.iter().collect::<Vec<_>>(), purpose)
     }
@@ -188,7 +189,8 @@ impl Objective for Distilbert {
         let predicted = rows(&input, batch.predicted_positions());
         let table = model.encoder.embeddings.tokens.val();
         let at_targets = gather(hidden.clone(), predicted.clone());
-        let (mut term, tallies) = batch.loss(NAMES, &model.head, table, at_targets, is_training);
+        let at_targets = Predicted::new(at_targets, &model.head, table);
+        let (mut term, tallies) = batch.loss(NAMES, at_targets, is_training);
         term.coefficient = self.config.mlm;
 
         let mut step = Step::new(vec![term], tallies);

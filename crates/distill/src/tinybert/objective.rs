@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use checkpoint::Weights;
 use hub::{Architecture, ExportedModel, Family, TrainedModel};
-use mlm::{Laid, Maskers, Masking, MlmBatch};
+use mlm::{DocumentEdges, Laid, Maskers, Masking, MlmBatch};
 use objective::{
     Context, Error, Example, Objective, Packing, Purpose, Shown, Step, Tally, Teacher, Term,
 };
@@ -61,6 +61,7 @@ impl Tinybert {
             word_starts: passage.word_starts.clone(),
             segments,
             spans: vec![0; n],
+            documents: Vec::new(),
         }
     }
 
@@ -157,7 +158,9 @@ impl Objective for Tinybert {
     fn collate(&self, examples: &[Example], purpose: Purpose) -> MlmBatch {
         let specials = &self.context.specials;
         let lay = |example: &Example| match self.config.source {
-            StudentData::Text => Laid::passage(&example.passage, specials, false),
+            StudentData::Text => {
+                Laid::passage(&example.passage, specials, DocumentEdges::default())
+            }
             StudentData::Task => self.whole(example),
         };
         let laid: Vec<Laid> = examples.iter().map(lay).collect();

@@ -35,9 +35,17 @@ pub struct Targets {
     pub labels: Vec<u32>,
     /// What each row counts; none: 1 each.
     pub weights: Option<Vec<f32>>,
+    /// What `(log sum exp logits)^2` is multiplied by and added to a row's loss: the z-loss (Chowdhery
+    /// et al. 2022, section 5), which keeps logits from drifting. GPT-BERT and PaLM: 1e-4.
+    pub z_loss: f32,
 }
 
 impl Targets {
+    /// Rows that count 1 each, without z-loss.
+    pub fn new(labels: Vec<u32>) -> Self {
+        Self { labels, weights: None, z_loss: 0.0 }
+    }
+
     /// What row `row` counts.
     pub fn weight(&self, row: usize) -> f32 {
         self.weights.as_ref().map_or(1.0, |weights| weights[row])
@@ -190,6 +198,14 @@ fn gumbel_of(drawn: u32) -> f32 {
     -ln(-ln(u))
 }
 
+/// What is to be predicted in one row.
+#[derive(Clone, Copy)]
+struct Target {
+    label: usize,
+    weight: f32,
+    z_loss: f32,
+}
+
 /// The weighted sum of the losses and its gradients.
 pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradients) {
     let (vocabulary, width) = (layer.vocabulary(), layer.width);
@@ -205,7 +221,8 @@ pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradient
             for (j, row) in logits.chunks_exact_mut(vocabulary).enumerate() {
                 let flat = first + p * part + j;
                 let (label, weight) = (targets.labels[flat] as usize, targets.weight(flat));
-                loss += f64::from(differentiate_row(row, layer.bias, label, weight, &mut sums));
+                let target = Target { label, weight, z_loss: targets.z_loss };
+                loss += f64::from(differentiate_row(row, layer.bias, target, &mut sums));
             }
             (loss, [sums])
         };
@@ -241,19 +258,21 @@ vectorised! {
     }
 
     /// The weighted loss of a row of logits without their bias. The row becomes its gradient,
-    /// weight * (softmax - one-hot), which is also added to `sums`.
-    fn differentiate_row(row: &mut [f32], bias: &[f32], label: usize, weight: f32, sums: &mut [f32]) -> f32 {
+    /// weight * ((1 + 2 z_loss ln Z) softmax - one-hot), which is also added to `sums`.
+    fn differentiate_row(row: &mut [f32], bias: &[f32], target: Target, sums: &mut [f32]) -> f32 {
+        let Target { label, weight, z_loss } = target;
         add(row, bias);
         let right = row[label];
         let (sum, most) = exponentials(row, 1.0);
-        let scale = weight / sum;
+        let log_sum = sum.ln() + most;
+        let scale = weight * (1.0 + 2.0 * z_loss * log_sum) / sum;
         for (x, total) in row.iter_mut().zip(&mut *sums) {
             *x *= scale;
             *total += *x;
         }
         row[label] -= weight;
         sums[label] -= weight;
-        weight * (sum.ln() + most - right)
+        weight * (log_sum - right + z_loss * log_sum * log_sum)
     }
 }
 
@@ -274,8 +293,7 @@ mod tests {
         let (table, bias) = ([1.0; 6], [0.5; 3]);
         let layer =
             Layer { hidden: &[], table: &table, bias: &bias, width: 2, precision: Precision::F32 };
-        let (loss, gradients) =
-            loss_and_gradients(layer, &Targets { labels: Vec::new(), weights: None });
+        let (loss, gradients) = loss_and_gradients(layer, &Targets::new(Vec::new()));
         let (distance, same) = distance_and_gradients(layer, layer, Measure::Squares);
         assert_eq!((loss, distance), (0.0, 0.0));
         for Gradients { hidden, table, bias } in [gradients, same] {

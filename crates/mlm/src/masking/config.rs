@@ -113,6 +113,7 @@ impl Masking {
             Family::HuggingfaceWholeWord => Self { unit: Unit::Word, cap: Cap::At(512), ..bert },
             Family::Electra => Self { cap: Cap::Slots, mask: 0.85, random: 0.0, ..bert },
             Family::Spanbert => Self::spanbert(bert),
+            Family::Pmi => Self { unit: Unit::Pmi, draw_per: DrawPer::Unit, ..bert },
         }
     }
 

@@ -44,6 +44,9 @@ pub enum Family {
     /// SpanBERT, `data/masking.py` as its paper uses it: spans of words, an exact budget, a
     /// replacement for each span.
     Spanbert,
+    /// PMI-Masking (Levine et al. 2021; AI21Labs/pmi-masking, README, section 2): n-grams that
+    /// belong together are masked together; other words as in `bert-whole-word`.
+    Pmi,
 }
 
 /// What is chosen at once.
@@ -60,6 +63,9 @@ pub enum Unit {
     /// Words up to a geometric length, from the start of the word that a random token is in; cut
     /// where the budget ends, so that the budget is met to the token.
     Span,
+    /// The longest n-gram of `corpus.ngrams`, or a word in none; of n-grams that overlap, one at
+    /// random. One that does not fit the rest of the budget is passed over.
+    Pmi,
     /// Half of the time a span that the text's annotation names, such as an entity or a noun
     /// phrase, half of the time a word, as SpanBERT's paper says (its code: a geometric span);
     /// needs corpus.annotations = "spans".

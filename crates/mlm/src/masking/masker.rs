@@ -1,5 +1,8 @@
 //! The masker: knobs, vocabulary and generator in, masked sequence and targets out.
 
+use std::sync::Arc;
+
+use corpus::Ngrams;
 use rand_chacha::ChaCha8Rng;
 
 use super::budget::{ceiling, count};
@@ -75,6 +78,7 @@ pub struct Masker {
     spans: Cumulative,
     /// Weight of each id, where rare tokens are preferred.
     weights: Option<Vec<f64>>,
+    known: Arc<Ngrams>,
 }
 
 impl Masker {
@@ -108,6 +112,7 @@ impl Masker {
             spans: span_lengths(masking.span_max, masking.span_p),
             weights,
             specials,
+            known: vocabulary.ngrams.unwrap_or_default(),
             masking,
         })
     }
@@ -204,8 +209,21 @@ impl Masker {
             Unit::Word => units::words(words, count, rng),
             Unit::Ngram => units::ngrams(&words, &self.ngrams, ngram_max, count, rng),
             Unit::Span => units::spans(&words, &self.spans, count, rng),
+            Unit::Pmi => {
+                let ngrams = self.ngrams(row, words, rng);
+                units::words(ngrams, count, rng)
+            }
             Unit::Annotated => units::annotated(words, annotated(row, &positions), count, rng),
         }
+    }
+
+    /// The words of a row, those of an n-gram that belongs together as one.
+    fn ngrams(&self, row: &MaskInput<'_>, words: Chosen, rng: &mut ChaCha8Rng) -> Chosen {
+        let tokens = |word: &Vec<u32>| -> Vec<u32> {
+            word.iter().map(|position| row.tokens[*position as usize]).collect()
+        };
+        let known = |run: &[Vec<u32>]| self.known.find(&run.iter().map(tokens).collect::<Vec<_>>());
+        units::joined(words, known, rng)
     }
 
     /// `count` single tokens of `positions`.

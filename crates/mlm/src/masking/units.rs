@@ -1,5 +1,7 @@
 //! Choosing positions: tokens, words, n-grams or spans, up to a budget.
 
+use std::ops::Range;
+
 use rand_chacha::ChaCha8Rng;
 
 use super::draw::{Cumulative, below, shuffle, uniform};
@@ -42,6 +44,42 @@ pub fn words(mut words: Vec<Vec<u32>>, budget: usize, rng: &mut ChaCha8Rng) -> C
         fits
     };
     words.into_iter().filter(|word| fits(word)).collect()
+}
+
+/// Words, of which those of an n-gram that `find` gives are joined; n-grams are looked for among
+/// words that follow one another without a gap. Of n-grams that overlap one is taken at random, and
+/// the words of the others stay alone.
+pub fn joined(
+    words: Chosen,
+    find: impl Fn(&[Vec<u32>]) -> Vec<Range<usize>>,
+    rng: &mut ChaCha8Rng,
+) -> Chosen {
+    let mut first = 0;
+    let mut ngrams: Vec<Range<usize>> = Vec::new();
+    for run in words.chunk_by(|left, right| touch(left, right)) {
+        ngrams.extend(find(run).into_iter().map(|found| first + found.start..first + found.end));
+        first += run.len();
+    }
+
+    let count = ngrams.len();
+    shuffle(&mut ngrams, count, rng);
+    // The n-gram that begins at each word; words inside one begin none.
+    let mut ends: Vec<usize> = (1..=words.len()).collect();
+    let mut taken = vec![false; words.len()];
+    for ngram in ngrams {
+        if !taken[ngram.clone()].contains(&true) {
+            taken[ngram.clone()].fill(true);
+            ends[ngram.start] = ngram.end;
+        }
+    }
+
+    let mut units = Vec::new();
+    let mut start = 0;
+    while start < words.len() {
+        units.push(words[start..ends[start]].concat());
+        start = ends[start];
+    }
+    units
 }
 
 /// N-grams of words from anchors in random order while they fit `budget` tokens (ALBERT). The

@@ -27,6 +27,12 @@ impl Masking {
                  random_tokens = \"vocabulary\" or train on a corpus that is counted",
             );
         }
+        if self.unit == Unit::Pmi && vocabulary.ngrams.is_none() {
+            return fail(
+                "unit = \"pmi\": needs corpus.ngrams, a file that `bert-variants corpus ngrams` \
+                 writes",
+            );
+        }
         if self.random_tokens == RandomTokens::AfterSpecials && *size <= 4 {
             return fail("random_tokens = \"after-specials\": needs more than four ids");
         }

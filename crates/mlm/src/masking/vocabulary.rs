@@ -1,5 +1,9 @@
 //! The vocabulary as a masker sees it.
 
+use std::sync::Arc;
+
+use corpus::Ngrams;
+
 /// What a masker knows about the vocabulary.
 #[derive(Clone, Debug)]
 pub struct Vocabulary {
@@ -13,4 +17,6 @@ pub struct Vocabulary {
     pub specials: Vec<u32>,
     /// How often each id occurs in the training text; may be empty where no knob needs it.
     pub counts: Vec<u64>,
+    /// N-grams that belong together; only [`Unit::Pmi`](super::Unit::Pmi) needs them.
+    pub ngrams: Option<Arc<Ngrams>>,
 }

@@ -2,10 +2,14 @@
 
 mod budgets;
 mod knobs;
+mod pmi;
 mod replacements;
 mod spans;
 mod words;
 
+use std::sync::Arc;
+
+use corpus::Ngrams;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -22,7 +26,7 @@ const MASK: u32 = 4;
 const FIRST: u32 = 5;
 const SIZE: usize = 105;
 
-const FAMILIES: [Family; 10] = [
+const FAMILIES: [Family; 11] = [
     Family::Bert,
     Family::BertWholeWord,
     Family::Roberta,
@@ -33,6 +37,7 @@ const FAMILIES: [Family; 10] = [
     Family::HuggingfaceWholeWord,
     Family::Electra,
     Family::Spanbert,
+    Family::Pmi,
 ];
 
 /// Tokens and word starts of a sequence.
@@ -43,7 +48,10 @@ fn vocabulary() -> Vocabulary {
     let mut counts: Vec<u64> = (0..SIZE as u64).map(|id| 10_000 / (id + 1)).collect();
     counts[..FIRST as usize].fill(0);
     counts[SIZE - 1] = 0;
-    Vocabulary { size: SIZE, mask: MASK, unk: UNK, specials: (0..FIRST).collect(), counts }
+    // Every odd id and the one after it belong together.
+    let ngrams: Ngrams = (FIRST..SIZE as u32 - 1).step_by(2).map(|id| vec![id, id + 1]).collect();
+    let (specials, ngrams) = ((0..FIRST).collect(), Some(Arc::new(ngrams)));
+    Vocabulary { size: SIZE, mask: MASK, unk: UNK, specials, counts, ngrams }
 }
 
 fn masker_of(masking: Masking, max_length: usize) -> Masker {
