@@ -1,12 +1,13 @@
 //! `finetune`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use checkpoint::Weights;
 use clap::{Args as ClapArgs, ValueEnum};
 use eval::TaskOutputs;
-use finetune::{Finetune, FinetuneConfig, HeadStyle, TaskData, TaskKind, TextEncoder};
+use finetune::{DataConfig, Finetune, FinetuneConfig, HeadStyle, TaskData, TaskKind, TextEncoder};
 use hub::Family;
 use objective::Objective;
 use report::statistics::{deviation, mean};
@@ -123,8 +124,7 @@ fn run_one(args: &Args, source: &ModelSource, seed: u64, out: &Path) -> Result<V
     let mut config = configuration(args, source, seed)?;
     let mut finetune: FinetuneConfig = settings::parse(config.objective_knobs(), "objective.")?;
     let encoder = TextEncoder::new(&tokenizer, config.corpus.max_length);
-    let data = config.data.clone().unwrap_or_default();
-    let data = TaskData::read(&data, finetune.kind, encoder, &[])?;
+    let data = read_data(&config.data.clone().unwrap_or_default(), finetune.kind, encoder, source)?;
     finetune.labels.clone_from(&data.labels);
     let outputs = TaskOutputs { kind: finetune.kind, labels: data.labels.clone() };
 
@@ -133,6 +133,26 @@ fn run_one(args: &Args, source: &ModelSource, seed: u64, out: &Path) -> Result<V
     config.objective = knobs;
     let lesson = TaskLesson { tokenizer: &tokenizer, outputs, data, initial: Weights::new() };
     learn::<Finetune>(config, out, lesson)
+}
+
+/// The data of the task. Their classes are numbered as in the model where it has the same ones, so
+/// that its output layer keeps its meaning.
+fn read_data(
+    config: &DataConfig,
+    kind: TaskKind,
+    encoder: TextEncoder<'_>,
+    source: &ModelSource,
+) -> Result<TaskData> {
+    let data = TaskData::read(config, kind, encoder, &[])?;
+    let model =
+        source.knobs::<Finetune>().and_then(|knobs| knobs.get("labels")?.clone().try_into().ok());
+    let model: Vec<String> = model.unwrap_or_default();
+
+    let sorted = |names: &[String]| names.iter().cloned().collect::<BTreeSet<String>>();
+    if model != data.labels && sorted(&model) == sorted(&data.labels) {
+        return Ok(TaskData::read(config, kind, encoder, &model)?);
+    }
+    Ok(data)
 }
 
 /// The configuration of a run, complete but for the labels.
@@ -237,6 +257,11 @@ pub fn print_results(out: &Path, runs: &[Value], json: bool) -> Result<()> {
         for metric in metrics.keys().filter(|name| *name != "examples") {
             let values: Vec<f64> =
                 runs.iter().filter_map(|run| run[split][metric].as_f64()).collect();
+            if values.is_empty() {
+                let undefined = "undefined".to_owned();
+                rows.add_row([split.clone(), metric.clone(), undefined, String::new(), "0".into()]);
+                continue;
+            }
             let (mean, deviation) = (mean(&values), deviation(&values));
             rows.add_row([
                 split.clone(),

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
+use eval::task::ScoredSplit;
 use eval::{TaskOutputs, task};
 use finetune::{DataConfig, Split, TextEncoder, read_lines, read_split};
+use tasks::MissingLabel;
 
 use super::args::use_threads;
 use super::output::print;
@@ -20,12 +22,13 @@ pub struct Args {
     /// The folder of a fine-tuned run, or a Hugging Face folder of a fine-tuned class.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Data as for training, without labels or with labels that are ignored; for single
-    /// sentences also a text file (.txt) with one a line, unless the training data had that ending
-    /// or --text names a column.
+    /// Data as for training. Labels may be missing; where every row has one, the predictions are
+    /// scored. For single sentences also a text file (.txt) with one a line, unless the training
+    /// data had that ending or --text names a column.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Write one JSON object per row, sentence or question to this file.
+    /// Write one JSON object per row, sentence or question to this file: its number (`row`) or id,
+    /// its text, the prediction, and the label (`gold`) where there is one.
     #[arg(long, value_name = "FILE.jsonl")]
     output: Option<PathBuf>,
     /// The column or field of the sentence or the words; left out, as in training.
@@ -34,6 +37,9 @@ pub struct Args {
     /// The column of the second sentence; left out, as in training.
     #[arg(long, value_name = "COLUMN")]
     pair: Option<String>,
+    /// The column of the label, score or tags; left out, as in training.
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
     /// Sequences per forward pass.
     #[arg(long, value_name = "N", default_value_t = 32)]
     batch: usize,
@@ -71,6 +77,7 @@ pub fn run(args: &Args) -> Result<()> {
     let data = data_config(args, &source, &trained);
     let split = read(args, &source, &loaded, &outputs, &trained, &data)?;
     let scored = task::score(loaded.model.as_ref(), &outputs, &data, &split, args.batch)?;
+    tell_scores(&split, &scored);
 
     let text: String = scored.predictions.iter().map(|line| format!("{line}\n")).collect();
     match &args.output {
@@ -81,12 +88,27 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
+/// Tells how good the predictions are where all labels are known, or why that is not told.
+fn tell_scores(split: &Split, scored: &ScoredSplit) {
+    let ([labelled, known], all) = (split.labelled(), split.examples());
+    if labelled > 0 && !split.is_labelled() {
+        tracing::warn!(
+            "the predictions are not scored: {} of {all} labels are missing or not among those of \
+             the model",
+            all - known
+        );
+    }
+    for (name, value) in &scored.metrics {
+        anstream::eprintln!("{name}: {value:.4}");
+    }
+}
+
 /// How the input is read: as the data of training, unless a flag says otherwise.
 fn data_config(args: &Args, source: &ModelSource, trained: &DataConfig) -> DataConfig {
     DataConfig {
         text: args.text.clone().unwrap_or_else(|| trained.text.clone()),
         pair: args.pair.clone().unwrap_or_else(|| trained.pair.clone()),
-        label: String::new(),
+        label: args.label.clone().unwrap_or_else(|| trained.label.clone()),
         max_question: match source.data() {
             Some(trained) => trained.max_question,
             None => trained.max_question.min(source.max_length() / 2),
@@ -116,5 +138,6 @@ fn read(
     if is_text(&args.input) && kind.of_sequence() && !is_table {
         return Ok(read_lines(&args.input, encoder)?);
     }
-    Ok(read_split(data, *kind, encoder, labels, "input", &args.input)?)
+    let part = ("input", MissingLabel::Allow);
+    Ok(read_split(data, *kind, encoder, labels, &args.input, part)?)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use checkpoint::{Weights, write_aside, write_json};
 use corpus::Tokenizer;
 use eval::{TaskOutputs, task};
-use finetune::{DataConfig, Split, TaskData};
+use finetune::{DataConfig, Split, TaskData, TaskKind};
 use objective::{LabelledSequence, Objective};
 use serde_json::{Value, json};
 use train::Examples;
@@ -136,9 +136,17 @@ fn measure(
         }
     }
 
-    let mut metrics = json!({"examples": split.rows.len()});
+    let mut metrics = json!({"examples": split.examples()});
     for (name, value) in scored.metrics {
         metrics[name] = json!(value);
+    }
+    if outputs.kind == TaskKind::Regression && metrics.get("pearson").is_none() {
+        tracing::warn!(
+            "{}: correlations are undefined, because all scores or all predictions are the same",
+            split.name
+        );
+        metrics["pearson"] = Value::Null;
+        metrics["spearman"] = Value::Null;
     }
     Ok(metrics)
 }

@@ -1,6 +1,6 @@
 //! The predictions of a model that learnt a task, and how good they are.
 
-use finetune::{DataConfig, Gold, Split, TaskKind, largest};
+use finetune::{DataConfig, Gold, RowText, Split, TaskKind, largest};
 use objective::LabelledSequence;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -44,17 +44,26 @@ pub fn score(
     split: &Split,
     batch: usize,
 ) -> Result<ScoredSplit> {
-    let examples = LabelledSequence::evaluation_set(&split.rows);
+    let is_labelled = split.is_labelled();
+    let unlabelled = |row: &LabelledSequence| LabelledSequence { label: None, ..row.clone() };
+    let examples = if is_labelled {
+        LabelledSequence::evaluation_set(&split.rows)
+    } else {
+        let rows: Vec<LabelledSequence> = split.rows.iter().map(unlabelled).collect();
+        LabelledSequence::evaluation_set(&rows)
+    };
     let (means, outputs) = evaluate_with_outputs(model, &examples, batch)?;
-    let is_labelled = split.rows.iter().any(|row| row.label.is_some());
 
     let mut scored = match &split.gold {
         Gold::Tags(sentences, firsts) => score_tags(task, sentences, firsts, &outputs),
         Gold::Questions(squad, contexts) => score_questions(data, squad, contexts, &outputs),
-        Gold::Rows => ScoredSplit {
-            predictions: outputs.iter().map(|output| row_prediction(task, output)).collect(),
-            ..ScoredSplit::default()
-        },
+        Gold::Rows(texts) => {
+            let rows = texts.iter().zip(&outputs).enumerate();
+            let prediction = |(number, (text, output)): (usize, (&RowText, &Vec<f32>))| {
+                row_prediction(task, number + 1, text, output)
+            };
+            ScoredSplit { predictions: rows.map(prediction).collect(), ..ScoredSplit::default() }
+        }
     };
     if !is_labelled {
         scored.metrics.clear();
@@ -68,15 +77,35 @@ pub fn score(
     Ok(scored)
 }
 
-/// The prediction for a sentence or a pair.
-fn row_prediction(task: &TaskOutputs, output: &[f32]) -> Value {
-    if task.kind == TaskKind::Regression {
-        return json!({"score": output[0]});
+/// The prediction for a sentence or a pair, with the number of its row, the texts, and the gold
+/// label where there is one.
+fn row_prediction(task: &TaskOutputs, number: usize, text: &RowText, output: &[f32]) -> Value {
+    let RowText { id, first, second, gold } = text;
+    let mut row = json!({"row": number, "text": first});
+    if let Some(id) = id {
+        row["id"] = json!(id);
     }
+    if let Some(second) = second {
+        row["pair"] = json!(second);
+    }
+
+    if task.kind == TaskKind::Regression {
+        row["score"] = json!(output[0]);
+        if let Some(gold) = gold.as_ref().and_then(|gold| gold.parse::<f64>().ok()) {
+            row["gold"] = json!(gold);
+        }
+        return row;
+    }
+
     let probabilities = task.labels.iter().cloned().zip(softmax(output));
     let probabilities: Map<String, Value> =
         probabilities.map(|(name, probability)| (name, json!(probability))).collect();
-    json!({"label": task.labels[largest(output)], "probabilities": probabilities})
+    row["label"] = json!(task.labels[largest(output)]);
+    row["probabilities"] = probabilities.into();
+    if let Some(gold) = gold {
+        row["gold"] = json!(gold);
+    }
+    row
 }
 
 fn softmax(logits: &[f32]) -> Vec<f64> {
@@ -94,31 +123,38 @@ fn score_tags(
     outputs: &[Vec<f32>],
 ) -> ScoredSplit {
     let width = task.labels.len();
-    let mut predicted: Vec<Vec<&str>> = Vec::new();
+    let mut predicted: Vec<Vec<Option<&str>>> = Vec::new();
     for ((sentence, firsts), logits) in sentences.iter().zip(firsts).zip(outputs) {
-        let tag = |first: &usize| task.labels[largest(&logits[first * width..][..width])].as_str();
-        let mut tags: Vec<&str> = firsts.iter().map(tag).collect();
-        // Words beyond the longest sequence get the tag O.
-        tags.resize(sentence.words.len(), "O");
+        let tag =
+            |first: &usize| Some(task.labels[largest(&logits[first * width..][..width])].as_str());
+        let mut tags: Vec<Option<&str>> = firsts.iter().map(tag).collect();
+        // Words beyond the longest sequence have no prediction.
+        tags.resize(sentence.words.len(), None);
         predicted.push(tags);
     }
 
-    let is_labelled = sentences.iter().any(|sentence| !sentence.tags.is_empty());
+    let is_labelled = sentences.iter().all(|sentence| !sentence.tags.is_empty());
     let metrics = if is_labelled { tag_metrics(task, sentences, &predicted) } else { Vec::new() };
 
-    let row = |(sentence, tags): (&TaggedSentence, &Vec<&str>)| {
-        let words = &sentence.words;
-        json!({"tokens": words, "tags": tags})
+    let row = |(number, (sentence, tags)): (usize, (&TaggedSentence, &Vec<Option<&str>>))| {
+        let mut row = json!({"row": number + 1, "tokens": sentence.words, "tags": tags});
+        if !sentence.tags.is_empty() {
+            row["gold"] = json!(sentence.tags);
+        }
+        row
     };
-    let predictions = sentences.iter().zip(&predicted).map(row).collect();
+    let predictions = sentences.iter().zip(&predicted).enumerate().map(row).collect();
     ScoredSplit { metrics, predictions, answers: None }
 }
 
 fn tag_metrics(
     task: &TaskOutputs,
     sentences: &[TaggedSentence],
-    predicted: &[Vec<&str>],
+    predicted: &[Vec<Option<&str>>],
 ) -> Vec<(String, f64)> {
+    // A word without a prediction counts as outside of every entity.
+    let predicted: Vec<Vec<&str>> =
+        predicted.iter().map(|tags| tags.iter().map(|tag| tag.unwrap_or("O")).collect()).collect();
     let gold: Vec<Vec<&str>> = sentences
         .iter()
         .map(|sentence| sentence.tags.iter().map(String::as_str).collect())
@@ -156,12 +192,20 @@ fn score_questions(
         let scored: Vec<Scored<'_>> =
             windows.iter().zip(outputs.by_ref().take(windows.len())).map(score_window).collect();
         let found = answer(context, &scored, &config);
-        predictions
-            .push(json!({"id": question.id, "question": question.text, "answer": found.text}));
+        let mut prediction =
+            json!({"id": question.id, "question": question.text, "answer": found.text});
+        if squad.has_answers() {
+            let gold = question.answers.iter().map(|answer| answer.text.as_str());
+            prediction["gold"] = gold.collect::<Vec<&str>>().into();
+        }
+        predictions.push(prediction);
         answers.insert(question.id.as_str(), found);
     }
 
     let questions: Vec<_> = squad.questions().map(|(_, question)| question).collect();
+    if !squad.has_answers() {
+        return ScoredSplit { metrics: Vec::new(), predictions, answers: Some(answers) };
+    }
     let metrics = squad_metrics(&metrics::squad(&questions, &answers.answers, rules));
     ScoredSplit { metrics, predictions, answers: Some(answers) }
 }

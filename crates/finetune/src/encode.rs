@@ -22,23 +22,27 @@ impl<'a> TextEncoder<'a> {
         Self { tokenizer, layout: if roberta { Layout::Roberta } else { Layout::Bert }, max_length }
     }
 
-    /// `[CLS] first [SEP]`, or both texts joined. A sequence that is too long is cut at the end; of
-    /// two texts, tokens are taken from the longer one (`_truncate_seq_pair` in the authors' BERT).
+    /// `[CLS] first [SEP]`, or both texts joined, and the number of tokens that were cut off. A
+    /// sequence that is too long is cut at the end; of two texts, tokens are taken from the longer
+    /// one (`_truncate_seq_pair` in the authors' BERT).
     pub fn texts(
         &self,
         first: &str,
         second: Option<&str>,
         label: Option<Label>,
-    ) -> LabelledSequence {
+    ) -> (LabelledSequence, usize) {
         let specials = self.tokenizer.specials();
         let mut first = self.encode(first);
         let Some(second) = second else {
+            let whole = first.len();
             first.truncate(self.max_length.saturating_sub(2));
+            let cut = whole - first.len();
             let tokens = [vec![specials.cls], first, vec![specials.sep]].concat();
-            return LabelledSequence { tokens, second: None, label, teacher_logits: None };
+            return (LabelledSequence { tokens, second: None, label, teacher_logits: None }, cut);
         };
 
         let mut second = self.encode(second);
+        let whole = first.len() + second.len();
         let most = self.max_length.saturating_sub(self.layout.specials());
         while first.len() + second.len() > most {
             if first.len() > second.len() {
@@ -48,13 +52,10 @@ impl<'a> TextEncoder<'a> {
             };
         }
 
+        let cut = whole - first.len() - second.len();
         let joined = self.layout.join(&specials, &first, &second);
-        LabelledSequence {
-            tokens: joined.tokens,
-            second: Some(joined.second as u32),
-            label,
-            teacher_logits: None,
-        }
+        let second = Some(joined.second as u32);
+        (LabelledSequence { tokens: joined.tokens, second, label, teacher_logits: None }, cut)
     }
 
     /// The tokens of a text. The text of the mask token, which augmented sentences contain, is one

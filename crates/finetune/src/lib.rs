@@ -32,11 +32,13 @@ mod head;
 mod kind;
 mod metrics;
 mod objective;
+mod reader;
+mod split;
 mod task;
 
 pub use batch::{TaskBatch, TaskLabels, collate};
 pub use config::{FinetuneConfig, HeadStyle, Pooling};
-pub use data::{Gold, Split, TaskData, read_lines, read_split};
+pub use data::{TaskData, read_lines, read_split};
 pub use data_config::DataConfig;
 pub use distillation::{Comparison, DistillationConfig, OverClasses};
 pub use encode::TextEncoder;
@@ -44,6 +46,7 @@ pub use head::TaskHead;
 pub use kind::TaskKind;
 pub use metrics::largest;
 pub use objective::{Finetune, FinetuneModel};
+pub use split::{Gold, RowText, Split};
 pub use task::{Pass, Task};
 
 #[cfg(test)]

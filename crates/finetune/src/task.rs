@@ -187,7 +187,7 @@ impl Task {
                 };
 
                 let hits = outputs.iter().zip(starts.iter().zip(ends)).filter(is_hit);
-                Some(("finetune/exact", hits.count()))
+                Some(("finetune/window_exact", hits.count()))
             }
             TaskLabels::None | TaskLabels::Scores(_) => None,
         }
@@ -234,7 +234,7 @@ impl Task {
         match self.kind {
             TaskKind::Classification | TaskKind::Tagging => Goal::Highest("finetune/accuracy"),
             TaskKind::Regression => Goal::Highest("finetune/spearman"),
-            TaskKind::Question => Goal::Highest("finetune/exact"),
+            TaskKind::Question => Goal::Highest("finetune/window_exact"),
         }
     }
 }

@@ -75,12 +75,34 @@ impl Labels {
     /// # Errors
     /// When there is no such class; the message names the file, the line, and the known classes.
     pub fn index(&self, name: &str, path: &Path, line: usize) -> Result<u32> {
-        let index = self.0.iter().position(|known| known == name).ok_or_else(|| {
+        self.find(name).ok_or_else(|| {
             let known = list(&self.0);
             let message = format!("the label `{name}` does not occur in training; known: {known}");
             Error::line(path, line, message)
-        })?;
-        Ok(index as u32)
+        })
+    }
+
+    /// The index of the class of this name. Where none is written so, case does not matter; and
+    /// the classes `LABEL_0`, `LABEL_1` and so on, which transformers gives to a model without
+    /// names, are found by their numbers.
+    pub fn find(&self, name: &str) -> Option<u32> {
+        let exact = self.0.iter().position(|known| known == name);
+        let number = || {
+            let is_unnamed = |(index, known): (usize, &String)| *known == format!("LABEL_{index}");
+            let index = name.parse::<usize>().ok().filter(|index| *index < self.0.len())?;
+            self.0.iter().enumerate().all(is_unnamed).then_some(index)
+        };
+        exact.or_else(|| self.only_match(name)).or_else(number).map(|index| index as u32)
+    }
+
+    /// The index of the only class with this name in capitals or small letters.
+    fn only_match(&self, name: &str) -> Option<usize> {
+        let folded = name.to_lowercase();
+        let mut found = (0..self.0.len()).filter(|index| self.0[*index].to_lowercase() == folded);
+        match (found.next(), found.next()) {
+            (Some(index), None) => Some(index),
+            _ => None,
+        }
     }
 
     /// The names, in order.
@@ -104,7 +126,7 @@ impl From<Labels> for Vec<String> {
 }
 
 /// The names as text, of a long list the first 30.
-fn list(names: &[String]) -> String {
+pub fn list(names: &[String]) -> String {
     let shown = 30.min(names.len());
     let left = names.len() - shown;
     let more = if left > 0 { format!(" and {left} more") } else { String::new() };
@@ -159,5 +181,19 @@ mod tests {
         for wrong in [r#"["a"]"#, r#"["a","a"]"#, r#"["a"," "]"#] {
             assert!(serde_json::from_str::<Labels>(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn classes_are_found_whatever_their_case_and_by_their_numbers_where_they_have_no_names() {
+        let labels = Labels::new(["ENTAILMENT", "Neutral", "neutral"]).unwrap();
+        assert_eq!(labels.find("entailment"), Some(0));
+        assert_eq!(labels.find("neutral"), Some(2));
+        assert_eq!((labels.find("NEUTRAL"), labels.find("1")), (None, None));
+
+        let unnamed = Labels::new(["LABEL_0", "LABEL_1"]).unwrap();
+        assert_eq!(
+            (unnamed.find("1"), unnamed.find("2"), unnamed.find("one")),
+            (Some(1), None, None)
+        );
     }
 }

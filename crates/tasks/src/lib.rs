@@ -27,6 +27,7 @@
 mod answers;
 mod error;
 pub mod glue;
+mod json_objects;
 mod labels;
 mod layout;
 pub mod metrics;
@@ -36,6 +37,7 @@ mod table;
 pub mod tagging;
 #[cfg(test)]
 mod testing;
+mod text;
 mod windows;
 
 pub use answers::{AnswerConfig, Candidate, NoAnswer, Prediction, Scored, answer};
@@ -44,5 +46,6 @@ pub use labels::Labels;
 pub use layout::{Joined, Layout};
 pub use predictions::Predictions;
 pub use squad::{Answer, Misplaced, Paragraph, Question, Squad};
-pub use table::{Columns, Header, Label, LabelKind, Ragged, Table, TableRow};
+pub use table::{Columns, Header, Label, LabelKind, MissingLabel, Ragged, Table, TableRow};
+pub use text::read_text;
 pub use windows::{AnswerContext, Window, WindowConfig, Windows};

@@ -15,7 +15,7 @@ use augment::{
 use corpus::{ProgressObserver, Tokenizer};
 use rayon::prelude::*;
 use serde_json::json;
-use tasks::{Columns, Header, Label, LabelKind, Ragged, Table, TableRow};
+use tasks::{Columns, Header, Label, LabelKind, MissingLabel, Ragged, Table, TableRow};
 
 use self::args::Method;
 use self::format::Format;
@@ -44,6 +44,9 @@ struct Sentences {
 impl Sentences {
     fn read(args: &Args) -> Result<Self> {
         let table = Table::open(&args.input, &columns(args))?;
+        for remark in &table.remarks {
+            tracing::warn!("{}: {remark}", args.input.display());
+        }
         let row = |example: &TableRow| TextRow {
             first: example.first.clone(),
             second: example.second.clone(),
@@ -207,6 +210,7 @@ fn columns(args: &Args) -> Columns {
         kind: LabelKind::Class,
         header: if args.no_header { Header::Absent } else { Header::Present },
         ragged: Ragged::Refuse,
+        missing_label: MissingLabel::Refuse,
     }
 }
 

@@ -11,6 +11,7 @@ use mlm::{Family, Masking, Mlm, MlmConfig};
 use objective::{Context, Example, Objective};
 use report::statistics::median;
 use serde_json::{Map, Value, json};
+use tasks::MissingLabel;
 
 use super::args::Args;
 use super::held_out::HeldOut;
@@ -187,7 +188,7 @@ fn task_model<'a>(
     let encoder = TextEncoder::new(&tokenizer, args.max_length.unwrap_or(most).min(most));
 
     let mut split = read_rows(args, data, &outputs, encoder)?;
-    let of_rows = matches!(split.gold, Gold::Rows)
+    let of_rows = matches!(split.gold, Gold::Rows(_))
         && matches!(outputs.kind, TaskKind::Classification | TaskKind::Regression);
     if args.limit > 0 && of_rows {
         split.rows.truncate(args.limit);
@@ -210,16 +211,19 @@ fn read_rows(
     match args.input.as_slice() {
         [path] => {
             let data = data.of_file(path.as_ref())?;
-            Ok(read_split(&data, *kind, encoder, labels, "input", path.as_ref())?)
+            let part = ("input", MissingLabel::Refuse);
+            Ok(read_split(&data, *kind, encoder, labels, path.as_ref(), part)?)
         }
         [] if !data.glue.is_empty() => {
             Ok(TaskData::read(data, *kind, encoder, labels)?.dev.swap_remove(0))
         }
         [] if is_named(&data.test) => {
-            Ok(read_split(data, *kind, encoder, labels, "test", &data.test)?)
+            let part = ("test", MissingLabel::Refuse);
+            Ok(read_split(data, *kind, encoder, labels, &data.test, part)?)
         }
         [] if is_named(&data.dev) => {
-            Ok(read_split(data, *kind, encoder, labels, "dev", &data.dev)?)
+            let part = ("dev", MissingLabel::Refuse);
+            Ok(read_split(data, *kind, encoder, labels, &data.dev, part)?)
         }
         _ => Err(BadInput("--input: give one file of the task".to_owned()).into()),
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::split::Split;
-use crate::table::{Columns, Header, LabelKind, Ragged};
+use crate::table::{Columns, Header, LabelKind, MissingLabel, Ragged};
 
 /// The files of a task.
 #[derive(Debug)]
@@ -99,6 +99,7 @@ impl Files {
             kind,
             header,
             ragged: Ragged::Skip,
+            missing_label: MissingLabel::Refuse,
         }
     }
 }

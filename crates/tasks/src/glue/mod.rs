@@ -7,7 +7,7 @@ mod split;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::labels::Labels;
+use crate::labels::{Labels, list};
 use crate::metrics::{ClassMetric, ScoreMetric};
 use crate::table::{Columns, Label, LabelKind, Table, TableRow};
 use files::Files;
@@ -31,6 +31,8 @@ pub enum Target {
         /// The classes in the order of BERT's `run_classifier.py` and ELECTRA's; other code bases
         /// differ.
         labels: &'static [&'static str],
+        /// What models call the classes that GLUE only numbers: the names that `datasets` has.
+        names: &'static [&'static str],
         /// The metrics.
         metrics: &'static [ClassMetric],
     },
@@ -54,23 +56,18 @@ pub struct Recipe {
 impl Recipe {
     /// All tasks in the paper's order. WNLI is left out, as in the papers to compare with.
     pub const ALL: [Self; 8] = [
-        class("CoLA", &["0", "1"], &[ClassMetric::Matthews], &files::COLA),
-        class("SST-2", &["0", "1"], &[ClassMetric::Accuracy], &files::SST2),
-        class("MRPC", &["0", "1"], PARAPHRASE, &files::MRPC),
+        class("CoLA", BINARY, &["unacceptable", "acceptable"], MATTHEWS, &files::COLA),
+        class("SST-2", BINARY, &["negative", "positive"], ACCURACY, &files::SST2),
+        class("MRPC", BINARY, &["not_equivalent", "equivalent"], PARAPHRASE, &files::MRPC),
         Self {
             name: "STS-B",
             target: Target::Score { metrics: &[ScoreMetric::Pearson, ScoreMetric::Spearman] },
             files: &files::STSB,
         },
-        class("QQP", &["0", "1"], PARAPHRASE, &files::QQP),
-        class(
-            "MNLI",
-            &["contradiction", "entailment", "neutral"],
-            &[ClassMetric::Accuracy],
-            &files::MNLI,
-        ),
-        class("QNLI", &["entailment", "not_entailment"], &[ClassMetric::Accuracy], &files::QNLI),
-        class("RTE", &["entailment", "not_entailment"], &[ClassMetric::Accuracy], &files::RTE),
+        class("QQP", BINARY, &["not_duplicate", "duplicate"], PARAPHRASE, &files::QQP),
+        class("MNLI", &["contradiction", "entailment", "neutral"], &[], ACCURACY, &files::MNLI),
+        class("QNLI", &["entailment", "not_entailment"], &[], ACCURACY, &files::QNLI),
+        class("RTE", &["entailment", "not_entailment"], &[], ACCURACY, &files::RTE),
     ];
 
     /// The task of a name, whose hyphens and capitals do not matter.
@@ -141,6 +138,31 @@ impl Recipe {
         }
     }
 
+    /// The indices of the task's classes among those of a model, in the order of
+    /// [`Recipe::labels`]: the classes that have the same name, or the name that `datasets` gives
+    /// to a class of GLUE.
+    ///
+    /// # Errors
+    /// When a class has no counterpart of its own.
+    pub fn join(&self, model: &Labels) -> Result<Vec<u32>> {
+        let Target::Class { labels, names, .. } = self.target else { return Ok(Vec::new()) };
+        let mut indices: Vec<u32> = Vec::new();
+        for (number, label) in labels.iter().enumerate() {
+            let named = || names.get(number).and_then(|name| model.find(name));
+            let index = model.find(label).or_else(named).filter(|index| !indices.contains(index));
+            indices.push(index.ok_or_else(|| {
+                Error::data(format!(
+                    "the model's classes are {}, and none of them is the class `{label}` of {}; \
+                     name them in `id2label` of its config.json, in the order of its outputs: {}",
+                    list(model.names()),
+                    self.name,
+                    labels.join(", ")
+                ))
+            })?);
+        }
+        Ok(indices)
+    }
+
     fn kind(&self) -> LabelKind {
         match self.target {
             Target::Class { .. } => LabelKind::Class,
@@ -149,16 +171,21 @@ impl Recipe {
     }
 }
 
+/// The classes that GLUE numbers.
+const BINARY: &[&str] = &["0", "1"];
+const MATTHEWS: &[ClassMetric] = &[ClassMetric::Matthews];
+const ACCURACY: &[ClassMetric] = &[ClassMetric::Accuracy];
 /// F1 of the pairs that mean the same, and accuracy.
 const PARAPHRASE: &[ClassMetric] = &[ClassMetric::F1 { positive: 1 }, ClassMetric::Accuracy];
 
 const fn class(
     name: &'static str,
     labels: &'static [&'static str],
+    names: &'static [&'static str],
     metrics: &'static [ClassMetric],
     files: &'static Files,
 ) -> Recipe {
-    Recipe { name, target: Target::Class { labels, metrics }, files }
+    Recipe { name, target: Target::Class { labels, names, metrics }, files }
 }
 
 #[cfg(test)]
@@ -313,5 +340,30 @@ mod tests {
         );
         let message = parts("MNLI", &[], Split::Dev).unwrap_err().to_string();
         assert!(message.starts_with("MNLI: no dev_matched.tsv in "), "{message}");
+    }
+
+    #[test]
+    fn classes_of_a_model_are_joined_by_name_and_not_by_number() {
+        let join = |task: &str, names: &[&str]| {
+            let labels = Labels::new(names.iter().copied()).unwrap();
+            Recipe::find(task).unwrap().join(&labels)
+        };
+        assert_eq!(join("MNLI", &["ENTAILMENT", "neutral", "Contradiction"]).unwrap(), [2, 0, 1]);
+        assert_eq!(join("SST-2", &["POSITIVE", "NEGATIVE"]).unwrap(), [1, 0]);
+        assert_eq!(join("CoLA", &["LABEL_0", "LABEL_1"]).unwrap(), [0, 1]);
+        assert_eq!(join("QNLI", &["not_entailment", "other", "entailment"]).unwrap(), [2, 0]);
+
+        let message = join("MNLI", &["LABEL_0", "LABEL_1", "LABEL_2"]).unwrap_err().to_string();
+        assert!(message.contains("none of them is the class `contradiction` of MNLI"), "{message}");
+        assert!(message.contains("id2label"), "{message}");
+    }
+
+    #[test]
+    fn mnlis_rows_without_a_majority_are_left_out_and_counted() {
+        let content = "sentence1\tsentence2\tlabel1\tgold_label\n\
+                       A.\tB.\tneutral\t-\nC.\tD.\tneutral\tneutral\n";
+        let parts = parts("MNLI", &[("train.tsv", content)], Split::Train).unwrap();
+        assert_eq!(parts[0].table.examples.len(), 1);
+        assert!(parts[0].table.remarks[0].starts_with("1 rows on whose label"));
     }
 }

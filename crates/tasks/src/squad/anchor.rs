@@ -15,14 +15,15 @@ pub enum Location {
 
 /// Finds an answer that begins at the character `stated` of the context, or elsewhere. The range is
 /// in bytes, without white space at the answer's ends.
-pub fn locate(context: &str, answer: &str, stated: usize) -> Location {
+pub fn locate(context: &str, answer: &str, stated: i64) -> Location {
     let text = answer.trim();
     if text.is_empty() {
         return Location::Nowhere;
     }
 
-    let byte = context.char_indices().nth(stated).map_or(context.len(), |(byte, _)| byte);
-    if context[byte..].starts_with(answer) {
+    let start = usize::try_from(stated).unwrap_or(0);
+    let byte = context.char_indices().nth(start).map_or(context.len(), |(byte, _)| byte);
+    if stated >= 0 && context[byte..].starts_with(answer) {
         let start = byte + answer.len() - answer.trim_start().len();
         return Location::AsStated(start..start + text.len());
     }
@@ -56,6 +57,7 @@ mod tests {
         assert_eq!(locate("aba aba aba", "aba", 99), Location::Nearest(8..11));
         assert_eq!(locate("ab ab", "ab", 6), Location::Nearest(3..5));
         assert_eq!(locate("aaab", "aab", 0), Location::Nearest(1..4));
+        assert_eq!(locate("aba aba", "aba", -1), Location::Nearest(0..3));
         // Two occurrences are equally near: the earlier.
         assert_eq!(locate("x..x", "x", 1), Location::Nearest(0..1));
         assert_eq!(locate("a b c", "b ", 0), Location::Nearest(2..3));

@@ -9,6 +9,8 @@ pub struct Squad {
     pub paragraphs: Vec<Paragraph>,
     /// The answers that are not at the position that the file states.
     pub misplaced: Vec<Misplaced>,
+    /// What was read otherwise than it is written, a sentence each.
+    pub remarks: Vec<String>,
 }
 
 /// A paragraph and the questions about it.
@@ -31,7 +33,8 @@ pub struct Question {
     pub text: String,
     /// The answers of the annotators; empty where they found none, and in data to predict.
     pub answers: Vec<Answer>,
-    /// Whether the paragraph does not answer the question; always false in SQuAD 1.1.
+    /// Whether the paragraph does not answer the question; always false in SQuAD 1.1. In a file
+    /// that does not say so, whether other questions have answers and this one has none.
     pub impossible: bool,
 }
 
@@ -53,7 +56,7 @@ pub struct Misplaced {
     /// The text of the answer.
     pub text: String,
     /// The beginning that the file states, in characters of the context.
-    pub stated: usize,
+    pub stated: i64,
     /// The beginning of the nearest occurrence, in characters, which is taken instead; `None` if
     /// the context does not contain the answer.
     pub found: Option<usize>,
@@ -65,6 +68,11 @@ impl Squad {
         self.paragraphs.iter().flat_map(|paragraph| {
             paragraph.questions.iter().map(move |question| (paragraph, question))
         })
+    }
+
+    /// Whether annotators gave answers: not in data to predict.
+    pub fn has_answers(&self) -> bool {
+        self.questions().any(|(_, question)| !question.answers.is_empty())
     }
 
     /// Whether some questions have no answer, as in SQuAD 2.0.

@@ -30,6 +30,17 @@ pub enum Ragged {
     Skip,
 }
 
+/// What to do with a row that has no label, and with a table that has no column of labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingLabel {
+    /// Report an error. A row on whose label annotators disagreed (`-` in a column `gold_label`) is
+    /// left out.
+    #[default]
+    Refuse,
+    /// Read the row without a label: data to predict.
+    Allow,
+}
+
 /// Which columns of a table to read, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Columns {
@@ -45,6 +56,8 @@ pub struct Columns {
     pub header: Header,
     /// What to do with a row of another length.
     pub ragged: Ragged,
+    /// What to do without a label.
+    pub missing_label: MissingLabel,
 }
 
 impl Columns {
@@ -57,13 +70,35 @@ impl Columns {
             kind: LabelKind::Class,
             header: Header::Present,
             ragged: Ragged::Refuse,
+            missing_label: MissingLabel::Refuse,
         }
     }
 }
 
 /// The message on a missing column: its name, the flag that chooses it, and the columns there are.
 pub fn missing(role: Role, name: &str, there: &[&str]) -> String {
-    format!("no column `{name}`; choose one with {}: {}", role.flag(), there.join(", "))
+    let hint = match there {
+        [only] if only.contains([',', ';', '\t']) => {
+            "; if the fields of the file are not separated by tabs, its name should end in .csv"
+        }
+        _ => "",
+    };
+    format!("no column `{name}`; choose one with {}: {}{hint}", role.flag(), there.join(", "))
+}
+
+/// The index of the column called `name` among the columns `there`.
+pub fn index(role: Role, name: &str, there: &[&str]) -> Result<usize, String> {
+    let mut found = (0..there.len()).filter(|index| there[*index] == name);
+    match (found.next(), found.next()) {
+        (Some(index), None) => Ok(index),
+        (Some(_), Some(_)) => Err(format!(
+            "two columns are called `{name}`; rename the one that is not meant, or choose another \
+             with {}: {}",
+            role.flag(),
+            there.join(", ")
+        )),
+        (None, _) => Err(missing(role, name, there)),
+    }
 }
 
 /// The role of a column.

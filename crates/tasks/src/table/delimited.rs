@@ -2,34 +2,47 @@
 
 use std::path::Path;
 
-use csv::{ReaderBuilder, StringRecord, Terminator};
+use csv::{Reader, ReaderBuilder, StringRecord, Terminator};
 
-use super::columns::{Columns, Header, LabelKind, Ragged, Role, missing};
-use super::example::{Table, TableRow, label, text};
-use crate::error::{self, Error, Result};
+use super::columns::{Columns, Header, MissingLabel, Ragged, Role, index};
+use super::example::{Collector, IDS, RawRow, Table};
+use crate::error::{Error, Result};
+use crate::text::read_text;
 
 /// How the fields of a table are separated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// By tabs; a quote is a character and a field ends at the line's end, as in GLUE.
     Tsv,
-    /// By commas; a field in double quotes may hold commas, line breaks and doubled quotes.
+    /// By commas, or where the columns are not found so, by semicolons or tabs; a field in double
+    /// quotes may hold these, line breaks and doubled quotes.
     Csv,
 }
 
+/// The separators of CSV, and what is told of those that its name does not promise.
+const SEPARATORS: [(u8, &str); 3] = [
+    (b',', ""),
+    (b';', "the fields are separated by semicolons and not by commas"),
+    (b'\t', "the fields are separated by tabs and not by commas"),
+];
+
 /// Reads a table. See [`Table::open`].
 pub fn read(path: &Path, dialect: Dialect, columns: &Columns) -> Result<Table> {
-    let bytes = error::read(path)?;
-    let text = text(path, &bytes)?;
-    let mut builder = ReaderBuilder::new();
-    builder.has_headers(false).flexible(true);
-    if dialect == Dialect::Tsv {
-        builder.delimiter(b'\t').quoting(false).terminator(Terminator::Any(b'\n'));
-    }
-    let mut reader = builder.from_reader(text.as_bytes());
+    let text = read_text(path)?;
+    let mut rows = Collector::new(columns);
+    let mut reader = match dialect {
+        Dialect::Tsv => reader(&text, dialect, b'\t'),
+        Dialect::Csv => {
+            let (separator, remark) = separator(&text, columns);
+            if !remark.is_empty() {
+                rows.remark(remark);
+            }
+            reader(&text, dialect, separator)
+        }
+    };
     let mut record = StringRecord::new();
 
-    let (mut table, mut first) = (Table::default(), None);
+    let mut first = None;
     while reader
         .read_record(&mut record)
         .map_err(|error| Error::data(format!("{}: {error}", path.display())))?
@@ -39,7 +52,7 @@ pub fn read(path: &Path, dialect: Dialect, columns: &Columns) -> Result<Table> {
             continue;
         }
 
-        let line = line(&record, text);
+        let line = line(&record, &text);
         let at_fault = |message: String| Error::line(path, line, message);
         let first = match &first {
             Some(first) => first,
@@ -53,9 +66,9 @@ pub fn read(path: &Path, dialect: Dialect, columns: &Columns) -> Result<Table> {
         };
 
         if row.len() == first.fields {
-            table.examples.push(first.example(line, &row, columns.kind).map_err(at_fault)?);
+            rows.add(first.raw(line, &row)).map_err(at_fault)?;
         } else if columns.ragged == Ragged::Skip {
-            table.skipped.push(line);
+            rows.skip(line);
         } else {
             return Err(at_fault(format!(
                 "{} fields where the first line has {}; mend the row or take it out",
@@ -64,51 +77,78 @@ pub fn read(path: &Path, dialect: Dialect, columns: &Columns) -> Result<Table> {
             )));
         }
     }
-    Ok(table)
+    Ok(rows.finish())
+}
+
+fn reader(text: &str, dialect: Dialect, separator: u8) -> Reader<&[u8]> {
+    let mut builder = ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).delimiter(separator);
+    if dialect == Dialect::Tsv {
+        builder.quoting(false).terminator(Terminator::Any(b'\n'));
+    }
+    builder.from_reader(text.as_bytes())
+}
+
+/// The separator of CSV with which the first record has the columns: the comma if none does.
+fn separator(text: &str, columns: &Columns) -> (u8, &'static str) {
+    let has_columns = |(separator, _): &(u8, &str)| {
+        let mut record = StringRecord::new();
+        let mut reader = reader(text, Dialect::Csv, *separator);
+        let is_read = reader.read_record(&mut record).unwrap_or(false);
+        is_read && FirstRow::read(&row(&record, Dialect::Csv), columns).is_ok()
+    };
+    SEPARATORS.into_iter().find(has_columns).unwrap_or(SEPARATORS[0])
 }
 
 /// The shape of a table, read from its first row: the number of fields and the indices of the
 /// columns.
 struct FirstRow {
     fields: usize,
+    id: Option<usize>,
     text: usize,
     pair: Option<usize>,
     label: Option<usize>,
 }
 
 impl FirstRow {
-    /// Finds the columns by their names in the header, or by their numbers if there is none.
+    /// Finds the columns by their names in the header, without white space at their edges, or by
+    /// their numbers if there is none.
     fn read(row: &[&str], columns: &Columns) -> std::result::Result<Self, String> {
         let numbers: Vec<String> = (0..row.len()).map(|number| number.to_string()).collect();
         let names: Vec<&str> = match columns.header {
-            Header::Present => row.to_vec(),
+            Header::Present => row.iter().map(|name| name.trim()).collect(),
             Header::Absent => numbers.iter().map(String::as_str).collect(),
         };
-        let index = |role, name: &str| {
-            names.iter().position(|there| *there == name).ok_or_else(|| missing(role, name, &names))
+
+        let named = |role, name: &Option<String>| {
+            name.as_deref().map(|name| index(role, name, &names)).transpose()
+        };
+        let label = match columns.missing_label {
+            MissingLabel::Allow => {
+                columns.label.clone().filter(|name| names.contains(&name.as_str()))
+            }
+            MissingLabel::Refuse => columns.label.clone(),
         };
 
         Ok(Self {
             fields: row.len(),
-            text: index(Role::Text, &columns.text)?,
-            pair: columns.pair.as_deref().map(|name| index(Role::Pair, name)).transpose()?,
-            label: columns.label.as_deref().map(|name| index(Role::Label, name)).transpose()?,
+            id: IDS.iter().find_map(|id| names.iter().position(|name| name == id)),
+            text: index(Role::Text, &columns.text, &names)?,
+            pair: named(Role::Pair, &columns.pair)?,
+            label: named(Role::Label, &label)?,
         })
     }
 
-    /// The example in a row with as many fields.
-    fn example(
-        &self,
-        line: usize,
-        row: &[&str],
-        kind: LabelKind,
-    ) -> std::result::Result<TableRow, String> {
-        Ok(TableRow {
+    /// The fields of a row with as many fields.
+    fn raw(&self, line: usize, row: &[&str]) -> RawRow {
+        let field = |index: usize| row[index].to_owned();
+        RawRow {
             line,
-            first: row[self.text].to_owned(),
-            second: self.pair.map(|index| row[index].to_owned()),
-            label: self.label.map(|index| label(row[index], kind)).transpose()?,
-        })
+            id: self.id.map(field),
+            first: field(self.text),
+            second: self.pair.map(field),
+            label: self.label.map(field),
+        }
     }
 }
 
