@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args as ClapArgs;
 use corpus::Tokenizer;
+use hub::Architecture;
 
 use super::output::print;
 use crate::backend::Backend;
@@ -15,8 +16,8 @@ use crate::registry;
 /// Flags of `import`.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// A Hugging Face folder: config.json, weights (model.safetensors, its shards, or
-    /// pytorch_model.bin) and a tokenizer.
+    /// A Hugging Face folder: config.json, weights (model.safetensors or pytorch_model.bin, whole or
+    /// in shards) and a tokenizer.
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
     /// The folder to write.
@@ -36,8 +37,13 @@ pub fn run(args: &Args) -> Result<()> {
     let model = hub::read(&args.from)?;
     let tokenizer = Tokenizer::open(&args.from)?;
     let source = ModelSource::Hub { folder: args.from.clone(), model: Box::new(model.clone()) };
-    // A trial load refuses a model that cannot be used.
-    (registry::of_model(&source)?.load)(&source, &Backend::Cpu.open()?)?;
+    // Checks the tokenizer against the token table.
+    source.encoder()?;
+    if model.architecture != Architecture::Encoder {
+        // A trial load refuses a model that cannot be used. A bare encoder is no model of an
+        // objective; others start from it.
+        (registry::of_model(&source)?.load)(&source, &Backend::Cpu.open()?)?;
+    }
 
     hub::write_native(&args.to, &model, &tokenizer)?;
     let unused = if model.unused.is_empty() {

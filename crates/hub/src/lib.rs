@@ -26,9 +26,11 @@ mod modernbert;
 mod names;
 mod native;
 mod read;
+mod shapes;
 mod tensors;
 mod tokenizer;
 mod trained;
+mod wrapper;
 mod write;
 
 pub use config::HubConfig;

@@ -17,6 +17,20 @@ pub struct Name {
     pub part: Option<(usize, usize)>,
 }
 
+impl Name {
+    /// The shape of the tensor in the file for a shape here.
+    pub fn shape_in_file(&self, ours: &[usize]) -> Vec<usize> {
+        let mut shape = ours.to_vec();
+        if self.transposed {
+            shape.reverse();
+        }
+        if let (Some((_, count)), Some(rows)) = (self.part, shape.first_mut()) {
+            *rows *= count;
+        }
+        shape
+    }
+}
+
 /// The parameters of an encoder of `family`; `prefix` is the family's, or empty in a file of a bare
 /// encoder.
 pub fn encoder(family: Family, encoder: &EncoderConfig, prefix: &str) -> Vec<Name> {
@@ -169,6 +183,17 @@ pub fn extras(family: Family, architecture: Architecture, prefix: &str) -> Vec<N
 pub fn is_tied(name: &str) -> bool {
     let tied = [".decoder.weight", "vocab_projector.weight", "generator_lm_head.weight"];
     name == "decoder.weight" || tied.iter().any(|end| name.ends_with(end))
+}
+
+/// The bias over the vocabulary under its name, and under that of the output layer, which shares it
+/// and is the only one in some files.
+pub fn vocabulary_bias(family: Family) -> Option<[&'static str; 2]> {
+    match family {
+        Family::Bert => Some(["cls.predictions.bias", "cls.predictions.decoder.bias"]),
+        Family::Roberta => Some(["lm_head.bias", "lm_head.decoder.bias"]),
+        Family::Albert => Some(["predictions.bias", "predictions.decoder.bias"]),
+        Family::Electra | Family::Distilbert | Family::Modernbert => None,
+    }
 }
 
 /// Whether a tensor repeats another one or holds no parameter.

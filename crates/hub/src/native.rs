@@ -13,6 +13,7 @@ use crate::config::HubConfig;
 use crate::error::{Error, Result};
 use crate::family::{Architecture, Family};
 use crate::model::HubModel;
+use crate::shapes;
 use crate::write::make_empty_folder;
 
 const DESCRIPTION: &str = "model.toml";
@@ -62,7 +63,9 @@ pub fn read_native(folder: &Path) -> Result<HubModel> {
         mean_pooling,
     };
     let weights = weights::read(&folder.join("model.safetensors"))?;
-    Ok(HubModel { config, architecture, weights, unused: Vec::new() })
+    let model = HubModel { config, architecture, weights, unused: Vec::new() };
+    shapes::check(&model, &[], &folder.display().to_string())?;
+    Ok(model)
 }
 
 /// Writes `model` into a new folder.

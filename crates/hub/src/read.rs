@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::family::{Architecture, Family};
 use crate::model::HubModel;
 use crate::names::Name;
-use crate::{config, names, tensors};
+use crate::{config, names, shapes, tensors, wrapper};
 
 /// Whether `folder` looks like one written by transformers.
 pub fn is_hub_folder(folder: &Path) -> bool {
@@ -22,64 +22,91 @@ pub fn is_hub_folder(folder: &Path) -> bool {
 /// Names the file, field or tensor that is missing, damaged, or not supported.
 pub fn read(folder: &Path) -> Result<HubModel> {
     let mut config = config::read(&folder.join("config.json"))?;
-    let mut tensors = tensors::read(folder)?;
     let family = config.family;
-    let prefix = prefix(folder, family, &tensors)?;
-
-    let architecture = match config.architecture {
-        // The released BERT claims to be a BertForMaskedLM, and has the heads of both.
-        Some(Architecture::MaskedLm) if has_heads(&config, Architecture::PreTraining, &tensors) => {
-            Architecture::PreTraining
-        }
-        Some(architecture) => architecture,
-        None => detect(&config, &tensors),
-    };
+    let (mut tensors, prefix) = wrapper::unwrap(folder, family, tensors::read(folder)?)?;
+    name_bias(folder, family, &mut tensors);
+    let architecture = choose(folder, &config, &tensors, &prefix);
 
     let mut weights = Weights::new();
     let needed = [
         names::encoder(family, &config.encoder, &prefix),
         names::heads(family, architecture, &config.encoder),
-    ];
-    for name in needed.concat() {
-        if !take(folder, &name, &mut tensors, &mut weights)? {
+    ]
+    .concat();
+    for name in &needed {
+        if !take(folder, name, &mut tensors, &mut weights)? {
             let class = architecture.class(family);
             let reason = format!("is missing; a {class} needs it, and config.json says it is one");
             return Err(of_tensor(folder, &name.theirs, &reason));
         }
     }
-    for name in names::extras(family, architecture, &prefix) {
-        take(folder, &name, &mut tensors, &mut weights)?;
+    let extras = names::extras(family, architecture, &prefix);
+    for name in &extras {
+        take(folder, name, &mut tensors, &mut weights)?;
     }
 
     check_tied(folder, architecture, &tensors, &weights)?;
     name_classes(&mut config, architecture, &weights);
     let unused = tensors.into_keys().filter(|name| !names::is_redundant(name)).collect();
     let model = HubModel { config, architecture, weights, unused };
+    shapes::check(&model, &[needed, extras].concat(), &folder.display().to_string())?;
     model.check_head()?;
     Ok(model)
 }
 
-fn of_tensor(folder: &Path, tensor: &str, reason: &dyn std::fmt::Display) -> Error {
-    Error::Data(format!("{}: tensor `{tensor}` {reason}", folder.display()))
+/// Gives the bias over the vocabulary its name where the file has it under that of the output layer
+/// alone.
+fn name_bias(folder: &Path, family: Family, tensors: &mut Weights) {
+    let Some([name, other]) = names::vocabulary_bias(family) else { return };
+    match (tensors.get(name), tensors.get(other)) {
+        (None, Some(_)) => {
+            let bias = tensors.remove(other).expect("it is there");
+            tensors.insert(name.to_owned(), bias);
+        }
+        (Some(bias), Some(repeated)) if bias != repeated => {
+            tracing::warn!(
+                "{}: `{name}` and `{other}` differ; the first is taken, as in transformers 5",
+                folder.display()
+            );
+        }
+        _ => {}
+    }
 }
 
-/// Prefix of the names of the encoder's tensors: the family's, or nothing.
-fn prefix(folder: &Path, family: Family, tensors: &Weights) -> Result<String> {
-    let table = family.table();
-    let has_table = |prefix: &String| tensors.contains_key(&format!("{prefix}{table}"));
-    if let Some(prefix) = [family.prefix(), String::new()].into_iter().find(has_table) {
-        return Ok(prefix);
+/// The class of the model: that of config.json if the file has its heads, else the one whose heads
+/// it has, which is told. Where it has a part of the heads of config.json's class, that class is
+/// kept, and the missing part is an error.
+fn choose(folder: &Path, config: &HubConfig, tensors: &Weights, prefix: &str) -> Architecture {
+    let Some(named) = config.architecture else { return detect(config, tensors) };
+    if named == Architecture::MaskedLm && has_heads(config, Architecture::PreTraining, tensors) {
+        // The released BERT claims to be a BertForMaskedLM, and has the heads of both.
+        return Architecture::PreTraining;
+    }
+    if has_heads(config, named, tensors) {
+        return named;
     }
 
-    let other = tensors.keys().find_map(|name| name.strip_suffix(table));
-    let hint = other.map_or_else(String::new, |other| {
-        format!("; the weights seem to be of `{}`", other.trim_end_matches('.'))
-    });
-    Err(Error::Data(format!(
-        "{}: config.json says {family}, but there is no tensor `{}{table}`{hint}",
+    let found = detect(config, tensors);
+    let (family, encoder) = (config.family, &config.encoder);
+    let known =
+        [names::heads(family, found, encoder), names::extras(family, found, prefix)].concat();
+    let is_left = |name: &Name| {
+        tensors.contains_key(&name.theirs) && !known.iter().any(|it| it.theirs == name.theirs)
+    };
+    if names::heads(family, named, encoder).iter().any(is_left) {
+        return named;
+    }
+    tracing::warn!(
+        "{}: config.json says {}, but the file holds a {}; it is read as one",
         folder.display(),
-        family.prefix()
-    )))
+        named.class(family),
+        found.class(family)
+    );
+    found
+}
+
+fn of_tensor(folder: &Path, tensor: &str, reason: &dyn std::fmt::Display) -> Error {
+    Error::Data(format!("{}: tensor `{tensor}` {reason}", folder.display()))
 }
 
 /// Moves one tensor of the file to `weights`, under this project's name. Returns false if the file

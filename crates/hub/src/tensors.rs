@@ -1,5 +1,5 @@
-//! The tensors of a Hugging Face folder: one safetensors file, several, or one that PyTorch
-//! pickled.
+//! The tensors of a Hugging Face folder: one safetensors file or several, or one or several that
+//! PyTorch pickled.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 const SAFETENSORS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 const PICKLE: &str = "pytorch_model.bin";
+const PICKLE_INDEX: &str = "pytorch_model.bin.index.json";
+/// Weights of other programs.
+const FOREIGN: [&str; 4] = ["tf_model.h5", "flax_model.msgpack", "model.ckpt.index", "model.onnx"];
 
 /// Every tensor of the folder by its name in the file, norms under their modern names. A pickle is
 /// parsed, never executed.
@@ -26,17 +29,32 @@ pub fn read(folder: &Path) -> Result<Weights> {
     let tensors = if folder.join(SAFETENSORS).is_file() {
         safetensors(&folder.join(SAFETENSORS))?
     } else if folder.join(INDEX).is_file() {
-        sharded(folder)?
+        sharded(folder, INDEX, safetensors)?
     } else if folder.join(PICKLE).is_file() {
         pickle(&folder.join(PICKLE))?
+    } else if folder.join(PICKLE_INDEX).is_file() {
+        sharded(folder, PICKLE_INDEX, pickle)?
     } else {
-        return Err(Error::Data(format!(
-            "{} has no weights: expected {SAFETENSORS}, {INDEX} with its files, or {PICKLE}",
-            folder.display()
-        )));
+        return Err(no_weights(folder));
     };
 
     Ok(tensors.into_iter().map(|(name, tensor)| (modern(name), tensor)).collect())
+}
+
+/// The error for a folder without weights.
+fn no_weights(folder: &Path) -> Error {
+    let hint = match FOREIGN.iter().find(|name| folder.join(name).is_file()) {
+        Some(name) => format!(
+            "; {name} is of another program: convert it with transformers 4, such as with \
+             `AutoModel.from_pretrained(DIR, from_tf=True).save_pretrained(DIR)`"
+        ),
+        None => String::new(),
+    };
+    Error::Data(format!(
+        "{} has no weights: expected {SAFETENSORS} or {PICKLE}, or {INDEX} or {PICKLE_INDEX} with \
+         their files{hint}",
+        folder.display()
+    ))
 }
 
 /// The modern name of a tensor: old checkpoints converted from TensorFlow have `gamma` and `beta`.
@@ -69,9 +87,9 @@ fn safetensors(path: &Path) -> Result<Weights> {
     parameters.map(read).collect()
 }
 
-/// The parameters in the safetensors files that the index lists.
-fn sharded(folder: &Path) -> Result<Weights> {
-    let path = folder.join(INDEX);
+/// The parameters in the files that the index lists, each read by `read`.
+fn sharded(folder: &Path, index: &str, read: fn(&Path) -> Result<Weights>) -> Result<Weights> {
+    let path = folder.join(index);
     let bad = |error: &dyn std::fmt::Display| Error::Data(format!("{}: {error}", path.display()));
 
     let text = fs::read_to_string(&path).map_err(|error| bad(&error))?;
@@ -87,7 +105,7 @@ fn sharded(folder: &Path) -> Result<Weights> {
         if Path::new(file).file_name().and_then(|name| name.to_str()) != Some(file.as_str()) {
             return Err(bad(&format!("`{file}` is no name of a file in the folder")));
         }
-        tensors.extend(safetensors(&folder.join(file))?);
+        tensors.extend(read(&folder.join(file))?);
     }
 
     match map.keys().find(|name| !is_buffer(name) && !tensors.contains_key(*name)) {
