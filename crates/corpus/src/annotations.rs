@@ -18,7 +18,7 @@ pub enum Annotations {
     #[default]
     None,
     /// Spans, such as named entities and noun phrases (SpanBERT, Joshi et al. 2020, table 6).
-    /// The spans of a text file `NAME.txt` are in `NAME.txt.spans` (or `.spans.gz`, `.spans.zst`),
+    /// The spans of a text file `NAME.txt` are in `NAME.txt.spans` (or `.spans.gz` and the like),
     /// which has a line for each line of the text, with `start:end` pairs separated by blanks. The
     /// spans of a JSON line are in its optional field `spans`, `[[start, end], ...]`. Offsets count
     /// the characters of the line (without byte order mark and line break) or of the text field,

@@ -142,6 +142,7 @@ impl<'a> Builder<'a> {
         }
 
         writer.counts.cut = documents.cut;
+        writer.counts.empty = documents.empty;
         writer.counts.dropped_spans += documents.dropped_spans;
         self.observer.finish();
         self.finish(folder, writer, hashes)
@@ -229,6 +230,10 @@ fn report(counts: &Counts) {
     if counts.duplicates > 0 {
         let (n, of) = (counts.duplicates, counts.documents);
         tracing::warn!("{n} of {of} documents ({:.1} %) repeat an earlier one", percent(n, of));
+    }
+    if counts.empty > 0 {
+        let (n, of) = (counts.empty, counts.empty + counts.documents);
+        tracing::warn!("{n} of {of} rows hold no text (null or blank) and are left out");
     }
     if counts.cut > 0 {
         tracing::warn!("{} paragraphs were longer than 1 MiB and were cut", counts.cut);

@@ -43,6 +43,8 @@ pub struct Statistics {
     pub unknown_share: f64,
     /// Paragraphs that were cut because they were too long.
     pub cut_paragraphs: u64,
+    /// Rows and JSON lines whose text is null or blank.
+    pub empty_rows: u64,
     /// Annotated spans.
     pub spans: u64,
     /// Annotated spans that were left out; see
@@ -179,6 +181,7 @@ impl Corpus {
             bytes: counts.bytes,
             unknown_share: share(counts.unknown, counts.tokens),
             cut_paragraphs: counts.cut,
+            empty_rows: counts.empty,
             spans: counts.spans,
             dropped_spans: counts.dropped_spans,
             tokens_per_word: share(counts.tokens, counts.words),

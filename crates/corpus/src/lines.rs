@@ -133,7 +133,7 @@ impl Lines {
 }
 
 /// The error for a compressed file that cannot be read on.
-fn broken(error: &std::io::Error, path: &Path) -> Error {
+pub fn broken(error: &std::io::Error, path: &Path) -> Error {
     let path = path.display();
     if error.kind() == ErrorKind::UnexpectedEof || error.to_string().contains("incomplete frame") {
         return Error::data(format!(

@@ -50,6 +50,9 @@ pub struct Counts {
     pub unknown: u64,
     /// Paragraphs that were cut because they were longer than 1 MiB.
     pub cut: u64,
+    /// Rows and JSON lines whose text is null or blank.
+    #[serde(default)]
+    pub empty: u64,
     /// Annotated spans; spans that share a word count as one.
     #[serde(default)]
     pub spans: u64,

@@ -2,20 +2,21 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::read::MultiGzDecoder;
-
 use crate::annotations::{Annotations, Parts, SpanLines, location, of_record};
-use crate::compression::Compression;
+use crate::compression::decompressed;
+use crate::delimited::DelimitedRows;
 use crate::error::{Error, Result};
+use crate::format::FileFormat;
+use crate::json_record::{self, JsonRecord};
 use crate::lines::{Line, Lines, LongLine};
 use crate::table::Rows;
-use crate::text::{DocumentBoundary, FileFormat, Text, TextConfig, TextFile, spans_compression};
+use crate::text::{DocumentBoundary, Text, TextConfig, TextFile, spans_compression};
 
 /// Size in bytes of the longest JSON line that is read.
 const LONGEST_RECORD: usize = 256 << 20;
@@ -55,6 +56,8 @@ pub struct Documents<'a> {
     pub cut: u64,
     /// Number of annotated spans that hold nothing but white space, or cross a line break or a cut.
     pub dropped_spans: u64,
+    /// Number of rows and JSON lines whose text is null or blank.
+    pub empty: u64,
 }
 
 /// A document with line breaks, and its spans in bytes.
@@ -69,9 +72,17 @@ enum FilePart {
     Document(Record),
 }
 
+impl FilePart {
+    /// The document in a row of a table.
+    fn of_row(text: String) -> Self {
+        Self::Document(Record { text, spans: Vec::new() })
+    }
+}
+
 enum OpenFile {
     Plain { lines: Lines, annotation: Option<SpanLines> },
     JsonLines { lines: Lines, number: usize },
+    Delimited(DelimitedRows),
     Parquet(Rows),
 }
 
@@ -109,10 +120,8 @@ impl OpenFile {
                 }
                 Ok(None)
             }
-            Self::Parquet(rows) => {
-                let record = |text| Record { text, spans: Vec::new() };
-                Ok(rows.next(path)?.map(|text| FilePart::Document(record(text))))
-            }
+            Self::Delimited(rows) => Ok(rows.next(path)?.map(FilePart::of_row)),
+            Self::Parquet(rows) => Ok(rows.next(path)?.map(FilePart::of_row)),
         }
     }
 }
@@ -130,6 +139,7 @@ impl<'a> Documents<'a> {
             reported: 0,
             cut: 0,
             dropped_spans: 0,
+            empty: 0,
         }
     }
 
@@ -182,6 +192,7 @@ impl<'a> Documents<'a> {
 
     /// Queues the events of a document whose lines are paragraphs.
     fn document(&mut self, text: &str, spans: Vec<Range<usize>>) {
+        self.empty += u64::from(text.trim().is_empty());
         let mut spans = Parts::new(spans);
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let mut rest = line;
@@ -258,9 +269,16 @@ fn open(input: &TextFile, text: &Text, consumed: &Arc<AtomicU64>) -> Result<Open
     let counted = Counted { file, consumed: consumed.clone() };
     let compression = input.compression;
     let reader = decompressed(counted, path, compression)?;
-    if input.kind == FileFormat::JsonLines {
-        let lines = Lines::new(reader, LONGEST_RECORD, LongLine::Refuse, compression);
-        return Ok(OpenFile::JsonLines { lines, number: 0 });
+    match input.kind {
+        FileFormat::JsonLines => {
+            let lines = Lines::new(reader, LONGEST_RECORD, LongLine::Refuse, compression);
+            return Ok(OpenFile::JsonLines { lines, number: 0 });
+        }
+        FileFormat::Csv | FileFormat::Tsv => {
+            let rows = DelimitedRows::open(reader, path, &text.config.text_field, input.kind)?;
+            return Ok(OpenFile::Delimited(rows));
+        }
+        FileFormat::Plain | FileFormat::Parquet => {}
     }
 
     let lines = Lines::new(reader, LONGEST_PARAGRAPH, LongLine::Cut, compression);
@@ -275,21 +293,6 @@ fn open_spans(path: &Path) -> Result<SpanLines> {
     Ok(SpanLines::new(Lines::new(reader, LONGEST_RECORD, LongLine::Refuse, compression), path))
 }
 
-fn decompressed<R: Read + Send + 'static>(
-    file: R,
-    path: &Path,
-    compression: Compression,
-) -> Result<Box<dyn BufRead + Send>> {
-    Ok(match compression {
-        Compression::None => Box::new(BufReader::with_capacity(1 << 16, file)),
-        Compression::Gzip => Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(file)))),
-        Compression::Zstd => {
-            let decoder = zstd::Decoder::new(file).map_err(Error::io("read", path))?;
-            Box::new(BufReader::new(decoder))
-        }
-    })
-}
-
 /// The document of a JSON line, with its spans if `config` asks for them.
 fn record(
     line: &str,
@@ -297,33 +300,15 @@ fn record(
     location: &str,
     dropped_spans: &mut u64,
 ) -> Result<Record> {
-    let value: serde_json::Value = serde_json::from_str(line)
-        .map_err(|error| Error::data(format!("{location}: no JSON: {error}")))?;
-    let Some(object) = value.as_object() else {
-        return Err(Error::data(format!("{location}: not a JSON object")));
+    let with_spans = config.annotations == Annotations::Spans;
+    let JsonRecord { text, spans } =
+        json_record::read(line, &config.text_field, with_spans, location)?;
+    let text = text.unwrap_or_default();
+    let spans = match config.annotations {
+        Annotations::None => Vec::new(),
+        Annotations::Spans => of_record(spans.as_ref(), &text, location, dropped_spans)?,
     };
-
-    let field = &config.text_field;
-    match object.get(field) {
-        Some(serde_json::Value::String(text)) => {
-            let spans = match config.annotations {
-                Annotations::None => Vec::new(),
-                Annotations::Spans => {
-                    of_record(object.get("spans"), text, location, dropped_spans)?
-                }
-            };
-            Ok(Record { text: text.clone(), spans })
-        }
-        Some(_) => Err(Error::data(format!("{location}: the field `{field}` is no string"))),
-        None => {
-            let known: Vec<&str> = object.keys().map(String::as_str).collect();
-            let known = known.join(", ");
-            let hint = "Name the right one with --text-field";
-            Err(Error::data(format!(
-                "{location}: there is no field `{field}`; it has: {known}. {hint}"
-            )))
-        }
-    }
+    Ok(Record { text, spans })
 }
 
 /// A file whose consumed bytes are counted, for progress.

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parquet::basic::Compression;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use parquet::record::reader::RowIter;
@@ -41,6 +43,7 @@ impl Rows {
             )));
         };
 
+        refuse_codec(reader.metadata(), path, column)?;
         let projection = Type::group_type_builder(schema.name())
             .with_fields(vec![field.clone()])
             .build()
@@ -71,4 +74,19 @@ impl Rows {
             ))),
         }
     }
+}
+
+/// Refuses a column whose pages are compressed in a way that is not known.
+fn refuse_codec(metadata: &ParquetMetaData, path: &Path, column: &str) -> Result<()> {
+    let chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let of_column = |parts: &[String]| parts.first().is_some_and(|first| first.as_str() == column);
+    let mut chunks = chunks.filter(|chunk| of_column(chunk.column_path().parts()));
+    if chunks.any(|chunk| chunk.compression() == Compression::LZO) {
+        return Err(Error::data(format!(
+            "{} is compressed with LZO, which is not known here; write it with another codec, such \
+             as with pyarrow's `write_table(table, FILE, compression=\"zstd\")`",
+            path.display()
+        )));
+    }
+    Ok(())
 }

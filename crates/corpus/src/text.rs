@@ -1,5 +1,6 @@
 //! Finding text files (files, folders and globs), and how they are cut into documents.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::annotations::Annotations;
 use crate::compression::{self, Compression};
 use crate::error::{Error, Result};
+use crate::format::{self, FileFormat, KNOWN};
 
 /// What separates documents in a plain text file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,22 +31,11 @@ pub struct TextConfig {
     pub paths: Vec<String>,
     /// What separates documents in plain text.
     pub document: DocumentBoundary,
-    /// The field of a JSON line, or the column of a Parquet file, that holds a document.
+    /// The field of a JSON line, or the column of a table (CSV, TSV, Parquet), that holds a document.
     pub text_field: String,
     /// What is read beside the text.
     #[serde(default)]
     pub annotations: Annotations,
-}
-
-/// The format of a file, by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileFormat {
-    /// One paragraph per line.
-    Plain,
-    /// One JSON object per line, each a document.
-    JsonLines,
-    /// A table with one document per row.
-    Parquet,
 }
 
 /// A file of text.
@@ -74,23 +65,21 @@ pub struct Text {
 
 impl Text {
     /// Finds the files that `config` names. Folders are searched recursively for files of known
-    /// formats.
+    /// formats; of the others it is told how many there are, and of which kinds.
     ///
     /// # Errors
-    /// When a path names nothing, a folder holds no text file, or a file lacks the annotations that
-    /// `config` asks for.
+    /// When a path names nothing, a folder holds no text file, a file is of a kind that holds no
+    /// text, or it lacks the annotations that `config` asks for.
     pub fn open(config: TextConfig) -> Result<Self> {
         let mut inputs = Vec::new();
         for path in &config.paths {
-            inputs.extend(find(path)?);
+            inputs.extend(find(path, config.annotations)?);
         }
 
         if inputs.is_empty() {
             return Err(Error::data("no text was given: name at least one file, folder or glob"));
         }
         if config.annotations == Annotations::Spans {
-            // A glob may name the annotations with the text.
-            inputs.retain(|input| !is_annotation(&input.path));
             inputs.iter_mut().try_for_each(|input| {
                 input.spans = find_spans(input)?;
                 Ok(())
@@ -106,17 +95,14 @@ impl Text {
     }
 }
 
-const KNOWN: &str = ".txt, .jsonl, .json (each also with .gz or .zst) and .parquet";
-
 /// The files that a path or a glob names.
-fn find(given: &str) -> Result<Vec<TextFile>> {
+fn find(given: &str, annotations: Annotations) -> Result<Vec<TextFile>> {
     let path = Path::new(given);
     if path.is_dir() {
-        return folder(path);
+        return folder(path, annotations);
     }
     if path.exists() {
-        let kind = classify(path).unwrap_or((FileFormat::Plain, Compression::None));
-        return Ok(vec![input(path, kind)?]);
+        return Ok(vec![input(path)?]);
     }
     if !given.contains(['*', '?', '[']) {
         return Err(Error::data(format!("no such file or folder: {given}")));
@@ -125,18 +111,24 @@ fn find(given: &str) -> Result<Vec<TextFile>> {
     let pattern = glob::glob(given)
         .map_err(|error| Error::data(format!("the glob {given} is wrong: {error}")))?;
     let mut matches: Vec<PathBuf> = pattern.filter_map(std::result::Result::ok).collect();
+    if annotations == Annotations::Spans {
+        // A glob may name the annotations with the text.
+        matches.retain(|path| !is_annotation(path));
+    }
     matches.sort();
     if matches.is_empty() {
         return Err(Error::data(format!("no file matches the glob {given}")));
     }
 
-    let found =
-        matches.iter().map(|path| find(&path.to_string_lossy())).collect::<Result<Vec<_>>>()?;
+    let found = matches
+        .iter()
+        .map(|path| find(&path.to_string_lossy(), annotations))
+        .collect::<Result<Vec<_>>>()?;
     Ok(found.into_iter().flatten().collect())
 }
 
 /// The text files in a folder and below it, hidden ones left out.
-fn folder(path: &Path) -> Result<Vec<TextFile>> {
+fn folder(path: &Path, annotations: Annotations) -> Result<Vec<TextFile>> {
     let hidden = |entry: &walkdir::DirEntry| {
         entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with('.')
     };
@@ -146,41 +138,58 @@ fn folder(path: &Path) -> Result<Vec<TextFile>> {
         .filter_entry(|entry| !hidden(entry));
 
     let mut inputs = Vec::new();
+    let mut skipped: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for entry in entries {
         let entry = entry
             .map_err(|error| Error::data(format!("cannot list {}: {error}", path.display())))?;
-        if let Some(kind) = classify(entry.path()).filter(|_| entry.file_type().is_file()) {
-            inputs.push(input(entry.path(), kind)?);
+        let is_text = format::of_name(entry.path()).is_some();
+        let is_spans = annotations == Annotations::Spans && is_annotation(entry.path());
+        if !entry.file_type().is_file() || is_spans {
+            continue;
+        }
+
+        if is_text {
+            inputs.push(input(entry.path())?);
+        } else {
+            let ending = entry.path().extension().unwrap_or_default().to_string_lossy();
+            let relative = entry.path().strip_prefix(path).unwrap_or(entry.path());
+            skipped.entry(ending.to_lowercase()).or_default().push(relative.to_owned());
         }
     }
 
+    let kinds = kinds(&skipped);
     if inputs.is_empty() {
+        let left = if kinds.is_empty() { kinds } else { format!(", but {kinds}") };
         return Err(Error::data(format!(
-            "the folder {} holds no text; known are {KNOWN}",
+            "the folder {} holds no text{left}; known are {KNOWN}; a file of another name is read \
+             if it is named itself",
             path.display()
         )));
+    }
+    if !kinds.is_empty() {
+        tracing::warn!("{}: left out are {kinds}; known are {KNOWN}", path.display());
     }
     Ok(inputs)
 }
 
-fn input(path: &Path, (kind, compression): (FileFormat, Compression)) -> Result<TextFile> {
-    let metadata = path.metadata().map_err(Error::io("open", path))?;
-    Ok(TextFile { path: path.to_owned(), kind, compression, bytes: metadata.len(), spans: None })
+/// How many files there are of each ending, and the first of them, in words.
+fn kinds(endings: &BTreeMap<String, Vec<PathBuf>>) -> String {
+    let kind = |(ending, files): (&String, &Vec<PathBuf>)| {
+        let (count, first) = (files.len(), files.first()?.display());
+        let files = if count == 1 { "file" } else { "files" };
+        let shown = if count == 1 { format!("{first}") } else { format!("{first}, ...") };
+        Some(match ending.as_str() {
+            "" => format!("{count} {files} without an ending ({shown})"),
+            _ => format!("{count} {files} of .{ending} ({shown})"),
+        })
+    };
+    endings.iter().filter_map(kind).collect::<Vec<_>>().join(", ")
 }
 
-/// Format and compression of a file by its name; none if the name is not of a text file.
-fn classify(path: &Path) -> Option<(FileFormat, Compression)> {
-    let name = path.file_name()?.to_string_lossy().to_lowercase();
-    let (stem, compression) = compression::of_name(&name);
-    let kind = match stem.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("txt") => FileFormat::Plain,
-        Some("jsonl" | "json") => FileFormat::JsonLines,
-        Some("parquet") if compression == Compression::None => FileFormat::Parquet,
-        // Without another extension, a compressed file is taken for plain text.
-        None if compression != Compression::None => FileFormat::Plain,
-        _ => return None,
-    };
-    Some((kind, compression))
+fn input(path: &Path) -> Result<TextFile> {
+    let metadata = path.metadata().map_err(Error::io("open", path))?;
+    let (kind, compression) = format::of_file(path)?;
+    Ok(TextFile { path: path.to_owned(), kind, compression, bytes: metadata.len(), spans: None })
 }
 
 /// The compression of a file of spans, by its name.
@@ -197,7 +206,7 @@ fn find_spans(input: &TextFile) -> Result<Option<PathBuf>> {
     let path = input.path.display();
     match input.kind {
         FileFormat::JsonLines => return Ok(None),
-        FileFormat::Parquet => {
+        FileFormat::Csv | FileFormat::Tsv | FileFormat::Parquet => {
             let hint = "write it as JSON lines, or set annotations to none";
             return Err(Error::data(format!(
                 "{path}: spans are read beside text files and from JSON lines; {hint}"
@@ -207,11 +216,10 @@ fn find_spans(input: &TextFile) -> Result<Option<PathBuf>> {
     }
 
     let name = input.path.to_string_lossy();
-    let name =
-        if input.compression == Compression::None { &name } else { compression::of_name(&name).0 };
-    let candidates =
-        ["", ".gz", ".zst"].map(|extension| PathBuf::from(format!("{name}.spans{extension}")));
-    let mut found = candidates.into_iter().filter(|path| path.exists());
+    let name = compression::of_name(&name).0;
+    let endings = std::iter::once("").chain(compression::endings());
+    let candidates = endings.map(|ending| PathBuf::from(format!("{name}.spans{ending}")));
+    let mut found = candidates.filter(|path| path.exists());
 
     match (found.next(), found.next()) {
         (Some(found), None) => Ok(Some(found)),
@@ -221,7 +229,7 @@ fn find_spans(input: &TextFile) -> Result<Option<PathBuf>> {
             other.display()
         ))),
         (None, _) => Err(Error::data(format!(
-            "{path} has no spans: there is no {name}.spans (or .spans.gz, .spans.zst); \
+            "{path} has no spans: there is no {name}.spans (compressed or not); \
              write it, or set annotations to none"
         ))),
     }
@@ -247,7 +255,9 @@ mod tests {
     fn folders_and_globs_give_known_files_in_a_fixed_order() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("b")).expect("made");
-        for name in ["z.txt", "a.jsonl.gz", "b/c.parquet", "b/.hidden.txt", "notes.md"] {
+        for name in
+            ["z.txt", "a.jsonl.bz2", "b/c.parquet", "b/.hidden.txt", "notes.md", "b/wiki_00"]
+        {
             fs::write(folder.path().join(name), "x").expect("written");
         }
         let names = |path: &Path| -> Vec<String> {
@@ -258,12 +268,33 @@ mod tests {
                 .collect()
         };
 
-        assert_eq!(names(folder.path()), ["a.jsonl.gz", "c.parquet", "z.txt"]);
+        assert_eq!(names(folder.path()), ["a.jsonl.bz2", "c.parquet", "z.txt"]);
         assert_eq!(names(&folder.path().join("*.txt")), ["z.txt"]);
         assert_eq!(
             names(&folder.path().join("notes.md")),
             ["notes.md"],
             "a named file is taken whatever it is called"
+        );
+    }
+
+    #[test]
+    fn files_that_are_left_out_are_counted_by_their_endings() {
+        let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let endings = BTreeMap::from([
+            (String::new(), files(&["AA/wiki_00"])),
+            ("md".to_owned(), files(&["notes.md", "old.MD"])),
+        ]);
+        assert_eq!(
+            kinds(&endings),
+            "1 file without an ending (AA/wiki_00), 2 files of .md (notes.md, ...)"
+        );
+
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("a.docx"), "x").expect("written");
+        let message = open(&[folder.path()]).expect_err("no text").to_string();
+        assert!(
+            message.contains("holds no text, but 1 file of .docx (a.docx); known"),
+            "{message}"
         );
     }
 
