@@ -27,18 +27,23 @@ pub struct ConfigArgs {
     /// Any key of the configuration, such as encoder.layers=4; may be repeated.
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     pub set: Vec<String>,
-    /// Text: files, folders or globs of .txt, .jsonl (each also .gz, .zst) and .parquet.
+    /// Text: files, folders or globs of .txt, .jsonl, .ndjson, .csv, .tsv (each also .gz, .zst, .bz2,
+    /// .xz) and .parquet.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub corpus: Vec<String>,
     /// What separates documents in text files: line, blank-line or file.
     #[arg(long, value_parser = ["line", "blank-line", "file"])]
     pub document: Option<String>,
-    /// The text field of JSON lines, or the text column of Parquet files.
+    /// The text field of JSON lines, or the text column of tables (CSV, TSV, Parquet).
     #[arg(long, value_name = "NAME")]
     pub text_field: Option<String>,
     /// A tokenizer file or folder, or train:MODEL:SIZE (wordpiece, bpe, unigram).
     #[arg(long, value_name = "FILE|train:MODEL:SIZE")]
     pub tokenizer: Option<String>,
+    /// A file of tokens, one a line, to give to the tokenizer after its own. With --init, each
+    /// starts as the mean of the pieces that it was before.
+    #[arg(long, value_name = "FILE")]
+    pub add_tokens: Option<PathBuf>,
     /// Longest sequence in tokens, special tokens included.
     #[arg(long, value_name = "N")]
     pub max_length: Option<u64>,
@@ -95,11 +100,9 @@ impl ConfigArgs {
         text(&mut layers, "corpus.document", &self.document);
         text(&mut layers, "corpus.text_field", &self.text_field);
         text(&mut layers, "corpus.tokenizer", &self.tokenizer);
-        text(
-            &mut layers,
-            "corpus.cache",
-            &self.cache.as_ref().map(|path| path.display().to_string()),
-        );
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        text(&mut layers, "corpus.add_tokens", &path(&self.add_tokens));
+        text(&mut layers, "corpus.cache", &path(&self.cache));
 
         for (path, value) in
             [("corpus.max_length", self.max_length), ("seed", self.seed), ("threads", self.threads)]

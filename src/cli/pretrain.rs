@@ -12,9 +12,11 @@ use train::{Plan, ShownExample};
 use super::args::{BackendArgs, ConfigArgs, use_threads};
 use super::output::{OutputFormat, print, report};
 use super::paint::{legend, paint};
+use crate::config::RunConfig;
 use crate::model;
+use crate::progress::Progress;
 use crate::registry;
-use crate::run::{PretrainJob, PretrainOutcome, Resume};
+use crate::run::{PretrainJob, PretrainOutcome, Resume, open_tokenizer};
 
 /// Flags of `pretrain`.
 #[derive(Debug, ClapArgs)]
@@ -107,8 +109,9 @@ impl Args {
     pub fn start(&self, mut layers: Layers) -> Result<()> {
         self.flags(&mut layers);
         self.lay_tokenizer(&mut layers)?;
-        let config = self.config.resolve(layers)?;
+        let mut config = self.config.resolve(layers)?;
         use_threads(config.threads)?;
+        fit_table(&mut config)?;
 
         let entry = registry::find(config.objective_name()?)?;
         let Self { out, resume, dry_run, .. } = self;
@@ -183,6 +186,30 @@ impl Args {
             layers.set("evaluation.blimp", blimp.display().to_string());
         }
     }
+}
+
+/// Gives the token table as many rows as that of the model to start from, where this one has more
+/// than its tokenizer has tokens: a table that was padded.
+fn fit_table(config: &mut RunConfig) -> Result<()> {
+    let init = &config.init;
+    if init.as_os_str().is_empty() || config.encoder.vocabulary > 0 {
+        return Ok(());
+    }
+    let source = model::find(init)?;
+    let (rows, tokens) = (source.encoder()?.vocabulary, source.tokenizer()?.vocabulary_size());
+    if rows == tokens {
+        return Ok(());
+    }
+
+    let corpus = &config.corpus;
+    let own = open_tokenizer(corpus, None, &corpus.cache, &Progress::default())?.vocabulary_size();
+    config.encoder.vocabulary = rows.max(own);
+    tracing::warn!(
+        "--init {}: its table has {rows} rows for {tokens} tokens; encoder.vocabulary is {}",
+        init.display(),
+        config.encoder.vocabulary
+    );
+    Ok(())
 }
 
 /// Prints what a run would take, and for people its first examples.

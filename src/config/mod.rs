@@ -105,7 +105,7 @@ pub struct CorpusConfig {
     pub valid_fraction: f64,
     /// What separates documents in a text file.
     pub document: DocumentBoundary,
-    /// The text field of a JSON line or column of a Parquet file.
+    /// The text field of a JSON line, or the text column of a table (CSV, TSV, Parquet).
     pub text_field: String,
     /// What is read beside the text: none, or spans (`NAME.txt.spans`, or the field `spans` of a
     /// JSON line).
@@ -113,6 +113,9 @@ pub struct CorpusConfig {
     /// A tokenizer's file or folder, or `train:MODEL:SIZE` with MODEL one of wordpiece, bpe,
     /// unigram.
     pub tokenizer: String,
+    /// A file of tokens, one a line, that the tokenizer is given after its own; empty: none. With
+    /// `init`, each starts as the mean of the pieces that it was before.
+    pub add_tokens: PathBuf,
     /// Whether a tokenizer trained here lower-cases (WordPiece and Unigram).
     pub lowercase: bool,
     /// Longest sequence in tokens, special tokens included. BERT: 128 and 512.
@@ -139,6 +142,7 @@ impl Default for CorpusConfig {
             text_field: "text".to_owned(),
             annotations: Annotations::None,
             tokenizer: "train:wordpiece:8192".to_owned(),
+            add_tokens: PathBuf::new(),
             lowercase: true,
             max_length: 128,
             ngrams: PathBuf::new(),

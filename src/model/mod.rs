@@ -4,6 +4,7 @@ mod init;
 mod load;
 mod source;
 mod teacher;
+mod vocabulary;
 
 pub use init::initialise;
 pub use load::{Loaded, load};

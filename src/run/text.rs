@@ -150,8 +150,8 @@ pub fn open_text(config: &CorpusConfig, paths: &[String]) -> Result<corpus::Text
     Ok(corpus::Text::open(text)?)
 }
 
-/// The tokenizer that `corpus.tokenizer` names: opened, or trained on `text` unless the cache has
-/// it.
+/// The tokenizer that `corpus.tokenizer` names, with the tokens of `corpus.add_tokens`: opened, or
+/// trained on `text` unless the cache has it.
 ///
 /// # Errors
 /// When there is no such file, the request cannot be read, or training is asked for without a text.
@@ -161,10 +161,24 @@ pub fn open_tokenizer(
     cache: &Path,
     observer: &dyn ProgressObserver,
 ) -> Result<Tokenizer> {
-    let Some(request) = config.tokenizer.strip_prefix("train:") else {
-        return Ok(Tokenizer::open(Path::new(&config.tokenizer))?);
+    let tokenizer = match config.tokenizer.strip_prefix("train:") {
+        None => Tokenizer::open(Path::new(&config.tokenizer))?,
+        Some(request) => train_tokenizer(config, request, text, cache, observer)?,
     };
+    if config.add_tokens.as_os_str().is_empty() {
+        return Ok(tokenizer);
+    }
+    Ok(tokenizer.with_tokens_of(&config.add_tokens)?)
+}
 
+/// The tokenizer of a request `MODEL:SIZE`.
+fn train_tokenizer(
+    config: &CorpusConfig,
+    request: &str,
+    text: Option<&corpus::Text>,
+    cache: &Path,
+    observer: &dyn ProgressObserver,
+) -> Result<Tokenizer> {
     let (model, vocabulary) = parse_request(request).ok_or_else(|| {
         BadInput(format!(
             "corpus.tokenizer = \"train:{request}\": write train:MODEL:SIZE, with MODEL one of \

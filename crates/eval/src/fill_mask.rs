@@ -36,8 +36,9 @@ pub fn fill_mask(
         order.sort_by(|a, b| row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b)));
 
         let named = |id: &u32| {
-            let token = model.tokenizer().token(*id)?.to_owned();
-            Some(TokenProbability { token, probability: row[*id as usize] })
+            // A padded table has rows without a token.
+            let token = model.tokenizer().token(*id).filter(|token| !token.is_empty())?;
+            Some(TokenProbability { token: token.to_owned(), probability: row[*id as usize] })
         };
         order.iter().filter_map(named).take(top).collect()
     };

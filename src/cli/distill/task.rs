@@ -363,6 +363,7 @@ fn refuse_text(args: &pretrain::Args) -> Result<(), Usage> {
         ("--document", config.document.is_some()),
         ("--text-field", config.text_field.is_some()),
         ("--tokenizer", config.tokenizer.is_some()),
+        ("--add-tokens", config.add_tokens.is_some()),
         ("--cache", config.cache.is_some()),
         ("--init", args.init.is_some()),
         ("--dry-run", args.dry_run),

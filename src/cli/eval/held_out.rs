@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -205,6 +206,7 @@ fn validation_source(
     run.corpus.cache.clone_from(&config.cache);
     // The run's own tokenizer, wherever it came from.
     run.corpus.tokenizer = source.tokenizer_path().display().to_string();
+    run.corpus.add_tokens = PathBuf::new();
     PreparedText::new(&run, &progress)?.valid.ok_or_else(|| {
         BadInput("the run has no validation text; give --input TEXT".to_owned()).into()
     })

@@ -1,5 +1,6 @@
 //! Text to token ids: a tokenizer of the `tokenizers` crate with facts about its vocabulary.
 
+mod grow;
 mod json;
 mod open;
 mod pieces;
@@ -108,11 +109,6 @@ impl Tokenizer {
     /// The token with an id.
     pub fn token(&self, id: u32) -> Option<&str> {
         self.vocabulary.get(id as usize).map(|entry| entry.token.as_str())
-    }
-
-    /// Whether every id stands for the same token in both tokenizers.
-    pub fn has_tokens_of(&self, other: &Self) -> bool {
-        self.vocabulary == other.vocabulary
     }
 
     /// Whether the token of an id begins a word.
