@@ -321,3 +321,49 @@ fn a_run_is_not_continued_with_other_validation_text() {
     std::fs::write(sandbox.path("valid.txt"), text).expect("written");
     run().success();
 }
+
+/// A larger budget has another schedule. From the step at which a finished run is extended, its
+/// rates are those of a run that had this budget from its start; where they jump, it is told.
+#[test]
+fn a_finished_run_is_extended_and_a_jump_of_its_rate_is_told() {
+    let sandbox = Sandbox::new(20);
+    let run =
+        |out: &str, steps: u64, more: &[&str]| sandbox.pretrain(out, steps).args(more).assert();
+    let rates = |out: &str| -> Vec<f64> {
+        let records = sandbox.records(out, "metrics.jsonl");
+        records.iter().map(|it| it["learning_rate"].as_f64().expect("a rate")).collect()
+    };
+
+    run("whole", 20, &[]).success();
+    run("short", 10, &[]).success();
+    let refused = stderr(&run("short", 20, &[]).code(3));
+    assert!(refused.contains("budget.steps") && refused.contains("--extend"), "{refused}");
+    let smaller = stderr(&run("short", 5, &["--extend"]).code(3));
+    assert!(smaller.contains("a budget that is not smaller"), "{smaller}");
+    let other = stderr(&run("short", 20, &["--extend", "--batch", "4"]).code(3));
+    assert!(other.contains("batch.size"), "{other}");
+    let none = stderr(&run("nothing", 20, &["--extend"]).code(3));
+    assert!(none.contains("holds no run to extend"), "{none}");
+
+    let extended = run("short", 20, &["--extend"]).success();
+    assert!(stderr(&extended).contains("the learning rate jumps from"), "{}", stderr(&extended));
+    let (short, whole) = (rates("short"), rates("whole"));
+    assert_eq!((short.len(), &short[10..]), (20, &whole[10..]));
+    let again = stderr(&run("short", 20, &[]).success());
+    assert!(again.contains("is finished"), "{again}");
+}
+
+/// Without a jump, an extended run is the run that had the budget from its start.
+#[test]
+fn a_run_of_a_constant_rate_is_extended_to_the_same_weights() {
+    let sandbox = Sandbox::new(20);
+    let constant = ["--set", "schedule.shape=constant", "--set", "schedule.warmup=0"];
+    let run = |out: &str, steps: u64, more: &[&str]| {
+        let run = sandbox.pretrain(out, steps).args(constant).args(more).assert().success();
+        stderr(&run)
+    };
+    run("whole", 20, &[]);
+    run("short", 10, &[]);
+    assert!(!run("short", 20, &["--extend"]).contains("jumps"));
+    assert_eq!(sandbox.weights("whole"), sandbox.weights("short"));
+}

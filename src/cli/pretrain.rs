@@ -59,6 +59,10 @@ pub struct Args {
     /// the checkpoint of another run (its folder).
     #[arg(long, value_name = "auto|never|DIR", default_value = "auto")]
     pub resume: Resume,
+    /// Continue the run in --out, finished or not, with a larger budget. The schedule is that of
+    /// the new budget: where the learning rate jumps, it is told.
+    #[arg(long, conflicts_with = "resume")]
+    pub extend: bool,
     /// Start from the weights of another run, a checkpoint or a Hugging Face folder, as far as they
     /// fit; what they lack is new, and named. Its tokenizer comes along.
     #[arg(long, value_name = "DIR")]
@@ -114,7 +118,8 @@ impl Args {
         fit_table(&mut config)?;
 
         let entry = registry::find(config.objective_name()?)?;
-        let Self { out, resume, dry_run, .. } = self;
+        let Self { out, dry_run, .. } = self;
+        let resume = if self.extend { &Resume::Extend } else { &self.resume };
         let job = PretrainJob { config: &config, out, resume, dry_run: *dry_run };
 
         let format = OutputFormat::of_flag(self.json);

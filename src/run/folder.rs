@@ -22,6 +22,8 @@ use crate::model;
 pub enum Resume {
     /// Continue the run in the folder.
     Auto,
+    /// Continue the run in the folder with a larger budget.
+    Extend,
     /// Refuse a folder that is not empty.
     Never,
     /// Start from the last good checkpoint of another run.
@@ -47,6 +49,8 @@ pub enum FolderState {
     Empty,
     /// This run, not at its end.
     Unfinished,
+    /// This run with a smaller budget; its configuration.
+    Extended(Box<RunConfig>),
     /// This run, and its summary.
     Finished(Value),
 }
@@ -69,7 +73,10 @@ pub fn inspect(
     let refuse = |reason: String| BadInput(format!("--out {out} {reason}"));
 
     if !is_occupied(folder)? {
-        return Ok(FolderState::Empty);
+        return match resume {
+            Resume::Extend => Err(refuse("holds no run to extend".to_owned()).into()),
+            _ => Ok(FolderState::Empty),
+        };
     }
     if !folder.join("run.toml").is_file() {
         let reason = "is not empty and holds no run; give another folder";
@@ -81,10 +88,21 @@ pub fn inspect(
 
     let other = complete(*model::run_config(folder)?)?;
     let differing = differing_keys(&comparable(&other)?, &comparable(config)?);
+    let only_budget = differing.iter().all(|key| key.starts_with("budget."));
+    if *resume == Resume::Extend && only_budget && !differing.is_empty() {
+        if !other.budget.is_exceeded_by(&config.budget) {
+            let reason =
+                "holds a run with a budget that is not smaller; raise it to extend the run";
+            return Err(refuse(reason.to_owned()).into());
+        }
+        return Ok(FolderState::Extended(Box::new(other)));
+    }
     if !differing.is_empty() {
+        let hint =
+            if only_budget { ", or --extend to continue it with a larger budget" } else { "" };
         let reason = format!(
             "holds a run with another configuration; these differ: {}. Give another folder, or the \
-             same configuration to continue it",
+             same configuration to continue it{hint}",
             differing.join(", ")
         );
         return Err(refuse(reason).into());

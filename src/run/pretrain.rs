@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use burn::tensor::Device;
 use checkpoint::{Weights, folder, weights, write_aside, write_json};
 use corpus::Tokenizer;
@@ -217,6 +217,12 @@ fn train_in_folder<O: Objective>(
     }
 
     let session = start(job, run)?;
+    if let FolderState::Extended(before) = state {
+        tell_jump(&session, before, job.config);
+        // Without its summary, the run counts as unfinished whatever its budget.
+        remove_summary(job.out)?;
+        write_aside(&job.out.join("run.toml"), toml::to_string(job.config)?.as_bytes())?;
+    }
     // `start` has checked by now that the tokenizer and the counts are the run's own.
     tokenizer.save(&job.out.join("tokenizer.json"))?;
     if !token_counts.is_empty() {
@@ -313,8 +319,33 @@ fn start<O: Objective>(job: &PretrainJob<'_>, run: Run<O>) -> Result<Session<O>>
         })?;
         session.start_from(&other)?;
         tell(other.step, &other.path);
+        tell_jump(&session, &*model::run_config(folder)?, job.config);
     }
     Ok(session)
+}
+
+/// Tells where the learning rate jumps because the run goes on under another budget or schedule.
+fn tell_jump<O: Objective>(session: &Session<O>, before: &RunConfig, now: &RunConfig) {
+    let was = session.learning_rate(&before.train_settings());
+    let is = session.learning_rate(&now.train_settings());
+    if (was - is).abs() > 1e-3 * was.max(is) {
+        tracing::warn!(
+            "the learning rate jumps from {was:.3e} to {is:.3e}: the schedule is a curve over the \
+             whole budget; from here on the rates are those of a run that had this budget from its \
+             start"
+        );
+    }
+}
+
+/// Removes the summary of a finished run.
+fn remove_summary(run: &Path) -> Result<()> {
+    let path = run.join("summary.json");
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes `summary.json` and the row in `runs.csv`.

@@ -91,6 +91,16 @@ impl Budget {
             .unwrap_or(1.0)
     }
 
+    /// Whether `other` is larger, or of another unit.
+    pub fn is_exceeded_by(&self, other: &Self) -> bool {
+        let units = |budget: &Self| {
+            let counts = [budget.steps, budget.tokens].map(|count| count.map(|n| n as f64));
+            [counts[0], counts[1], budget.epochs, budget.flops, budget.minutes]
+        };
+        let pairs = units(self).into_iter().zip(units(other));
+        pairs.filter_map(|(own, other)| Some(own? < other?)).all(|is_larger| is_larger)
+    }
+
     /// Whether the budget is used up.
     pub fn exhausted(&self, done: &BudgetProgress) -> bool {
         self.fraction(done) >= 1.0

@@ -165,6 +165,12 @@ impl<O: Objective> Session<O> {
         self.load(checkpoint)
     }
 
+    /// The learning rate of the next step if the run had these settings.
+    pub fn learning_rate(&self, settings: &Settings) -> f64 {
+        let spent = settings.budget.fraction(&self.progress());
+        settings.optimizer.learning_rate * settings.schedule.factor(spent)
+    }
+
     /// Takes over weights and moments.
     fn load(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let read = |file: &str| weights::read(&checkpoint.path.join(file));

@@ -368,6 +368,7 @@ fn refuse_text(args: &pretrain::Args) -> Result<(), Usage> {
         ("--init", args.init.is_some()),
         ("--dry-run", args.dry_run),
         ("--resume", args.resume != Resume::Auto),
+        ("--extend", args.extend),
     ];
     refuse(&given, "is about learning from text; a task is learnt from --train FILE")
 }
