@@ -345,6 +345,54 @@ fn ngrams_of_a_text_are_learnt_and_masked_together() {
 }
 
 #[test]
+fn a_probe_stands_beside_random_weights_and_lengths() {
+    let sandbox = Sandbox::new(40);
+    sandbox.pretrain("run", 2).assert().success();
+    let probe = |arguments: &[&str]| {
+        let mut command = sandbox.command("eval");
+        command.args(["--task", "probe", "--model", "run", "--limit", "200", "--json"]);
+        command.args(arguments).assert()
+    };
+
+    let assert = probe(&["--input", "train.txt", "--output", "questions.jsonl"]).success();
+    let document = json(&assert);
+    let shifts = &document["bigram-shift"];
+    assert_eq!(shifts["majority"], 0.5);
+    for weights in ["random", "trained"] {
+        let layers = shifts[weights]["layers"].as_array().expect("layers").len();
+        let accuracy = shifts[weights]["accuracy"].as_f64().expect("an accuracy");
+        assert!(layers == 3 && (0.2..0.8).contains(&accuracy), "{shifts}");
+    }
+    // The text has too few words for one question, and too few lengths for another.
+    for question in ["word-content", "sentence-length"] {
+        assert!(document[question].is_null() && stderr(&assert).contains(question), "{question}");
+    }
+
+    let texts = fs::read_to_string(sandbox.path("questions.jsonl")).expect("a file");
+    let record: serde_json::Value =
+        serde_json::from_str(texts.lines().next().expect("a line")).expect("JSON");
+    assert_eq!((&record["question"], &record["split"]), (&"bigram-shift".into(), &"train".into()));
+
+    // A label that is a word of the text.
+    let table = |first: usize| -> String {
+        let row = |i: usize| {
+            let (word, label) = [("river", "wet"), ("stone", "dry")][i % 2];
+            format!("the old {word} runs {} house\t{label}\n", ["under", "over", "beside"][i % 3])
+        };
+        let rows: String = (first..first + 60).map(row).collect();
+        format!("sentence\tlabel\n{rows}")
+    };
+    fs::write(sandbox.path("learn.tsv"), table(0)).expect("written");
+    fs::write(sandbox.path("measure.tsv"), table(61)).expect("written");
+    let labelled = json(&probe(&["--train", "learn.tsv", "--test", "measure.tsv"]).success());
+    assert_eq!(labelled["labels"]["trained"]["accuracy"], 1.0, "{labelled}");
+
+    fs::write(sandbox.path("short.txt"), "One short line.\n").expect("written");
+    let none = stderr(&probe(&["--input", "short.txt"]).code(3));
+    assert!(none.contains("answers none of the questions"), "{none}");
+}
+
+#[test]
 fn spans_of_an_annotation_are_masked() {
     let sandbox = Sandbox::new(12);
     // The second word of every line that has two.

@@ -30,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("distill", &["finetune", "mlm", "objective", "hub", "checkpoint", "trunk", "kernels"]),
     // What is done with an objective; the two meet only in the program.
     ("train", &["objective", "checkpoint", "trunk", "kernels", "corpus"]),
+    ("probe", &["objective", "trunk", "kernels", "corpus"]),
     ("eval", &["finetune", "objective", "settings", "tasks", "trunk", "corpus"]),
     (
         "bert-variants",
@@ -44,6 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "kernels",
             "mlm",
             "objective",
+            "probe",
             "report",
             "rtd",
             "sbo",

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use burn::module::Module;
 use burn::tensor::Device;
-use checkpoint::{Weights, weights};
+use checkpoint::{HostTensor, Weights, weights};
 use eval::{Evaluable, LoadedModel};
 use objective::{Context, Objective, Teacher, Workers};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use toml::Table;
+use trunk::Encoder;
 
 use super::source::ModelSource;
 use super::teacher;
@@ -73,6 +74,20 @@ pub fn load<O: Objective>(source: &ModelSource, device: &Device) -> Result<Loade
         is_interrupted: signals::is_interrupted,
     };
     Ok(Loaded { model: Box::new(model), knobs, teacher, token_counts })
+}
+
+/// The encoder of the model in `source`, without its heads.
+///
+/// # Errors
+/// When the model has no encoder of this kind, or a file is damaged.
+pub fn open_encoder(source: &ModelSource, device: &Device) -> Result<Encoder> {
+    let encoder = Encoder::init(&source.encoder()?, &mut ChaCha8Rng::seed_from_u64(0), device);
+    let part = |(name, weight): (String, HostTensor)| {
+        Some((name.strip_prefix("encoder.")?.to_owned(), weight))
+    };
+    let weights: Weights = source.weights()?.into_iter().filter_map(part).collect();
+    Ok(weights::load(encoder, &weights)
+        .map_err(|error| BadInput(format!("{}: its encoder: {error}", source.describe())))?)
 }
 
 /// Loads those of `weights` that the model has; parts of other models are left.

@@ -7,6 +7,6 @@ mod teacher;
 mod vocabulary;
 
 pub use init::initialise;
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, open_encoder};
 pub use source::{ModelSource, find, fit_vocabulary, run_config};
 pub use teacher::open as open_teacher;

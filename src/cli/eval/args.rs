@@ -11,6 +11,7 @@ use objective::HeldOutTask;
 
 use crate::backend::Backend;
 use crate::cli::args::refuse;
+use crate::cli::data::DataArgs;
 use crate::cli::output::OutputFormat;
 use crate::exit::Usage;
 use crate::registry::{self, Entry};
@@ -38,6 +39,9 @@ pub enum GeneralTask {
     RtdScores,
     /// BLiMP: accuracy by paradigm and phenomenon.
     Blimp,
+    /// What the frozen encoder's layers tell a linear classifier, beside random weights: of
+    /// questions about --input that need no labels, or of the labelled rows of --train and --test.
+    Probe,
     /// What a model costs and how good it is, beside its teacher: parameters, size of its file,
     /// floating-point operations, latency of a row alone, rows per second in batches, metrics (of
     /// its task, or of masked tokens), agreement.
@@ -101,11 +105,13 @@ pub struct Args {
     /// out.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub input: Vec<String>,
-    /// Write one JSON object per sentence to this file: its scores (pll, rtd-scores), or its tokens
-    /// and targets as the model sees them (tasks about held-out text).
+    /// Write one JSON object per sentence to this file: its scores (pll, rtd-scores), its tokens
+    /// and targets as the model sees them (tasks about held-out text), or its text and class
+    /// (probe).
     #[arg(long, value_name = "FILE.jsonl")]
     pub output: Option<PathBuf>,
     /// Passages, lines of --input, or pairs of each paradigm (blimp) that are evaluated; 0: all.
+    /// Training examples of each question (probe); 0: 4,000.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub limit: usize,
     /// Mask as this family does instead of as the run evaluates: bert, albert, spanbert, electra
@@ -118,6 +124,8 @@ pub struct Args {
     /// Sequences per forward pass.
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub batch: usize,
+    #[command(flatten)]
+    pub data: DataArgs,
     /// Longest sequence; the run's, or the model's positions.
     #[arg(long, value_name = "N")]
     pub max_length: Option<usize>,
@@ -147,13 +155,16 @@ impl Args {
 
         let task = self.task;
         let of_sentences = task.is(GeneralTask::Pll) || task.is(GeneralTask::RtdScores);
-        let writes = task.is_loss() || of_sentences || task.is(GeneralTask::Units);
+        let probes = task.is(GeneralTask::Probe);
+        let writes = task.is_loss() || of_sentences || probes || task.is(GeneralTask::Units);
         let masks = task.is_loss() || task.is(GeneralTask::TradeOff);
         let has_own_length = of_sentences || task.is(GeneralTask::Blimp);
 
         let useless = [
             ("--output", self.output.is_some() && !writes),
             ("--masks", self.masks.is_some() && !masks),
+            ("--train", self.data.train.is_some() && !probes),
+            ("--glue", self.data.glue.is_some() && !probes),
             ("--max-length", self.max_length.is_some() && has_own_length),
         ];
         refuse(&useless, &format!("--task {} does nothing with it", task.name()))?;

@@ -3,6 +3,7 @@
 mod args;
 mod held_out;
 mod loss;
+mod probe;
 mod sentences;
 mod trade_off;
 mod units;
@@ -31,6 +32,10 @@ pub fn run(args: &Args) -> Result<()> {
         return trade_off::run(args, &source);
     }
 
+    if args.task.is(GeneralTask::Probe) {
+        return probe::run(args, &source);
+    }
+
     let entry = registry::of_model(&source)?;
     if entry.learns_a_task() {
         let message = "a fine-tuned model: `finetune` measures it on --dev and --test, `predict` \
@@ -55,7 +60,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
         Task::General(GeneralTask::Blimp) => sentences::blimp(args, loaded.model.as_ref()),
         Task::General(GeneralTask::Units) => units::run(args, &source, &loaded),
-        Task::General(GeneralTask::Loss | GeneralTask::TradeOff) => {
+        Task::General(GeneralTask::Loss | GeneralTask::TradeOff | GeneralTask::Probe) => {
             loss::run(args, &source, &loaded, None)
         }
         Task::Of(_, task) => loss::run(args, &source, &loaded, Some(task)),
