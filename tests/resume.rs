@@ -110,12 +110,26 @@ fn a_run_with_disentangled_tables_continues_to_the_same_weights() {
     assert_continues(&["name=rtd", "generator.tying=disentangled"]);
 }
 
+/// Which tokens are chosen follows what was predicted, in batches that are made ahead.
+#[test]
+fn a_run_whose_masks_adapt_continues_to_the_same_weights() {
+    let adapts = ["masking.adapt_every=8", "masking.rate=0.4"];
+    for steps in [10, 20, 30] {
+        assert_continues_to(&adapts, steps);
+    }
+}
+
 /// Asserts that a run with these settings of its objective ends with the same weights when it goes
 /// on from an earlier checkpoint.
 fn assert_continues(settings: &[&str]) {
+    assert_continues_to(settings, 10);
+}
+
+/// As [`assert_continues`], to this number of steps.
+fn assert_continues_to(settings: &[&str], steps: u64) {
     let sandbox = Sandbox::new(20);
     let run = |out: &str| {
-        let mut command = sandbox.pretrain(out, 10);
+        let mut command = sandbox.pretrain(out, steps);
         command.args(["--checkpoint-every", "4"]);
         for set in settings {
             command.args(["--set", &format!("objective.{set}")]);
@@ -125,12 +139,13 @@ fn assert_continues(settings: &[&str]) {
 
     run("whole");
     run("part");
-    std::fs::remove_dir_all(sandbox.path("part/checkpoints/step-00000010")).expect("removed");
+    let last = format!("part/checkpoints/step-{steps:08}");
+    std::fs::remove_dir_all(sandbox.path(&last)).expect("removed");
     std::fs::remove_file(sandbox.path("part/summary.json")).expect("removed");
     run("part");
 
     assert_eq!(sandbox.weights("whole"), sandbox.weights("part"), "{settings:?}");
-    assert_eq!(last_step(&sandbox.path("part")), 10);
+    assert_eq!(last_step(&sandbox.path("part")), steps);
 }
 
 /// A signal during an evaluation saves the step without it; the evaluation is made up for.

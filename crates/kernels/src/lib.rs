@@ -86,4 +86,6 @@ pub use rotary::rotate;
 pub use rows::Rows;
 pub use softmax::softmax;
 pub use visibility::{Visibility, document_start};
-pub use vocabulary::{Scores, vocabulary_loss, vocabulary_sample, vocabulary_scores};
+pub use vocabulary::{
+    Scores, vocabulary_loss, vocabulary_loss_and_hits, vocabulary_sample, vocabulary_scores,
+};

@@ -22,27 +22,55 @@ impl OutputLayer {
     }
 }
 
-/// `sum_i w_i * (-log softmax(logits_i)[label_i] + z_loss * logsumexp(logits_i)^2)` in nats, `[1]`. On the CPU logits are held for a
-/// limited number of rows at a time, so memory does not grow with rows times vocabulary.
+/// `sum_i w_i * (-log softmax(logits_i)[label_i] + z_loss * logsumexp(logits_i)^2)` in nats, `[1]`.
+/// On the CPU logits are held for a limited number of rows at a time, so memory does not grow with
+/// rows times vocabulary.
 ///
 /// # Panics
 /// When there is not one label, and one weight if there are any, for each row.
 pub fn vocabulary_loss(layer: OutputLayer, targets: Targets) -> Tensor<1> {
+    if runs_fused(&layer.hidden) {
+        return fused_loss_and_hits(layer, targets).narrow(0, 0, 1);
+    }
+    check(&layer, &targets);
+    composed::vocabulary_loss(layer, &targets)
+}
+
+/// [`vocabulary_loss`], and for each row 1 where its most probable token is the right one, else 0,
+/// without a gradient, `[n]`.
+///
+/// # Panics
+/// As [`vocabulary_loss`].
+pub fn vocabulary_loss_and_hits(layer: OutputLayer, targets: Targets) -> [Tensor<1>; 2] {
+    let n = targets.labels.len();
+    if runs_fused(&layer.hidden) {
+        let both = fused_loss_and_hits(layer, targets);
+        return [both.clone().narrow(0, 0, 1), both.narrow(0, 1, n).detach()];
+    }
+    check(&layer, &targets);
+    let best = layer.clone().logits().detach().argmax(1).squeeze_dim::<1>(1);
+    let hits = best.equal(composed::ids(&targets.labels, &layer.hidden.device())).float();
+    [composed::vocabulary_loss(layer, &targets), hits]
+}
+
+fn check(layer: &OutputLayer, targets: &Targets) {
     let [n, _] = layer.hidden.dims();
     assert_eq!(targets.labels.len(), n, "a label a row");
     assert!(targets.weights.as_ref().is_none_or(|weights| weights.len() == n), "a weight a row");
-    if runs_fused(&layer.hidden) {
-        let OutputLayer { hidden, table, bias, precision } = layer;
-        let (table, bias) = (table.into_dispatch(), bias.into_dispatch());
-        return Tensor::from_dispatch(Dispatch::vocabulary_loss(
-            hidden.into_dispatch(),
-            table,
-            bias,
-            targets,
-            precision,
-        ));
-    }
-    composed::vocabulary_loss(layer, &targets)
+}
+
+/// The loss, then the hit of each row, `[1 + n]`.
+fn fused_loss_and_hits(layer: OutputLayer, targets: Targets) -> Tensor<1> {
+    check(&layer, &targets);
+    let OutputLayer { hidden, table, bias, precision } = layer;
+    let (table, bias) = (table.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(Dispatch::vocabulary_loss(
+        hidden.into_dispatch(),
+        table,
+        bias,
+        targets,
+        precision,
+    ))
 }
 
 /// What an evaluation wants to know of each predicted position.
@@ -96,7 +124,7 @@ pub fn vocabulary_sample(layer: OutputLayer, sampling: &Sampling) -> Vec<u32> {
 /// The loss of an output layer.
 #[backend_extension(Autodiff, Flex)]
 pub(crate) trait VocabularyOps: Backend {
-    /// The weighted sum of the losses of rows of hidden states, `[1]`.
+    /// The weighted sum of the losses of rows of hidden states, and the hit of each, `[1 + n]`.
     fn vocabulary_loss(
         hidden: FloatTensor<Self>,
         table: FloatTensor<Self>,
@@ -115,10 +143,10 @@ impl VocabularyOps for Flex {
         precision: Precision,
     ) -> FlexTensor {
         let layer = KnownLayer { hidden, table, bias, precision };
-        let [losses, ..] = vocabulary_losses(layer, &targets.labels);
+        let [losses, _, hits] = vocabulary_losses(layer, &targets.labels);
         let weighted =
             losses.iter().enumerate().map(|(i, loss)| f64::from(loss * targets.weight(i)));
-        vector(vec![weighted.sum::<f64>() as f32])
+        vector([vec![weighted.sum::<f64>() as f32], hits].concat())
     }
 }
 
@@ -133,8 +161,9 @@ impl<C: CheckpointStrategy> VocabularyOps for Autodiff<Flex, C> {
         record::<_, C, _>([hidden, table, bias], |[hidden, table, bias]| {
             let layer = KnownLayer { hidden, table, bias, precision };
             let width = layer.width();
-            let (loss, found) = layer.with(|layer| vocabulary::loss_and_gradients(layer, &targets));
-            (vector(vec![loss]), VocabularyLoss::new(found, width))
+            let (loss, hits, found) =
+                layer.with(|layer| vocabulary::loss_and_gradients(layer, &targets));
+            (vector([vec![loss], hits].concat()), VocabularyLoss::new(found, width))
         })
     }
 }
@@ -207,6 +236,32 @@ mod tests {
             let fused = found(&vocabulary_loss(layer.clone(), targets.clone()), &layer);
             let plain = found(&composed::vocabulary_loss(layer.clone(), &targets), &layer);
             assert_close(&fused, &plain, 2e-6, &format!("{n} x {vocabulary} x {width}"));
+        }
+    }
+
+    #[test]
+    fn hits_of_a_loss_are_those_of_the_scores() {
+        let layer = layer(33, 16, 300);
+        let best = layer.clone().logits().argmax(1).into_data();
+        let labels: Vec<u32> = best
+            .iter::<i64>()
+            .enumerate()
+            .map(|(i, best)| (best as u32 + u32::from(i % 3 == 0)) % 300)
+            .collect();
+        let want = host(&vocabulary_scores(layer.clone(), &labels).hits);
+        assert!(want.contains(&0.0) && want.contains(&1.0));
+
+        let targets = Targets::new(labels);
+        let plain = OutputLayer {
+            hidden: layer.hidden.clone().inner(),
+            table: layer.table.clone().inner(),
+            bias: layer.bias.clone().inner(),
+            precision: layer.precision,
+        };
+        for layer in [layer, plain] {
+            let [loss, hits] = vocabulary_loss_and_hits(layer.clone(), targets.clone());
+            assert_eq!(host(&hits), want);
+            assert_eq!(host(&loss), host(&vocabulary_loss(layer, targets.clone())));
         }
     }
 

@@ -41,6 +41,29 @@ impl Maskers {
         duplicates: u64,
         context: &Context,
     ) -> Result<Self, Error> {
+        if training.adapt_every > 0 {
+            let message = "masking.adapt_every: only the objective `mlm` tells what it predicted";
+            return Err(Error(message.to_owned()));
+        }
+        Self::adapting(training, evaluation, duplicates, context)
+    }
+
+    /// [`Maskers::new`] of an objective that tells what came of the tokens that were predicted, see
+    /// [`objective::Step::outcomes`].
+    ///
+    /// # Errors
+    /// As [`Maskers::new`].
+    pub fn adapting(
+        training: &Masking,
+        evaluation: &Masking,
+        duplicates: u64,
+        context: &Context,
+    ) -> Result<Self, Error> {
+        if evaluation.adapt_every > 0 {
+            let message = "evaluation.adapt_every: evaluation has the same masks every time";
+            return Err(Error(message.to_owned()));
+        }
+
         let vocabulary = Vocabulary {
             size: context.vocabulary,
             mask: context.specials.mask,
@@ -97,7 +120,7 @@ impl Maskers {
     /// Masks sequences, each with the generator of its example (as [`Maskers::drawn`] gives it).
     pub fn batch(&self, laid: &[Laid], drawn: &[&Example], purpose: Purpose) -> MlmBatch {
         let rows: Vec<MaskInput<'_>> =
-            laid.iter().zip(drawn).map(|(laid, example)| laid.row(example.progress)).collect();
+            laid.iter().zip(drawn).map(|(laid, example)| laid.row(example)).collect();
         let mut rngs: Vec<_> = drawn.iter().map(|example| example.rng("mask")).collect();
         MlmBatch::of(laid, &self.of(purpose).mask_batch(&rows, &mut rngs), self.pad)
     }

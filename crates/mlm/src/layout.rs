@@ -1,6 +1,7 @@
 //! Sequences with their special tokens.
 
 use corpus::{Passage, Specials};
+use objective::Example;
 
 use crate::masking::MaskInput;
 
@@ -78,10 +79,11 @@ impl Laid {
         laid
     }
 
-    /// What a masker sees of it when the share `progress` of the budget is spent.
-    pub fn row(&self, progress: f64) -> MaskInput<'_> {
+    /// What a masker sees of it in `example`.
+    pub fn row<'a>(&'a self, example: &'a Example) -> MaskInput<'a> {
         let Self { tokens, word_starts, spans, .. } = self;
-        MaskInput { tokens, word_starts, spans, progress }
+        let weights = example.token_weights.as_deref();
+        MaskInput { tokens, word_starts, spans, weights, progress: example.progress }
     }
 
     fn push(&mut self, token: u32, word_start: bool, segment: u32, span: u32) {

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use kernels::{Scores, Targets};
-use objective::{Error, Tally, Term};
+use objective::{Error, Tally, Term, TokenOutcomes};
 use trunk::{Encoder, MlmHead, Predicted, Sequences};
 
 use crate::batch::MlmBatch;
@@ -77,15 +77,7 @@ impl MlmBatch {
     ) -> (Term, Vec<Tally>) {
         let MlmLoss { names, z_loss } = loss.into();
         let Predicted { hidden, head, table, .. } = predicted;
-        let count = self.labels.len() as f64;
-        let mut targets = if self.labels.is_empty() {
-            Targets { weights: Some(vec![0.0]), ..Targets::new(vec![0]) }
-        } else {
-            Targets::new(self.labels.clone())
-        };
-        if training {
-            targets.z_loss = z_loss as f32;
-        }
+        let targets = self.targets(if training { z_loss } else { 0.0 });
 
         let (sum, tallies) = if training || self.labels.is_empty() {
             (head.loss(hidden, table, targets), Vec::new())
@@ -100,7 +92,34 @@ impl MlmBatch {
             (sum, tallies)
         };
 
-        (Term { tally: Tally { name: names.loss, sum, count }, coefficient: 1.0 }, tallies)
+        (self.term(names, sum), tallies)
+    }
+
+    /// The loss term of a training pass, and what came of its targets.
+    pub fn loss_and_outcomes(
+        &self,
+        loss: MlmLoss,
+        predicted: Predicted<'_>,
+    ) -> (Term, TokenOutcomes) {
+        let Predicted { hidden, head, table, .. } = predicted;
+        let [sum, hits] = head.loss_and_hits(hidden, table, self.targets(loss.z_loss));
+        let outcomes = TokenOutcomes { labels: self.labels.clone(), hits };
+        (self.term(loss.names, sum), outcomes)
+    }
+
+    /// What is to be predicted at [`MlmBatch::predicted_positions`].
+    fn targets(&self, z_loss: f64) -> Targets {
+        let targets = if self.labels.is_empty() {
+            Targets { weights: Some(vec![0.0]), ..Targets::new(vec![0]) }
+        } else {
+            Targets::new(self.labels.clone())
+        };
+        Targets { z_loss: z_loss as f32, ..targets }
+    }
+
+    fn term(&self, names: MetricNames, sum: Tensor<1>) -> Term {
+        let count = self.labels.len() as f64;
+        Term { tally: Tally { name: names.loss, sum, count }, coefficient: 1.0 }
     }
 
     /// How often the most probable token is the right one: over all targets, and over those that

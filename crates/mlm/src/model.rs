@@ -3,7 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use hub::{Architecture, ExportedModel, Family, HubModel, TrainedModel};
-use objective::{Context, Error, Example, Objective, Packing, Purpose, Shown, Step};
+use objective::{
+    Context, Error, Example, Objective, Packing, Purpose, Shown, Step, TokenWeighting,
+};
 use rand_chacha::ChaCha8Rng;
 use trunk::{
     Encoder, EncoderConfig, MlmHead, Noise, Predicted, Sequences, encoder_flops, head_flops,
@@ -45,6 +47,7 @@ impl MlmModel {
 pub struct Mlm {
     context: Context,
     maskers: Maskers,
+    weighting: Option<TokenWeighting>,
     edges: DocumentEdges,
     loss: MlmLoss,
 }
@@ -60,9 +63,10 @@ impl Objective for Mlm {
 
     fn new(config: MlmConfig, context: &Context) -> Result<Self, Error> {
         let maskers =
-            Maskers::new(&config.masking, &config.evaluation, config.duplicates, context)?;
+            Maskers::adapting(&config.masking, &config.evaluation, config.duplicates, context)?;
         Ok(Self {
             context: context.clone(),
+            weighting: config.masking.token_weighting(),
             maskers,
             edges: DocumentEdges {
                 separated: config.separate_documents,
@@ -111,8 +115,16 @@ impl Objective for Mlm {
         let table = model.encoder.embeddings.tokens.val();
 
         let predicted = Predicted::new(hidden, &model.head, table);
+        if is_training && self.weighting.is_some() {
+            let (term, outcomes) = batch.loss_and_outcomes(self.loss, predicted);
+            return Step { outcomes: Some(outcomes), ..Step::new(vec![term], Vec::new()) };
+        }
         let (term, tallies) = batch.loss(self.loss, predicted, is_training);
         Step::new(vec![term], tallies)
+    }
+
+    fn token_weighting(&self) -> Option<TokenWeighting> {
+        self.weighting
     }
 
     fn predict<'m>(

@@ -90,7 +90,7 @@ pub fn collate(
         .filter(|(_, causal)| !causal)
         .map(|(i, _)| (&laid[*i], maskers.drawn(&examples[*i])))
         .collect();
-    let inputs: Vec<_> = hidden.iter().map(|(laid, example)| laid.row(example.progress)).collect();
+    let inputs: Vec<_> = hidden.iter().map(|(laid, example)| laid.row(example)).collect();
     let mut rngs: Vec<_> = hidden.iter().map(|(_, example)| example.rng("mask")).collect();
     let mut hidden = maskers.of(purpose).mask_batch(&inputs, &mut rngs).into_iter();
 

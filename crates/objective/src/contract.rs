@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::example::Example;
 use crate::held_out::HeldOutTask;
 use crate::show::Shown;
-use crate::step::Step;
+use crate::step::{Step, TokenWeighting};
 
 /// The purpose of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,12 @@ pub trait Objective: Sized + Send + Sync + 'static {
 
     /// A new model with weights from `rng`.
     fn init(&self, encoder: &EncoderConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self::Model;
+
+    /// How [`Example::token_weights`] follow the outcomes of training; none where no masks need
+    /// them.
+    fn token_weighting(&self) -> Option<TokenWeighting> {
+        None
+    }
 
     /// The model in the parameters that the optimizer moves, where they are others than those that
     /// the model holds; their gradients are the same.

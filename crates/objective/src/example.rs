@@ -1,5 +1,7 @@
 //! A passage or a labelled sequence, together with what determines its randomness.
 
+use std::sync::Arc;
+
 use corpus::{Passage, keyed_rng};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -23,6 +25,10 @@ pub struct Example {
     pub teacher_logits: Option<Vec<f32>>,
     /// The share of the budget that is spent when the example is met; 1 in evaluation.
     pub progress: f64,
+    /// How much each token id is to be preferred where tokens are chosen to be predicted, on average
+    /// 1, `[vocabulary]`; none: all alike. Learnt in training, see
+    /// [`crate::Objective::token_weighting`].
+    pub token_weights: Option<Arc<[f32]>>,
     /// Which piece of its passage the example has, where passages are cut, see
     /// [`Example::pieces`].
     pub piece: u32,
@@ -100,6 +106,7 @@ impl LabelledSequence {
             label: self.label.clone(),
             teacher_logits: self.teacher_logits.clone(),
             progress: 1.0,
+            token_weights: None,
             piece: 0,
         }
     }

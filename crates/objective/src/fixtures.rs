@@ -50,6 +50,7 @@ pub fn example(passage: Passage) -> Example {
         label: None,
         teacher_logits: None,
         progress: 1.0,
+        token_weights: None,
         piece: 0,
     }
 }

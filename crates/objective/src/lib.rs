@@ -40,6 +40,6 @@ pub use contract::{Error, Goal, Objective, Packing, Purpose};
 pub use example::{Example, Label, LabelledSequence};
 pub use held_out::{HeldOutTask, MetricOf};
 pub use show::{Mark, Shown};
-pub use step::{Decisions, Step, Tally, Term};
+pub use step::{Decisions, Step, Tally, Term, TokenOutcomes, TokenWeighting};
 pub use teacher::{Teacher, TeacherModel};
 pub use workers::Workers;

@@ -35,6 +35,24 @@ pub struct Decisions {
     pub labels: Vec<bool>,
 }
 
+/// The tokens that were predicted.
+#[derive(Clone, Debug)]
+pub struct TokenOutcomes {
+    /// The right token of each target.
+    pub labels: Vec<u32>,
+    /// 1 where the most probable token is the right one, else 0, `[n]`.
+    pub hits: Tensor<1>,
+}
+
+/// How often tokens are chosen follows how hard they are to predict (AMLM; Edman and Fraser 2025).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TokenWeighting {
+    /// Steps between two updates of the weights.
+    pub every: u64,
+    /// Least weight before weights are scaled to a mean of 1.
+    pub floor: f64,
+}
+
 /// Loss terms and other quantities of one micro-batch.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -44,6 +62,9 @@ pub struct Step {
     pub tallies: Vec<Tally>,
     /// Binary decisions; only in evaluation passes.
     pub decisions: Option<Decisions>,
+    /// What came of the tokens that were predicted, where [`crate::Objective::token_weighting`] asks
+    /// for it; only in training passes.
+    pub outcomes: Option<TokenOutcomes>,
     /// The model's outputs for each example, for [`crate::Objective::metrics`]; only in evaluation
     /// passes.
     pub outputs: Vec<Vec<f32>>,
@@ -52,7 +73,7 @@ pub struct Step {
 impl Step {
     /// A step of these terms and metrics.
     pub fn new(terms: Vec<Term>, tallies: Vec<Tally>) -> Self {
-        Self { terms, tallies, decisions: None, outputs: Vec::new() }
+        Self { terms, tallies, decisions: None, outcomes: None, outputs: Vec::new() }
     }
 
     /// The share of this micro-batch in the loss of its step, `[1]`, given each term's targets over

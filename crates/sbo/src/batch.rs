@@ -117,7 +117,7 @@ fn mask_segments(laid: &Laid, example: &Example, masker: &Masker) -> Masked {
 
         let (tokens, word_starts) = (&laid.tokens[start..end], &laid.word_starts[start..end]);
         let (spans, progress) = (&laid.spans[start..end], example.progress);
-        let row = MaskInput { tokens, word_starts, spans, progress };
+        let row = MaskInput { tokens, word_starts, spans, weights: None, progress };
         let masked = masker.mask(&row, &mut rng);
 
         let shift = |target: Target| Target { position: target.position + start as u32, ..target };

@@ -1,10 +1,12 @@
 //! How steps change over the budget: how many rows they have, and how long.
 
+use std::sync::Arc;
+
 use crate::budget::{Budget, BudgetProgress};
 use crate::settings::{CourseConfig, StepSize};
 
 /// What a step works on.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StepRows {
     /// The number of its first row.
     pub first: u64,
@@ -14,6 +16,8 @@ pub struct StepRows {
     pub length: Option<usize>,
     /// Share of the budget that is spent.
     pub progress: f64,
+    /// As [`objective::Example::token_weights`].
+    pub token_weights: Option<Arc<[f32]>>,
 }
 
 /// Tells for every step what it works on, before the steps ahead of it are done: the share of the
@@ -78,12 +82,13 @@ impl Course {
             size: self.size(progress),
             length: self.length(progress),
             progress,
+            token_weights: None,
         }
     }
 
     /// A step of full size and length that begins with row `first`, at the end of the budget.
     pub fn whole(step: StepSize, first: u64) -> StepRows {
-        StepRows { first, size: step.size, length: None, progress: 1.0 }
+        StepRows { first, size: step.size, length: None, progress: 1.0, token_weights: None }
     }
 
     /// The number of steps, for a budget that is not of minutes.

@@ -80,6 +80,7 @@ impl Examples {
                     label: None,
                     teacher_logits: None,
                     progress: 1.0,
+                    token_weights: None,
                     piece: 0,
                 }
             }

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::examples::Examples;
 use crate::groups::Groups;
 use crate::settings::StepSize;
+use crate::token_weights::TokenWeights;
 
 /// Batches that a worker keeps ready.
 const AHEAD: usize = 2;
@@ -66,12 +67,13 @@ impl<O: Objective> Recipe<O> {
     /// example number order(epoch, position) with epoch = r / n and position = r % n for n
     /// examples. [`Groups`] may deal out the rows of some steps anew.
     pub fn batch(&self, rows: StepRows) -> GlobalBatch<O::Batch> {
+        let size = rows.size;
         let examples = self.examples(rows);
         let mut made = GlobalBatch {
             micro: Vec::new(),
             target_counts: Vec::new(),
             passages: examples.iter().map(|example| example.passage.number).collect(),
-            rows: rows.size as u64,
+            rows: size as u64,
             tokens: 0,
             padded_tokens: 0,
         };
@@ -110,7 +112,8 @@ impl<O: Objective> Recipe<O> {
     }
 
     /// The examples of a step, cut to its length.
-    fn examples(&self, StepRows { first, size, length, progress }: StepRows) -> Vec<Example> {
+    fn examples(&self, rows: StepRows) -> Vec<Example> {
+        let StepRows { first, size, length, progress, token_weights } = rows;
         let n = self.examples.len();
         let permutation = Permutation::new(n, self.seed);
         let number = |row: u64| permutation.at(row / n, row % n);
@@ -119,7 +122,7 @@ impl<O: Objective> Recipe<O> {
             let epoch = row / n;
             let partner_epoch = self.objective.partner_epoch(epoch);
             let example = self.examples.get(number(row), self.seed, epoch, partner_epoch);
-            Example { progress, ..example }
+            Example { progress, token_weights: token_weights.clone(), ..example }
         };
 
         let rows = self.groups.rows(first, size as u64, self.seed, length_of);
@@ -165,6 +168,7 @@ impl<B: Send + 'static> Feed<B> {
         recipe: &Arc<Recipe<O>>,
         course: Course,
         standing: Standing,
+        weights: Option<&TokenWeights>,
     ) -> Result<Self> {
         let mut workers = Vec::new();
         for worker in 0..WORKERS {
@@ -184,31 +188,38 @@ impl<B: Send + 'static> Feed<B> {
 
         let mut feed = Self { course, standing, workers, told: 0, taken: 0 };
         for _ in 0..AHEAD * WORKERS {
-            feed.tell(standing.fraction)?;
+            feed.tell(standing.fraction, weights)?;
         }
         Ok(feed)
     }
 
-    /// The next batch, when the share `fraction` of the budget is spent.
+    /// The next batch, when the share `fraction` of the budget is spent and `weights` stand so.
     ///
     /// # Errors
     /// When the worker that should make it has stopped.
-    pub fn next(&mut self, fraction: f64) -> Result<GlobalBatch<B>> {
+    pub fn next(
+        &mut self,
+        fraction: f64,
+        weights: Option<&TokenWeights>,
+    ) -> Result<GlobalBatch<B>> {
         let worker = &self.workers[self.taken % WORKERS];
         let batch = worker.made.recv().map_err(|_| stopped())?;
         self.taken += 1;
-        self.tell(fraction)?;
+        self.tell(fraction, weights)?;
         Ok(batch)
     }
 
     /// Tells the next worker what to make.
-    fn tell(&mut self, fraction: f64) -> Result<()> {
+    fn tell(&mut self, fraction: f64, weights: Option<&TokenWeights>) -> Result<()> {
         self.standing.fraction = fraction;
-        let rows = self.course.rows(&self.standing);
+        let mut rows = self.course.rows(&self.standing);
+        rows.token_weights = weights.map(|weights| weights.of_step(self.standing.step));
+
+        let size = rows.size as u64;
         self.workers[self.told % WORKERS].tell.send(rows).map_err(|_| stopped())?;
         self.told += 1;
         self.standing.step += 1;
-        self.standing.rows += rows.size as u64;
+        self.standing.rows += size;
         Ok(())
     }
 }

@@ -44,6 +44,7 @@ mod session;
 mod settings;
 mod state;
 mod step;
+mod token_weights;
 mod window;
 
 pub use budget::{Budget, BudgetProgress};

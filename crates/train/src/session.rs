@@ -24,6 +24,7 @@ use crate::plan::{self, Plan};
 use crate::settings::Settings;
 use crate::state::{Best, Sources, State, Summary};
 use crate::step::Stepper;
+use crate::token_weights::TokenWeights;
 use crate::window::{LogWindow, PendingStep, TermMean};
 
 /// Everything that is decided before a run starts.
@@ -55,6 +56,8 @@ pub struct Session<O: Objective> {
     recipe: Arc<Recipe<O>>,
     stepper: Stepper<O>,
     state: State,
+    /// How often each token is chosen, where that follows the outcomes.
+    token_weights: Option<TokenWeights>,
     clock: Clock,
     window: LogWindow,
     /// Targets of each loss term so far; none once they have been checked.
@@ -111,6 +114,9 @@ impl<O: Objective> Session<O> {
         let (attention, feed_forward) = encoder.sharing.distinct(encoder.layers);
         let optimizer = Optimizer::new(settings.optimizer.clone(), attention.max(feed_forward));
         let stepper = Stepper::new(objective.clone(), model, optimizer, device, workers);
+        let token_weights = objective
+            .token_weighting()
+            .map(|weighting| TokenWeights::new(weighting, encoder.vocabulary));
         let recipe = Arc::new(Run::recipe(&settings, objective, examples));
 
         Ok(Self {
@@ -120,6 +126,7 @@ impl<O: Objective> Session<O> {
             recipe,
             stepper,
             state: State { sources, ..State::default() },
+            token_weights,
             clock: Clock { started: Instant::now(), before: BudgetProgress::default() },
             window: LogWindow::default(),
             targets: Some(Vec::new()),
@@ -174,7 +181,11 @@ impl<O: Objective> Session<O> {
     /// Takes over weights and moments.
     fn load(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let read = |file: &str| weights::read(&checkpoint.path.join(file));
-        self.stepper.restore(&read("model.safetensors")?, &read("optimizer.safetensors")?)
+        let kept = read("optimizer.safetensors")?;
+        if let Some(weights) = &mut self.token_weights {
+            weights.restore(&kept, self.state.step);
+        }
+        self.stepper.restore(&read("model.safetensors")?, &kept)
     }
 
     /// Trains until the budget is spent.
@@ -190,7 +201,8 @@ impl<O: Objective> Session<O> {
         self.evaluated = logs.evaluations.last;
         let standing =
             Standing { step: self.state.step, rows: self.state.rows, fraction: self.fraction() };
-        let mut feed = Feed::start(&self.recipe, self.course(), standing)?;
+        let mut feed =
+            Feed::start(&self.recipe, self.course(), standing, self.token_weights.as_ref())?;
         self.clock = Clock { started: Instant::now(), before: self.progress() };
         self.window.restart_clock();
 
@@ -204,7 +216,7 @@ impl<O: Objective> Session<O> {
 
         while !self.settings.budget.exhausted(&self.progress()) {
             let asked = Instant::now();
-            let batch = feed.next(self.fraction())?;
+            let batch = feed.next(self.fraction(), self.token_weights.as_ref())?;
             self.window.wait(asked.elapsed().as_secs_f64());
             self.step(batch)?;
             self.after_step(monitor, &mut logs)?;
@@ -308,8 +320,11 @@ impl<O: Objective> Session<O> {
 
         let (tokens, padded_tokens) = (batch.tokens, batch.padded_tokens);
         let (passages, target_counts) = (batch.passages.clone(), batch.target_counts.clone());
-        let losses = self.stepper.step(batch, factor)?;
+        let mut losses = self.stepper.step(batch, factor)?;
         let step = self.state.step;
+        if let Some(weights) = &mut self.token_weights {
+            weights.follow(std::mem::take(&mut losses.outcomes), step);
+        }
         let pending = PendingStep { step, learning_rate, passages, target_counts, losses };
         self.window.add(pending, tokens, padded_tokens);
         Ok(())
@@ -423,7 +438,8 @@ impl<O: Objective> Session<O> {
         }
 
         let state = serde_json::to_value(&self.state).expect("a state is JSON");
-        let (judged, kept) = self.stepper.kept();
+        let (judged, mut kept) = self.stepper.kept();
+        kept.extend(self.token_weights.iter().flat_map(TokenWeights::state));
         let files = [
             ("model.safetensors", weights::bytes(&judged)?),
             ("optimizer.safetensors", weights::bytes(&kept)?),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use checkpoint::{Weights, weights};
-use objective::{Objective, Term, Workers};
+use objective::{Objective, Term, TokenOutcomes, Workers};
 use trunk::Noise;
 
 use crate::average::Average;
@@ -31,6 +31,8 @@ pub struct Losses {
     pub terms: Vec<TermSum>,
     /// Norm of the gradient before clipping, `[1]`.
     pub norm: Tensor<1>,
+    /// What came of the tokens that were predicted, where the objective asks for it.
+    pub outcomes: Vec<TokenOutcomes>,
 }
 
 /// Marks the model's own weights among what the optimizer keeps.
@@ -129,11 +131,13 @@ impl<O: Objective> Stepper<O> {
             let mut noise = Noise::new(micro.keys);
             let step = objective.forward(&model, &micro.batch, Some(&mut noise), device);
             let gradients = GradientSum::of(&model, step.loss(counts).backward())?;
-            Ok((gradients, step.terms.into_iter().map(TermSum::of).collect::<Vec<_>>()))
+            let terms = step.terms.into_iter().map(TermSum::of).collect::<Vec<_>>();
+            Ok((gradients, (terms, step.outcomes)))
         };
         let passes = self.workers.map(micro, pass).into_iter().collect::<Result<Vec<_>>>()?;
 
         let (gradients, parts): (Vec<_>, Vec<_>) = passes.into_iter().unzip();
+        let (parts, outcomes): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let terms = parts.into_iter().reduce(add).unwrap_or_default();
         let gradients = GradientSum::total(gradients);
 
@@ -148,7 +152,7 @@ impl<O: Objective> Stepper<O> {
             average.follow(&model, self.optimizer.steps());
         }
         self.model = Some(model);
-        Ok(Losses { terms, norm })
+        Ok(Losses { terms, norm, outcomes: outcomes.into_iter().flatten().collect() })
     }
 }
 

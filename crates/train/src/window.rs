@@ -193,7 +193,7 @@ mod tests {
             learning_rate: number as f64,
             passages: vec![7],
             target_counts: vec![targets],
-            losses: Losses { terms: vec![term], norm: one(number as f32) },
+            losses: Losses { terms: vec![term], norm: one(number as f32), outcomes: Vec::new() },
         }
     }
 

@@ -61,6 +61,16 @@ impl MlmHead {
         kernels::vocabulary_loss(self.output(hidden, table), targets)
     }
 
+    /// [`MlmHead::loss`], and for each target 1 where the best token is right, `[n]`.
+    pub fn loss_and_hits(
+        &self,
+        hidden: Tensor<2>,
+        table: Tensor<2>,
+        targets: Targets,
+    ) -> [Tensor<1>; 2] {
+        kernels::vocabulary_loss_and_hits(self.output(hidden, table), targets)
+    }
+
     /// Loss and whether the best token is right for each of `labels`, without gradients.
     pub fn scores(&self, hidden: Tensor<2>, table: Tensor<2>, labels: &[u32]) -> Scores {
         kernels::vocabulary_scores(self.output(hidden, table), labels)

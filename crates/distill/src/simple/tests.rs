@@ -56,6 +56,7 @@ fn examples() -> Vec<Example> {
             label,
             teacher_logits,
             progress: 1.0,
+            token_weights: None,
             piece: 0,
         }
     };

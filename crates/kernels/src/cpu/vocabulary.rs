@@ -206,38 +206,42 @@ struct Target {
     z_loss: f32,
 }
 
-/// The weighted sum of the losses and its gradients.
-pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Gradients) {
+/// The weighted sum of the losses, for each row 1 where its most probable class is the right one, and
+/// the gradients of the sum.
+pub fn loss_and_gradients(layer: Layer<'_>, targets: &Targets) -> (f32, Vec<f32>, Gradients) {
     let (vocabulary, width) = (layer.vocabulary(), layer.width);
     let mut gradients = Gradients::of(layer);
-    let mut loss = 0.0f64;
+    let (mut loss, mut hits) = (0.0f64, Vec::with_capacity(targets.labels.len()));
     let mut output = Output::Replace;
 
     layer.chunks(|first, hidden, logits| {
         let n = hidden.len() / width;
         let part = rows_of_a_part(n);
         let work = |(p, logits): (usize, &mut [f32])| {
-            let (mut loss, mut sums) = (0.0f64, vec![0.0; vocabulary]);
+            let (mut loss, mut hits, mut sums) = (0.0f64, Vec::new(), vec![0.0; vocabulary]);
             for (j, row) in logits.chunks_exact_mut(vocabulary).enumerate() {
                 let flat = first + p * part + j;
                 let (label, weight) = (targets.labels[flat] as usize, targets.weight(flat));
                 let target = Target { label, weight, z_loss: targets.z_loss };
-                loss += f64::from(differentiate_row(row, layer.bias, target, &mut sums));
+                let [of_row, hit] = differentiate_row(row, layer.bias, target, &mut sums);
+                loss += f64::from(of_row);
+                hits.push(hit);
             }
-            (loss, [sums])
+            ((loss, hits), [sums])
         };
 
         let parts: Vec<_> =
             logits.par_chunks_mut(part * vocabulary).enumerate().map(work).collect();
 
-        let (partial_losses, partial_sums): (Vec<f64>, Vec<_>) = parts.into_iter().unzip();
-        loss += partial_losses.iter().sum::<f64>();
+        let (of_parts, partial_sums): (Vec<(f64, Vec<f32>)>, Vec<_>) = parts.into_iter().unzip();
+        loss += of_parts.iter().map(|(loss, _)| loss).sum::<f64>();
+        hits.extend(of_parts.iter().flat_map(|(_, hits)| hits));
         let [bias] = total(partial_sums, vocabulary);
         add(&mut gradients.bias, &bias);
         gradients.take_back(layer, first, hidden, logits, output);
         output = Output::Add;
     });
-    (loss as f32, gradients)
+    (loss as f32, hits, gradients)
 }
 
 vectorised! {
@@ -257,9 +261,9 @@ vectorised! {
         }
     }
 
-    /// The weighted loss of a row of logits without their bias. The row becomes its gradient,
-    /// weight * ((1 + 2 z_loss ln Z) softmax - one-hot), which is also added to `sums`.
-    fn differentiate_row(row: &mut [f32], bias: &[f32], target: Target, sums: &mut [f32]) -> f32 {
+    /// The weighted loss and the hit of a row of logits without their bias. The row becomes its
+    /// gradient, weight * ((1 + 2 z_loss ln Z) softmax - one-hot), which is also added to `sums`.
+    fn differentiate_row(row: &mut [f32], bias: &[f32], target: Target, sums: &mut [f32]) -> [f32; 2] {
         let Target { label, weight, z_loss } = target;
         add(row, bias);
         let right = row[label];
@@ -272,7 +276,8 @@ vectorised! {
         }
         row[label] -= weight;
         sums[label] -= weight;
-        weight * (log_sum - right + z_loss * log_sum * log_sum)
+        let loss = weight * (log_sum - right + z_loss * log_sum * log_sum);
+        [loss, if right >= most { 1.0 } else { 0.0 }]
     }
 }
 
@@ -293,7 +298,7 @@ mod tests {
         let (table, bias) = ([1.0; 6], [0.5; 3]);
         let layer =
             Layer { hidden: &[], table: &table, bias: &bias, width: 2, precision: Precision::F32 };
-        let (loss, gradients) = loss_and_gradients(layer, &Targets::new(Vec::new()));
+        let (loss, _, gradients) = loss_and_gradients(layer, &Targets::new(Vec::new()));
         let (distance, same) = distance_and_gradients(layer, layer, Measure::Squares);
         assert_eq!((loss, distance), (0.0, 0.0));
         for Gradients { hidden, table, bias } in [gradients, same] {

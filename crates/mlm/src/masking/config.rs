@@ -1,5 +1,6 @@
 //! The knobs in which published maskers differ, and the families that set them.
 
+use objective::TokenWeighting;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,9 @@ pub struct Masking {
     pub final_rate: f64,
     /// How the rate goes from `rate` to `final_rate`.
     pub rate_schedule: RateSchedule,
+    /// Steps between two updates of how often each token is chosen: the less often it is predicted
+    /// right, the more; 0: all alike. AMLM: 200. Only for single tokens.
+    pub adapt_every: u64,
     /// Draw positions with replacement: one that is drawn twice counts twice (ELECTRA's code). Only
     /// for single tokens.
     pub repeat: bool,
@@ -76,6 +80,13 @@ impl Masking {
         Partial::deserialize(deserializer)?.complete(family).map_err(D::Error::custom)
     }
 
+    /// How the choice of tokens follows the outcomes of training; none where it does not. Authors'
+    /// weights are rates of at least 0.005.
+    pub fn token_weighting(&self) -> Option<TokenWeighting> {
+        let every = self.adapt_every;
+        (every > 0).then(|| TokenWeighting { every, floor: 0.005 / self.rate })
+    }
+
     /// The rate when the share `progress` of the budget is spent.
     pub fn rate_at(&self, progress: f64) -> f64 {
         if self.final_rate == 0.0 {
@@ -125,6 +136,7 @@ impl Masking {
             rate: 0.15,
             final_rate: 0.0,
             rate_schedule: RateSchedule::Linear,
+            adapt_every: 0,
             repeat: false,
             budget: Budget::HalfEven,
             budget_of: BudgetOf::Tokens,
@@ -184,6 +196,7 @@ struct Partial {
     rate: Option<f64>,
     final_rate: Option<f64>,
     rate_schedule: Option<RateSchedule>,
+    adapt_every: Option<u64>,
     repeat: Option<bool>,
     budget: Option<Budget>,
     budget_of: Option<BudgetOf>,
@@ -217,6 +230,7 @@ impl Partial {
             rate: self.rate.unwrap_or(family.rate),
             final_rate: self.final_rate.unwrap_or(family.final_rate),
             rate_schedule: self.rate_schedule.unwrap_or(family.rate_schedule),
+            adapt_every: self.adapt_every.unwrap_or(family.adapt_every),
             repeat: self.repeat.unwrap_or(family.repeat),
             budget: self.budget.unwrap_or(family.budget),
             budget_of: self.budget_of.unwrap_or(family.budget_of),

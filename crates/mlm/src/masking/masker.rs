@@ -25,6 +25,8 @@ pub struct MaskInput<'a> {
     /// The number of the annotated span that each token is in, 0 where it is in none; only
     /// [`Unit::Annotated`] looks.
     pub spans: &'a [u32],
+    /// How much each token id is preferred, `[vocabulary]`; none: all alike. Only single tokens are.
+    pub weights: Option<&'a [f32]>,
     /// Share of the training budget that is spent, see [`Masking::rate_at`].
     pub progress: f64,
 }
@@ -35,6 +37,16 @@ fn annotated(row: &MaskInput<'_>, positions: &[u32]) -> Chosen {
     let inside: Vec<u32> =
         positions.iter().copied().filter(|position| number(position) > 0).collect();
     inside.chunk_by(|a, b| number(a) == number(b)).map(<[u32]>::to_vec).collect()
+}
+
+/// How much each unit is preferred to the others, on average 1. Only units of one token are weighed.
+fn preference<'a>(row: &MaskInput<'a>, units: &Chosen) -> impl Fn(&[u32]) -> f64 + use<'a> {
+    let (tokens, weights) = (row.tokens, row.weights);
+    let weight = move |unit: &[u32]| {
+        weights.map_or(1.0, |weights| f64::from(weights[tokens[unit[0] as usize] as usize]))
+    };
+    let mean = units.iter().map(|unit| weight(unit)).sum::<f64>() / units.len().max(1) as f64;
+    move |unit: &[u32]| weight(unit) / mean
 }
 
 /// As many of the chosen units, at random, as the cap allows.
@@ -163,7 +175,13 @@ impl Masker {
         let tokens: Vec<u32> = rows.iter().flat_map(|row| row.tokens).copied().collect();
         let word_starts: Vec<bool> = rows.iter().flat_map(|row| row.word_starts).copied().collect();
         let progress = rows.first().map_or(1.0, |row| row.progress);
-        let whole = MaskInput { tokens: &tokens, word_starts: &word_starts, spans: &[], progress };
+        let whole = MaskInput {
+            tokens: &tokens,
+            word_starts: &word_starts,
+            spans: &[],
+            weights: None,
+            progress,
+        };
         let Masked { tokens, targets } = self.mask(&whole, rng);
 
         let (mut tokens, mut targets) = (tokens.as_slice(), targets.as_slice());
@@ -194,7 +212,9 @@ impl Masker {
             } else {
                 positions.into_iter().map(|position| vec![position]).collect()
             };
-            let chosen = units.into_iter().filter(|_| uniform(rng) < rate).collect();
+            let share = preference(row, &units);
+            let chosen =
+                units.into_iter().filter(|unit| uniform(rng) < rate * share(unit)).collect();
             return capped(chosen, cap, rng);
         }
 
@@ -238,14 +258,16 @@ impl Masker {
             return (0..count).map(|_| vec![positions[below(positions.len(), rng)]]).collect();
         }
 
-        match &self.weights {
-            Some(weights) => units::weighted(
-                &positions,
-                |position| weights[row.tokens[position as usize] as usize],
-                count,
-                rng,
-            ),
-            None => units::sample(
+        let token = |position: u32| row.tokens[position as usize] as usize;
+        match (&self.weights, row.weights) {
+            (Some(weights), _) => {
+                units::weighted(&positions, |position| weights[token(position)], count, rng)
+            }
+            (None, Some(weights)) => {
+                let weight = |position| f64::from(weights[token(position)]);
+                units::weighted(&positions, weight, count, rng)
+            }
+            (None, None) => units::sample(
                 positions.into_iter().map(|position| vec![position]).collect(),
                 count,
                 rng,

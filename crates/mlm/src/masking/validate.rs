@@ -5,6 +5,9 @@ use super::error::MaskingError;
 use super::knobs::{Budget, BudgetOf, Cap, RandomTokens, Scope, Unit};
 use super::vocabulary::Vocabulary;
 
+/// Fewest steps between updates of token weights: batches are made some steps ahead.
+const FEWEST_STEPS: u64 = 8;
+
 impl Masking {
     /// Checks that the knobs fit together.
     ///
@@ -105,6 +108,15 @@ impl Masking {
             (
                 self.repeat && (smooth || independent),
                 "repeat: needs smoothing = 0.0 and another budget than \"bernoulli\"",
+            ),
+            (
+                self.adapt_every > 0 && (!token || smooth || batch || self.repeat),
+                "adapt_every: needs unit = \"token\", scope = \"passage\", smoothing = 0.0 and no \
+                 repeat",
+            ),
+            (
+                (1..FEWEST_STEPS).contains(&self.adapt_every),
+                "adapt_every: must be 0, or at least 8 steps",
             ),
             (words && self.unit != Unit::Word, "budget_of = \"words\": needs unit = \"word\""),
         ];

@@ -30,6 +30,7 @@ fn example(sentences: &[usize]) -> Example {
         label: None,
         teacher_logits: None,
         progress: 1.0,
+        token_weights: None,
         piece: 0,
     }
 }

@@ -83,7 +83,10 @@ fn sequence(len: usize, seed: u64) -> Sequence {
 }
 
 fn mask(masker: &Masker, (tokens, word_starts): &Sequence, seed: u64) -> Masked {
-    masker.mask(&MaskInput { tokens, word_starts, spans: &[], progress: 1.0 }, &mut rng(seed))
+    masker.mask(
+        &MaskInput { tokens, word_starts, spans: &[], weights: None, progress: 1.0 },
+        &mut rng(seed),
+    )
 }
 
 /// Positions of each word of a [`sequence`], the special tokens' included.
@@ -143,7 +146,13 @@ fn a_batch_is_masked_as_its_sequences_are() {
     let rows: Vec<Sequence> = (0..4).map(|i| sequence(30 + i, i as u64)).collect();
     let views: Vec<MaskInput<'_>> = rows
         .iter()
-        .map(|(tokens, word_starts)| MaskInput { tokens, word_starts, spans: &[], progress: 1.0 })
+        .map(|(tokens, word_starts)| MaskInput {
+            tokens,
+            word_starts,
+            spans: &[],
+            weights: None,
+            progress: 1.0,
+        })
         .collect();
     for family in FAMILIES.into_iter().filter(|family| *family != Family::Distilbert) {
         let masker = masker(family, 128);

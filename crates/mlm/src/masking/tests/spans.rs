@@ -130,8 +130,13 @@ fn annotated_spans_are_chosen_half_of_the_time_and_whole() {
     let masker = masker_of(masking, 128);
     let (mut inside, mut all) = (0, 0);
     for seed in 0..2000 {
-        let row =
-            MaskInput { tokens: &tokens, word_starts: &[true; 40], spans: &spans, progress: 1.0 };
+        let row = MaskInput {
+            tokens: &tokens,
+            word_starts: &[true; 40],
+            spans: &spans,
+            weights: None,
+            progress: 1.0,
+        };
         let masked = masker.mask(&row, &mut rng(seed));
         assert_eq!(masked.targets.len(), 4, "the budget is met to the token");
         all += masked.targets.len();
