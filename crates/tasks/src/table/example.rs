@@ -7,7 +7,8 @@ use super::columns::{Columns, LabelKind, MissingLabel};
 pub struct TableRow {
     /// The line of the file on which the row begins, from 1.
     pub line: usize,
-    /// The value of the column that identifies rows: the first of [`IDS`] that the table has.
+    /// The value of the column that identifies rows: `id`, `idx`, `index`, `guid` or
+    /// `pairID`.
     pub id: Option<String>,
     /// The text as written, possibly empty.
     pub first: String,

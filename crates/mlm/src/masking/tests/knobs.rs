@@ -34,7 +34,7 @@ fn what_is_written_has_every_knob_and_reads_back_equal() {
         for cap in [Masking::of(family).cap, Cap::None] {
             let masking = Masking { cap, span_max: 7, ..Masking::of(family) };
             let text = toml::to_string(&masking).expect("TOML");
-            assert_eq!(text.lines().count(), 19, "{text}");
+            assert_eq!(text.lines().count(), 20, "{text}");
             assert_eq!(read(&text), masking);
             assert_eq!(masker(family, 128).masking(), &Masking::of(family));
         }
