@@ -1,53 +1,23 @@
 //! From files of every kind to passages, through the public interface.
 
+mod common;
+
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use corpus::{
-    Across, Annotations, Builder, Corpus, DocumentBoundary, Documents, Event, PackingConfig,
-    Passages, Quiet, Result, Subset, Text, TextConfig, Tokenizer, TokenizerModel, TrainConfig,
+    Across, Builder, Corpus, DocumentBoundary, PackingConfig, Passages, Quiet, Result, Subset,
+    Text, Tokenizer, TokenizerModel, TrainConfig,
 };
 use tempfile::TempDir;
 
+use common::{documents, gzip, open, write};
+
 fn text(paths: &[&Path]) -> Text {
     open(paths, DocumentBoundary::BlankLine).expect("found")
-}
-
-fn open(paths: &[&Path], document: DocumentBoundary) -> Result<Text> {
-    let paths = paths.iter().map(|path| path.display().to_string()).collect();
-    Text::open(TextConfig {
-        paths,
-        document,
-        text_field: "text".to_owned(),
-        annotations: Annotations::None,
-    })
-}
-
-fn documents(text: &Text) -> Result<Vec<Vec<String>>> {
-    let mut documents = vec![Vec::new()];
-    for event in Documents::new(text) {
-        match event? {
-            Event::Paragraph { text, .. } => documents.last_mut().expect("one").push(text),
-            Event::EndOfDocument => documents.push(Vec::new()),
-        }
-    }
-    documents.pop();
-    Ok(documents)
-}
-
-fn write(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
-    let path = folder.path().join(name);
-    fs::write(&path, bytes).expect("written");
-    path
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(bytes).expect("compressed");
-    encoder.finish().expect("compressed")
 }
 
 fn parquet(path: &Path, column: &str, rows: &[&str]) {

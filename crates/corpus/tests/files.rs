@@ -1,46 +1,27 @@
 //! Files of every ending, encoding and codec: read alike, or refused by what they are.
 
+mod common;
+
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use corpus::{
-    Annotations, Builder, DocumentBoundary, Documents, Event, Quiet, Text, TextConfig, Tokenizer,
-    TokenizerModel, TrainConfig,
-};
+use corpus::{Builder, DocumentBoundary, Quiet, Text, Tokenizer, TokenizerModel, TrainConfig};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
-use tempfile::TempDir;
+
+use common::{documents, gzip, write};
 
 fn open(path: &Path) -> corpus::Result<Text> {
-    Text::open(TextConfig {
-        paths: vec![path.display().to_string()],
-        document: DocumentBoundary::BlankLine,
-        text_field: "text".to_owned(),
-        annotations: Annotations::None,
-    })
+    common::open(&[path], DocumentBoundary::BlankLine)
 }
 
 /// The paragraphs of each document.
 fn read(path: &Path) -> corpus::Result<Vec<Vec<String>>> {
-    let mut documents = vec![Vec::new()];
-    for event in Documents::new(&open(path)?) {
-        match event? {
-            Event::Paragraph { text, .. } => documents.last_mut().expect("one").push(text),
-            Event::EndOfDocument => documents.push(Vec::new()),
-        }
-    }
-    documents.pop();
-    Ok(documents)
-}
-
-fn write(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
-    let path = folder.path().join(name);
-    fs::write(&path, bytes).expect("written");
-    path
+    documents(&open(path)?)
 }
 
 /// The error message for a file of this name and content.
@@ -49,12 +30,6 @@ fn fault(name: &str, bytes: &[u8]) -> String {
     let error = read(&write(&folder, name, bytes)).expect_err("refused");
     assert!(error.is_bad_data(), "{error}");
     error.to_string()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(bytes).expect("compressed");
-    encoder.finish().expect("compressed")
 }
 
 fn bzip2(bytes: &[u8]) -> Vec<u8> {

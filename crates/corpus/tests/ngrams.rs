@@ -1,26 +1,21 @@
 //! N-grams that belong together, learnt from small texts whose counts are known.
 
+mod common;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use corpus::{
-    Annotations, Builder, Corpus, DocumentBoundary, Ngram, NgramConfig, Ngrams, Quiet, Text,
-    TextConfig, Tokenizer, TokenizerModel, TrainConfig,
+    Builder, Corpus, DocumentBoundary, Ngram, NgramConfig, Ngrams, Quiet, Tokenizer,
+    TokenizerModel, TrainConfig,
 };
 use tempfile::TempDir;
 
 /// The corpus of a text and its tokenizer, every word of which is a token.
 fn corpus(folder: &TempDir, text: &str) -> (Corpus, Tokenizer) {
-    let path = folder.path().join("text.txt");
-    fs::write(&path, text).expect("written");
-    let text = Text::open(TextConfig {
-        paths: vec![path.display().to_string()],
-        document: DocumentBoundary::BlankLine,
-        text_field: "text".to_owned(),
-        annotations: Annotations::None,
-    })
-    .expect("found");
+    let path = common::write(folder, "text.txt", text.as_bytes());
+    let text = common::open(&[&path], DocumentBoundary::BlankLine).expect("found");
     let training =
         TrainConfig { model: TokenizerModel::Wordpiece, vocabulary: 400, lowercase: true };
     let tokenizer = Tokenizer::train(&text, &training, &Quiet).expect("trained");

@@ -6,8 +6,8 @@ use super::super::config::Masking;
 use super::super::knobs::{Budget, Cap, Eligible, Family, RateSchedule, Scope, Unit};
 use super::super::masker::MaskInput;
 use super::{
-    CLS, FAMILIES, FIRST, SEP, SIZE, Sequence, UNK, chosen, mask, masker, masker_of, near, rng,
-    sequence, vocabulary, words,
+    CLS, FAMILIES, FIRST, SEP, SIZE, Sequence, UNK, chosen, input, mask, masker, masker_of, near,
+    rng, sequence, vocabulary, words,
 };
 
 #[test]
@@ -175,16 +175,7 @@ fn independent_words_are_chosen_at_the_rate() {
 fn distilberts_budget_is_of_the_batch() {
     let masker = masker(Family::Distilbert, 128);
     let rows: Vec<Sequence> = (0..8).map(|i| sequence(8 + 5 * i, i as u64)).collect();
-    let views: Vec<MaskInput<'_>> = rows
-        .iter()
-        .map(|(tokens, word_starts)| MaskInput {
-            tokens,
-            word_starts,
-            spans: &[],
-            weights: None,
-            progress: 1.0,
-        })
-        .collect();
+    let views: Vec<MaskInput<'_>> = rows.iter().map(input).collect();
     let total: usize = rows.iter().map(|row| row.0.len()).sum();
 
     let mut empty = 0;
@@ -214,14 +205,8 @@ fn distilberts_budget_is_of_the_batch() {
 fn a_batch_of_one_is_masked_as_a_sequence_is() {
     let masker = masker(Family::Distilbert, 128);
     assert_eq!(masker.masking().scope, Scope::Batch);
-    let (tokens, word_starts) = sequence(40, 1);
-    let row = MaskInput {
-        tokens: &tokens,
-        word_starts: &word_starts,
-        spans: &[],
-        weights: None,
-        progress: 1.0,
-    };
+    let sequence = sequence(40, 1);
+    let row = input(&sequence);
     assert_eq!(masker.mask_batch(&[row], &mut [rng(7)]), [masker.mask(&row, &mut rng(7))]);
 }
 
@@ -270,10 +255,9 @@ fn the_rate_goes_from_the_first_to_the_last_over_the_budget() {
     let falling = |rate_schedule| {
         let masking = Masking { rate: 0.4, final_rate: 0.15, rate_schedule, ..Masking::default() };
         let masker = masker_of(masking, 200);
-        let (tokens, word_starts) = sequence(200, 1);
+        let sequence = sequence(200, 1);
         [0.0, 0.25, 0.5, 1.0].map(|progress| {
-            let (tokens, word_starts) = (&tokens, &word_starts);
-            let row = MaskInput { tokens, word_starts, spans: &[], weights: None, progress };
+            let row = MaskInput { progress, ..input(&sequence) };
             masker.mask(&row, &mut rng(7)).targets.len()
         })
     };
@@ -311,20 +295,15 @@ fn tokens_are_chosen_as_often_as_their_weights_say() {
     let mut weights = vec![1.0f32; SIZE];
     (weights[20], weights[21]) = (3.0, 0.2);
     let tokens: Vec<u32> = [CLS].into_iter().chain(20..40).chain([SEP]).collect();
-    let word_starts = vec![true; tokens.len()];
+    let n = tokens.len();
+    let sequence = (tokens, vec![true; n]);
     for budget in [Budget::HalfEven, Budget::Bernoulli] {
         let masking = Masking { budget, adapt_every: 200, ..Masking::default() };
         let masker = masker_of(masking, 128);
         let (mut hits, mut all) = ([0.0; 3], 0.0);
         for seed in 0..4000 {
             let weights = Some(weights.as_slice());
-            let row = MaskInput {
-                tokens: &tokens,
-                word_starts: &word_starts,
-                spans: &[],
-                weights,
-                progress: 1.0,
-            };
+            let row = MaskInput { weights, ..input(&sequence) };
             let chosen = chosen(&masker.mask(&row, &mut rng(seed)));
             (0..3).for_each(|i| hits[i] += f64::from(u8::from(chosen[i + 1])));
             all += chosen.iter().filter(|chosen| **chosen).count() as f64;

@@ -82,11 +82,13 @@ fn sequence(len: usize, seed: u64) -> Sequence {
     (tokens, starts)
 }
 
-fn mask(masker: &Masker, (tokens, word_starts): &Sequence, seed: u64) -> Masked {
-    masker.mask(
-        &MaskInput { tokens, word_starts, spans: &[], weights: None, progress: 1.0 },
-        &mut rng(seed),
-    )
+/// A sequence without spans and weights at the end of the budget.
+fn input((tokens, word_starts): &Sequence) -> MaskInput<'_> {
+    MaskInput { tokens, word_starts, spans: &[], weights: None, progress: 1.0 }
+}
+
+fn mask(masker: &Masker, row: &Sequence, seed: u64) -> Masked {
+    masker.mask(&input(row), &mut rng(seed))
 }
 
 /// Positions of each word of a [`sequence`], the special tokens' included.
@@ -144,16 +146,7 @@ fn draws_stay_the_same_over_versions() {
 #[test]
 fn a_batch_is_masked_as_its_sequences_are() {
     let rows: Vec<Sequence> = (0..4).map(|i| sequence(30 + i, i as u64)).collect();
-    let views: Vec<MaskInput<'_>> = rows
-        .iter()
-        .map(|(tokens, word_starts)| MaskInput {
-            tokens,
-            word_starts,
-            spans: &[],
-            weights: None,
-            progress: 1.0,
-        })
-        .collect();
+    let views: Vec<MaskInput<'_>> = rows.iter().map(input).collect();
     for family in FAMILIES.into_iter().filter(|family| *family != Family::Distilbert) {
         let masker = masker(family, 128);
         let mut rngs: Vec<ChaCha8Rng> = (0..4).map(rng).collect();
